@@ -1,0 +1,58 @@
+/* hostcache.h - the supernodes a node knows, what became of dialling them, kept in the store. */
+#ifndef TRUNKLINE_COMMON_HOSTCACHE_H
+#define TRUNKLINE_COMMON_HOSTCACHE_H
+
+#include "common/map.h"
+#include "common/node.h"
+#include "common/rng.h"
+#include "common/wire.h"
+
+struct host {
+    struct node_id id;
+    struct address address;
+    struct buf record;   /* encoded address record; empty for an introducer without one */
+    uint64_t seq;        /* of the record */
+    uint64_t retry_us;   /* do not dial before */
+    uint32_t failures;   /* since the last success */
+    int64_t succeeded_s; /* wall clock of the last open link; 0 = never */
+    bool introducer;     /* configured by hand: never dropped */
+    bool in_use;         /* a link (or a dial) exists: the role sets it */
+};
+
+struct hostcache {
+    const struct node_env *env;
+    struct map hosts; /* node id -> struct host */
+};
+
+/* Load from the store (entries that do not decode are removed and logged). */
+void hostcache_init(struct hostcache *cache, const struct node_env *env);
+void hostcache_free(struct hostcache *cache);
+
+/* Remember a configured introducer. */
+struct host *hostcache_add_introducer(struct hostcache *cache, const struct node_id *id,
+                                      const struct address *address);
+
+/* Remember an encoded address record after checking it; a smaller seq than known changes nothing.
+ * At HOSTCACHE_MAX the worst host (most failures, then oldest success) makes room. Return ERR_AUTH,
+ * ERR_POLICY, ERR_FORMAT, or ERR_DUPLICATE for our own id. */
+MUST_CHECK enum err hostcache_add(struct hostcache *cache, struct slice record, int64_t wall_s);
+
+struct host *hostcache_find(const struct hostcache *cache, const struct node_id *id);
+
+/* Choose a host that is not in use and may be dialled now: by few failures, then at random. NULL
+ * when there is none; *wait_us then is when to ask again (UINT64_MAX = never). */
+struct host *hostcache_pick(struct hostcache *cache, struct rng *rng, uint64_t now_us,
+                            uint64_t *wait_us);
+
+/* Note the outcome of a dial. A failure backs off with full jitter: up to REDIAL_MS_MIN * 2^n,
+ * at most REDIAL_MS_MAX. `retry_after_s` from a GOAWAY is honoured (0 = none). */
+void hostcache_succeeded(struct hostcache *cache, struct host *host, int64_t wall_s);
+void hostcache_failed(struct hostcache *cache, struct host *host, struct rng *rng,
+                      uint32_t retry_after_s, uint64_t now_us);
+
+/* Fill a list with up to `count` encoded records for NODES and GOAWAY: hosts that were reached,
+ * most recent first, `except` left out. Slices borrow from the cache. */
+void hostcache_sample(const struct hostcache *cache, struct rng *rng, uint32_t count,
+                      const struct node_id *except, struct record_list *list);
+
+#endif

@@ -1,0 +1,191 @@
+/* map.c - open addressing over an array of entries in insertion order. */
+#include "common/map.h"
+
+#include <string.h>
+
+#include "common/check.h"
+#include "common/mem.h"
+#include "common/rng.h"
+
+#define MAP_REMOVED UINT32_MAX
+#define MAP_CAP_MIN 8
+
+static uint64_t rotate(uint64_t value, int by) {
+    return value << by | value >> (64 - by);
+}
+
+static void sip_round(uint64_t v[4]) {
+    v[0] += v[1];
+    v[1] = rotate(v[1], 13) ^ v[0];
+    v[0] = rotate(v[0], 32);
+    v[2] += v[3];
+    v[3] = rotate(v[3], 16) ^ v[2];
+    v[0] += v[3];
+    v[3] = rotate(v[3], 21) ^ v[0];
+    v[2] += v[1];
+    v[1] = rotate(v[1], 17) ^ v[2];
+    v[2] = rotate(v[2], 32);
+}
+
+static uint64_t little_endian(const uint8_t *bytes, size_t len) {
+    uint64_t word = 0;
+    for (size_t i = 0; i < len; i++) {
+        word |= (uint64_t)bytes[i] << (8 * i);
+    }
+    return word;
+}
+
+uint64_t siphash(const uint64_t key[2], const void *bytes, size_t len) {
+    const uint8_t *at = bytes;
+    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
+                     key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573};
+    size_t left = len;
+    for (; left >= 8; left -= 8, at += 8) {
+        uint64_t word = little_endian(at, 8);
+        v[3] ^= word;
+        sip_round(v);
+        v[0] ^= word;
+    }
+    uint64_t last = little_endian(at, left) | (uint64_t)len << 56;
+    v[3] ^= last;
+    sip_round(v);
+    v[0] ^= last;
+    v[2] ^= 0xff;
+    sip_round(v);
+    sip_round(v);
+    sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+static size_t entry_bytes(const struct map *map) {
+    size_t bytes = sizeof(void *) + map->key_bytes;
+    return (bytes + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
+}
+
+static uint8_t *entry_at(const struct map *map, uint32_t index) {
+    return map->entries + (size_t)index * entry_bytes(map);
+}
+
+static void *entry_value(const uint8_t *entry) {
+    void *value;
+    memcpy(&value, entry, sizeof value);
+    return value;
+}
+
+/* Return the bucket of the key, or the empty one that ends its probe sequence. */
+static uint32_t find_bucket(const struct map *map, const void *key) {
+    uint32_t mask = map->cap * 2 - 1;
+    uint32_t bucket = (uint32_t)siphash(map->sip_key, key, map->key_bytes) & mask;
+    while (map->buckets[bucket] != 0) {
+        uint32_t index = map->buckets[bucket];
+        if (index != MAP_REMOVED &&
+            memcmp(entry_at(map, index - 1) + sizeof(void *), key, map->key_bytes) == 0) {
+            return bucket;
+        }
+        bucket = (bucket + 1) & mask;
+    }
+    return bucket;
+}
+
+static void append_entry(struct map *map, uint32_t bucket, const void *key, void *value) {
+    uint8_t *entry = entry_at(map, map->used);
+    memcpy(entry, &value, sizeof value);
+    memcpy(entry + sizeof value, key, map->key_bytes);
+    map->buckets[bucket] = ++map->used;
+    map->count++;
+}
+
+/* Move the live entries to arrays for `cap` entries. */
+static void rebuild(struct map *map, uint32_t cap) {
+    struct map old = *map;
+    map->cap = cap;
+    map->entries = mem_array(cap, entry_bytes(map));
+    map->buckets = mem_array((size_t)cap * 2, sizeof *map->buckets);
+    map->used = 0;
+    map->count = 0;
+    for (uint32_t i = 0; i < old.used; i++) {
+        uint8_t *entry = entry_at(&old, i);
+        void *value = entry_value(entry);
+        if (value != NULL) {
+            const void *key = entry + sizeof(void *);
+            append_entry(map, find_bucket(map, key), key, value);
+        }
+    }
+    mem_free(old.entries);
+    mem_free(old.buckets);
+}
+
+void map_init(struct map *map, size_t key_bytes, uint64_t seed) {
+    CHECK(key_bytes > 0 && key_bytes <= 256);
+    struct rng rng;
+    rng_seed(&rng, seed);
+    *map = (struct map){.key_bytes = (uint16_t)key_bytes};
+    map->sip_key[0] = rng_u64(&rng);
+    map->sip_key[1] = rng_u64(&rng);
+}
+
+void map_free(struct map *map) {
+    mem_free(map->entries);
+    mem_free(map->buckets);
+    map->entries = NULL;
+    map->buckets = NULL;
+    map->used = map->count = map->cap = 0;
+}
+
+void *map_get(const struct map *map, const void *key) {
+    if (map->count == 0) {
+        return NULL;
+    }
+    uint32_t index = map->buckets[find_bucket(map, key)];
+    return index == 0 ? NULL : entry_value(entry_at(map, index - 1));
+}
+
+void *map_put(struct map *map, const void *key, void *value) {
+    CHECK(value != NULL);
+    if (map->count > 0) {
+        uint32_t index = map->buckets[find_bucket(map, key)];
+        if (index != 0) {
+            uint8_t *entry = entry_at(map, index - 1);
+            void *former = entry_value(entry);
+            memcpy(entry, &value, sizeof value);
+            return former;
+        }
+    }
+    if (map->used == map->cap) {
+        uint32_t cap = map->cap < MAP_CAP_MIN ? MAP_CAP_MIN : map->cap;
+        rebuild(map, map->count * 4 > cap * 3 ? cap * 2 : cap);
+    }
+    append_entry(map, find_bucket(map, key), key, value);
+    return NULL;
+}
+
+void *map_remove(struct map *map, const void *key) {
+    if (map->count == 0) {
+        return NULL;
+    }
+    uint32_t bucket = find_bucket(map, key);
+    uint32_t index = map->buckets[bucket];
+    if (index == 0) {
+        return NULL;
+    }
+    uint8_t *entry = entry_at(map, index - 1);
+    void *value = entry_value(entry);
+    memset(entry, 0, sizeof(void *));
+    map->buckets[bucket] = MAP_REMOVED;
+    map->count--;
+    return value;
+}
+
+void *map_next(const struct map *map, uint32_t *cursor, const void **key) {
+    while (*cursor < map->used) {
+        uint8_t *entry = entry_at(map, (*cursor)++);
+        void *value = entry_value(entry);
+        if (value != NULL) {
+            if (key != NULL) {
+                *key = entry + sizeof(void *);
+            }
+            return value;
+        }
+    }
+    return NULL;
+}

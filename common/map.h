@@ -1,0 +1,44 @@
+/* map.h - a hash map from fixed-length keys to pointers that iterates in insertion order.
+ *
+ * SipHash-1-3 keyed per map keeps strangers from choosing collisions; insertion order keeps two
+ * runs of one seed alike on every compiler. An empty map holds no memory beyond itself. */
+#ifndef TRUNKLINE_COMMON_MAP_H
+#define TRUNKLINE_COMMON_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct map {
+    uint8_t *entries;  /* {void *value; key bytes}, oldest first; value NULL = removed */
+    uint32_t *buckets; /* entry index + 1; 0 = empty, UINT32_MAX = removed */
+    uint64_t sip_key[2];
+    uint32_t used;  /* entries written, removed ones included */
+    uint32_t count; /* entries that live */
+    uint32_t cap;   /* entries that fit; twice as many buckets */
+    uint16_t key_bytes;
+};
+
+/* Start an empty map for keys of `key_bytes` (1 to 256) bytes. */
+void map_init(struct map *map, size_t key_bytes, uint64_t seed);
+
+/* Release the map's memory, not the values; it may be used again. */
+void map_free(struct map *map);
+
+/* Return the value or NULL. */
+void *map_get(const struct map *map, const void *key);
+
+/* Set a value (not NULL) for a key that is copied; return the former value or NULL. */
+void *map_put(struct map *map, const void *key, void *value);
+
+/* Remove and return the value, or NULL when there is none. */
+void *map_remove(struct map *map, const void *key);
+
+/* Walk: start with *cursor = 0; return the next value and point *key (may be NULL) at its key, or
+ * return NULL at the end. Removing any entry while walking is allowed, adding is not. */
+void *map_next(const struct map *map, uint32_t *cursor, const void **key);
+
+/* SipHash-1-3 of bytes (Aumasson and Bernstein, 2012; the 1-3 variant that Rust and Python use). */
+uint64_t siphash(const uint64_t key[2], const void *bytes, size_t len);
+
+#endif

@@ -1,0 +1,506 @@
+/* wire.h - every message of protocol version 1: its fields, its bytes, its limits.
+ *
+ * Integers are big-endian. `bytes16` is a u16 length and that many bytes, `text8` a u8 length and
+ * that many bytes of UTF-8 without NUL and control characters. Every message and record ends in
+ * TLVs {tag u8, length u16, value} in strictly rising tag order that run to its end: unknown even
+ * tags are skipped (and kept where the message is passed on), unknown odd ones refuse it.
+ * Version 1 defines no tag. docs/PROTOCOL.md draws each layout.
+ *
+ * Decoding is canonical: what a decoder accepts, the encoder of the same struct writes back byte
+ * for byte, unknown TLVs included. Decoded slices borrow from the payload. Decoders return OK,
+ * ERR_FORMAT, ERR_LIMIT or ERR_CRITICAL (an unknown odd TLV); encoders append to `out` and expect
+ * correct structs (CHECK). */
+#ifndef TRUNKLINE_COMMON_WIRE_H
+#define TRUNKLINE_COMMON_WIRE_H
+
+#include <stdbool.h>
+
+#include "common/crypto.h"
+#include "common/ids.h"
+#include "common/limits.h"
+#include "common/reader.h"
+
+#define WIRE_VERSION 1
+
+/* ---- Frames: length u24 of the payload, type u8, flags u8, payload ---- */
+
+#define FRAME_DEFLATED 0x01   /* payload is raw deflate with the preset dictionary */
+#define FRAME_DICTIONARY 0x06 /* two bits: dictionary id, 0 = none, 1 = version 1's */
+#define FRAME_DICTIONARY_1 0x02
+#define FRAME_CRITICAL 0x08 /* close the link rather than ignore it when the type is unknown */
+#define FRAME_FLAGS 0x0f    /* other bits must be zero */
+
+enum message_type {
+    MSG_HELLO = 1,
+    MSG_WELCOME = 2,
+    MSG_GOAWAY = 3,
+    MSG_PING = 4,
+    MSG_PONG = 5,
+    MSG_NODES_REQUEST = 6,
+    MSG_NODES = 7,
+    MSG_REG_BEGIN = 16,
+    MSG_REG_ADD = 17,
+    MSG_REG_COMMIT = 18,
+    MSG_REG_STATUS = 19,
+    MSG_DIALBACK = 20,
+    MSG_DIALBACK_DONE = 21,
+    MSG_QUERY = 32,
+    MSG_HITS = 33,
+    MSG_END = 34,
+    MSG_LOCATE = 35,
+    MSG_OPEN = 48,
+    MSG_HAVE = 49,
+    MSG_BLOCK_REQUEST = 50,
+    MSG_BLOCK = 51,
+    MSG_HASHES_REQUEST = 52,
+    MSG_HASHES = 53,
+    MSG_REJECT = 54,
+    MSG_SHUT = 55,
+    MSG_PUSH = 56,
+    /* Named, not yet spoken. */
+    MSG_SUMMARY = 64,
+    MSG_REG_REMOVE = 65,
+    MSG_PUT_ROOT = 66,
+    MSG_GET_ROOT = 67,
+    MSG_PRUNE = 68,
+    MSG_GRAFT = 69,
+    MSG_RELAY = 70,
+    MSG_SNAPSHOT = 71,
+    MSG_ROW = 72,
+    MSG_CHECKPOINT = 73,
+    MSG_CERT = 74,
+    MSG_FRAUD = 75,
+    MSG_STANDING_QUERY = 76
+};
+
+/* One row per spoken message: its name for logs and traces, and its longest payload. */
+struct message_info {
+    enum message_type type;
+    const char *name;
+    uint32_t payload_max;
+};
+
+/* Return the row, or NULL for types that version 1 does not speak. */
+const struct message_info *wire_message_info(uint8_t type);
+
+struct frame {
+    uint8_t type;
+    uint8_t flags;
+    struct slice payload; /* as sent: still deflated when flags say so */
+};
+
+/* Read one frame from the front of `bytes`. Return true and set *frame and *used, or false with
+ * *err OK (more bytes needed), ERR_LIMIT (longer than FRAME_PAYLOAD_MAX) or ERR_FORMAT (unknown
+ * flag bits, or a dictionary without deflate). */
+bool wire_frame_read(struct slice bytes, struct frame *frame, size_t *used, enum err *err);
+
+/* Append a frame. */
+void wire_frame_write(struct buf *out, uint8_t type, uint8_t flags, struct slice payload);
+
+/* ---- Records ---- */
+
+enum record_type { RECORD_ADDRESS = 1, RECORD_CERT = 2 }; /* the type inside signatures */
+
+/* Where a node can be dialled, signed by itself: key 32, seq u64, minutes u16, flags u16, n u8,
+ * n x {family u8 (4 or 6), ip 4 or 16, port u16}, TLVs, signature 64. 116 bytes with one IPv4. */
+struct address_record {
+    struct node_id key;
+    uint64_t seq;     /* Unix seconds when issued; the larger replaces the smaller */
+    uint16_t minutes; /* valid so long after seq; 1 to 1440 */
+    uint16_t flags;   /* ADDRESS_RECORD_* */
+    uint8_t address_count;
+    struct address addresses[ADDRESSES_MAX];
+    struct slice tlvs;
+    uint8_t signature[SIGNATURE_BYTES];
+};
+#define ADDRESS_RECORD_SUPERNODE 0x0001 /* a hint for NODES; a role is still a certificate */
+
+void wire_address_record_encode(struct buf *out, const struct address_record *record);
+MUST_CHECK enum err wire_address_record_decode(struct slice bytes, struct address_record *record);
+/* Set the signature. */
+void wire_address_record_sign(struct address_record *record, const struct crypto *crypto,
+                              const struct hash *network_id);
+/* Check the signature (ERR_AUTH) and that now is within 24 h around its validity (ERR_POLICY). */
+MUST_CHECK enum err wire_address_record_check(const struct address_record *record,
+                                              const struct crypto *crypto,
+                                              const struct hash *network_id, int64_t wall_s);
+
+/* Who may be a supernode: subject 32, epoch u32, life u8 (epochs), flags u8, checkpoint 32, TLVs
+ * as bytes16, n u8 x {signer u16, signature 64}. Signatures cover all before n. In version 1 one
+ * anchor signs; `signer` is its place in the network's sorted anchors. */
+struct cert {
+    struct node_id subject;
+    uint32_t epoch; /* first epoch it holds: Unix seconds / the network's epoch_s */
+    uint8_t life;   /* number of epochs, at least 1 */
+    uint8_t flags;
+    struct hash checkpoint; /* zero in version 1 */
+    struct slice tlvs;
+    uint8_t signer_count;
+    struct cert_signer {
+        uint16_t signer;
+        uint8_t signature[SIGNATURE_BYTES];
+    } signers[CERT_SIGNERS_MAX];
+};
+#define CERT_BYTES_MAX 2048
+
+void wire_cert_encode(struct buf *out, const struct cert *cert);
+MUST_CHECK enum err wire_cert_decode(struct slice bytes, struct cert *cert);
+/* Append the bytes that its signatures cover. */
+void wire_cert_signed_bytes(struct buf *out, const struct cert *cert);
+
+/* ---- Link ---- */
+
+enum purpose {
+    PURPOSE_LEAF = 1,
+    PURPOSE_MESH = 2,
+    PURPOSE_TRANSFER = 3,
+    PURPOSE_PROBE = 4,
+    PURPOSE_CALLBACK = 5,
+    PURPOSE_DIRECTORY = 6
+};
+
+/* HELLO and WELCOME: version_min u8, version_max u8, features u32, purpose u8, nonce 16,
+ * listen_port u16, agent text8, auth 32, observed {family u8, ip, port u16; family 0 alone in
+ * HELLO}, address_record bytes16, cert bytes16, delegation bytes16, TLVs. */
+struct hello {
+    uint8_t version_min;
+    uint8_t version_max;
+    uint32_t features;
+    uint8_t purpose;
+    uint8_t nonce[16]; /* PURPOSE_CALLBACK; else zero */
+    uint16_t listen_port;
+    struct slice agent;
+    struct hash auth;
+    struct address observed;     /* WELCOME: where the server sees the client */
+    struct slice address_record; /* encoded; empty = none */
+    struct slice cert;           /* encoded; empty = none */
+    struct slice delegation;     /* reserved: empty in version 1 */
+    struct slice tlvs;
+};
+void wire_hello_encode(struct buf *out, const struct hello *hello);
+MUST_CHECK enum err wire_hello_decode(struct slice payload, struct hello *hello);
+
+/* A list of encoded address records: n u8 x bytes16. */
+struct record_list {
+    uint8_t count;
+    struct slice records[NODES_MAX];
+};
+
+/* GOAWAY: reason u8, retry_after_s u16, alternatives (record list), TLVs. */
+enum goaway_reason {
+    GOAWAY_SHUTDOWN = 1,
+    GOAWAY_FULL = 2,
+    GOAWAY_DUPLICATE = 3,
+    GOAWAY_PROTOCOL = 4,
+    GOAWAY_POLICY = 5,
+    GOAWAY_RATE = 6,
+    GOAWAY_IDLE = 7,
+    GOAWAY_AUTH = 8,
+    GOAWAY_REASON_MAX = 8
+};
+struct goaway {
+    uint8_t reason;
+    uint16_t retry_after_s;
+    struct record_list alternatives;
+    struct slice tlvs;
+};
+void wire_goaway_encode(struct buf *out, const struct goaway *goaway);
+MUST_CHECK enum err wire_goaway_decode(struct slice payload, struct goaway *goaway);
+
+/* PING and PONG: token u64, TLVs. */
+struct ping {
+    uint64_t token;
+    struct slice tlvs;
+};
+void wire_ping_encode(struct buf *out, const struct ping *ping);
+MUST_CHECK enum err wire_ping_decode(struct slice payload, struct ping *ping);
+
+/* NODES_REQUEST: count u8 (1 to NODES_MAX), TLVs. */
+struct nodes_request {
+    uint8_t count;
+    struct slice tlvs;
+};
+void wire_nodes_request_encode(struct buf *out, const struct nodes_request *request);
+MUST_CHECK enum err wire_nodes_request_decode(struct slice payload, struct nodes_request *request);
+
+/* NODES: record list, TLVs. Supernodes that the sender knows; accepted only when asked for. */
+struct nodes {
+    struct record_list list;
+    struct slice tlvs;
+};
+void wire_nodes_encode(struct buf *out, const struct nodes *nodes);
+MUST_CHECK enum err wire_nodes_decode(struct slice payload, struct nodes *nodes);
+
+/* DIALBACK: target 32, family u8, ip, port u16, nonce u64, TLVs. A supernode asks another to dial
+ * a leaf at the host address it was observed at. DIALBACK_DONE: nonce u64, reached u8, TLVs. */
+struct dialback {
+    struct node_id target;
+    struct address address;
+    uint64_t nonce;
+    struct slice tlvs;
+};
+void wire_dialback_encode(struct buf *out, const struct dialback *dialback);
+MUST_CHECK enum err wire_dialback_decode(struct slice payload, struct dialback *dialback);
+struct dialback_done {
+    uint64_t nonce;
+    bool reached;
+    struct slice tlvs;
+};
+void wire_dialback_done_encode(struct buf *out, const struct dialback_done *done);
+MUST_CHECK enum err wire_dialback_done_decode(struct slice payload, struct dialback_done *done);
+
+/* ---- Registration ---- */
+
+/* REG_BEGIN and REG_COMMIT: index_id u64, sequence u64, count u32, root 32, TLVs. The root is
+ * hashtree_root over the sorted hashes of the encoded file records; zero for an empty list. */
+struct reg_state {
+    uint64_t index_id; /* drawn when the leaf's list was first made; keyed by (leaf, index id) */
+    uint64_t sequence; /* rises with every change of the list */
+    uint32_t count;
+    struct hash root;
+    struct slice tlvs;
+};
+void wire_reg_state_encode(struct buf *out, const struct reg_state *state);
+MUST_CHECK enum err wire_reg_state_decode(struct slice payload, struct reg_state *state);
+
+/* A file record: root 32, size u64, name text8, meta bytes16 (TLVs: title, artist ...; at most
+ * 512). Names are one path component as people see it; they are never used as a path. */
+struct file_record {
+    struct content_id content;
+    struct slice name;
+    struct slice meta;
+};
+#define FILE_META_MAX 512
+void wire_file_record_encode(struct buf *out, const struct file_record *record);
+/* Read one record from a reader; on error reader->failed is set. */
+MUST_CHECK enum err wire_file_record_read(struct reader *reader, struct file_record *record);
+/* SHA-256 of the encoded record. */
+void wire_file_record_hash(const struct file_record *record, const struct crypto *crypto,
+                           struct hash *out);
+
+/* REG_ADD: n u16 (1 to REG_RECORDS_MAX), n file records, TLVs. Decoding checks every record;
+ * read them one by one from `records` with wire_file_record_read. */
+struct reg_add {
+    uint16_t count;
+    struct slice records; /* encoded, one after the other */
+    struct slice tlvs;
+};
+void wire_reg_add_encode(struct buf *out, const struct reg_add *add);
+MUST_CHECK enum err wire_reg_add_decode(struct slice payload, struct reg_add *add);
+
+/* REG_STATUS: verdict u8, sequence u64, count u32, root 32, TLVs: what the supernode holds. */
+enum reg_verdict { REG_DONE = 1, REG_SEND_ALL = 2, REG_REFUSED = 3, REG_VERDICT_MAX = 3 };
+struct reg_status {
+    uint8_t verdict;
+    uint64_t sequence;
+    uint32_t count;
+    struct hash root;
+    struct slice tlvs;
+};
+void wire_reg_status_encode(struct buf *out, const struct reg_status *status);
+MUST_CHECK enum err wire_reg_status_decode(struct slice payload, struct reg_status *status);
+
+/* ---- Search ---- */
+
+/* QUERY and LOCATE: ttl u8 (further supernode hops that the receiver may make, at most
+ * TTL_WIRE_MAX), hops u8 (made so far, at most TTL_WIRE_MAX), want u16, deadline_ms u16, body
+ * bytes16 (raw deflate with dictionary 1 of the query body, forwarded verbatim), TLVs. The id is
+ * never sent. */
+struct query_header {
+    uint8_t ttl;
+    uint8_t hops;
+    uint16_t want;
+    uint16_t deadline_ms;
+    struct slice body; /* compressed */
+    struct slice tlvs;
+};
+void wire_query_encode(struct buf *out, const struct query_header *query);
+MUST_CHECK enum err wire_query_decode(struct slice payload, struct query_header *query);
+/* First 16 bytes of SHA-256 over the compressed body. */
+void wire_query_id(struct slice compressed_body, const struct crypto *crypto, struct query_id *id);
+
+/* The body before compression: salt 8, kind u8 (1 = words, in QUERY: text bytes16 of at most
+ * QUERY_TEXT_MAX bytes of UTF-8; 2 = content, in LOCATE: root 32, size u64), TLVs. */
+enum query_kind { QUERY_WORDS = 1, QUERY_CONTENT = 2 };
+struct query_body {
+    uint8_t salt[8];
+    uint8_t kind;
+    struct slice text;         /* QUERY_WORDS */
+    struct content_id content; /* QUERY_CONTENT */
+    struct slice tlvs;
+};
+void wire_query_body_encode(struct buf *out, const struct query_body *body);
+MUST_CHECK enum err wire_query_body_decode(struct slice bytes, struct query_body *body);
+
+/* What a finished copy of a query reached: supernodes u16, leaves u32, files u64, refused u16,
+ * truncated u8 (0 or 1). */
+struct coverage {
+    uint16_t supernodes;
+    uint32_t leaves;
+    uint64_t files;
+    uint16_t refused;
+    bool truncated;
+};
+
+/* Who has a file: record bytes16 (an address record), or an empty one and then id 32; flags u8,
+ * slots u8, queue u16, speed_kib u32. */
+struct holder {
+    struct node_id id; /* the record's key, or given alone when no address may be passed on */
+    struct slice address_record;
+    uint8_t flags; /* HOLDER_* */
+    uint8_t free_slots;
+    uint16_t queue;
+    uint32_t speed_kib; /* KiB/s as observed by the supernode; 0 = unknown */
+};
+#define HOLDER_REACHABLE 0x01 /* set by the supernode after a dial-back */
+
+/* One found file: a file record, then n u8 x holder index u8 (rising, n at least 1). */
+struct hit {
+    struct file_record file;
+    uint8_t holder_count;
+    uint8_t holders[RECORD_HOLDERS_MAX];
+};
+
+/* HITS: id 16, ttl u8 (of the copy it answers), flags u8 (HITS_LAST), coverage when LAST,
+ * answerer's address record bytes16 (may be empty), n u8 holders, n u8 hits, TLVs. */
+struct hits {
+    struct query_id id;
+    uint8_t ttl;
+    bool last;
+    struct coverage coverage;
+    struct slice answerer;
+    uint8_t holder_count;
+    struct holder holders[HITS_HOLDERS_MAX];
+    uint8_t hit_count;
+    struct hit hits[HITS_RECORDS_MAX];
+    struct slice tlvs;
+};
+void wire_hits_encode(struct buf *out, const struct hits *hits);
+MUST_CHECK enum err wire_hits_decode(struct slice payload, struct hits *hits);
+
+/* END: id 16, ttl u8 (of the copy it answers), coverage, TLVs. A duplicate answers zeros. */
+struct query_end {
+    struct query_id id;
+    uint8_t ttl;
+    struct coverage coverage;
+    struct slice tlvs;
+};
+void wire_end_encode(struct buf *out, const struct query_end *end);
+MUST_CHECK enum err wire_end_decode(struct slice payload, struct query_end *end);
+
+/* ---- Transfer: either end of a link may ask; handles are drawn by the side that opens ---- */
+
+/* OPEN: handle u32, root 32, size u64, TLVs. SHUT: handle u32, TLVs. */
+struct open_file {
+    uint32_t handle;
+    struct content_id content;
+    struct slice tlvs;
+};
+void wire_open_encode(struct buf *out, const struct open_file *open);
+MUST_CHECK enum err wire_open_decode(struct slice payload, struct open_file *open);
+struct shut_file {
+    uint32_t handle;
+    struct slice tlvs;
+};
+void wire_shut_encode(struct buf *out, const struct shut_file *shut);
+MUST_CHECK enum err wire_shut_decode(struct slice payload, struct shut_file *shut);
+
+/* HAVE: handle u32, all u8 (0 or 1), when 0: bitmap bytes16, one bit per 1 MiB piece, first piece
+ * in the highest bit, unused bits zero; TLVs. */
+struct have {
+    uint32_t handle;
+    bool all;
+    struct slice bitmap;
+    struct slice tlvs;
+};
+void wire_have_encode(struct buf *out, const struct have *have);
+MUST_CHECK enum err wire_have_decode(struct slice payload, struct have *have);
+
+/* BLOCK_REQUEST: handle u32, first u32, count u8 (1 to BLOCK_REQUEST_MAX), TLVs. */
+struct block_request {
+    uint32_t handle;
+    uint32_t first;
+    uint8_t count;
+    struct slice tlvs;
+};
+void wire_block_request_encode(struct buf *out, const struct block_request *request);
+MUST_CHECK enum err wire_block_request_decode(struct slice payload, struct block_request *request);
+
+/* BLOCK: handle u32, index u32, then 1 to BLOCK_BYTES bytes of the file to the payload's end; the
+ * one message without TLVs, so that the data needs no length and no copy. Never deflated. */
+#define BLOCK_HEADER_BYTES 8
+struct block {
+    uint32_t handle;
+    uint32_t index;
+    struct slice data;
+};
+/* Append frame header and block header for `len` bytes of data that follow. */
+void wire_block_header(struct buf *out, uint32_t handle, uint32_t index, uint32_t len);
+MUST_CHECK enum err wire_block_decode(struct slice payload, struct block *block);
+
+/* HASHES_REQUEST: handle u32, layer u8 (0 = blocks, 6 = 1 MiB pieces), first u32, count u16 (1 to
+ * HASHES_MAX), TLVs. `count` is a power of two and `first` a multiple of it, as in BEP 52. */
+struct hashes_request {
+    uint32_t handle;
+    uint8_t layer;
+    uint32_t first;
+    uint16_t count;
+    struct slice tlvs;
+};
+void wire_hashes_request_encode(struct buf *out, const struct hashes_request *request);
+MUST_CHECK enum err wire_hashes_request_decode(struct slice payload,
+                                               struct hashes_request *request);
+
+/* HASHES: as the request, then count x hash 32, proof n u8 x hash 32 (uncles, lowest first), TLVs.
+ */
+struct hashes {
+    uint32_t handle;
+    uint8_t layer;
+    uint32_t first;
+    uint16_t count;
+    struct slice hashes; /* count * 32 bytes */
+    uint8_t proof_count;
+    struct slice proof; /* proof_count * 32 bytes */
+    struct slice tlvs;
+};
+void wire_hashes_encode(struct buf *out, const struct hashes *hashes);
+MUST_CHECK enum err wire_hashes_decode(struct slice payload, struct hashes *hashes);
+
+/* REJECT: handle u32, reason u8, first u32, count u16 (blocks or hashes it is about; 0 = the whole
+ * handle), retry_after_ms u32, queue_position u16 (0 = not queued), TLVs. */
+enum reject_reason {
+    REJECT_NOT_FOUND = 1,
+    REJECT_BUSY = 2,
+    REJECT_QUEUED = 3,
+    REJECT_CHANGED = 4,
+    REJECT_IO = 5,
+    REJECT_MISSING = 6, /* a piece we do not have yet */
+    REJECT_REASON_MAX = 6
+};
+struct reject {
+    uint32_t handle;
+    uint8_t reason;
+    uint32_t first;
+    uint16_t count;
+    uint32_t retry_after_ms;
+    uint16_t queue_position;
+    struct slice tlvs;
+};
+void wire_reject_encode(struct buf *out, const struct reject *reject);
+MUST_CHECK enum err wire_reject_decode(struct slice payload, struct reject *reject);
+
+/* PUSH: target 32, nonce 16, requester's address record bytes16, TLVs. */
+struct push {
+    struct node_id target;
+    uint8_t nonce[16];
+    struct slice requester;
+    struct slice tlvs;
+};
+void wire_push_encode(struct buf *out, const struct push *push);
+MUST_CHECK enum err wire_push_decode(struct slice payload, struct push *push);
+
+/* Check that TLVs are whole, in strictly rising order, at most TLV_BYTES_MAX, and that no odd tag
+ * stands among them (version 1 knows none). */
+MUST_CHECK enum err wire_tlvs_check(struct slice tlvs);
+
+#endif
