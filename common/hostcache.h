@@ -7,6 +7,22 @@
 #include "common/rng.h"
 #include "common/wire.h"
 
+#define INTRODUCERS_MAX 16
+#define HOST_NAME_MAX_BYTES 253
+
+/* A supernode known by configuration: `<node id>@<host or address>:<port>`. */
+struct introducer {
+    struct node_id id;
+    char host[HOST_NAME_MAX_BYTES + 1]; /* name or literal address, without brackets */
+    uint16_t port;
+};
+
+/* Read that text. Return ERR_CONFIG when a part is missing or wrong. */
+MUST_CHECK enum err introducer_parse(struct introducer *introducer, const char *text);
+
+/* Set *address when the host is a literal address; false when the name must be resolved. */
+bool introducer_address(const struct introducer *introducer, struct address *address);
+
 struct host {
     struct node_id id;
     struct address address;

@@ -1,0 +1,33 @@
+/* peer.h - an ordinary peer: registers what it shares, searches, fetches, serves. Pure. */
+#ifndef TRUNKLINE_PEER_PEER_H
+#define TRUNKLINE_PEER_PEER_H
+
+#include "common/hostcache.h"
+#include "common/node.h"
+
+struct peer_config {
+    struct introducer introducers[INTRODUCERS_MAX];
+    uint32_t introducer_count;
+    uint32_t upload_slots;       /* 0 = UPLOAD_SLOTS */
+    uint64_t upload_bytes_per_s; /* 0 = unlimited */
+    uint32_t search_wait_ms;     /* 0 = QUERY_DEADLINE_MS + 1 s */
+};
+
+/* Return a peer; config is copied, env borrowed for the node's life. Free with node_free.
+ *
+ * Commands and their reports (every command ends with report_done or report_error):
+ *   search text= [want=]      "hit" {number, name, size, content, sources, reachable, speed} for a
+ *                             new content id or a changed source count; "end" {supernodes, leaves,
+ *                             files, refused, truncated, hits}
+ *   get content=|number= [name=] [wait=1]
+ *                             "queued" {content, name, size}; with wait=1 "progress" {content,
+ *                             done, size, rate, sources, eta_s} twice a second, then "finished"
+ *                             {content, path, bytes, seconds}
+ *   status                    "status" {id, state, parents, files, bytes, uploads, downloads, ...}
+ *                             and one "parent" {id, address, state, round_trip_us} per parent
+ *   share                     "share" {files, bytes, ready}; "file" {name, size, content} each
+ *   downloads                 "download" {content, name, size, done, state, sources, rate} each
+ *   cancel content=           discard a download */
+struct node peer_new(const struct node_env *env, const struct peer_config *config);
+
+#endif

@@ -1,0 +1,24 @@
+/* supernode.h - indexes its leaves' file lists and floods queries among its neighbours. Pure. */
+#ifndef TRUNKLINE_SUPERNODE_SUPERNODE_H
+#define TRUNKLINE_SUPERNODE_SUPERNODE_H
+
+#include "common/hostcache.h"
+#include "common/node.h"
+
+struct supernode_config {
+    struct introducer introducers[INTRODUCERS_MAX];
+    uint32_t introducer_count;
+    uint32_t leaves_max;               /* 0 = LEAVES_MAX */
+    uint32_t mesh_dial_max;            /* 0 = by network size (limits.h); experiments fix it */
+    uint64_t leaf_queries_milli_per_s; /* 0 = LEAF_QUERIES_PER_S */
+    uint64_t leaf_queries_burst;       /* 0 = LEAF_QUERIES_BURST */
+};
+
+/* Return a supernode; config is copied, env borrowed for the node's life. Free with node_free.
+ *
+ * Commands: status -> "status" {id, leaves, files, index_bytes, neighbours, queries, ...}, one
+ * "leaf" {id, address, files, reachable} per leaf and one "neighbour" {id, address, dialled,
+ * round_trip_us} per mesh link, then done. */
+struct node supernode_new(const struct node_env *env, const struct supernode_config *config);
+
+#endif
