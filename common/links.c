@@ -205,7 +205,8 @@ static enum err check_hello(const struct link *link, struct slice payload, struc
 }
 
 /* Two links to one node for one purpose: keep the one dialled by the lower id; of two dialled by
- * the same side the newer, since the older is most likely dead. Return ERR_DUPLICATE when it is
+ * the same side the newer, since the older is most likely dead; a dial of ours that has not got
+ * through yet yields too. Return ERR_DUPLICATE when it is
  * `link`, an incoming one, that must go. */
 static enum err settle_duplicate(struct link *link) {
     struct links *links = link->links;
@@ -215,8 +216,8 @@ static enum err settle_duplicate(struct link *link) {
             !node_id_equal(&other->id, &link->id)) {
             continue;
         }
-        bool we_dialled_other = other->token != 0;
-        if (we_dialled_other && memcmp(links->env->id.b, link->id.b, sizeof link->id.b) < 0) {
+        bool we_said_hello = other->token != 0 && other->number != 0;
+        if (we_said_hello && memcmp(links->env->id.b, link->id.b, sizeof link->id.b) < 0) {
             return ERR_DUPLICATE;
         }
         log_debug(links->env->log, "link.duplicate link=%u", other->number);
