@@ -1,0 +1,168 @@
+/* bench.c - runs the benchmarks asked for and prints their figures. */
+#include "tests/bench/bench.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/rng.h"
+
+static const struct {
+    const char *name;
+    void (*run)(const struct bench *bench);
+    const char *what;
+} benchmarks[] = {
+    {"body", bench_query_body, "deflated size of 1,000 query bodies"},
+    {"startup", bench_startup, "from exec to the first accepted connection"},
+    {"latency", bench_latency, "from a search to its first hit through 1, 2 and 3 supernodes"},
+    {"leaves", bench_leaves, "memory of a supernode per connected leaf with 100 files"},
+    {"download", bench_download, "rate of a verified download from 1 and 4 sources"},
+};
+#define BENCHMARKS (sizeof benchmarks / sizeof *benchmarks)
+
+void bench_fail(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("bench: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    exit(1);
+}
+
+double bench_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+double bench_percentile(double *values, size_t count, double percent) {
+    if (count == 0) {
+        return 0;
+    }
+    qsort(values, count, sizeof *values, compare_doubles);
+    size_t rank = (size_t)((double)count * percent / 100);
+    return values[rank < count ? rank : count - 1];
+}
+
+static bool reaches_target(const struct figure *figure) {
+    return figure->better == BETTER_LOW ? figure->value <= figure->target
+                                        : figure->value >= figure->target;
+}
+
+void bench_figure(const struct bench *bench, const struct figure *figure) {
+    double ratio = figure->peer_value > 0 ? figure->value / figure->peer_value : 0;
+    bool has_target = figure->target > 0;
+    const char *ok = !has_target ? "null" : reaches_target(figure) ? "true" : "false";
+    if (bench->json) {
+        printf("{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\",\"peer\":\"%s\","
+               "\"peer_value\":%.6g,\"ratio\":%.4g,\"target\":%.6g,\"ok\":%s}\n",
+               figure->name, figure->value, figure->unit, figure->peer, figure->peer_value, ratio,
+               figure->target, ok);
+    } else {
+        char target[40] = "-";
+        if (has_target) {
+            snprintf(target, sizeof target, "%s %.4g %s",
+                     figure->better == BETTER_LOW ? "<=" : ">=", figure->target,
+                     reaches_target(figure) ? "ok" : "MISSED");
+        }
+        printf("%-22s %10.4g %-6s %-30s %10.4g  %6.2fx  %s\n", figure->name, figure->value,
+               figure->unit, figure->peer, figure->peer_value, ratio, target);
+    }
+    fflush(stdout);
+}
+
+void bench_write_file(const char *path, uint64_t bytes, uint64_t seed) {
+    FILE *file = fopen(path, "wb");
+    if (file == NULL) {
+        bench_fail("cannot write %s", path);
+    }
+    struct rng rng;
+    rng_seed(&rng, seed);
+    static uint8_t chunk[65536];
+    while (bytes > 0) {
+        size_t part = bytes < sizeof chunk ? (size_t)bytes : sizeof chunk;
+        rng_fill(&rng, chunk, part);
+        if (fwrite(chunk, 1, part, file) != part) {
+            bench_fail("cannot write %s: is the disk full?", path);
+        }
+        bytes -= part;
+    }
+    if (fclose(file) != 0) {
+        bench_fail("cannot write %s: is the disk full?", path);
+    }
+}
+
+uint64_t bench_resident(pid_t pid) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (file == NULL) {
+        return 0;
+    }
+    char line[256];
+    unsigned long kib = 0;
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "VmRSS: %lu kB", &kib) == 1) {
+            break;
+        }
+    }
+    fclose(file);
+    return (uint64_t)kib * 1024;
+}
+
+static int usage(FILE *to, int status) {
+    fputs("usage: bench [NAME] [--json]\n\nbenchmarks:\n", to);
+    for (size_t i = 0; i < BENCHMARKS; i++) {
+        fprintf(to, "  %-10s %s\n", benchmarks[i].name, benchmarks[i].what);
+    }
+    return status;
+}
+
+static bool name_is_known(const char *name) {
+    for (size_t i = 0; i < BENCHMARKS; i++) {
+        if (strcmp(benchmarks[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int main(int argc, char **argv) {
+    struct bench bench = {0};
+    const char *only = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0) {
+            bench.json = true;
+        } else if (strcmp(argv[i], "--help") == 0) {
+            return usage(stdout, 0);
+        } else if (only == NULL && name_is_known(argv[i])) {
+            only = argv[i];
+        } else {
+            fprintf(stderr, "bench: no benchmark is called '%s'\n", argv[i]);
+            return usage(stderr, 2);
+        }
+    }
+    bench.owner = owner_new("trunkline-bench");
+    if (bench.owner == NULL) {
+        bench_fail("cannot make a scratch folder in $TMPDIR or /tmp");
+    }
+    if (!bench.json) {
+        printf("%-22s %10s %-6s %-30s %10s  %7s  %s\n", "figure", "value", "unit", "peer", "value",
+               "ratio", "target");
+    }
+    for (size_t i = 0; i < BENCHMARKS; i++) {
+        if (only == NULL || strcmp(only, benchmarks[i].name) == 0) {
+            benchmarks[i].run(&bench);
+        }
+    }
+    owner_free(bench.owner);
+    return 0;
+}
