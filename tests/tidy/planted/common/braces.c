@@ -1,0 +1,2 @@
+/* braces.c - ends before it is done. */
+int braces(void) {

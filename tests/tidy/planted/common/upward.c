@@ -1,0 +1,3 @@
+/* upward.c - includes what stands above it. */
+#include "common/good.h"
+#include "peer/good.h"

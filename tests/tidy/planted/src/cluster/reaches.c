@@ -1,0 +1,5 @@
+/* reaches.c - the owner of processes knows a role. */
+#include <time.h>
+#include "peer/good.h"
+#include "src/host/good.h"
+#include "src/sim/good.h"

@@ -1,0 +1,3 @@
+/* good.h - breaks no rule either. */
+#include "common/good.h"
+struct peer;

@@ -1,0 +1,3 @@
+/* reaches.c - the lab opens sockets. */
+#include "src/host/good.h"
+#include "src/sim/good.h"

@@ -1,0 +1,2 @@
+/* other.c - stands in no known folder. */
+#include "common/good.h"

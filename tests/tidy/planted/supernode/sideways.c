@@ -1,0 +1,2 @@
+/* sideways.c - looks at the other role. */
+#include "peer/good.h"

@@ -1,0 +1,159 @@
+/* scan.c - reads C just well enough to know code from comments and where functions are. */
+#include <ctype.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "tests/tidy/tidy.h"
+
+enum place { CODE, LINE_COMMENT, COMMENT, STRING, CHARACTER, DIRECTIVE };
+
+/* One step of the scanner at *at: the next place. Skips what an escape hides. */
+static enum place next_place(enum place place, const char *text, const char **at) {
+    const char *p = *at;
+    switch (place) {
+    case CODE:
+    case DIRECTIVE:
+        if (p[0] == '/' && (p[1] == '*' || p[1] == '/')) {
+            *at += 1;
+            return p[1] == '*' ? COMMENT : LINE_COMMENT;
+        }
+        if (place == DIRECTIVE) {
+            return p[0] == '\n' && p > text && p[-1] != '\\' ? CODE : DIRECTIVE;
+        }
+        return p[0] == '"' ? STRING : p[0] == '\'' ? CHARACTER : CODE;
+    case LINE_COMMENT:
+        return p[0] == '\n' ? CODE : LINE_COMMENT;
+    case COMMENT:
+        if (p[0] == '*' && p[1] == '/') {
+            *at += 1;
+            return CODE;
+        }
+        return COMMENT;
+    case STRING:
+    case CHARACTER:
+        if (p[0] == '\\' && p[1] != '\0') {
+            *at += 1;
+            return place;
+        }
+        return p[0] == (place == STRING ? '"' : '\'') || p[0] == '\n' ? CODE : place;
+    }
+    return CODE;
+}
+
+/* True for a '#' that is the first thing on its line. */
+static bool begins_directive(const char *text, const char *at) {
+    if (*at != '#') {
+        return false;
+    }
+    while (at > text && (at[-1] == ' ' || at[-1] == '\t')) {
+        at--;
+    }
+    return at == text || at[-1] == '\n';
+}
+
+char *scan_code(const char *text) {
+    char *code = mem_string(text);
+    enum place place = CODE;
+    for (const char *p = text; *p != '\0'; p++) {
+        if (place == CODE && begins_directive(text, p)) {
+            place = DIRECTIVE;
+        }
+        const char *from = p;
+        enum place before = place;
+        place = next_place(place, text, &p);
+        bool keep = before == CODE && place == CODE;
+        for (const char *q = from; q <= p; q++) {
+            if (!keep && *q != '\n') {
+                code[q - text] = ' ';
+            }
+        }
+    }
+    return code;
+}
+
+size_t scan_line(const char *text, const char *at) {
+    size_t line = 1;
+    for (const char *p = text; p < at; p++) {
+        line += *p == '\n';
+    }
+    return line;
+}
+
+/* The parameter list's opening parenthesis in a declaration, past any attribute; NULL if none. */
+static const char *parameter_list(const char *from, const char *end) {
+    static const char attribute[] = "__attribute__";
+    int depth = 0;
+    bool in_attribute = false;
+    for (const char *p = from; p < end; p++) {
+        if (*p == '(' && depth++ == 0) {
+            const char *before = p;
+            while (before > from && isspace((unsigned char)before[-1])) {
+                before--;
+            }
+            size_t len = sizeof attribute - 1;
+            in_attribute =
+                (size_t)(before - from) >= len && memcmp(before - len, attribute, len) == 0;
+            if (!in_attribute) {
+                return p;
+            }
+        }
+        depth -= *p == ')';
+    }
+    return NULL;
+}
+
+static size_t count_parameters(const char *list, const char *end) {
+    size_t commas = 0, letters = 0;
+    int depth = 0;
+    for (const char *p = list; p < end; p++) {
+        depth += (*p == '(') - (*p == ')');
+        if (depth == 0) {
+            break;
+        }
+        commas += depth == 1 && *p == ',';
+        letters += isalnum((unsigned char)*p) != 0;
+    }
+    return letters == 0 || (commas == 0 && letters == 4 && strncmp(list + 1, "void", 4) == 0)
+               ? 0
+               : commas + 1;
+}
+
+static void check_function(const struct source *source, const char *declaration,
+                           const char *opening, const char *closing, struct faults *faults) {
+    size_t line = scan_line(source->code, opening);
+    size_t lines = scan_line(source->code, closing) - line + 1;
+    if (lines > FUNCTION_LINES_MAX) {
+        fault_add(faults, "%s:%zu: function: %zu lines, at most %d", source->path, line, lines,
+                  FUNCTION_LINES_MAX);
+    }
+    const char *list = parameter_list(declaration, opening);
+    size_t parameters = list == NULL ? 0 : count_parameters(list, opening);
+    if (parameters > PARAMETERS_MAX) {
+        fault_add(faults, "%s:%zu: parameters: %zu, at most %d", source->path, line, parameters,
+                  PARAMETERS_MAX);
+    }
+}
+
+void scan_functions(const struct source *source, struct faults *faults) {
+    const char *declaration = source->code, *opening = NULL;
+    char last = '\0'; /* the last character of code before this one */
+    int depth = 0;
+    for (const char *p = source->code; *p != '\0'; p++) {
+        if (*p == '{' && depth++ == 0) {
+            opening = last == ')' ? p : NULL;
+        } else if (*p == '}' && --depth == 0) {
+            if (opening != NULL) {
+                check_function(source, declaration, opening, p, faults);
+            }
+            declaration = p + 1;
+        } else if (*p == ';' && depth == 0) {
+            declaration = p + 1;
+        }
+        if (!isspace((unsigned char)*p)) {
+            last = *p;
+        }
+    }
+    if (depth != 0) {
+        fault_add(faults, "%s:1: braces: they do not match", source->path);
+    }
+}
