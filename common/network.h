@@ -39,4 +39,8 @@ bool network_is_anchor(const struct network *network, const struct node_id *id);
 void network_auth(const struct network *network, const struct crypto *crypto,
                   const struct hash *exporter, bool dialled, struct hash *out);
 
+/* True for an address that a stranger's record may make us dial: a unicast address with a port; in
+ * the internet profile no private, loopback or link-local one (RFC 6890). */
+bool network_may_dial(const struct network *network, const struct address *address);
+
 #endif
