@@ -49,7 +49,8 @@ struct hash_run {
     struct hash proof[PROOF_MAX];
 };
 
-/* True for a run that lies within the tree of a file of this size. */
+/* True for a run that lies within the tree of a file of this size and does not begin in its
+ * padding. */
 bool hashtree_run_ok(uint64_t size, uint32_t layer, uint32_t first, uint32_t count);
 
 /* Set the proof of a run of whole pieces (run->first and count, at the piece layer; `hashes` is
