@@ -44,19 +44,20 @@ struct hostcache {
 void hostcache_init(struct hostcache *cache, const struct node_env *env);
 void hostcache_free(struct hostcache *cache);
 
-/* Remember a configured introducer. */
+/* Remember a configured introducer. NULL when it is this node itself. */
 struct host *hostcache_add_introducer(struct hostcache *cache, const struct node_id *id,
                                       const struct address *address);
 
 /* Remember an encoded address record after checking it; a smaller seq than known changes nothing.
  * At HOSTCACHE_MAX the worst host (most failures, then oldest success) makes room. Return ERR_AUTH,
- * ERR_POLICY, ERR_FORMAT, or ERR_DUPLICATE for our own id. */
+ * ERR_POLICY (outdated, or no address that this network may dial), ERR_FORMAT, ERR_DUPLICATE for
+ * our own id, ERR_LIMIT when every host is an introducer or in use. */
 MUST_CHECK enum err hostcache_add(struct hostcache *cache, struct slice record, int64_t wall_s);
 
 struct host *hostcache_find(const struct hostcache *cache, const struct node_id *id);
 
 /* Choose a host that is not in use and may be dialled now: by few failures, then at random. NULL
- * when there is none; *wait_us then is when to ask again (UINT64_MAX = never). */
+ * when there is none; *wait_us then is the time to ask again (UINT64_MAX = never). */
 struct host *hostcache_pick(struct hostcache *cache, struct rng *rng, uint64_t now_us,
                             uint64_t *wait_us);
 
