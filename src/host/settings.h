@@ -1,0 +1,88 @@
+/* settings.h - every option of the two programs: one row each in one table. */
+#ifndef TRUNKLINE_HOST_SETTINGS_H
+#define TRUNKLINE_HOST_SETTINGS_H
+
+#include "src/host/options.h"
+
+/* Places in the table; SETTING(name) is the bit that a command's `accepted` takes. */
+enum setting {
+    SETTING_HELP,
+    SETTING_VERSION,
+    SETTING_JSON,
+    SETTING_DIR,
+    SETTING_CONFIG,
+    /* run */
+    SETTING_NETWORK,
+    SETTING_LISTEN,
+    SETTING_DIAL_ONLY,
+    SETTING_INTRODUCER,
+    SETTING_SHARE,
+    SETTING_DOWNLOADS,
+    SETTING_UPLOAD_RATE,
+    SETTING_UPLOAD_SLOTS,
+    SETTING_LEAVES,
+    SETTING_LEAF_QUERY_RATE,
+    SETTING_LEAF_QUERY_BURST,
+    SETTING_MESH_LINKS,
+    SETTING_LOG,
+    SETTING_VERBOSE,
+    SETTING_QUIET,
+    /* search, get, downloads */
+    SETTING_WANT,
+    SETTING_LINKS,
+    SETTING_NAME,
+    SETTING_NO_WAIT,
+    SETTING_CANCEL,
+    /* init, certify */
+    SETTING_ANCHOR,
+    SETTING_POLICY,
+    SETTING_PROFILE,
+    SETTING_EPOCH,
+    SETTING_SECRET,
+    SETTING_ADDRESS,
+    SETTING_DAYS,
+    SETTING_OUT,
+    SETTINGS
+};
+#define SETTING(name) (1ULL << SETTING_##name)
+
+struct settings {
+    bool help;
+    bool version;
+    bool json;
+    const char *dir;
+    const char *config;
+    const char *network;
+    struct address listen; /* family 0 = not given */
+    bool dial_only;
+    struct option_list introducers;
+    struct option_list shares;
+    const char *downloads;
+    uint64_t upload_rate; /* bytes per second; 0 = unlimited */
+    uint64_t upload_slots;
+    uint64_t leaves;
+    uint64_t leaf_query_rate; /* thousandths per second */
+    uint64_t leaf_query_burst;
+    uint64_t mesh_links;
+    const char *log;
+    bool verbose;
+    bool quiet;
+    uint64_t want;
+    bool links;
+    const char *name;
+    bool no_wait;
+    const char *cancel;
+    bool anchor;
+    uint64_t policy;  /* enum network_policy */
+    uint64_t profile; /* enum network_profile */
+    uint64_t epoch_s; /* 0 = not given */
+    bool secret;
+    struct option_list addresses; /* HOST:PORT */
+    uint64_t days;
+    const char *out;
+};
+
+/* SETTINGS rows. */
+extern const struct option_row settings_rows[];
+
+#endif
