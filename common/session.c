@@ -1,0 +1,137 @@
+/* session.c - cuts a link's bytes into messages, and makes frames of messages. */
+#include "common/session.h"
+
+#include "common/check.h"
+
+#define DEFLATE_MIN 32 /* bytes; shorter payloads gain nothing worth 5 us */
+
+/* How long the frame at the front is, header included; FRAME_HEADER_BYTES while that is unknown.
+ * A frame beyond its type's limit is refused here, when no more than its header has come. */
+static size_t frame_bytes(struct slice front, enum err *err) {
+    if (front.len < FRAME_HEADER_BYTES) {
+        return FRAME_HEADER_BYTES;
+    }
+    struct reader reader = reader_of(front.data, front.len);
+    uint32_t len = reader_u24(&reader);
+    const struct message_info *info = wire_message_info(reader_u8(&reader));
+    if (len > (info != NULL ? info->payload_max : FRAME_PAYLOAD_MAX)) {
+        *err = ERR_LIMIT;
+    }
+    return FRAME_HEADER_BYTES + (size_t)len;
+}
+
+static void skip(struct slice *input, size_t len) {
+    input->data += len;
+    input->len -= len;
+}
+
+/* Bytes are only ever added up to the end of a frame, so a whole one was delivered before. */
+static void drop_delivered(struct session *session) {
+    enum err ignored = OK;
+    struct slice kept = {session->partial.data, session->partial.len};
+    if (kept.len >= frame_bytes(kept, &ignored)) {
+        buf_free(&session->partial);
+    }
+}
+
+/* Move input to `partial` until a frame is whole there, the input ends, or *err is set. */
+static void gather(struct session *session, struct slice *input, enum err *err) {
+    struct buf *partial = &session->partial;
+    size_t wanted;
+    while ((wanted = frame_bytes((struct slice){partial->data, partial->len}, err)) >
+               partial->len &&
+           *err == OK && input->len > 0) {
+        size_t more = wanted - partial->len;
+        more = more < input->len ? more : input->len;
+        buf_append(partial, input->data, more);
+        skip(input, more);
+    }
+}
+
+static bool next_frame(struct session *session, struct slice *input, struct frame *frame,
+                       enum err *err) {
+    drop_delivered(session);
+    size_t used;
+    if (session->partial.len == 0) {
+        (void)frame_bytes(*input, err);
+        if (*err != OK) {
+            return false;
+        }
+        if (wire_frame_read(*input, frame, &used, err)) {
+            skip(input, used);
+            return true;
+        }
+        if (*err != OK) {
+            return false;
+        }
+    }
+    gather(session, input, err);
+    struct slice kept = {session->partial.data, session->partial.len};
+    return *err == OK && wire_frame_read(kept, frame, &used, err);
+}
+
+/* Version 1 has one way to deflate, and never deflates file bytes. */
+static enum err unpack(struct packer *packer, const struct frame *frame, size_t payload_max,
+                       struct session_message *message) {
+    *message = (struct session_message){frame->type, frame->flags, frame->payload};
+    if ((frame->flags & FRAME_DEFLATED) == 0) {
+        return OK;
+    }
+    if (frame->type == MSG_BLOCK || (frame->flags & FRAME_DICTIONARY) != FRAME_DICTIONARY_1) {
+        return ERR_FORMAT;
+    }
+    return packer_inflate(packer, frame->payload, payload_max, &message->payload);
+}
+
+bool session_next(struct session *session, struct packer *packer, struct slice *input,
+                  struct session_message *message, enum err *err) {
+    *message = (struct session_message){0};
+    *err = OK;
+    struct frame frame;
+    while (next_frame(session, input, &frame, err)) {
+        const struct message_info *info = wire_message_info(frame.type);
+        if (info != NULL) {
+            *err = unpack(packer, &frame, info->payload_max, message);
+            return *err == OK;
+        }
+        if ((frame.flags & FRAME_CRITICAL) != 0) {
+            *err = ERR_CRITICAL;
+            return false;
+        }
+    }
+    return false;
+}
+
+/* Types whose payload deflate cannot shrink, or that are deflated inside (the query's body). */
+static bool is_worth_deflating(uint8_t type, size_t len) {
+    switch (type) {
+    case MSG_BLOCK:
+    case MSG_QUERY:
+    case MSG_LOCATE:
+    case MSG_HASHES:
+        return false;
+    default:
+        return len >= DEFLATE_MIN;
+    }
+}
+
+void session_pack(struct packer *packer, uint8_t type, struct slice payload, struct buf *out) {
+    const struct message_info *info = wire_message_info(type);
+    CHECK(info != NULL && payload.len <= info->payload_max);
+    if (is_worth_deflating(type, payload.len)) {
+        struct buf deflated = {0};
+        packer_deflate(packer, payload, &deflated);
+        if (deflated.len < payload.len) {
+            wire_frame_write(out, type, FRAME_DEFLATED | FRAME_DICTIONARY_1,
+                             (struct slice){deflated.data, deflated.len});
+            buf_free(&deflated);
+            return;
+        }
+        buf_free(&deflated);
+    }
+    wire_frame_write(out, type, 0, payload);
+}
+
+void session_free(struct session *session) {
+    buf_free(&session->partial);
+}
