@@ -1,0 +1,86 @@
+/* localnet.h - a whole network of real supernodes and peers on this machine.
+ *
+ * Node n listens on and dials from 127.x.y.n, always the same port; x and y are free ones, so that
+ * several networks stand side by side. The first supernode is the anchor and the introducer. Every
+ * node has a folder below the owner's scratch folder:
+ *
+ *     supernode-00/            state: key, network.ini, certificate, control.sock
+ *     peer-07/                 state
+ *     peer-07.files/           what it shares
+ *     peer-07.downloads/       what it fetches
+ *     peer-07.log              what it prints */
+#ifndef TRUNKLINE_CLUSTER_LOCALNET_H
+#define TRUNKLINE_CLUSTER_LOCALNET_H
+
+#include <jansson.h>
+
+#include "common/ids.h"
+#include "src/cluster/process.h"
+
+#define LOCALNET_PORT 7646
+#define LOCALNET_NODES_MAX 64 /* of one role; addresses 127.x.y.1 to .128 */
+
+enum localnet_role { LOCALNET_SUPERNODE, LOCALNET_PEER };
+
+struct localnet_node {
+    enum localnet_role role;
+    uint32_t number; /* of its role, from 0 */
+    char name[16];
+    char address[32];            /* with the port */
+    char id[NODE_ID_TEXT_BYTES]; /* supernodes */
+    char *dir;
+    char *files;
+    char *downloads;
+    char *log;
+    const char *upload_rate; /* borrowed, such as "8M"; NULL = unlimited */
+    struct process *process; /* NULL when it does not run */
+};
+
+struct localnet {
+    struct owner *owner;
+    char *bin; /* the folder with peer and supernode */
+    char *network_file;
+    uint32_t supernode_count;
+    uint32_t peer_count;
+    struct localnet_node supernodes[LOCALNET_NODES_MAX];
+    struct localnet_node peers[LOCALNET_NODES_MAX];
+    char trouble[1024]; /* what went wrong, for people, after an error */
+};
+
+/* Make folders, keys, the network's file and the certificates; nothing runs yet. `bin` is the
+ * folder of the programs. */
+MUST_CHECK enum err localnet_init(struct localnet *net, struct owner *owner, const char *bin,
+                                  uint32_t supernodes, uint32_t peers);
+
+/* Forget the network; its processes and folders are the owner's to end. */
+void localnet_free(struct localnet *net);
+
+/* Start a node, also one that ran before, and wait until it takes commands. */
+MUST_CHECK enum err localnet_start(struct localnet *net, struct localnet_node *node);
+
+/* Stop a node as a person would (SIGTERM), or as a power cut (SIGKILL). */
+void localnet_stop(struct localnet_node *node);
+void localnet_cut(struct localnet_node *node);
+
+/* Wait until every running supernode is linked to every other one, and every running peer has its
+ * parents and has registered what it shares. */
+MUST_CHECK enum err localnet_settle(struct localnet *net, int timeout_ms);
+
+/* Run a command against a node and return what it printed with --json as an array of objects,
+ * which the caller releases with json_decref; `words` ends with NULL. ERR_REFUSED when the command
+ * failed (net->trouble says what it said), ERR_FORMAT when it printed something else. */
+MUST_CHECK enum err localnet_ask(struct localnet *net, const struct localnet_node *node,
+                                 const char *const *words, int timeout_ms, json_t **answer);
+
+/* Start the same command and read its lines one by one (process_line). */
+MUST_CHECK enum err localnet_command(struct localnet *net, const struct localnet_node *node,
+                                     const char *const *words, struct process **process);
+
+/* The first object of that kind in an answer, or NULL. */
+const json_t *localnet_find(const json_t *answer, const char *kind);
+
+/* A number or a text of an object; 0 or "" when it has none. */
+int64_t localnet_number(const json_t *object, const char *key);
+const char *localnet_text(const json_t *object, const char *key);
+
+#endif
