@@ -1,0 +1,81 @@
+/* index.h - which leaf has which file: an inverted index over the words of names.
+ *
+ * A record is one (content, name, metadata) variant and exists once, with its holders; each
+ * leaf's list is a set of records. A list is built hidden, shown as a whole, hidden at once when
+ * its leaf departs, and reclaimed in slices. The inside may change; this interface may not. */
+#ifndef TRUNKLINE_SUPERNODE_INDEX_H
+#define TRUNKLINE_SUPERNODE_INDEX_H
+
+#include "common/wire.h"
+#include "common/words.h"
+
+struct index;
+struct index_list;
+
+/* Return an empty index that refuses more at INDEX_REFUSE_PERCENT of `bytes_max`. `seed` keys its
+ * hashes. Free with index_free. */
+struct index *index_new(uint64_t seed, uint64_t bytes_max);
+void index_free(struct index *index);
+
+/* True when its memory is past what it may take: register nobody else. */
+bool index_is_full(const struct index *index);
+
+/* Start a list, hidden and empty. `owner` (borrowed, not NULL) comes back as holder. */
+struct index_list *index_list_new(struct index *index, void *owner);
+
+/* Add a record (copied); one that is in the list already changes nothing. Return ERR_LIMIT and add
+ * nothing past LEAF_FILES_MAX, LEAF_INDEX_BYTES_MAX, or when the index is full. */
+MUST_CHECK enum err index_list_add(struct index_list *list, const struct file_record *file);
+
+/* Let searches see the list, or not: at once, whatever its length. */
+void index_list_show(struct index_list *list, bool shown);
+
+/* Records in the list. */
+uint32_t index_list_files(const struct index_list *list);
+
+/* Hide the list and give it up; the pointer is void. Its memory comes back with index_reclaim. */
+void index_list_drop(struct index_list *list);
+
+/* Take apart up to `records` records of dropped lists; true when more is left. The cost is that
+ * of the records alone, not of the words' popularity. */
+bool index_reclaim(struct index *index, uint32_t records);
+
+/* Who asks for how much. */
+struct index_ask {
+    uint32_t max;       /* records wanted, at most QUERY_RESULTS_MAX */
+    const void *except; /* an owner who does not get his own files back; NULL = none */
+    uint32_t spread;    /* any number: where to start among many holders */
+};
+
+/* One record with up to RECORD_HOLDERS_MAX of its holders; borrows until the index changes. */
+struct index_found {
+    struct file_record file;
+    uint32_t holder_count; /* at least 1 */
+    void *holders[RECORD_HOLDERS_MAX];
+};
+
+/* Records of one content id stand together. */
+struct index_answer {
+    uint32_t count;
+    bool truncated; /* there is more: `max` or INDEX_SCAN_MAX was reached */
+    struct index_found found[QUERY_RESULTS_MAX];
+};
+
+/* Find the shown records whose names contain all words; no words find nothing. */
+void index_search(const struct index *index, const struct words *wanted,
+                  const struct index_ask *ask, struct index_answer *answer);
+
+/* Find the shown records of a content id. */
+void index_locate(const struct index *index, const struct content_id *content,
+                  const struct index_ask *ask, struct index_answer *answer);
+
+struct index_counts {
+    uint32_t leaves;  /* lists shown */
+    uint64_t files;   /* records in lists shown, counted once per list */
+    uint32_t records; /* distinct, hidden ones included */
+    uint32_t words;   /* distinct */
+    uint64_t bytes;   /* of memory */
+};
+struct index_counts index_count(const struct index *index);
+
+#endif

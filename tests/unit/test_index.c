@@ -1,0 +1,473 @@
+/* test_index.c - the supernode's index against a naive model, its limits, and its memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/mem.h"
+#include "common/rng.h"
+#include "supernode/index.h"
+
+#define BUDGET (64u * 1024 * 1024)
+
+static struct slice text_slice(const char *text) {
+    return (struct slice){(const uint8_t *)text, strlen(text)};
+}
+
+static struct file_record file_of(uint8_t content, const char *name) {
+    struct file_record file = {.content.size = content + 1u, .name = text_slice(name)};
+    file.content.root.b[31] = content;
+    return file;
+}
+
+static void search(const struct index *index, const char *text, const void *except,
+                   struct index_answer *answer) {
+    struct words words;
+    assert_int_equal(words_split(text_slice(text), NAME_WORDS_MAX, &words), OK);
+    struct index_ask ask = {.max = QUERY_RESULTS_MAX, .except = except};
+    index_search(index, &words, &ask, answer);
+}
+
+static uint32_t hits(const struct index *index, const char *text, const void *except) {
+    struct index_answer *answer = mem_new(sizeof *answer);
+    search(index, text, except, answer);
+    uint32_t count = answer->count;
+    mem_free(answer);
+    return count;
+}
+
+static void add(struct index_list *list, uint8_t content, const char *name) {
+    struct file_record file = file_of(content, name);
+    assert_int_equal(index_list_add(list, &file), OK);
+}
+
+static void all_words_must_match(void **state) {
+    (void)state;
+    struct index *index = index_new(1, BUDGET);
+    int owner;
+    struct index_list *list = index_list_new(index, &owner);
+    add(list, 1, "Blue Whale song.ogg");
+    add(list, 2, "blue-moon.ogg");
+    assert_int_equal(hits(index, "blue", NULL), 0); /* not shown yet */
+    index_list_show(list, true);
+    assert_int_equal(hits(index, "blue", NULL), 2);
+    assert_int_equal(hits(index, "BLUE whale", NULL), 1);
+    assert_int_equal(hits(index, "blue shark", NULL), 0);
+    assert_int_equal(hits(index, "", NULL), 0);
+    assert_int_equal(hits(index, "...", NULL), 0);
+    assert_int_equal(hits(index, "blue", &owner), 0); /* not his own files */
+    index_list_show(list, false);
+    assert_int_equal(hits(index, "blue", NULL), 0);
+    index_free(index);
+}
+
+static void holders_share_a_record_and_variants_stand_together(void **state) {
+    (void)state;
+    struct index *index = index_new(2, BUDGET);
+    int owners[20];
+    for (int i = 0; i < 20; i++) {
+        struct index_list *list = index_list_new(index, &owners[i]);
+        add(list, 7, "north wind.txt");
+        if (i == 4) {
+            add(list, 7, "wind from the north.txt");
+            add(list, 9, "north.txt");
+        }
+        index_list_show(list, true);
+    }
+    assert_int_equal(index_count(index).records, 3);
+    assert_int_equal(index_count(index).files, 22);
+    struct index_answer *answer = mem_new(sizeof *answer);
+    search(index, "north", NULL, answer);
+    assert_int_equal(answer->count, 3);
+    assert_int_equal(answer->found[0].file.content.root.b[31], 7);
+    assert_int_equal(answer->found[1].file.content.root.b[31], 7);
+    assert_int_equal(answer->found[0].holder_count, RECORD_HOLDERS_MAX);
+    assert_int_equal(answer->found[1].holder_count, 1);
+    struct content_id content = file_of(7, "").content;
+    struct index_ask ask = {.max = 10, .except = &owners[4]};
+    index_locate(index, &content, &ask, answer);
+    assert_int_equal(answer->count, 1); /* the variant that only owner 4 has is left out */
+    content.size++;
+    index_locate(index, &content, &ask, answer);
+    assert_int_equal(answer->count, 0); /* same root, other size: another content */
+    mem_free(answer);
+    index_free(index);
+}
+
+static void answers_are_cut_and_say_so(void **state) {
+    (void)state;
+    struct index *index = index_new(3, BUDGET);
+    int owner;
+    struct index_list *list = index_list_new(index, &owner);
+    for (int i = 0; i < 12; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "same word %d", i);
+        add(list, (uint8_t)i, name);
+    }
+    index_list_show(list, true);
+    struct index_answer *answer = mem_new(sizeof *answer);
+    struct words words;
+    assert_int_equal(words_split(text_slice("same"), NAME_WORDS_MAX, &words), OK);
+    struct index_ask ask = {.max = 12};
+    index_search(index, &words, &ask, answer);
+    assert_int_equal(answer->count, 12);
+    assert_false(answer->truncated);
+    ask.max = 11;
+    index_search(index, &words, &ask, answer);
+    assert_int_equal(answer->count, 11);
+    assert_true(answer->truncated);
+    ask.max = 0;
+    index_search(index, &words, &ask, answer);
+    assert_int_equal(answer->count, 0);
+    assert_true(answer->truncated);
+    mem_free(answer);
+    index_free(index);
+}
+
+static void limits_refuse_and_add_nothing(void **state) {
+    (void)state;
+    struct index *index = index_new(4, BUDGET);
+    int owner;
+    struct index_list *list = index_list_new(index, &owner);
+    char name[NAME_BYTES_MAX + 1];
+    memset(name, 'x', sizeof name);
+    name[NAME_BYTES_MAX] = 0;
+    uint32_t added = 0;
+    enum err err = OK;
+    while (err == OK) { /* long names: the leaf's bytes run out before its number of files */
+        struct file_record file = file_of(1, name);
+        file.content.size = 1 + added;
+        struct index_counts before = index_count(index);
+        err = index_list_add(list, &file);
+        added += err == OK;
+        if (err != OK) {
+            assert_int_equal(index_count(index).bytes, before.bytes);
+            assert_int_equal(index_count(index).records, before.records);
+        }
+    }
+    assert_int_equal(err, ERR_LIMIT);
+    assert_in_range(added, 1000, LEAF_FILES_MAX - 1);
+    assert_int_equal(index_list_files(list), added);
+    index_free(index);
+
+    index = index_new(4, 100000);
+    list = index_list_new(index, &owner);
+    err = OK;
+    for (added = 0; err == OK; added++) {
+        struct file_record file = file_of(1, "short");
+        file.content.size = 1 + added;
+        err = index_list_add(list, &file);
+    }
+    assert_int_equal(err, ERR_LIMIT);
+    assert_true(index_is_full(index));
+    assert_in_range(index_count(index).bytes, 85000, 90000);
+    index_list_drop(list);
+    assert_false(index_reclaim(index, UINT32_MAX));
+    assert_int_equal(index_count(index).bytes, 0);
+    index_free(index);
+}
+
+static void dropped_lists_go_in_slices(void **state) {
+    (void)state;
+    struct index *index = index_new(5, BUDGET);
+    int owners[3];
+    struct index_list *lists[3];
+    for (int i = 0; i < 3; i++) {
+        lists[i] = index_list_new(index, &owners[i]);
+        for (uint32_t n = 0; n < 1000; n++) {
+            char name[64];
+            snprintf(name, sizeof name, "common word%u owner%u", n, n % 2 == 0 ? 9u : (unsigned)i);
+            struct file_record file = file_of(1, name);
+            file.content.size = 1 + n;
+            assert_int_equal(index_list_add(lists[i], &file), OK);
+        }
+        index_list_show(lists[i], true);
+    }
+    uint64_t full = index_count(index).bytes;
+    index_list_drop(lists[0]);
+    index_list_drop(lists[1]);
+    assert_int_equal(index_count(index).leaves, 1);
+    assert_int_equal(index_count(index).files, 1000);
+    int slices = 0;
+    while (index_reclaim(index, 100)) {
+        slices++;
+    }
+    assert_in_range(slices, 19, 20);
+    assert_int_equal(index_count(index).records, 1000);
+    assert_true(index_count(index).bytes < full * 4 / 5);
+    assert_int_equal(hits(index, "common", NULL), QUERY_RESULTS_MAX);
+    assert_int_equal(hits(index, "word3 owner2", NULL), 1);
+    assert_int_equal(hits(index, "owner1", NULL), 0);
+    index_list_drop(lists[2]);
+    while (index_reclaim(index, 100)) {
+    }
+    assert_int_equal(index_count(index).bytes, 0);
+    index_free(index);
+}
+
+/* One content under 50,000 names, or one word in 50,000 names: a stranger's list that would make
+ * a chain or an array quadratic. Operations are counted in time with a very wide margin. */
+static void hostile_lists_stay_cheap(void **state) {
+    (void)state;
+    struct index *index = index_new(6, BUDGET);
+    int owners[10];
+    struct index_list *lists[10];
+    clock_t start = clock();
+    for (int i = 0; i < 10; i++) {
+        lists[i] = index_list_new(index, &owners[i]);
+        for (int n = 0; n < 5000; n++) {
+            char name[64];
+            snprintf(name, sizeof name, "word %d %d", i, n);
+            add(lists[i], 1, name);
+        }
+    }
+    for (int i = 0; i < 10; i++) {
+        index_list_drop(lists[i]);
+    }
+    assert_false(index_reclaim(index, UINT32_MAX));
+    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+    print_message("50,000 names of one content added and removed in %.3f s\n", seconds);
+    assert_true(seconds < 20);
+    assert_int_equal(index_count(index).bytes, 0);
+    index_free(index);
+}
+
+/* ---- The model: lists of plain records ---- */
+
+#define MODEL_LISTS 12
+#define MODEL_FILES 40
+#define VOCABULARY 14
+
+struct model_list {
+    struct index_list *list; /* NULL = none */
+    bool shown;
+    uint32_t count;
+    struct {
+        uint8_t content;
+        char name[48];
+    } files[MODEL_FILES];
+};
+
+struct model {
+    struct rng rng;
+    struct index *index;
+    struct index_answer *answer;
+    struct model_list lists[MODEL_LISTS];
+    uint64_t checked;
+};
+
+static const char *const vocabulary[VOCABULARY] = {
+    "whale", "blue", "song", "wind", "Caf\u00e9", "north",       "a",
+    "b",     "c",    "d",    "e",    "2001",      "stra\u00dfe", "moon"};
+
+static void draw_name(struct rng *rng, char name[48]) {
+    uint64_t words = 1 + rng_below(rng, 4);
+    name[0] = 0;
+    for (uint64_t i = 0; i < words; i++) {
+        strcat(name, i > 0 ? "-" : "");
+        strcat(name, vocabulary[rng_below(rng, VOCABULARY)]);
+    }
+}
+
+static bool model_has(const struct model_list *list, uint8_t content, const char *name) {
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (list->files[i].content == content && strcmp(list->files[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void model_add(struct model *model, struct model_list *list) {
+    if (list->list == NULL) {
+        list->list = index_list_new(model->index, list);
+        list->shown = false;
+        list->count = 0;
+    }
+    if (list->count == MODEL_FILES) {
+        return;
+    }
+    char name[48];
+    draw_name(&model->rng, name);
+    uint8_t content = (uint8_t)rng_below(&model->rng, 10);
+    struct file_record file = file_of(content, name);
+    assert_int_equal(index_list_add(list->list, &file), OK);
+    if (!model_has(list, content, name)) {
+        list->files[list->count].content = content;
+        strcpy(list->files[list->count++].name, name);
+    }
+    assert_int_equal(index_list_files(list->list), list->count);
+}
+
+static bool model_matches(const char *name, uint8_t content, const struct words *wanted,
+                          const struct content_id *located) {
+    if (located != NULL) {
+        struct content_id mine = file_of(content, "").content;
+        return content_equal(&mine, located);
+    }
+    struct words words;
+    assert_int_equal(words_split(text_slice(name), NAME_WORDS_MAX, &words), OK);
+    return words_contain(&words, wanted);
+}
+
+/* Every (record, holder) pair of the model must be in the answer, and nothing else. */
+static void compare(struct model *model, const struct words *wanted,
+                    const struct content_id *located, const struct model_list *except) {
+    uint32_t pairs = 0;
+    for (int i = 0; i < MODEL_LISTS; i++) {
+        struct model_list *list = &model->lists[i];
+        for (uint32_t n = 0; list->list != NULL && list->shown && n < list->count; n++) {
+            pairs += list != except &&
+                     model_matches(list->files[n].name, list->files[n].content, wanted, located);
+        }
+    }
+    for (uint32_t i = 0; i < model->answer->count; i++) {
+        const struct index_found *found = &model->answer->found[i];
+        char name[256];
+        snprintf(name, sizeof name, "%.*s", (int)found->file.name.len,
+                 (const char *)found->file.name.data);
+        uint8_t content = found->file.content.root.b[31];
+        assert_true(model_matches(name, content, wanted, located));
+        for (uint32_t n = 0; n < found->holder_count; n++) {
+            const struct model_list *list = found->holders[n];
+            assert_ptr_not_equal(list, except);
+            assert_true(list->shown && model_has(list, content, name));
+        }
+        pairs -= found->holder_count;
+    }
+    assert_int_equal(pairs, 0);
+    model->checked++;
+}
+
+static void model_query(struct model *model) {
+    struct index_ask ask = {.max = QUERY_RESULTS_MAX};
+    ask.spread = (uint32_t)rng_u64(&model->rng);
+    const struct model_list *except = NULL;
+    if (rng_below(&model->rng, 2) == 0) {
+        except = &model->lists[rng_below(&model->rng, MODEL_LISTS)];
+    }
+    ask.except = except;
+    if (rng_below(&model->rng, 3) == 0) {
+        struct content_id content = file_of((uint8_t)rng_below(&model->rng, 11), "").content;
+        index_locate(model->index, &content, &ask, model->answer);
+        if (!model->answer->truncated) {
+            compare(model, NULL, &content, except);
+        }
+        return;
+    }
+    char text[48];
+    draw_name(&model->rng, text);
+    struct words wanted;
+    assert_int_equal(words_split(text_slice(text), QUERY_TERMS_MAX, &wanted), OK);
+    index_search(model->index, &wanted, &ask, model->answer);
+    if (!model->answer->truncated) {
+        compare(model, &wanted, NULL, except);
+    }
+}
+
+static void model_counts(struct model *model) {
+    uint32_t leaves = 0;
+    uint64_t files = 0;
+    for (int i = 0; i < MODEL_LISTS; i++) {
+        if (model->lists[i].list != NULL && model->lists[i].shown) {
+            leaves++;
+            files += model->lists[i].count;
+        }
+    }
+    assert_int_equal(index_count(model->index).leaves, leaves);
+    assert_int_equal(index_count(model->index).files, files);
+}
+
+static void model_step(struct model *model) {
+    struct model_list *list = &model->lists[rng_below(&model->rng, MODEL_LISTS)];
+    uint64_t what = rng_below(&model->rng, 20);
+    if (what < 11) {
+        model_add(model, list);
+    } else if (what < 13 && list->list != NULL) {
+        list->shown = !list->shown;
+        index_list_show(list->list, list->shown);
+    } else if (what == 13 && list->list != NULL) {
+        index_list_drop(list->list);
+        list->list = NULL;
+    } else if (what == 14) {
+        index_reclaim(model->index, (uint32_t)rng_below(&model->rng, 30));
+    } else {
+        model_query(model);
+    }
+    model_counts(model);
+}
+
+static void random_operations_agree_with_a_naive_model(void **state) {
+    (void)state;
+    uint64_t checked = 0;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct model *model = mem_new(sizeof *model);
+        model->answer = mem_new(sizeof *model->answer);
+        rng_seed(&model->rng, seed);
+        model->index = index_new(seed, BUDGET);
+        for (int i = 0; i < 1500; i++) {
+            model_step(model);
+        }
+        checked += model->checked;
+        index_free(model->index); /* checks that nothing is left and all bytes are accounted for */
+        mem_free(model->answer);
+        mem_free(model);
+    }
+    print_message("%llu answers compared on 200 seeds\n", (unsigned long long)checked);
+    assert_true(checked > 50000);
+}
+
+/* The budget is only worth something when it is close to what malloc hands out. */
+static void accounted_bytes_are_real(void **state) {
+    (void)state;
+    size_t before = mallinfo2().uordblks;
+    struct index *index = index_new(7, BUDGET);
+    int owners[40];
+    struct rng rng;
+    rng_seed(&rng, 11);
+    for (int i = 0; i < 40; i++) {
+        struct index_list *list = index_list_new(index, &owners[i]);
+        for (int n = 0; n < 500; n++) {
+            char name[96];
+            uint64_t which = rng_below(&rng, 14000);
+            snprintf(name, sizeof name, "artist%u - album%u - title%u live.ogg",
+                     (unsigned)(which % 97), (unsigned)(which % 701), (unsigned)which);
+            struct file_record file = file_of(1, name);
+            file.content.size = 1 + which;
+            assert_int_equal(index_list_add(list, &file), OK);
+        }
+        index_list_show(list, true);
+    }
+    struct index_counts counts = index_count(index);
+    size_t real = mallinfo2().uordblks - before;
+    if (real > 0) { /* sanitizers replace malloc and report nothing */
+        print_message(
+            "%u records, %u words: %llu bytes accounted, %zu allocated, %.0f per record\n",
+            counts.records, counts.words, (unsigned long long)counts.bytes, real,
+            (double)counts.bytes / counts.records);
+        assert_true(counts.bytes < real * 5 / 4 && counts.bytes > real * 3 / 4);
+    }
+    index_free(index);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_words_must_match),
+        cmocka_unit_test(holders_share_a_record_and_variants_stand_together),
+        cmocka_unit_test(answers_are_cut_and_say_so),
+        cmocka_unit_test(limits_refuse_and_add_nothing),
+        cmocka_unit_test(dropped_lists_go_in_slices),
+        cmocka_unit_test(hostile_lists_stay_cheap),
+        cmocka_unit_test(random_operations_agree_with_a_naive_model),
+        cmocka_unit_test(accounted_bytes_are_real),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
