@@ -270,6 +270,27 @@ void localnet_cut(struct localnet_node *node) {
     }
 }
 
+static uint32_t stop_nodes(struct localnet_node *nodes, uint32_t count) {
+    uint32_t untidy = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (nodes[i].process != NULL) {
+            process_ask_to_stop(nodes[i].process);
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (nodes[i].process != NULL) {
+            untidy += process_stop(nodes[i].process, STOP_MS) != 0;
+            forget_process(&nodes[i]);
+        }
+    }
+    return untidy;
+}
+
+uint32_t localnet_stop_all(struct localnet *net) {
+    uint32_t peers = stop_nodes(net->peers, net->peer_count);
+    return peers + stop_nodes(net->supernodes, net->supernode_count);
+}
+
 /* ---- Asking ---- */
 
 static struct words command_words(const struct localnet_node *node, const char *program,
