@@ -20,7 +20,7 @@ static bool is_over(void *context) {
 static struct process *start_source(const struct bench_network *network, const char *share,
                                     uint32_t number) {
     const struct introducer *introducer = &network->introducers[0];
-    char id[NODE_ID_TEXT_BYTES], at[256], listen[ADDRESS_TEXT_BYTES];
+    char id[NODE_ID_TEXT_BYTES], at[400], listen[ADDRESS_TEXT_BYTES];
     node_id_format(id, &introducer->id);
     snprintf(at, sizeof at, "%s@%s:%u", id, introducer->host, introducer->port);
     struct address address = bench_address();
