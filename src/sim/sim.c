@@ -127,9 +127,8 @@ void sim_set_wall_offset(struct sim *sim, uint32_t machine, int64_t seconds) {
     machine_at(sim, machine)->wall_offset_s = (int32_t)seconds;
 }
 
-int64_t sim_wall_s(const struct sim *sim, uint32_t machine) {
-    return WALL_AT_START_S + (int64_t)(sim->now_us / 1000000) +
-           machine_at(sim, machine)->wall_offset_s;
+int64_t sim_wall_s(const struct sim *sim) {
+    return WALL_AT_START_S + (int64_t)(sim->now_us / 1000000);
 }
 
 /* ---- Steps ---- */
@@ -207,7 +206,7 @@ void sim_step(struct sim *sim, struct machine *machine, struct node_event *event
     find_spin(sim, machine);
     sim_trace_step(sim, machine, event->kind);
     event->mono_us = mono_of(sim, machine);
-    event->wall_s = sim_wall_s(sim, machine->number);
+    event->wall_s = sim_wall_s(sim) + machine->wall_offset_s;
     sim->acting = machine;
     node_step(machine->node, event, &sim->outbox);
     for (uint32_t i = 0; i < sim->outbox.count; i++) {

@@ -102,7 +102,8 @@ void sim_set_group(struct sim *sim, uint32_t machine, uint32_t group);
 
 /* Move a machine's wall clock; its monotonic clock goes on. */
 void sim_set_wall_offset(struct sim *sim, uint32_t machine, int64_t seconds);
-int64_t sim_wall_s(const struct sim *sim, uint32_t machine);
+/* True time in Unix seconds: what a machine's wall clock shows without its offset. */
+int64_t sim_wall_s(const struct sim *sim);
 
 void sim_set_faults(struct sim *sim, const struct sim_faults *faults);
 

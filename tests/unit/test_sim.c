@@ -7,6 +7,7 @@
 
 #include "common/hashtree.h"
 #include "common/mem.h"
+#include "common/session.h"
 #include "src/sim/sim.h"
 
 #define SECOND 1000000ull
@@ -367,6 +368,72 @@ static void test_one_seed_one_trace(void **state) {
     assert_memory_not_equal(first.b, other.b, HASH_BYTES);
 }
 
+/* ---- Frames and clocks ---- */
+
+/* Sends one message that deflates well, and asks for two names. */
+static void send_frame(struct toy *toy, const struct node_event *event, struct outbox *out) {
+    if (event->kind == NODE_LINK_UP) {
+        uint8_t payload[5000] = {0};
+        struct buf frame = {0};
+        session_pack(toy->env->packer, MSG_REG_ADD, (struct slice){payload, sizeof payload},
+                     &frame);
+        toy->due_us = frame.len < 100 ? event->mono_us + SECOND : 0;
+        outbox_write(out, toy->link, (struct slice){frame.data, frame.len});
+        buf_free(&frame);
+        outbox_add_bytes(out, ACTION_RESOLVE, (struct slice){(const uint8_t *)"m1.sim", 6});
+    }
+    if (event->kind == NODE_RESOLVED) {
+        struct address expected = sim_address(1);
+        assert_int_equal(event->resolved.count, 1);
+        assert_true(address_same_host(&event->resolved.addresses[0], &expected));
+    }
+    if (event->kind == NODE_TIMER) {
+        toy->due_us = 0;
+    }
+}
+
+static void test_frames_are_charged_uncompressed(void **state) {
+    (void)state;
+    struct pair pair;
+    pair_begin(&pair, 17);
+    pair.toys[0].act = send_frame;
+    pair_start(&pair);
+    sim_run(pair.sim, 5 * SECOND);
+    assert_int_equal(sim_counts(pair.sim).messages, 1);
+    assert_int_equal(sim_counts(pair.sim).bytes, 5000 + FRAME_HEADER_BYTES);
+    assert_true(pair.toys[1].bytes < 100);
+    assert_int_equal(pair.toys[0].seen[NODE_TIMER], 1);
+    assert_int_equal(pair.toys[0].seen[NODE_RESOLVED], 1);
+    pair_end(&pair);
+}
+
+static void note_wall(struct toy *toy, const struct node_event *event, struct outbox *out) {
+    (void)out;
+    toy->bytes = (uint64_t)event->wall_s;
+    toy->due_us = event->mono_us + SECOND;
+}
+
+static void test_clocks_jump_only_on_the_wall(void **state) {
+    (void)state;
+    struct pair pair;
+    pair_begin(&pair, 18);
+    pair.toys[1].act = note_wall;
+    sim_start(pair.sim, 1);
+    sim_run(pair.sim, 100 * SECOND);
+    uint64_t wall = pair.toys[1].bytes;
+    uint64_t mono = pair.toys[1].seen_us[NODE_TIMER];
+    sim_set_wall_offset(pair.sim, 1, -3600);
+    sim_run(pair.sim, 101 * SECOND);
+    assert_int_equal(pair.toys[1].bytes, wall - 3599);
+    assert_int_equal(pair.toys[1].seen_us[NODE_TIMER], mono + SECOND);
+    /* A killed process keeps its machine's clock; a machine without power begins anew. */
+    sim_crash(pair.sim, 1, SIM_KILL);
+    sim_start(pair.sim, 1);
+    sim_run(pair.sim, 102 * SECOND);
+    assert_in_range(pair.toys[1].seen_us[NODE_TIMER], mono + SECOND, mono + 2 * SECOND);
+    pair_end(&pair);
+}
+
 /* ---- Disks ---- */
 
 #define PART (FILE_PART | 5)
@@ -584,6 +651,8 @@ int main(void) {
         cmocka_unit_test(test_breaches_of_the_contract_are_found),
         cmocka_unit_test(test_a_spinning_node_is_found),
         cmocka_unit_test(test_one_seed_one_trace),
+        cmocka_unit_test(test_frames_are_charged_uncompressed),
+        cmocka_unit_test(test_clocks_jump_only_on_the_wall),
         cmocka_unit_test(test_a_block_crosses_and_is_kept),
         cmocka_unit_test(test_wrong_bytes_fail_the_run),
         cmocka_unit_test(test_finishing_early_fails_the_run),
