@@ -152,21 +152,27 @@ static void check_words(const struct source *source, size_t number, const char *
     }
 }
 
+static char *copy_line(const char *from, size_t len) {
+    char *line = mem_new(len + 1);
+    memcpy(line, from, len);
+    return line;
+}
+
 /* The rules that look at one line. Return the number of lines. */
 static size_t check_lines(const struct source *source, struct faults *faults) {
-    size_t number = 0;
-    const char *p = source->text;
-    while (*p != '\0') {
-        size_t len = strcspn(p, "\n");
-        char *line = mem_new(len + 1);
-        memcpy(line, p, len);
+    const char *all = source->prose != NULL ? source->prose : source->text;
+    size_t number = 0, at = 0;
+    while (all[at] != '\0') {
+        size_t len = strcspn(all + at, "\n");
+        char *words = copy_line(all + at, len), *line = copy_line(source->text + at, len);
         number++;
-        check_words(source, number, line, faults);
+        check_words(source, number, words, faults);
         if (source->code != NULL && line[strspn(line, " \t")] == '#') {
             check_directive(source, number, line, faults);
         }
         mem_free(line);
-        p += len + (p[len] == '\n');
+        mem_free(words);
+        at += len + (all[at + len] == '\n');
     }
     return number;
 }

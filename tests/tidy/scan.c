@@ -51,7 +51,13 @@ static bool begins_directive(const char *text, const char *at) {
     return at == text || at[-1] == '\n';
 }
 
-char *scan_code(const char *text) {
+/* What blanking leaves: code alone, or all but literals. */
+static bool is_kept(enum place before, enum place after, bool comments) {
+    bool literal = before == STRING || before == CHARACTER || after == STRING || after == CHARACTER;
+    return comments ? !literal : before == CODE && after == CODE;
+}
+
+static char *blank(const char *text, bool comments) {
     char *code = mem_string(text);
     enum place place = CODE;
     for (const char *p = text; *p != '\0'; p++) {
@@ -61,7 +67,7 @@ char *scan_code(const char *text) {
         const char *from = p;
         enum place before = place;
         place = next_place(place, text, &p);
-        bool keep = before == CODE && place == CODE;
+        bool keep = is_kept(before, place, comments);
         for (const char *q = from; q <= p; q++) {
             if (!keep && *q != '\n') {
                 code[q - text] = ' ';
@@ -69,6 +75,14 @@ char *scan_code(const char *text) {
         }
     }
     return code;
+}
+
+char *scan_code(const char *text) {
+    return blank(text, false);
+}
+
+char *scan_prose(const char *text) {
+    return blank(text, true);
 }
 
 size_t scan_line(const char *text, const char *at) {

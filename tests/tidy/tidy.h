@@ -24,12 +24,16 @@ void fault_add(struct faults *faults, const char *format, ...)
 struct source {
     const char *root;
     const char *path;
-    char *text; /* as it is, NUL-terminated */
-    char *code; /* the same length: comments, literals and directives blanked; C files only */
+    char *text;  /* as it is, NUL-terminated */
+    char *prose; /* the same length, literals blanked; C files only */
+    char *code;  /* the same length: comments, literals and directives blanked; C files only */
 };
 
 /* Blank everything that is not code, keeping every newline where it is. */
 char *scan_code(const char *text);
+
+/* Blank only what stands in quotes: data, not words of ours. */
+char *scan_prose(const char *text);
 
 /* The line (from 1) of a position. */
 size_t scan_line(const char *text, const char *at);

@@ -70,8 +70,13 @@ static void check_file(const char *root, const char *path, const struct kind *ki
         fault_add(faults, "%s:1: unreadable: cannot be opened", path);
         return;
     }
-    struct source source = {root, path, text, kind->is_c ? scan_code(text) : NULL};
+    struct source source = {.root = root, .path = path, .text = text};
+    if (kind->is_c) {
+        source.prose = scan_prose(text);
+        source.code = scan_code(text);
+    }
     rules_check(&source, faults);
+    mem_free(source.prose);
     mem_free(source.code);
     mem_free(text);
 }

@@ -2,3 +2,4 @@
 /* TODO: this */
 /* FIXME later */
 int x; /* XXX */
+static const char *const data = "TODO is data here";
