@@ -87,6 +87,52 @@
 #define JOURNAL_BLOCKS_MAX 16
 #define JOURNAL_MS_MAX 1000
 
+/* Fetching. */
+#define FETCH_PIECES_MAX                                                                           \
+    32 /* 1 MiB each in memory per download: 2 per source, as many being written */
+#define FETCH_PIECES_NODE_MAX 96 /* ... of all downloads; each may always have one */
+#define FETCH_PIPELINE 2         /* pieces asked of one source at a time */
+#define FETCH_QUEUED_MAX 16      /* sources that a download waits for in their queues */
+#define FETCH_TICK_MS 500        /* progress, timeouts */
+#define FETCH_RETRY_MS 30000     /* a disk that is full or failing */
+#define FETCH_DISK_TRIES 5       /* failures of the disk, without a piece in between, to give up */
+#define FETCH_UNASKED_MAX 256    /* blocks nobody asked for, to close the link */
+#define FETCH_BANS_MAX 1024      /* liars remembered */
+#define FETCH_BAN_MS_MIN 60000   /* four times longer each time */
+#define FETCH_BAN_MS_MAX 3600000
+#define SOURCE_RETRY_MS_MIN 2000 /* doubled with every failure */
+#define SOURCE_RETRY_MS_MAX 600000
+#define LOCATE_MS_MIN 30000 /* between two searches for sources of one download; doubled */
+#define LOCATE_MS_MAX 600000
+#define LOCATE_MILLI_PER_S 250 /* of all downloads: half of LEAF_QUERIES_PER_S */
+#define LOCATE_BURST 4
+
+/* Serving. */
+#define SERVINGS_MAX 16       /* open handles per link */
+#define UPLOAD_BLOCKS_MAX 256 /* asked and not yet sent, per link */
+#define UPLOAD_FLIGHT_MAX 16  /* blocks with the driver, per link: two of its disk jobs */
+#define UPLOAD_SLOT_IDLE_MS 10000
+#define UPLOAD_RETRY_MS 2000    /* how soon one who is queued asks again */
+#define UPLOAD_HASH_JOBS_MAX 4  /* per link: each reads 1 MiB */
+#define UPLOAD_HAVE_MS 2000     /* between two bitmaps of a growing file */
+#define UPLOAD_BITMAP_MAX 65000 /* bytes: larger files are not served while they are fetched */
+#define TRANSFER_IDLE_MS 60000  /* links without open handles */
+#define PUSH_AGAIN_MS 600000    /* callbacks to one address */
+#define PUSH_ADDRESSES_MAX 256
+
+/* Asking. */
+#define SEARCHES_MAX 32         /* of one peer at a time */
+#define SEARCH_PARENT_MS 5000   /* how long a search waits for the first supernode */
+#define RESULT_SOURCES_MAX 32   /* kept per result */
+#define PARENT_TIMEOUT_MS 60000 /* a supernode that does not answer a registration */
+#define REGISTER_SCAN_MS 5000   /* a scan that takes longer is not waited for */
+#define REGISTER_DELAY_MS 1000  /* after a change, so that many make one list */
+#define REGISTER_DELAY_MS_MAX 10000
+#define REGISTER_BATCHES 2 /* of 64 KiB per step */
+#define NODES_WANTED 8     /* asked of each supernode */
+#define RESOLVE_MS_MIN 5000
+#define RESOLVE_MS_MAX 300000
+
 /* Rates: tokens per second and burst. */
 #define LEAF_QUERIES_PER_S 0.5
 #define LEAF_QUERIES_BURST 10
@@ -96,6 +142,24 @@
 #define NODES_BURST 4
 #define HANDSHAKES_PENDING_MAX 256
 #define HANDSHAKES_PER_S 200
+
+/* A supernode and its guests. */
+#define VISITORS_MAX 64         /* links for NODES alone and probes, at a time */
+#define VISITOR_MS 30000        /* until such a link is closed as idle */
+#define LEAVES_DEPARTED_MAX 600 /* whose lists are kept: twice LEAVES_MAX */
+#define PROBES_MAX 4096         /* targets of dial-backs remembered */
+#define PROBE_KEEP_MS 600000    /* a target is dialled at most once in this time */
+#define PROBE_ASKERS_MAX 4      /* who wait for the same answer: both parents, and to spare */
+#define DIALBACK_WAIT_MS 30000  /* for the answer of another supernode: a dial and to spare */
+#define DIALBACK_TRIES 3        /* per stay of a leaf */
+#define DIALBACKS_PER_S 1       /* asked by one neighbour: LEAVES_MAX per PROBE_KEEP_MS */
+#define DIALBACKS_BURST 64
+#define PUSHES_PER_S 2 /* by one link */
+#define PUSHES_BURST 20
+#define MISDEEDS_MAX 16        /* unmatched answers and repeated copies before a link is closed */
+#define GOAWAY_ALTERNATIVES 16 /* supernodes named when we refuse or leave */
+#define NODES_EVERY_MS 60000   /* neighbours are asked whom they know */
+#define STOP_MS 3000           /* to say goodbye */
 
 /* Commands. */
 #define COMMAND_ARGS_MAX 16
