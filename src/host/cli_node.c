@@ -1,0 +1,211 @@
+/* cli_node.c - `run`: from settings to a running node with its control socket. */
+#include "src/host/cli_node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/host/cli_share.h"
+#include "src/host/control.h"
+#include "src/host/failure.h"
+#include "src/host/places.h"
+#include "src/host/textfile.h"
+
+/* ---- Network and introducers ---- */
+
+static enum err load_network(struct cli_node *node, struct host_error *error) {
+    const struct cli *cli = node->cli;
+    char path[PATH_MAX];
+    if (cli->settings.network != NULL) {
+        return network_load(cli->settings.network, &node->network, error);
+    }
+    if (snprintf(path, sizeof path, "%s/network.ini", cli->dir) >= (int)sizeof path) {
+        return fail(error, ERR_CONFIG, "%.300s: the path is too long", cli->dir);
+    }
+    if (access(path, F_OK) != 0) {
+        return fail(error, ERR_NOT_FOUND,
+                    "which network? Ask whoever runs it for its file and name it with --network "
+                    "FILE, or make a network: supernode init --anchor");
+    }
+    return network_load(path, &node->network, error);
+}
+
+/* Say what is wrong with ID@HOST:PORT. */
+static enum err bad_introducer(const char *text, struct host_error *error) {
+    char id_text[NODE_ID_TEXT_BYTES + 1];
+    struct node_id id;
+    size_t len = strcspn(text, "@");
+    if (text[len] == '@' && len < sizeof id_text) {
+        snprintf(id_text, sizeof id_text, "%.*s", (int)len, text);
+        if (node_id_parse(&id, id_text) == ERR_MISMATCH) {
+            return fail(error, ERR_CONFIG,
+                        "introducer `%.200s`: a check character of the node id is wrong, so it was "
+                        "mistyped; copy it again",
+                        text);
+        }
+        if (node_id_parse(&id, id_text) != OK) {
+            return fail(error, ERR_CONFIG,
+                        "introducer `%.200s`: the node id before `@` has the wrong length or "
+                        "letters; `supernode id` prints it",
+                        text);
+        }
+    }
+    return fail(error, ERR_CONFIG,
+                "introducer `%.200s`: expected ID@HOST:PORT; `supernode id` prints the id", text);
+}
+
+static enum err collect_introducers(struct cli_node *node, struct host_error *error) {
+    const struct option_list *given = &node->cli->settings.introducers;
+    if (given->count > INTRODUCERS_MAX) {
+        return fail(error, ERR_CONFIG, "more than %d introducers; a few are enough",
+                    INTRODUCERS_MAX);
+    }
+    for (uint32_t i = 0; i < given->count; i++) {
+        if (introducer_parse(&node->introducers[node->introducer_count++], given->values[i]) !=
+            OK) {
+            return bad_introducer(given->values[i], error);
+        }
+    }
+    for (uint32_t i = 0;
+         i < node->network.introducer_count && node->introducer_count < INTRODUCERS_MAX; i++) {
+        node->introducers[node->introducer_count++] = node->network.introducers[i];
+    }
+    return OK;
+}
+
+/* ---- Folders ---- */
+
+static enum err choose_downloads(struct cli_node *node, struct host_error *error) {
+    const char *given = node->cli->settings.downloads;
+    if (given != NULL) {
+        if (realpath(given, node->downloads) == NULL) {
+            (void)fail_errno(error, given, "the folder for downloads");
+            return error->err != ERR_NOT_FOUND
+                       ? error->err
+                       : fail(error, ERR_NOT_FOUND,
+                              "%.300s: there is no such folder for downloads; make it with mkdir",
+                              given);
+        }
+        return OK;
+    }
+    enum err err = places_downloads(node->downloads, error);
+    return err != OK ? err : folder_make(node->downloads, error);
+}
+
+static enum err prepare_peer(struct cli_node *node, struct host_error *error) {
+    enum err err = choose_downloads(node, error);
+    err = err != OK ? err : cli_share_collect(node, error);
+    node->config.download_dir = node->downloads;
+    node->config.share_dirs = (const char *const *)node->shared.paths;
+    node->config.share_count = node->shared.count;
+    node->config.upload_bytes_per_s = node->cli->settings.upload_rate;
+    return err;
+}
+
+enum err cli_node_prepare(struct cli_node *node, struct cli *cli, struct host_error *error) {
+    node->cli = cli;
+    enum err err = folder_make(cli->dir, error);
+    err = err != OK ? err : load_network(node, error);
+    err = err != OK ? err : collect_introducers(node, error);
+    err = err != OK || !node->is_peer ? err : prepare_peer(node, error);
+    node->config.network = &node->network.network;
+    node->config.state_dir = cli->dir;
+    node->config.no_listen = cli->settings.dial_only;
+    node->config.listen = cli->settings.listen;
+    if (cli->settings.listen.family == ADDRESS_NONE) {
+        node->config.listen = (struct address){.family = ADDRESS_IPV4, .port = node->default_port};
+    }
+    return err;
+}
+
+/* ---- Running ---- */
+
+static uint64_t on_command(void *context, const struct control_request *request,
+                           host_report_fn *report, void *report_context) {
+    struct cli_node *node = context;
+    return host_command(node->node, request->name, request->args, request->count, report,
+                        report_context);
+}
+
+static void on_gone(void *context, uint64_t id) {
+    struct cli_node *node = context;
+    host_command_gone(node->node, id);
+}
+
+static bool on_local(void *context, const struct control_request *request, struct buf *lines,
+                     struct host_error *error) {
+    struct cli_node *node = context;
+    return node->is_peer && cli_share_answer(node, request, lines, error);
+}
+
+static void on_stop(void *context) {
+    struct cli_node *node = context;
+    host_stop(node->host);
+}
+
+static void say_ready(const struct cli_node *node) {
+    char id[NODE_ID_TEXT_BYTES];
+    char address[ADDRESS_TEXT_BYTES];
+    struct address listening = host_node_address(node->node);
+    const char *program = node->cli->program->name;
+    node_id_format(id, host_node_id(node->node));
+    address_format(address, &listening);
+    if (node->config.no_listen) {
+        snprintf(address, sizeof address, "nothing");
+    }
+    if (node->cli->settings.json) {
+        printf("{\"kind\":\"ready\",\"id\":\"%s\",\"address\":\"%s\",\"folders\":%u}\n", id,
+               address, node->shared.count);
+    } else if (node->is_peer) {
+        printf("%s %s listening on %s, sharing %u folder%s\n", program, id, address,
+               node->shared.count, node->shared.count == 1 ? "" : "s");
+    } else {
+        printf("%s %s listening on %s, network %s\n", program, id, address,
+               node->network.network.name);
+    }
+    fflush(stdout);
+}
+
+static enum log_level level_of(const struct settings *settings) {
+    if (settings->verbose) {
+        return LOG_LEVEL_DEBUG;
+    }
+    return settings->quiet ? LOG_LEVEL_WARN : LOG_LEVEL_INFO;
+}
+
+static int run_host(struct cli_node *node, struct host_error *error) {
+    static const struct control_ops ops = {on_command, on_gone, on_local, on_stop};
+    const struct cli *cli = node->cli;
+    node->node = host_add(node->host, &node->config, error);
+    if (node->node == NULL) {
+        return cli_fail(cli, error);
+    }
+    struct control *control = control_new(host_base(node->host), cli->dir, &ops, node, error);
+    if (control == NULL) {
+        return cli_fail(cli, error);
+    }
+    say_ready(node);
+    int code = host_run(node->host);
+    control_free(control);
+    return code == 0 ? CLI_OK : CLI_FAILED;
+}
+
+int cli_node_run(struct cli_node *node) {
+    struct host_error error = {0};
+    struct host_config config = {.log_level = level_of(&node->cli->settings),
+                                 .log_file = node->cli->settings.log,
+                                 .handle_signals = true};
+    node->host = host_new(&config, &error);
+    int code = node->host != NULL ? run_host(node, &error) : cli_fail(node->cli, &error);
+    if (node->host != NULL) {
+        host_free(node->host);
+    }
+    cli_node_free(node);
+    return code;
+}
+
+void cli_node_free(struct cli_node *node) {
+    shares_free(&node->remembered);
+    shares_free(&node->shared);
+}

@@ -1,0 +1,91 @@
+/* peer_main.c - the program `peer`: an ordinary peer and the commands that speak to it. */
+#include "peer/peer.h"
+#include "src/host/cli_node.h"
+#include "src/host/cli_search.h"
+#include "src/host/cli_share.h"
+
+#define PEER_PORT 6347
+
+static struct node make_peer(const struct node_env *env, const void *config) {
+    return peer_new(env, config);
+}
+
+static int run(struct cli *cli) {
+    struct cli_node node = {.is_peer = true, .default_port = PEER_PORT};
+    struct peer_config config = {.upload_slots = (uint32_t)cli->settings.upload_slots,
+                                 .upload_bytes_per_s = cli->settings.upload_rate};
+    struct host_error error = {0};
+    if (cli_node_prepare(&node, cli, &error) != OK) {
+        cli_node_free(&node);
+        return cli_fail(cli, &error);
+    }
+    config.introducer_count = node.introducer_count;
+    for (uint32_t i = 0; i < node.introducer_count; i++) {
+        config.introducers[i] = node.introducers[i];
+    }
+    node.config.make = make_peer;
+    node.config.role_config = &config;
+    return cli_node_run(&node);
+}
+
+#define RUN_SETTINGS                                                                               \
+    (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(DIAL_ONLY) | SETTING(INTRODUCER) |               \
+     SETTING(SHARE) | SETTING(DOWNLOADS) | SETTING(UPLOAD_RATE) | SETTING(UPLOAD_SLOTS) |          \
+     SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
+
+static const struct cli_command commands[] = {
+    {.name = "run",
+     .words = "",
+     .help = "take part in the network until stopped",
+     .more = "Runs in the foreground and prints one line when it is ready. Every option but\n"
+             "--config may stand as `name = value` below [peer] in the configuration file\n"
+             "(~/.config/trunkline/peer.ini); the command line wins. Folders of `peer share add`\n"
+             "are shared too. State is kept in ~/.local/state/trunkline/peer, finished files go\n"
+             "to ~/Downloads. SIGTERM, Ctrl-C or `peer stop` end it.",
+     .accepted = RUN_SETTINGS,
+     .run = run},
+    {.name = "search",
+     .words = "WORDS...",
+     .help = "find files whose names have all the words",
+     .more = "The numbers are for `peer get`. A `?` after the sources means that none of them\n"
+             "is known to be reachable from outside.",
+     .accepted = SETTING(WANT) | SETTING(LINKS),
+     .words_min = 1,
+     .words_max = OPTION_VALUES_MAX,
+     .run = cli_search},
+    {.name = "get",
+     .words = "NUMBER|LINK",
+     .help = "fetch a file, every block verified",
+     .more = "NUMBER is from the last search of this peer; LINK is trunkline:HASH:SIZE from\n"
+             "anywhere. The last line printed is the path of the file. Ctrl-C stops waiting;\n"
+             "the peer goes on, also after a restart.",
+     .accepted = SETTING(NAME) | SETTING(NO_WAIT),
+     .words_min = 1,
+     .words_max = 1,
+     .run = cli_get},
+    {.name = "share",
+     .words = "[list|add FOLDER|remove FOLDER]",
+     .help = "show or change what is shared",
+     .more = "Changes are remembered, and take effect at once when the peer runs. Refused: /,\n"
+             "home folders, hidden folders, the system's own. Removing a folder that an option\n"
+             "or the configuration file names holds until the next start.",
+     .accepted = SETTING(LINKS),
+     .words_max = 2,
+     .run = cli_share},
+    {.name = "status", .words = "", .help = "show how the peer is doing", .run = cli_status},
+    {.name = "downloads",
+     .words = "",
+     .help = "show what is being fetched, or cancel one",
+     .accepted = SETTING(CANCEL),
+     .run = cli_downloads},
+    {.name = "stop", .words = "", .help = "stop the peer and wait for its end", .run = cli_stop},
+};
+
+int main(int argc, char **argv) {
+    static const struct cli_program program = {
+        .name = "peer",
+        .help = "share files, and find and fetch those of others",
+        .commands = commands,
+        .count = sizeof commands / sizeof *commands};
+    return cli_main(&program, argc, argv);
+}
