@@ -11,6 +11,7 @@
 #define ID_GROUP_DIGITS 13
 #define ID_LETTERS (ID_DIGITS + ID_GROUPS)
 #define ID_DASHED 7 /* letters between dashes */
+#define GAP_NONE SIZE_MAX
 
 static const char base32_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -274,7 +275,7 @@ static enum err parse_group(const char **text, uint8_t to[2]) {
     return digits > 0 ? OK : ERR_FORMAT;
 }
 
-/* The bytes read so far, and where among them "::" stood (16 = nowhere). */
+/* The bytes read so far, and where among them "::" stood (GAP_NONE = nowhere). */
 struct ipv6_parts {
     uint8_t bytes[16];
     size_t count;
@@ -291,12 +292,16 @@ static enum err parse_part(const char **text, struct ipv6_parts *parts) {
     }
     uint8_t *to = parts->bytes + parts->count;
     parts->count += bytes;
-    return is_quad ? parse_ipv4(text, to) : parse_group(text, to);
+    if (!is_quad) {
+        return parse_group(text, to);
+    }
+    enum err err = parse_ipv4(text, to);
+    return **text == ']' || **text == '\0' ? err : ERR_FORMAT; /* it comes last */
 }
 
 /* Read the text form of RFC 4291 up to ']' or the end and move past it. */
 static enum err parse_ipv6(const char **text, uint8_t ip[16]) {
-    struct ipv6_parts parts = {.gap = 16};
+    struct ipv6_parts parts = {.gap = GAP_NONE};
     const char *at = *text;
     if (at[0] == ':' && at[1] == ':') {
         parts.gap = 0;
@@ -307,7 +312,7 @@ static enum err parse_ipv6(const char **text, uint8_t ip[16]) {
             return ERR_FORMAT;
         }
         if (at[0] == ':' && at[1] == ':') {
-            if (parts.gap != 16) {
+            if (parts.gap != GAP_NONE) {
                 return ERR_FORMAT;
             }
             parts.gap = parts.count;
@@ -318,7 +323,7 @@ static enum err parse_ipv6(const char **text, uint8_t ip[16]) {
             return ERR_FORMAT;
         }
     }
-    bool has_gap = parts.gap != 16;
+    bool has_gap = parts.gap != GAP_NONE;
     if (has_gap ? parts.count > 14 : parts.count != 16) {
         return ERR_FORMAT;
     }
