@@ -368,10 +368,11 @@ struct sim *sim_new(const struct sim_config *config) {
 /* Free what was still to happen. */
 static void drop_pending(struct sim *sim) {
     for (struct timer *timer; (timer = timers_take(&sim->timers, UINT64_MAX)) != NULL;) {
-        if (timer->kind == WAKE_POST) {
+        uint32_t kind = timer->kind; /* freeing the owner frees the timer */
+        if (kind == WAKE_POST) {
             post_free(timer->owner);
         }
-        if (timer->kind == WAKE_DIAL) {
+        if (kind == WAKE_DIAL) {
             sim_net_free_dial(timer);
         }
     }

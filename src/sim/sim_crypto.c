@@ -36,7 +36,7 @@ static void absorb_stripe(uint64_t lanes[4], const uint8_t *at) {
 static void absorb(struct absorber *absorber, struct slice bytes) {
     size_t held = absorber->total % STRIPE_BYTES;
     absorber->total += bytes.len;
-    if (held > 0) {
+    if (held > 0 && bytes.len > 0) {
         size_t part = STRIPE_BYTES - held < bytes.len ? STRIPE_BYTES - held : bytes.len;
         memcpy(absorber->tail + held, bytes.data, part);
         bytes.data += part;
