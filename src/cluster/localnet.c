@@ -172,7 +172,7 @@ static enum err init_supernode(struct localnet *net, struct localnet_node *node)
 static enum err certify(struct localnet *net, const struct localnet_node *node) {
     char path[4096];
     struct buf out = {0};
-    snprintf(path, sizeof path, "%s/certificate", node->dir);
+    snprintf(path, sizeof path, "%s/cert", node->dir);
     enum err err = run_supernode(net,
                                  (const char *const[]){"certify", node->id, "--dir",
                                                        net->supernodes[0].dir, "--out", path, NULL},
