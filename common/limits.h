@@ -128,8 +128,10 @@
 #define REGISTER_SCAN_MS 5000   /* a scan that takes longer is not waited for */
 #define REGISTER_DELAY_MS 1000  /* after a change, so that many make one list */
 #define REGISTER_DELAY_MS_MAX 10000
-#define REGISTER_BATCHES 2 /* of 64 KiB per step */
-#define NODES_WANTED 8     /* asked of each supernode */
+#define REGISTER_BATCHES 2      /* of 64 KiB per step */
+#define NODES_WANTED 8          /* asked of each supernode */
+#define NODES_AGAIN_MS_MIN 5000 /* while parents are missing; doubled */
+#define NODES_AGAIN_MS_MAX 300000
 #define RESOLVE_MS_MIN 5000
 #define RESOLVE_MS_MAX 300000
 
@@ -150,12 +152,13 @@
 #define PROBES_MAX 4096         /* targets of dial-backs remembered */
 #define PROBE_KEEP_MS 600000    /* a target is dialled at most once in this time */
 #define PROBE_ASKERS_MAX 4      /* who wait for the same answer: both parents, and to spare */
-#define DIALBACK_WAIT_MS 30000  /* for the answer of another supernode: a dial and to spare */
 #define DIALBACK_TRIES 3        /* per stay of a leaf */
 #define DIALBACKS_PER_S 1       /* asked by one neighbour: LEAVES_MAX per PROBE_KEEP_MS */
 #define DIALBACKS_BURST 64
 #define PUSHES_PER_S 2 /* by one link */
 #define PUSHES_BURST 20
+#define LISTS_MILLI_PER_S 500 /* registrations begun by one leaf */
+#define LISTS_BURST 60
 #define MISDEEDS_MAX 16        /* unmatched answers and repeated copies before a link is closed */
 #define GOAWAY_ALTERNATIVES 16 /* supernodes named when we refuse or leave */
 #define NODES_EVERY_MS 60000   /* neighbours are asked whom they know */

@@ -1,0 +1,147 @@
+/* admission.c - decides who may come in, and looks after those who do not stay. */
+#include <string.h>
+
+#include "common/mem.h"
+#include "supernode/core.h"
+
+#define RETRY_MIN_S 30 /* a refused node comes back no sooner, and not all of them at once */
+#define RETRY_SPAN_S 60
+
+/* ---- Certificates ---- */
+
+/* True when a signature is by the anchor whose place it names. */
+static bool signed_by_anchor(const struct supernode *supernode, const struct cert *cert) {
+    const struct node_env *env = supernode->env;
+    struct buf body = {0};
+    wire_cert_signed_bytes(&body, cert);
+    struct signed_bytes bytes = {&env->network->id, RECORD_CERT, {body.data, body.len}};
+    bool is_signed = false;
+    for (uint8_t i = 0; i < cert->signer_count && !is_signed; i++) {
+        uint16_t signer = cert->signers[i].signer;
+        is_signed = signer < env->network->anchor_count &&
+                    crypto_verify(env->crypto, &bytes, &env->network->anchors[signer],
+                                  cert->signers[i].signature) == OK;
+    }
+    buf_free(&body);
+    return is_signed;
+}
+
+enum err admission_certified(const struct supernode *supernode, const struct node_id *id,
+                             struct slice encoded, int64_t *until_s) {
+    const struct network *network = supernode->env->network;
+    *until_s = INT64_MAX;
+    if (network->policy == NETWORK_OPEN || network_is_anchor(network, id)) {
+        return OK;
+    }
+    struct cert cert;
+    if (encoded.len == 0 || encoded.len > CERT_BYTES_MAX ||
+        wire_cert_decode(encoded, &cert) != OK || !node_id_equal(&cert.subject, id)) {
+        return ERR_AUTH;
+    }
+    int64_t epoch_s = network->epoch_s > 0 ? network->epoch_s : 1;
+    int64_t from_s = (int64_t)cert.epoch * epoch_s;
+    *until_s = from_s + cert.life * epoch_s;
+    if (supernode->links.wall_s < from_s || supernode->links.wall_s >= *until_s) {
+        return ERR_POLICY;
+    }
+    return signed_by_anchor(supernode, &cert) ? OK : ERR_AUTH;
+}
+
+/* ---- Who may come in ---- */
+
+void admission_alternatives(struct supernode *supernode, const struct node_id *except,
+                            struct goaway *goaway) {
+    hostcache_sample(&supernode->hosts, &supernode->rng, GOAWAY_ALTERNATIVES, except,
+                     &goaway->alternatives);
+}
+
+static enum err refuse_as_full(struct supernode *supernode, const struct link *link,
+                               struct goaway *goaway) {
+    goaway->reason = GOAWAY_FULL;
+    goaway->retry_after_s = (uint16_t)(RETRY_MIN_S + rng_below(&supernode->rng, RETRY_SPAN_S));
+    admission_alternatives(supernode, &link->id, goaway);
+    return ERR_BUSY;
+}
+
+static enum err admit_leaf(struct supernode *supernode, const struct link *link,
+                           const struct hello *hello, struct goaway *goaway) {
+    (void)hello;
+    const struct leaf *known = map_get(&supernode->leaves, link->id.b);
+    bool takes_no_more_room = known != NULL && known->link != NULL;
+    if (supernode->leaf_links >= supernode->config.leaves_max && !takes_no_more_room) {
+        return refuse_as_full(supernode, link, goaway);
+    }
+    return OK;
+}
+
+static enum err admit_neighbour(struct supernode *supernode, const struct link *link,
+                                const struct hello *hello, struct goaway *goaway) {
+    if (node_id_equal(&link->id, &supernode->env->id)) {
+        goaway->reason = GOAWAY_DUPLICATE; /* ourselves */
+        return ERR_DUPLICATE;
+    }
+    int64_t until_s;
+    enum err err = admission_certified(supernode, &link->id, hello->cert, &until_s);
+    if (err != OK) {
+        goaway->reason = GOAWAY_POLICY;
+        return err;
+    }
+    uint32_t accepted = 0;
+    for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
+        const struct link *other = supernode->neighbours[i]->link;
+        accepted += other->token == 0 && !other->closing;
+    }
+    return accepted >= MESH_ACCEPT_MAX ? refuse_as_full(supernode, link, goaway) : OK;
+}
+
+static enum err admit_visitor(struct supernode *supernode, const struct link *link,
+                              const struct hello *hello, struct goaway *goaway) {
+    (void)hello;
+    return supernode->visitors >= VISITORS_MAX ? refuse_as_full(supernode, link, goaway) : OK;
+}
+
+/* By enum purpose; NULL = a supernode has nothing to offer. */
+static enum err (*const admits[])(struct supernode *supernode, const struct link *link,
+                                  const struct hello *hello, struct goaway *goaway) = {
+    [PURPOSE_LEAF] = admit_leaf,
+    [PURPOSE_MESH] = admit_neighbour,
+    [PURPOSE_PROBE] = admit_visitor,
+    [PURPOSE_DIRECTORY] = admit_visitor,
+};
+
+enum err admission_admit(void *role, struct link *link, const struct hello *hello,
+                         struct goaway *goaway) {
+    struct supernode *supernode = role;
+    enum err err = ERR_POLICY;
+    goaway->reason = GOAWAY_POLICY;
+    if (supernode->is_stopping) {
+        goaway->reason = GOAWAY_SHUTDOWN;
+        err = ERR_SHUTDOWN;
+    } else if (link->purpose < sizeof admits / sizeof admits[0] && admits[link->purpose] != NULL) {
+        err = admits[link->purpose](supernode, link, hello, goaway);
+    }
+    if (err != OK) {
+        supernode->counts.refused++;
+        log_info(supernode->env->log, "supernode.refused purpose=%u error=%s", link->purpose,
+                 err_name(err));
+    }
+    return err;
+}
+
+/* ---- Visitors ---- */
+
+void visitor_opened(struct supernode *supernode, struct link *link) {
+    struct visitor *visitor = mem_new(sizeof *visitor);
+    visitor->timer.kind = TIMER_VISITOR;
+    visitor->timer.owner = link;
+    timers_set(&supernode->timers, &visitor->timer, supernode_after_ms(supernode, VISITOR_MS));
+    link->owner = visitor;
+    supernode->visitors++;
+}
+
+void visitor_closed(struct supernode *supernode, struct link *link) {
+    struct visitor *visitor = link->owner;
+    timers_cancel(&supernode->timers, &visitor->timer);
+    supernode->visitors--;
+    mem_free(visitor);
+}

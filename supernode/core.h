@@ -1,0 +1,236 @@
+/* core.h - what the files of supernode/ share: the state of one supernode and its guests.
+ *
+ * A link's `owner` is a neighbour (mesh), a leaf, a probe (one that we dial) or a visitor (anybody
+ * else), told apart by the link's purpose and by who dialled. */
+#ifndef TRUNKLINE_SUPERNODE_CORE_H
+#define TRUNKLINE_SUPERNODE_CORE_H
+
+#include "common/hostcache.h"
+#include "common/links.h"
+#include "common/ratelimit.h"
+#include "supernode/flood.h"
+#include "supernode/index.h"
+#include "supernode/supernode.h"
+
+enum timer_kind {
+    TIMER_MESH,      /* look for neighbours */
+    TIMER_RESOLVE,   /* names of introducers */
+    TIMER_NEIGHBOUR, /* ask one for NODES */
+    TIMER_LEAF,      /* a departed one is forgotten; a dial-back is tried again */
+    TIMER_RECLAIM,   /* a slice of the index */
+    TIMER_WAVE,      /* a copy of a query has waited long enough */
+    TIMER_QUERIES,   /* old query ids are forgotten */
+    TIMER_PROBES,    /* old targets are forgotten */
+    TIMER_VISITOR,   /* an idle one is sent off */
+    TIMER_STOP,      /* goodbyes have taken long enough */
+    TIMER_KINDS
+};
+
+/* What every link to a guest may ask for, and what it did wrong. */
+struct port {
+    struct ratelimit queries;
+    struct ratelimit nodes;
+    struct ratelimit others; /* DIALBACK of neighbours, PUSH of leaves and visitors */
+    uint32_t misdeeds;
+};
+
+/* A supernode at the other end of a mesh link, from dial or welcome to the link's end. */
+struct neighbour {
+    struct port port;
+    struct link *link;
+    struct timer timer;
+    bool is_open;        /* in supernode.neighbours */
+    bool is_leaving;     /* said GOAWAY */
+    bool nodes_wanted;   /* we asked: one NODES is welcome */
+    uint16_t retry_s;    /* it asked us to wait before the next dial */
+    int64_t certified_s; /* wall clock until which it may be a supernode */
+};
+
+/* A list on its way. */
+struct registration {
+    struct reg_state promised;
+    struct index_list *list;
+    struct hash *hashes; /* of all records so far */
+    uint32_t count;
+    uint32_t cap;
+};
+
+enum reach { REACH_UNKNOWN, REACH_ASKED, REACH_PROVEN, REACH_FAILED };
+
+/* A peer that registered here; kept for LEAF_KEEP_MS after its departure. */
+struct leaf {
+    struct port port;
+    struct supernode *supernode;
+    struct node_id id;
+    struct link *link; /* NULL = departed */
+    struct timer timer;
+    struct index_list *list; /* complete, NULL = none; shown while it is known to be true */
+    struct reg_state held;   /* what `list` is */
+    struct registration *coming;
+    struct buf record;      /* encoded address record that may be passed on, or empty */
+    struct address address; /* observed host and the port it listens on; port 0 = none */
+    enum reach reach;
+    uint8_t tries;           /* dial-backs asked for during this stay */
+    uint32_t dialback_link;  /* of the neighbour asked */
+    uint64_t dialback_nonce; /* of the question */
+    uint64_t dialback_us;    /* when it was last asked about this address; 0 = never */
+    struct ratelimit lists;
+    uint64_t departed_us;
+};
+
+/* Anybody who only asks for NODES or looks whether we are there. */
+struct visitor {
+    struct port port;
+    struct timer timer;
+};
+
+struct probe;
+#define PROBE_KEY_BYTES 19 /* family, ip, port */
+
+/* What happened, for `status`. */
+struct supernode_counts {
+    uint64_t queries;        /* first copies */
+    uint64_t copies;         /* all copies received */
+    uint64_t duplicates;     /* copies that let nothing new happen */
+    uint64_t relayed;        /* copies sent */
+    uint64_t limited;        /* copies refused for the rate */
+    uint64_t hits;           /* records of our leaves sent */
+    uint64_t hits_routed;    /* records passed back for others */
+    uint64_t hits_dropped;   /* records over a cap, or that nobody waits for any more */
+    uint64_t unmatched;      /* answers to nothing we sent */
+    uint64_t timeouts;       /* children that did not answer */
+    uint64_t registrations;  /* lists taken */
+    uint64_t unchanged;      /* lists we still had */
+    uint64_t refused;        /* links and lists refused */
+    uint64_t dialbacks;      /* probes dialled for others */
+    uint64_t pushes;         /* passed on to a leaf */
+    uint64_t pushes_dropped; /* for nobody here, or not to be trusted */
+};
+
+struct supernode {
+    const struct node_env *env;
+    struct supernode_config config;
+    struct rng rng;
+    struct timers timers;
+    struct links links;
+    struct hostcache hosts;
+    struct index *index;
+    struct flood flood;
+    struct map leaves;             /* node id -> struct leaf */
+    struct map probes;             /* address -> struct probe, oldest first */
+    struct neighbour **neighbours; /* open mesh links, oldest first */
+    uint32_t neighbour_count;
+    uint32_t neighbour_cap;
+    uint32_t dialback_turn; /* of the neighbours */
+    uint32_t leaf_links;
+    uint32_t visitors;
+    struct timer mesh_timer;
+    struct timer resolve_timer;
+    struct timer reclaim_timer;
+    struct timer probes_timer;
+    struct timer stop_timer;
+    struct supernode_counts counts;
+    bool is_stopping;
+    bool is_stopped;
+};
+
+/* The step's time in microseconds, `ms` later. */
+static inline uint64_t supernode_after_ms(const struct supernode *supernode, uint64_t ms) {
+    return supernode->links.mono_us + ms * 1000;
+}
+
+/* ---- supernode.c ---- */
+
+/* The limits of an open link. */
+struct port *supernode_port(const struct link *link);
+
+/* The open link with this number, or NULL. */
+struct link *supernode_link(const struct supernode *supernode, uint32_t number);
+
+/* Append an encoded message's payload to a link and free it. */
+void supernode_send(struct link *link, uint8_t type, struct buf *payload);
+
+/* Count a misdeed; ERR_UNEXPECTED when it was one too many. */
+MUST_CHECK enum err supernode_misdeed(struct link *link);
+
+/* ---- admission.c ---- */
+
+enum err admission_admit(void *role, struct link *link, const struct hello *hello,
+                         struct goaway *goaway);
+
+/* Check that a node may be a supernode of this network now; *until_s is when that ends by the wall
+ * clock (INT64_MAX = never). Return ERR_AUTH or ERR_POLICY. */
+MUST_CHECK enum err admission_certified(const struct supernode *supernode, const struct node_id *id,
+                                        struct slice cert, int64_t *until_s);
+
+/* Fill in where else to go. The records borrow from the host cache. */
+void admission_alternatives(struct supernode *supernode, const struct node_id *except,
+                            struct goaway *goaway);
+
+void visitor_opened(struct supernode *supernode, struct link *link);
+void visitor_closed(struct supernode *supernode, struct link *link);
+
+/* ---- mesh.c ---- */
+
+void mesh_init(struct supernode *supernode);
+void mesh_start(struct supernode *supernode);
+void mesh_free(struct supernode *supernode);
+/* Dial as many neighbours as the network's size asks for. */
+void mesh_maintain(struct supernode *supernode);
+void mesh_resolve(struct supernode *supernode);
+void mesh_resolved(struct supernode *supernode, const struct node_event *event);
+void mesh_opened(struct supernode *supernode, struct link *link, const struct hello *hello);
+void mesh_closed(struct supernode *supernode, struct link *link, enum err reason);
+void mesh_neighbour_timer(struct supernode *supernode, struct neighbour *neighbour);
+enum err mesh_take_nodes(struct supernode *supernode, struct link *link, struct slice payload);
+enum err mesh_take_nodes_request(struct supernode *supernode, struct link *link,
+                                 struct slice payload);
+enum err mesh_take_goaway(struct supernode *supernode, struct link *link, struct slice payload);
+
+/* ---- leaves.c ---- */
+
+void leaves_opened(struct supernode *supernode, struct link *link, const struct hello *hello);
+void leaves_closed(struct supernode *supernode, struct link *link);
+void leaves_timer(struct supernode *supernode, struct leaf *leaf);
+void leaves_reclaim(struct supernode *supernode);
+void leaves_free(struct supernode *supernode);
+enum err leaves_take_begin(struct supernode *supernode, struct link *link, struct slice payload);
+enum err leaves_take_add(struct supernode *supernode, struct link *link, struct slice payload);
+enum err leaves_take_commit(struct supernode *supernode, struct link *link, struct slice payload);
+enum err leaves_take_push(struct supernode *supernode, struct link *link, struct slice payload);
+
+/* True when one of the record's addresses is the host that the link was observed from, and the
+ * record is fresh and signed: then it may be passed on. */
+bool leaves_record_is_seen(const struct supernode *supernode, const struct link *link,
+                           struct slice record);
+
+/* ---- dialback.c ---- */
+
+/* Have a leaf dialled by another supernode, or by us when we know none. */
+void dialback_ask(struct supernode *supernode, struct leaf *leaf);
+enum err dialback_take(struct supernode *supernode, struct link *link, struct slice payload);
+enum err dialback_take_done(struct supernode *supernode, struct link *link, struct slice payload);
+void dialback_opened(struct supernode *supernode, struct link *link);
+void dialback_closed(struct supernode *supernode, struct link *link);
+void dialback_expire(struct supernode *supernode);
+void dialback_free(struct supernode *supernode);
+
+/* ---- answer.c ---- */
+
+/* Which copy of a query is answered. */
+struct reply {
+    struct link *link;
+    struct query_id id;
+    uint8_t ttl; /* of the copy, as it was received */
+};
+
+/* Send an answer of the index as HITS, the last one marked so with `coverage` (NULL = more will
+ * follow). Return false when there was nothing to send. */
+bool answer_send(struct supernode *supernode, const struct reply *reply,
+                 const struct index_answer *answer, const struct coverage *coverage);
+
+/* ---- status.c ---- */
+
+void status_command(struct supernode *supernode, const struct node_event *event);
+
+#endif

@@ -1,0 +1,107 @@
+/* status.c - answers the commands of whoever runs this supernode. */
+#include <string.h>
+
+#include "supernode/core.h"
+
+static void report_id(struct outbox *out, const struct node_id *id) {
+    char text[NODE_ID_TEXT_BYTES];
+    node_id_format(text, id);
+    report_text(out, "id", text);
+}
+
+static void report_address(struct outbox *out, const struct address *address) {
+    char text[ADDRESS_TEXT_BYTES];
+    address_format(text, address);
+    report_text(out, "address", text);
+}
+
+static uint32_t count_files(const struct leaf *leaf) {
+    return leaf->list != NULL ? index_list_files(leaf->list) : 0;
+}
+
+static void report_counts(struct outbox *out, const struct supernode_counts *counts) {
+    const struct {
+        const char *key;
+        uint64_t value;
+    } rows[] = {
+        {"queries", counts->queries},
+        {"copies", counts->copies},
+        {"duplicates", counts->duplicates},
+        {"relayed", counts->relayed},
+        {"limited", counts->limited},
+        {"hits", counts->hits},
+        {"hits_routed", counts->hits_routed},
+        {"hits_dropped", counts->hits_dropped},
+        {"unmatched", counts->unmatched},
+        {"timeouts", counts->timeouts},
+        {"registrations", counts->registrations},
+        {"unchanged", counts->unchanged},
+        {"refused", counts->refused},
+        {"dialbacks", counts->dialbacks},
+        {"pushes", counts->pushes},
+        {"pushes_dropped", counts->pushes_dropped},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        report_number(out, rows[i].key, rows[i].value);
+    }
+}
+
+static void report_self(struct supernode *supernode, uint64_t command) {
+    struct outbox *out = supernode->links.out;
+    struct index_counts index = index_count(supernode->index);
+    report_begin(out, command, "status");
+    report_id(out, &supernode->env->id);
+    if (supernode->env->listen_count > 0) {
+        report_address(out, &supernode->env->listen[0]);
+    }
+    report_number(out, "leaves", supernode->leaf_links);
+    report_number(out, "files", index.files);
+    report_number(out, "records", index.records);
+    report_number(out, "words", index.words);
+    report_number(out, "index_bytes", index.bytes);
+    report_number(out, "neighbours", supernode->neighbour_count);
+    report_number(out, "known", supernode->hosts.hosts.count);
+    report_number(out, "open", supernode->flood.wave_count);
+    report_counts(out, &supernode->counts);
+    report_flag(out, "stopping", supernode->is_stopping);
+}
+
+static void report_leaves(struct supernode *supernode, uint64_t command) {
+    struct outbox *out = supernode->links.out;
+    uint32_t cursor = 0;
+    for (struct leaf *leaf; (leaf = map_next(&supernode->leaves, &cursor, NULL)) != NULL;) {
+        if (leaf->link != NULL) {
+            report_begin(out, command, "leaf");
+            report_id(out, &leaf->id);
+            report_address(out, &leaf->address);
+            report_number(out, "files", count_files(leaf));
+            report_flag(out, "reachable", leaf->reach == REACH_PROVEN);
+        }
+    }
+}
+
+static void report_neighbours(struct supernode *supernode, uint64_t command) {
+    struct outbox *out = supernode->links.out;
+    for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
+        const struct link *link = supernode->neighbours[i]->link;
+        report_begin(out, command, "neighbour");
+        report_id(out, &link->id);
+        report_address(out, &link->remote);
+        report_flag(out, "dialled", link->token != 0);
+        report_number(out, "round_trip_us", link->round_trip_us);
+    }
+}
+
+void status_command(struct supernode *supernode, const struct node_event *event) {
+    struct outbox *out = supernode->links.out;
+    uint64_t command = event->command.id;
+    if (strcmp(event->command.name, "status") != 0) {
+        report_error(out, command, ERR_CONFIG,
+                     "a supernode answers \"status\" only; searches and downloads are a peer's");
+        return;
+    }
+    report_self(supernode, command);
+    report_leaves(supernode, command);
+    report_neighbours(supernode, command);
+    report_done(out, command);
+}

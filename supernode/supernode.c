@@ -1,0 +1,308 @@
+/* supernode.c - one supernode as a node: hands each event, timer and message to its module. */
+#include "supernode/supernode.h"
+
+#include "common/check.h"
+#include "common/mem.h"
+#include "supernode/core.h"
+
+/* ---- What the modules share ---- */
+
+struct link *supernode_link(const struct supernode *supernode, uint32_t number) {
+    struct link *link = map_get(&supernode->links.by_number, &number);
+    return link != NULL && link->open ? link : NULL;
+}
+
+struct port *supernode_port(const struct link *link) {
+    switch (link->purpose) {
+    case PURPOSE_LEAF:
+        return &((struct leaf *)link->owner)->port;
+    case PURPOSE_MESH:
+        return &((struct neighbour *)link->owner)->port;
+    default:
+        return &((struct visitor *)link->owner)->port;
+    }
+}
+
+void supernode_send(struct link *link, uint8_t type, struct buf *payload) {
+    links_send(link, type, (struct slice){payload->data, payload->len});
+    buf_free(payload);
+}
+
+enum err supernode_misdeed(struct link *link) {
+    return ++supernode_port(link)->misdeeds >= MISDEEDS_MAX ? ERR_UNEXPECTED : OK;
+}
+
+/* ---- Messages ---- */
+
+#define LEAF (1u << PURPOSE_LEAF)
+#define MESH (1u << PURPOSE_MESH)
+#define PROBE (1u << PURPOSE_PROBE)
+#define DIRECTORY (1u << PURPOSE_DIRECTORY)
+
+struct handler {
+    uint8_t type;
+    uint8_t purposes; /* links that may bring it */
+    enum err (*take)(struct supernode *supernode, struct link *link, struct slice payload);
+};
+
+static const struct handler handlers[] = {
+    {MSG_QUERY, LEAF | MESH, flood_take_query},
+    {MSG_HITS, MESH, flood_take_hits},
+    {MSG_END, MESH, flood_take_end},
+    {MSG_LOCATE, LEAF | MESH, flood_take_locate},
+    {MSG_REG_BEGIN, LEAF, leaves_take_begin},
+    {MSG_REG_ADD, LEAF, leaves_take_add},
+    {MSG_REG_COMMIT, LEAF, leaves_take_commit},
+    {MSG_NODES_REQUEST, LEAF | MESH | DIRECTORY, mesh_take_nodes_request},
+    {MSG_NODES, MESH, mesh_take_nodes},
+    {MSG_DIALBACK, MESH, dialback_take},
+    {MSG_DIALBACK_DONE, MESH, dialback_take_done},
+    {MSG_PUSH, LEAF | DIRECTORY, leaves_take_push},
+    {MSG_GOAWAY, LEAF | MESH | PROBE | DIRECTORY, mesh_take_goaway},
+};
+
+static enum err take_message(void *role, struct link *link, uint8_t type, struct slice payload) {
+    for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
+        bool is_wanted = (handlers[i].purposes & 1u << link->purpose) != 0;
+        if (handlers[i].type == type && is_wanted) {
+            return handlers[i].take(role, link, payload);
+        }
+    }
+    return ERR_UNEXPECTED;
+}
+
+/* ---- Links ---- */
+
+static bool is_our_probe(const struct link *link) {
+    return link->purpose == PURPOSE_PROBE && link->token != 0;
+}
+
+static void link_opened(void *role, struct link *link, const struct hello *hello) {
+    struct supernode *supernode = role;
+    if (is_our_probe(link)) {
+        dialback_opened(supernode, link);
+    } else if (link->purpose == PURPOSE_MESH) {
+        mesh_opened(supernode, link, hello);
+    } else if (link->purpose == PURPOSE_LEAF) {
+        leaves_opened(supernode, link, hello);
+    } else {
+        visitor_opened(supernode, link);
+    }
+}
+
+static void link_closed(void *role, struct link *link, enum err reason) {
+    struct supernode *supernode = role;
+    if (is_our_probe(link)) {
+        dialback_closed(supernode, link);
+        return;
+    }
+    if (link->open) {
+        flood_link_closed(supernode, link);
+    }
+    if (link->purpose == PURPOSE_MESH && link->owner != NULL) {
+        mesh_closed(supernode, link, reason);
+    } else if (link->purpose == PURPOSE_LEAF && link->open) {
+        leaves_closed(supernode, link);
+    } else if (link->owner != NULL) {
+        visitor_closed(supernode, link);
+    }
+}
+
+static const struct links_role links_role = {
+    .admit = admission_admit,
+    .opened = link_opened,
+    .message = take_message,
+    .closed = link_closed,
+};
+
+/* ---- Timers ---- */
+
+static void on_mesh(struct supernode *supernode, void *owner) {
+    (void)owner;
+    mesh_maintain(supernode);
+}
+
+static void on_resolve(struct supernode *supernode, void *owner) {
+    (void)owner;
+    mesh_resolve(supernode);
+}
+
+static void on_neighbour(struct supernode *supernode, void *owner) {
+    mesh_neighbour_timer(supernode, owner);
+}
+
+static void on_leaf(struct supernode *supernode, void *owner) {
+    leaves_timer(supernode, owner);
+}
+
+static void on_reclaim(struct supernode *supernode, void *owner) {
+    (void)owner;
+    leaves_reclaim(supernode);
+}
+
+static void on_wave(struct supernode *supernode, void *owner) {
+    flood_wave_timer(supernode, owner);
+}
+
+static void on_queries(struct supernode *supernode, void *owner) {
+    (void)owner;
+    flood_expire(supernode);
+}
+
+static void on_probes(struct supernode *supernode, void *owner) {
+    (void)owner;
+    dialback_expire(supernode);
+}
+
+static void on_visitor(struct supernode *supernode, void *owner) {
+    (void)supernode;
+    links_close(owner, GOAWAY_IDLE, ERR_TIMEOUT);
+}
+
+static void stop(struct supernode *supernode) {
+    if (!supernode->is_stopped) {
+        supernode->is_stopped = true;
+        timers_cancel(&supernode->timers, &supernode->stop_timer);
+        outbox_add(supernode->links.out, ACTION_STOPPED);
+    }
+}
+
+static void on_stop(struct supernode *supernode, void *owner) {
+    (void)owner;
+    log_warn(supernode->env->log, "supernode.stopped_late");
+    stop(supernode);
+}
+
+static void (*const timer_handlers[TIMER_KINDS])(struct supernode *supernode, void *owner) = {
+    [TIMER_MESH] = on_mesh,       [TIMER_RESOLVE] = on_resolve, [TIMER_NEIGHBOUR] = on_neighbour,
+    [TIMER_LEAF] = on_leaf,       [TIMER_RECLAIM] = on_reclaim, [TIMER_WAVE] = on_wave,
+    [TIMER_QUERIES] = on_queries, [TIMER_PROBES] = on_probes,   [TIMER_VISITOR] = on_visitor,
+    [TIMER_STOP] = on_stop,
+};
+
+static void run_timers(struct supernode *supernode) {
+    uint64_t now_us = supernode->links.mono_us;
+    for (struct timer *timer; (timer = timers_take(&supernode->timers, now_us)) != NULL;) {
+        if (timer->kind == LINKS_TIMER) {
+            links_timer(&supernode->links, timer);
+        } else {
+            timer_handlers[timer->kind](supernode, timer->owner);
+        }
+    }
+}
+
+/* ---- Start and end ---- */
+
+static void begin_shutdown(struct supernode *supernode) {
+    if (supernode->is_stopping) {
+        return;
+    }
+    supernode->is_stopping = true;
+    timers_set(&supernode->timers, &supernode->stop_timer, supernode_after_ms(supernode, STOP_MS));
+    uint32_t cursor = 0;
+    for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
+        struct goaway goaway = {.reason = GOAWAY_SHUTDOWN};
+        admission_alternatives(supernode, &link->id, &goaway);
+        links_goaway(link, &goaway, ERR_SHUTDOWN);
+    }
+}
+
+static void check_stopped(struct supernode *supernode) {
+    uint32_t cursor = 0;
+    if (supernode->is_stopping && links_next(&supernode->links, &cursor) == NULL) {
+        stop(supernode);
+    }
+}
+
+/* ---- The node ---- */
+
+static void step(void *self, const struct node_event *event, struct outbox *out) {
+    struct supernode *supernode = self;
+    links_begin(&supernode->links, event, out);
+    if (supernode->is_stopped) {
+        return;
+    }
+    if (!links_handle(&supernode->links, event)) {
+        switch (event->kind) {
+        case NODE_START:
+            mesh_start(supernode);
+            break;
+        case NODE_RESOLVED:
+            mesh_resolved(supernode, event);
+            break;
+        case NODE_COMMAND:
+            status_command(supernode, event);
+            break;
+        case NODE_SHUTDOWN:
+            begin_shutdown(supernode);
+            break;
+        default: /* files are a peer's; a timer is looked at below */
+            break;
+        }
+    }
+    run_timers(supernode);
+    check_stopped(supernode);
+}
+
+static uint64_t deadline(const void *self) {
+    const struct supernode *supernode = self;
+    return supernode->is_stopped ? TIMERS_NEVER : timers_next(&supernode->timers);
+}
+
+static void free_owner(struct supernode *supernode, struct link *link) {
+    if (link->owner == NULL || is_our_probe(link) || link->purpose == PURPOSE_LEAF) {
+        return; /* probes and leaves have their own tables */
+    }
+    if (link->purpose == PURPOSE_MESH) {
+        timers_cancel(&supernode->timers, &((struct neighbour *)link->owner)->timer);
+    } else {
+        timers_cancel(&supernode->timers, &((struct visitor *)link->owner)->timer);
+    }
+    mem_free(link->owner);
+}
+
+static void free_supernode(void *self) {
+    struct supernode *supernode = self;
+    uint32_t cursor = 0;
+    for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
+        free_owner(supernode, link);
+    }
+    leaves_free(supernode);
+    flood_free(supernode);
+    dialback_free(supernode);
+    index_free(supernode->index);
+    mesh_free(supernode);
+    links_free(&supernode->links);
+    timers_free(&supernode->timers);
+    mem_free(supernode);
+}
+
+static const struct node_ops node_ops = {step, deadline, free_supernode};
+
+struct node supernode_new(const struct node_env *env, const struct supernode_config *config) {
+    struct supernode *supernode = mem_new(sizeof *supernode);
+    supernode->env = env;
+    supernode->config = *config;
+    CHECK(config->introducer_count <= INTRODUCERS_MAX);
+    if (supernode->config.leaves_max == 0) {
+        supernode->config.leaves_max = LEAVES_MAX;
+    }
+    if (supernode->config.leaf_queries_milli_per_s == 0) {
+        supernode->config.leaf_queries_milli_per_s = (uint64_t)(LEAF_QUERIES_PER_S * 1000);
+    }
+    if (supernode->config.leaf_queries_burst == 0) {
+        supernode->config.leaf_queries_burst = LEAF_QUERIES_BURST;
+    }
+    rng_seed(&supernode->rng, env->seed);
+    links_init(&supernode->links, env, &links_role, supernode, &supernode->timers);
+    supernode->links.address_record_flags = ADDRESS_RECORD_SUPERNODE;
+    supernode->index = index_new(env->seed ^ 0x696e646578, INDEX_BYTES_MAX);
+    map_init(&supernode->leaves, sizeof(struct node_id), env->seed ^ 0x6c6561766573);
+    map_init(&supernode->probes, PROBE_KEY_BYTES, env->seed ^ 0x70726f626573);
+    supernode->reclaim_timer.kind = TIMER_RECLAIM;
+    supernode->probes_timer.kind = TIMER_PROBES;
+    supernode->stop_timer.kind = TIMER_STOP;
+    flood_init(supernode);
+    mesh_init(supernode);
+    return (struct node){&node_ops, supernode};
+}
