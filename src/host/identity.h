@@ -25,11 +25,12 @@ void identity_free(struct identity *identity);
 
 const struct node_id *identity_id(const struct identity *identity);
 /* sha256, sign (with this key), verify, hmac and fill_random over OpenSSL; lives as long as the
- * identity. For one thread at a time. */
+ * identity. For one thread at a time. (Without a key: crypto_keyless of src/host/crypto.h.) */
 const struct crypto *identity_crypto(struct identity *identity);
 
-/* The same without a key: `sign` aborts. Stateless, for any thread. */
-const struct crypto *crypto_keyless(void);
+/* For TLS: the private key and a self-signed certificate over it, both borrowed. */
+struct evp_pkey_st *identity_key(const struct identity *identity);
+struct x509_st *identity_certificate(const struct identity *identity);
 
 /* Make the state folder (0700) when missing and lock it. Return a descriptor to close when done, or
  * -1 with *error set: ERR_DUPLICATE when another process has it. */

@@ -1,0 +1,624 @@
+/* conn.c - one TLS connection, from connect or accept to the last byte flushed.
+ *
+ * Rules that libevent 2.1 with OpenSSL 3 makes necessary, each with a test: the bufferevent gets a
+ * real, connected socket; callbacks are deferred; CONNECTED may come twice; input that is left is
+ * not signalled again, so reading on is triggered by us; no high watermark on input; output is lost
+ * on free, so a link is freed only when its output is empty and close_notify is sent; nothing is
+ * freed inside a callback. */
+#include "src/host/conn.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent_ssl.h>
+#include <netinet/in.h>
+#include <openssl/err.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/check.h"
+#include "common/mem.h"
+#include "src/host/failure.h"
+#include "src/host/sockets.h"
+
+#define OUTPUT_LOW (LINK_OUTPUT_SOFT / 2) /* where a stalled link is ready again */
+#define COPY_MAX 16384                    /* larger runs of messages go by reference */
+#define READ_TURN_MAX 131072              /* bytes of one link per turn of the loop */
+#define STALL_MS 30000                    /* with output and without progress */
+#define LINGER_MS 2000
+#define SHUTDOWN_RETRY_MS 5
+
+/* ---- Life and death ---- */
+
+static void on_timer(evutil_socket_t fd, short what, void *context);
+
+static void set_timer(struct conn *conn, uint32_t ms) {
+    struct timeval wait = {.tv_sec = (time_t)(ms / 1000),
+                           .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+    event_add(&conn->timer, &wait);
+}
+
+static void list_remove(struct conn **list, struct conn *conn) {
+    if (conn->previous != NULL) {
+        conn->previous->next = conn->next;
+    } else {
+        *list = conn->next;
+    }
+    if (conn->next != NULL) {
+        conn->next->previous = conn->previous;
+    }
+    conn->next = NULL;
+    conn->previous = NULL;
+}
+
+static void list_add(struct conn **list, struct conn *conn) {
+    conn->previous = NULL;
+    conn->next = *list;
+    if (*list != NULL) {
+        (*list)->previous = conn;
+    }
+    *list = conn;
+}
+
+static struct conn *conn_new(struct host_node *node, int fd, const struct address *remote) {
+    struct conn *conn = mem_new(sizeof *conn);
+    conn->node = node;
+    conn->fd = fd;
+    conn->remote = *remote;
+    evtimer_assign(&conn->timer, node->host->base, on_timer, conn);
+    list_add(&node->conns, conn);
+    node->host->conns++;
+    return conn;
+}
+
+static void end_handshake(struct conn *conn) {
+    if (conn->counts_as_handshake) {
+        conn->counts_as_handshake = false;
+        conn->node->host->handshakes--;
+    }
+}
+
+/* From here on nothing of it happens any more. It is freed at the end of the turn. */
+static void bury(struct conn *conn) {
+    struct host *host = conn->node->host;
+    bool is_leaving = conn->state == CONN_LINGERING;
+    conn->state = CONN_DEAD;
+    end_handshake(conn);
+    event_del(&conn->timer);
+    if (event_initialized(&conn->connected)) {
+        event_del(&conn->connected);
+    }
+    if (conn->bev != NULL) {
+        bufferevent_setcb(conn->bev, NULL, NULL, NULL, NULL);
+        bufferevent_disable(conn->bev, EV_READ | EV_WRITE);
+    }
+    list_remove(is_leaving ? &host->leaving : &conn->node->conns, conn);
+    conn->next_dead = host->dead;
+    host->dead = conn;
+    event_active(host->reap, EV_TIMEOUT, 0);
+}
+
+static void conn_free(struct conn *conn) {
+    conn->node->host->conns--;
+    buf_free(&conn->out);
+    if (conn->bev != NULL) {
+        bufferevent_free(conn->bev);
+    } else {
+        close(conn->fd);
+    }
+    mem_free(conn);
+}
+
+static void on_reap(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    struct host *host = context;
+    struct conn **at = &host->dead;
+    while (*at != NULL) {
+        struct conn *conn = *at;
+        if (conn->pins > 0 || conn->is_dirty) {
+            at = &conn->next_dead;
+        } else {
+            *at = conn->next_dead;
+            conn_free(conn);
+        }
+    }
+}
+
+/* The node hears of the end, once. */
+static void tell_down(struct conn *conn, enum err reason) {
+    struct host_node *node = conn->node;
+    blocks_drop(conn, reason);
+    if (conn->link != 0) {
+        map_remove(&node->links, &conn->link);
+        node_queue_link(node, NODE_LINK_DOWN, conn->link, reason);
+        conn->link = 0;
+    } else if (!conn->is_accepted && conn->state < CONN_UP) {
+        node_queue_dial_failed(node, conn->token, reason);
+    }
+}
+
+void conn_kill(struct conn *conn, enum err reason) {
+    if (conn->state != CONN_DEAD) {
+        if (conn->state != CONN_LINGERING) {
+            tell_down(conn, reason);
+        }
+        bury(conn);
+    }
+}
+
+void conn_pin(struct conn *conn) {
+    conn->pins++;
+}
+
+void conn_unpin(struct conn *conn) {
+    conn->pins--;
+    if (conn->state == CONN_DEAD && conn->pins == 0) {
+        event_active(conn->node->host->reap, EV_TIMEOUT, 0);
+    }
+}
+
+struct conn *conn_find(const struct host_node *node, uint32_t link) {
+    return map_get(&node->links, &link);
+}
+
+/* ---- Output ---- */
+
+static SSL *ssl_of(const struct conn *conn) {
+    return bufferevent_openssl_get_ssl(conn->bev);
+}
+
+size_t conn_output(const struct conn *conn) {
+    return conn->out.len + evbuffer_get_length(bufferevent_get_output(conn->bev));
+}
+
+static void free_reference(const void *data, size_t len, void *context) {
+    (void)len;
+    (void)context;
+    mem_free((void *)(uintptr_t)data);
+}
+
+static void watch_progress(struct conn *conn) {
+    if (!evtimer_pending(&conn->timer, NULL)) {
+        conn->written_bytes = BIO_number_written(SSL_get_wbio(ssl_of(conn)));
+        set_timer(conn, STALL_MS);
+    }
+}
+
+/* Move the messages of this turn to the buffer. A small run is copied so that it joins the last
+ * one there, a large one goes by reference. */
+static void flush(struct conn *conn) {
+    struct buf *out = &conn->out;
+    if (out->len == 0) {
+        return;
+    }
+    struct evbuffer *output = bufferevent_get_output(conn->bev);
+    if (out->len <= COPY_MAX) {
+        CHECK(evbuffer_add(output, out->data, out->len) == 0);
+        buf_free(out);
+    } else {
+        CHECK(evbuffer_add_reference(output, out->data, out->len, free_reference, NULL) == 0);
+        *out = (struct buf){0};
+    }
+    watch_progress(conn);
+}
+
+void conn_write_owned(struct conn *conn, uint8_t *bytes, size_t len) {
+    CHECK(conn->state == CONN_UP);
+    flush(conn);
+    struct evbuffer *output = bufferevent_get_output(conn->bev);
+    CHECK(evbuffer_add_reference(output, bytes, len, free_reference, NULL) == 0);
+    watch_progress(conn);
+}
+
+/* ---- Closing ---- */
+
+/* All output is in the kernel: say close_notify, forget the link, wait for the other side. */
+static void finish_flush(struct conn *conn) {
+    ERR_clear_error();
+    int said = SSL_shutdown(ssl_of(conn));
+    bool must_wait = said < 0 && SSL_get_error(ssl_of(conn), said) == SSL_ERROR_WANT_WRITE;
+    if (must_wait && clock_mono_us() < conn->flush_by_us) {
+        set_timer(conn, SHUTDOWN_RETRY_MS);
+        return;
+    }
+    ERR_clear_error();
+    shutdown(conn->fd, SHUT_WR);
+    struct host_node *node = conn->node;
+    tell_down(conn, ERR_CLOSED);
+    list_remove(&node->conns, conn);
+    conn->state = CONN_LINGERING;
+    list_add(&node->host->leaving, conn);
+    set_timer(conn, LINGER_MS);
+    bufferevent_enable(conn->bev, EV_READ);
+}
+
+void conn_close(struct conn *conn, enum err reason) {
+    (void)reason; /* the node knows why it closes; the other side was told by a message */
+    if (conn->state != CONN_UP) {
+        return;
+    }
+    flush(conn);
+    blocks_drop(conn, ERR_CLOSED);
+    conn->state = CONN_FLUSHING;
+    conn->flush_by_us = clock_mono_us() + CLOSE_FLUSH_MS * 1000ull;
+    set_timer(conn, CLOSE_FLUSH_MS);
+    bufferevent_setwatermark(conn->bev, EV_WRITE, 0, 0);
+    /* Unread input would turn our close into a reset that destroys what we just sent. */
+    evbuffer_drain(bufferevent_get_input(conn->bev), SIZE_MAX);
+    bufferevent_enable(conn->bev, EV_READ);
+    if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0) {
+        set_timer(conn, 0);
+    }
+}
+
+static void flush_timer(struct conn *conn) {
+    bool is_empty = evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0;
+    if (is_empty && clock_mono_us() < conn->flush_by_us) {
+        finish_flush(conn);
+    } else {
+        conn_kill(conn, ERR_TIMEOUT);
+    }
+}
+
+/* Output that does not move for STALL_MS closes the link; any progress starts the clock anew. */
+static void stall_timer(struct conn *conn) {
+    uint64_t written = BIO_number_written(SSL_get_wbio(ssl_of(conn)));
+    if (conn_output(conn) == 0) {
+        return;
+    }
+    if (written == conn->written_bytes) {
+        conn_kill(conn, ERR_STALLED);
+        return;
+    }
+    conn->written_bytes = written;
+    set_timer(conn, STALL_MS);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    struct conn *conn = context;
+    struct host_node *node = conn->node;
+    switch (conn->state) {
+    case CONN_CONNECTING:
+    case CONN_HANDSHAKE:
+    case CONN_LINGERING:
+        conn_kill(conn, ERR_TIMEOUT);
+        break;
+    case CONN_UP:
+        stall_timer(conn);
+        break;
+    case CONN_FLUSHING:
+        flush_timer(conn);
+        break;
+    case CONN_DEAD:
+        break;
+    }
+    node_run(node);
+}
+
+/* ---- Writing ---- */
+
+void conn_touch(struct conn *conn) {
+    struct host *host = conn->node->host;
+    if (!conn->is_dirty) {
+        conn->is_dirty = true;
+        conn->next_dirty = host->dirty;
+        host->dirty = conn;
+        event_active(host->flush, EV_TIMEOUT, 0);
+    }
+}
+
+static void on_flush(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    struct host *host = context;
+    while (host->dirty != NULL) {
+        struct conn *conn = host->dirty;
+        host->dirty = conn->next_dirty;
+        conn->is_dirty = false;
+        if (conn->state == CONN_UP || conn->state == CONN_FLUSHING) {
+            flush(conn);
+            blocks_pump(conn);
+        } else {
+            event_active(host->reap, EV_TIMEOUT, 0);
+        }
+    }
+}
+
+void conn_write(struct conn *conn, struct slice bytes) {
+    if (conn->state != CONN_UP || bytes.len == 0) {
+        return;
+    }
+    size_t output = conn_output(conn) + bytes.len;
+    if (output > LINK_OUTPUT_HARD) {
+        log_info(&conn->node->host->log, "conn.overflow link=%u bytes=%zu", conn->link, output);
+        conn_kill(conn, ERR_STALLED);
+        return;
+    }
+    buf_append(&conn->out, bytes.data, bytes.len);
+    conn_touch(conn);
+    if (output > LINK_OUTPUT_SOFT && !conn->is_stalled) {
+        conn->is_stalled = true;
+        node_queue_link(conn->node, NODE_LINK_STALLED, conn->link, OK);
+    }
+}
+
+static void on_write(struct bufferevent *bev, void *context) {
+    (void)bev;
+    struct conn *conn = context;
+    struct host_node *node = conn->node;
+    if (conn->state == CONN_FLUSHING &&
+        evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0) {
+        finish_flush(conn);
+    } else if (conn->state == CONN_UP && conn_output(conn) <= OUTPUT_LOW) {
+        if (conn->is_stalled) {
+            conn->is_stalled = false;
+            node_queue_link(node, NODE_LINK_READY, conn->link, OK);
+        }
+        blocks_pump(conn);
+    }
+    node_run(node);
+}
+
+/* ---- Reading ---- */
+
+static bool may_read(const struct conn *conn) {
+    return conn->state == CONN_UP && !conn->is_read_stopped && !conn->is_held;
+}
+
+/* Hand the input to the node piece by piece; a step may stop it at any piece. */
+static void consume(struct conn *conn, size_t most) {
+    struct evbuffer *input = bufferevent_get_input(conn->bev);
+    size_t taken = 0;
+    while (may_read(conn) && taken < most && evbuffer_get_length(input) > 0) {
+        struct evbuffer_iovec piece;
+        CHECK(evbuffer_peek(input, -1, NULL, &piece, 1) >= 1);
+        struct slice data = {piece.iov_base, piece.iov_len};
+        node_bytes(conn->node, conn->link, data);
+        if (conn->state == CONN_UP) { /* closing has drained it already */
+            evbuffer_drain(input, data.len);
+        }
+        taken += data.len;
+    }
+    if (may_read(conn) && evbuffer_get_length(input) > 0) {
+        bufferevent_trigger(conn->bev, EV_READ, BEV_OPT_DEFER_CALLBACKS);
+    }
+}
+
+static void on_read(struct bufferevent *bev, void *context) {
+    struct conn *conn = context;
+    struct host_node *node = conn->node;
+    if (conn->state == CONN_UP) {
+        consume(conn, READ_TURN_MAX);
+        node_run(node);
+    } else if (conn->state >= CONN_FLUSHING) {
+        evbuffer_drain(bufferevent_get_input(bev), SIZE_MAX);
+    }
+}
+
+static void update_reading(struct conn *conn) {
+    if (conn->state != CONN_UP) {
+        return;
+    }
+    if (!may_read(conn)) {
+        bufferevent_disable(conn->bev, EV_READ);
+        return;
+    }
+    bufferevent_enable(conn->bev, EV_READ);
+    if (evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0) {
+        bufferevent_trigger(conn->bev, EV_READ, BEV_OPT_DEFER_CALLBACKS);
+    }
+}
+
+void conn_read_stop(struct conn *conn) {
+    conn->is_read_stopped = true;
+    update_reading(conn);
+}
+
+void conn_read_start(struct conn *conn) {
+    conn->is_read_stopped = false;
+    update_reading(conn);
+}
+
+void conn_hold(struct conn *conn, bool hold) {
+    if (conn->is_held != hold) {
+        conn->is_held = hold;
+        update_reading(conn);
+    }
+}
+
+/* ---- Connecting ---- */
+
+static void link_up(struct conn *conn) {
+    struct host_node *node = conn->node;
+    struct node_event event = {.kind = NODE_LINK_UP};
+    if (tls_finish(ssl_of(conn), &event.up.exporter) != OK) {
+        conn_kill(conn, ERR_AUTH);
+        return;
+    }
+    end_handshake(conn);
+    event_del(&conn->timer);
+    conn->state = CONN_UP;
+    conn->is_held = node->is_behind;
+    conn->link = ++node->last_link;
+    CHECK(conn->link != 0);
+    map_put(&node->links, &conn->link, conn);
+    bufferevent_setwatermark(conn->bev, EV_WRITE, OUTPUT_LOW, 0);
+    event.up.link = conn->link;
+    event.up.token = conn->token;
+    event.up.id = conn->peer.id;
+    event.up.remote = conn->remote;
+    node_queue(node, &event, NULL);
+    update_reading(conn);
+}
+
+/* What OpenSSL or the kernel said, as a reason for the node. */
+static enum err reason_of(struct conn *conn, short what) {
+    unsigned long code = bufferevent_get_openssl_error(conn->bev);
+    bool is_cut = code != 0 && ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    if ((what & BEV_EVENT_EOF) != 0 || is_cut) {
+        return conn->state < CONN_UP ? ERR_REFUSED : ERR_CLOSED;
+    }
+    if (code == 0) {
+        int number = EVUTIL_SOCKET_ERROR();
+        return number != 0 ? failure_of(number) : ERR_CLOSED;
+    }
+    return ERR_AUTH;
+}
+
+static void on_event(struct bufferevent *bev, short what, void *context) {
+    struct conn *conn = context;
+    struct host_node *node = conn->node;
+    if ((what & BEV_EVENT_CONNECTED) != 0) {
+        if (conn->state == CONN_HANDSHAKE) { /* it may be told twice */
+            link_up(conn);
+        }
+    } else {
+        enum err reason = reason_of(conn, what);
+        if (conn->state == CONN_UP) {
+            consume(conn, SIZE_MAX); /* what came before the end counts */
+        }
+        if (conn->state >= CONN_FLUSHING) {
+            evbuffer_drain(bufferevent_get_input(bev), SIZE_MAX);
+        }
+        conn_kill(conn, reason);
+    }
+    node_run(node);
+}
+
+static bool start_tls(struct conn *conn) {
+    struct host_node *node = conn->node;
+    SSL *ssl = tls_new(node->host->tls, node->identity, &conn->peer);
+    enum bufferevent_ssl_state state =
+        conn->is_accepted ? BUFFEREVENT_SSL_ACCEPTING : BUFFEREVENT_SSL_CONNECTING;
+    conn->bev = bufferevent_openssl_socket_new(node->host->base, conn->fd, ssl, state,
+                                               BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+    if (conn->bev == NULL) {
+        SSL_free(ssl);
+        return false;
+    }
+    conn->state = CONN_HANDSHAKE;
+    bufferevent_setcb(conn->bev, on_read, on_write, on_event, conn);
+    set_timer(conn, HANDSHAKE_TIMEOUT_MS);
+    return true;
+}
+
+void conn_accept(struct host_node *node, int fd, const struct address *remote) {
+    struct conn *conn = conn_new(node, fd, remote);
+    conn->is_accepted = true;
+    conn->counts_as_handshake = true;
+    node->host->handshakes++;
+    socket_tune(fd);
+    if (!start_tls(conn)) {
+        conn_kill(conn, ERR_IO);
+    }
+}
+
+static void on_connected(evutil_socket_t fd, short what, void *context) {
+    (void)what;
+    struct conn *conn = context;
+    struct host_node *node = conn->node;
+    int number = 0;
+    socklen_t len = sizeof number;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &len) != 0) {
+        number = EVUTIL_SOCKET_ERROR();
+    }
+    if (number != 0) {
+        conn_kill(conn, failure_of(number));
+    } else if (!start_tls(conn)) {
+        conn_kill(conn, ERR_IO);
+    }
+    node_run(node);
+}
+
+static int open_socket(const struct host_node *node, const struct address *address) {
+    struct sockaddr_storage to;
+    socklen_t to_len = socket_address(&to, address);
+    int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    socket_tune(fd);
+    struct address source = node->listen;
+    source.port = 0;
+    if (source.family == address->family && !address_is_any(&source)) {
+        struct sockaddr_storage from;
+        socklen_t from_len = socket_address(&from, &source);
+        int yes = 1; /* choose the port with the destination known: many more are free */
+        (void)setsockopt(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
+        if (bind(fd, (struct sockaddr *)&from, from_len) != 0) {
+            close(fd);
+            return -1;
+        }
+    }
+    if (connect(fd, (struct sockaddr *)&to, to_len) != 0 && errno != EINPROGRESS) {
+        int number = errno;
+        close(fd);
+        errno = number;
+        return -1;
+    }
+    return fd;
+}
+
+void conn_dial(struct host_node *node, uint32_t token, const struct node_id *id,
+               const struct address *address) {
+    struct host *host = node->host;
+    if (host->conns >= host->conns_max) {
+        node_queue_dial_failed(node, token, ERR_BUSY);
+        return;
+    }
+    int fd = open_socket(node, address);
+    if (fd < 0) {
+        node_queue_dial_failed(node, token, failure_of(errno));
+        return;
+    }
+    struct conn *conn = conn_new(node, fd, address);
+    conn->token = token;
+    conn->peer = (struct tls_peer){.dialled = true, .wanted = *id};
+    event_assign(&conn->connected, host->base, fd, EV_WRITE, on_connected, conn);
+    event_add(&conn->connected, NULL);
+    set_timer(conn, DIAL_TIMEOUT_MS);
+}
+
+/* ---- All of them ---- */
+
+void conns_drop_pending(struct host_node *node) {
+    struct conn *next;
+    for (struct conn *conn = node->conns; conn != NULL; conn = next) {
+        next = conn->next;
+        if (conn->state < CONN_UP) {
+            bury(conn);
+        }
+    }
+}
+
+void conns_drop(struct host_node *node) {
+    while (node->conns != NULL) {
+        struct conn *conn = node->conns;
+        blocks_drop(conn, ERR_SHUTDOWN);
+        if (conn->link != 0) {
+            map_remove(&node->links, &conn->link);
+            conn->link = 0;
+        }
+        bury(conn);
+    }
+}
+
+void conns_init(struct host *host) {
+    host->flush = event_new(host->base, -1, 0, on_flush, host);
+    host->reap = event_new(host->base, -1, 0, on_reap, host);
+    CHECK(host->flush != NULL && host->reap != NULL);
+}
+
+void conns_free(struct host *host) {
+    while (host->leaving != NULL) {
+        bury(host->leaving);
+    }
+    on_flush(-1, 0, host);
+    on_reap(-1, 0, host);
+    CHECK(host->dead == NULL);
+    event_free(host->flush);
+    event_free(host->reap);
+}

@@ -1,0 +1,116 @@
+/* conn.h - one TLS connection, from connect or accept to the last byte flushed. */
+#ifndef TRUNKLINE_HOST_CONN_H
+#define TRUNKLINE_HOST_CONN_H
+
+#include <event2/bufferevent.h>
+
+#include "src/host/internal.h"
+#include "src/host/tls.h"
+
+/* connecting -> handshake -> up -> flushing -> lingering -> dead -> freed. Any state may go to
+ * dead. The node knows a link while it is up or flushing. */
+enum conn_state {
+    CONN_CONNECTING,
+    CONN_HANDSHAKE,
+    CONN_UP,
+    CONN_FLUSHING,  /* closed by the node: what is queued still goes out */
+    CONN_LINGERING, /* all sent; waits for the other side to close, so that nothing is lost */
+    CONN_DEAD       /* nothing happens any more; freed at the end of the turn, when not pinned */
+};
+
+struct pending_block;
+
+/* Blocks the node wants sent: read from disk only as fast as the other side takes them. */
+struct block_queue {
+    struct pending_block *first;
+    struct pending_block *last;
+    uint32_t count;
+    bool is_reading; /* a job is out */
+    bool is_paced;   /* in line for the node's upload rate: */
+    struct conn *next_paced;
+};
+
+struct conn {
+    struct host_node *node;
+    struct conn *next; /* among the node's, later among the host's leaving ones */
+    struct conn *previous;
+    struct conn *next_dirty;
+    struct conn *next_dead;
+    struct bufferevent *bev; /* from CONN_HANDSHAKE on; owns SSL and socket */
+    int fd;
+    struct event connected; /* CONN_CONNECTING */
+    struct event timer;     /* of the present state; CONN_UP: no progress of output */
+    enum conn_state state;
+    uint32_t link; /* 0 = the node does not know it */
+    uint32_t token;
+    uint32_t pins; /* jobs that point here */
+    bool is_accepted;
+    bool is_dirty;
+    bool is_read_stopped;
+    bool is_held; /* not read because the disk is behind */
+    bool is_stalled;
+    bool counts_as_handshake;
+    struct tls_peer peer;
+    struct address remote;
+    struct buf out;         /* small messages of this turn */
+    uint64_t written_bytes; /* TLS bytes written when the stall timer was set */
+    uint64_t flush_by_us;
+    struct block_queue blocks;
+};
+
+/* Dial; NODE_DIAL_FAILED or NODE_LINK_UP follows. */
+void conn_dial(struct host_node *node, uint32_t token, const struct node_id *id,
+               const struct address *address);
+
+/* Take over an accepted socket. */
+void conn_accept(struct host_node *node, int fd, const struct address *remote);
+
+/* The link, or NULL when the node knows it no more. */
+struct conn *conn_find(const struct host_node *node, uint32_t link);
+
+/* Queue bytes: they leave in one TLS record with the others of this turn. Past LINK_OUTPUT_SOFT the
+ * node is told, past LINK_OUTPUT_HARD the link is closed. */
+void conn_write(struct conn *conn, struct slice bytes);
+
+/* Bytes that wait to be sent. */
+size_t conn_output(const struct conn *conn);
+/* Takes mem_* bytes: they go out by reference, behind what was written before. */
+void conn_write_owned(struct conn *conn, uint8_t *bytes, size_t len);
+
+/* Look at its output and its blocks at the end of this turn. */
+void conn_touch(struct conn *conn);
+
+/* Stop and start to read: asked by the node, or because the disk is behind. */
+void conn_read_stop(struct conn *conn);
+void conn_read_start(struct conn *conn);
+void conn_hold(struct conn *conn, bool hold);
+
+/* Flush for at most CLOSE_FLUSH_MS, close politely; NODE_LINK_DOWN follows. */
+void conn_close(struct conn *conn, enum err reason);
+
+/* Drop it now; the node is told why. */
+void conn_kill(struct conn *conn, enum err reason);
+
+/* A job that points to the connection begins or has ended. */
+void conn_pin(struct conn *conn);
+void conn_unpin(struct conn *conn);
+
+/* Drop what the node does not know as a link yet. */
+void conns_drop_pending(struct host_node *node);
+/* Drop all connections of a node without telling it; lingering ones go on. */
+void conns_drop(struct host_node *node);
+
+void conns_init(struct host *host);
+/* Free everything that is dead or lingering. */
+void conns_free(struct host *host);
+
+/* Send one block of a file, or nothing of it (blocks.c). */
+void blocks_queue(struct conn *conn, const struct action *action, struct slice header);
+/* Read more blocks if the output has room. */
+void blocks_pump(struct conn *conn);
+/* Fail what still waits. */
+void blocks_drop(struct conn *conn, enum err reason);
+void blocks_init(struct host_node *node);
+void blocks_free(struct host_node *node);
+
+#endif

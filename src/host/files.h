@@ -1,0 +1,91 @@
+/* files.h - the files a node serves and fetches: where their bytes are and who may read them. */
+#ifndef TRUNKLINE_HOST_FILES_H
+#define TRUNKLINE_HOST_FILES_H
+
+#include <sys/stat.h>
+
+#include "src/host/internal.h"
+
+/* What a file was when it was hashed; when any of it differs, its bytes are not believed. */
+struct stamp {
+    uint64_t size;
+    uint64_t mtime_ns;
+    uint64_t ctime_ns;
+    uint64_t inode;
+    uint64_t device;
+};
+struct stamp stamp_of(const struct stat *stat);
+bool stamp_equal(const struct stamp *a, const struct stamp *b);
+
+/* Where a file's bytes are. Counted by the loop; a worker only reads it. */
+struct source {
+    uint32_t references;
+    int fd;     /* a part file's, kept open; -1 = a shared file: */
+    char *root; /* a shared folder, */
+    char *path; /* and the way from there, without symbolic links */
+    struct stamp stamp;
+};
+
+struct source *source_new(int fd, const char *root, const char *path, const struct stamp *stamp);
+struct source *source_hold(struct source *source);
+/* Let go; the last one frees it and closes a part file's descriptor. */
+void source_release(struct source *source);
+
+/* Open a regular file below a folder without following any symbolic link; -1 with errno set. */
+int open_beneath(const char *root, const char *path);
+
+/* On a worker: get a descriptor to read from; source_end gives it back and says whether what was
+ * read in between can be believed (OK, ERR_CHANGED, ERR_IO). */
+MUST_CHECK enum err source_begin(const struct source *source, int *fd);
+MUST_CHECK enum err source_end(const struct source *source, int fd);
+/* Read exactly len bytes; ERR_CHANGED when the file ends before. */
+MUST_CHECK enum err read_exactly(int fd, void *to, size_t len, uint64_t offset);
+MUST_CHECK enum err write_exactly(int fd, const void *from, size_t len, uint64_t offset);
+
+/* The bytes of a shared file or a part file, held for the caller; NULL when it is gone. */
+struct source *file_source(struct host_node *node, uint64_t file);
+
+/* The actions ACTION_FILE_* (parts.c). */
+void file_open(struct host_node *node, const struct action *action);
+void file_write(struct host_node *node, struct action *action);
+void file_commit(struct host_node *node, const struct action *action, struct slice bitmap);
+void file_hash(struct host_node *node, const struct action *action);
+void file_finish(struct host_node *node, const struct action *action, struct slice name);
+void file_close(struct host_node *node, uint64_t file, bool discard);
+
+/* Open the download folder and its folder of unfinished files. */
+MUST_CHECK enum err files_init(struct host_node *node, const char *download_dir,
+                               struct host_error *error);
+/* Close every part file once its jobs are done; journals stay. */
+void files_close(struct host_node *node);
+/* After all jobs are done. */
+void files_free(struct host_node *node);
+
+/* ---- Hashing whole files, on a worker (treehash.c) ---- */
+
+/* The content id of an open file of `size` bytes, and its piece hashes (mem_* memory; NULL for a
+ * single piece). ERR_SHUTDOWN when the workers stop. */
+MUST_CHECK enum err tree_of_file(int fd, uint64_t size, const struct workers *workers,
+                                 struct content_id *content, struct hash **pieces);
+/* The leaf hashes of a run of blocks. */
+MUST_CHECK enum err tree_of_blocks(int fd, uint64_t size, uint32_t first, uint32_t count,
+                                   struct hash *hashes);
+
+/* ---- Finishing, on a worker (finish.c) ---- */
+
+struct finish {
+    const struct host_node *node; /* folders and modes only */
+    const struct workers *workers;
+    int fd;
+    const char *part_name; /* in the folder of unfinished files */
+    struct content_id content;
+    char name[256];      /* wanted; the one it got, afterwards */
+    struct hash *pieces; /* mem_* memory */
+    struct stamp stamp;
+};
+
+/* Verify all bytes, sync, rename to a free name, sync the folders. ERR_MISMATCH when the bytes are
+ * not what they should be. */
+MUST_CHECK enum err finish_file(struct finish *finish);
+
+#endif

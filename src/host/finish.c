@@ -1,0 +1,77 @@
+/* finish.c - turns a complete part file into a finished download that is never wrong.
+ *
+ * Verify every byte against the content id, sync, rename without replacing anything, sync the
+ * folders; only then the journal goes. A crash in between leaves either the part file with its
+ * journal or the finished file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "common/names.h"
+#include "src/host/failure.h"
+#include "src/host/files.h"
+
+#define COPIES_MAX 1000
+
+static enum err verify(struct finish *finish) {
+    struct stat stat;
+    if (fstat(finish->fd, &stat) != 0) {
+        return ERR_IO;
+    }
+    if ((uint64_t)stat.st_size != finish->content.size) {
+        return ERR_MISMATCH;
+    }
+    struct content_id found;
+    enum err err =
+        tree_of_file(finish->fd, finish->content.size, finish->workers, &found, &finish->pieces);
+    if (err == OK && !content_equal(&found, &finish->content)) {
+        err = ERR_MISMATCH;
+    }
+    return err == ERR_CHANGED ? ERR_MISMATCH : err;
+}
+
+/* "song.ogg" -> "song (2).ogg"; the dot of ".hidden" is no extension. */
+static void numbered_name(char *to, size_t size, const char *name, int number) {
+    const char *dot = strrchr(name, '.');
+    size_t stem = dot != NULL && dot != name ? (size_t)(dot - name) : strlen(name);
+    snprintf(to, size, "%.*s (%d)%s", (int)stem, name, number, name + stem);
+}
+
+static enum err rename_to_free_name(struct finish *finish) {
+    const struct host_node *node = finish->node;
+    char wanted[sizeof finish->name];
+    memcpy(wanted, finish->name, sizeof wanted);
+    for (int number = 2; number < COPIES_MAX; number++) {
+        if (renameat2(node->parts_fd, finish->part_name, node->download_fd, finish->name,
+                      RENAME_NOREPLACE) == 0) {
+            return OK;
+        }
+        if (errno != EEXIST) {
+            return failure_of(errno);
+        }
+        numbered_name(finish->name, sizeof finish->name, wanted, number);
+    }
+    return ERR_EXISTS;
+}
+
+enum err finish_file(struct finish *finish) {
+    const struct host_node *node = finish->node;
+    enum err err = verify(finish);
+    if (err == OK && (fchmod(finish->fd, node->host->file_mode) != 0 || fsync(finish->fd) != 0)) {
+        err = failure_of(errno);
+    }
+    if (err == OK) {
+        err = rename_to_free_name(finish);
+    }
+    if (err == OK && (fsync(node->download_fd) != 0 || fsync(node->parts_fd) != 0)) {
+        err = failure_of(errno);
+    }
+    struct stat stat;
+    if (err == OK && fstat(finish->fd, &stat) == 0) {
+        finish->stamp = stamp_of(&stat);
+    }
+    return err;
+}

@@ -1,0 +1,141 @@
+/* hashcache.c - remembers the hashes of shared files, so that nothing is hashed twice. */
+#include "src/host/hashcache.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/hashtree.h"
+#include "common/mem.h"
+#include "src/host/sqlite_file.h"
+
+#define VERSION 1
+#define SCHEMA                                                                                     \
+    "CREATE TABLE hashes (path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime INTEGER NOT NULL, "  \
+    "ctime INTEGER NOT NULL, inode INTEGER NOT NULL, root BLOB NOT NULL, pieces BLOB NOT NULL) "   \
+    "WITHOUT ROWID"
+
+struct hashcache {
+    sqlite3 *db;
+    sqlite3_stmt *get;
+    sqlite3_stmt *put;
+    sqlite3_stmt *remove;
+};
+
+static bool prepare(struct hashcache *cache) {
+    return sqlite3_prepare_v2(cache->db,
+                              "SELECT size, mtime, ctime, inode, root, pieces FROM hashes "
+                              "WHERE path = ?1",
+                              -1, &cache->get, NULL) == SQLITE_OK &&
+           sqlite3_prepare_v2(cache->db,
+                              "INSERT OR REPLACE INTO hashes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                              -1, &cache->put, NULL) == SQLITE_OK &&
+           sqlite3_prepare_v2(cache->db, "DELETE FROM hashes WHERE path = ?1", -1, &cache->remove,
+                              NULL) == SQLITE_OK;
+}
+
+struct hashcache *hashcache_open(const char *state_dir, const struct log *log) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", state_dir, HASHCACHE_FILE);
+    struct host_error ignored;
+    sqlite3 *db = sqlite_file_open(path, SCHEMA, VERSION, log, &ignored);
+    if (db == NULL) {
+        return NULL;
+    }
+    struct hashcache *cache = mem_new(sizeof *cache);
+    cache->db = db;
+    if (!prepare(cache)) {
+        hashcache_close(cache);
+        return NULL;
+    }
+    return cache;
+}
+
+void hashcache_close(struct hashcache *cache) {
+    if (cache != NULL) {
+        sqlite3_finalize(cache->get);
+        sqlite3_finalize(cache->put);
+        sqlite3_finalize(cache->remove);
+        sqlite3_close(cache->db);
+        mem_free(cache);
+    }
+}
+
+static void execute(struct hashcache *cache, const char *sql) {
+    if (cache != NULL) { /* a cache that cannot be written costs time, nothing else */
+        sqlite3_exec(cache->db, sql, NULL, NULL, NULL);
+    }
+}
+
+void hashcache_begin(struct hashcache *cache) {
+    execute(cache, "BEGIN");
+}
+
+void hashcache_commit(struct hashcache *cache) {
+    execute(cache, "COMMIT");
+}
+
+static void bind_path(sqlite3_stmt *statement, const char *path) {
+    sqlite3_bind_blob(statement, 1, path, (int)strlen(path), SQLITE_STATIC);
+}
+
+static bool same_file(sqlite3_stmt *row, const struct stamp *stamp) {
+    return (uint64_t)sqlite3_column_int64(row, 0) == stamp->size &&
+           (uint64_t)sqlite3_column_int64(row, 1) == stamp->mtime_ns &&
+           (uint64_t)sqlite3_column_int64(row, 2) == stamp->ctime_ns &&
+           (uint64_t)sqlite3_column_int64(row, 3) == stamp->inode;
+}
+
+static bool read_row(sqlite3_stmt *row, uint64_t size, struct content_id *content,
+                     struct hash **pieces) {
+    uint32_t count = hashtree_pieces(size);
+    size_t wanted = count > 1 ? count * sizeof **pieces : 0;
+    const void *root = sqlite3_column_blob(row, 4);
+    bool is_whole = sqlite3_column_bytes(row, 4) == HASH_BYTES;
+    const void *hashes = sqlite3_column_blob(row, 5);
+    if (!is_whole || (size_t)sqlite3_column_bytes(row, 5) != wanted) {
+        return false;
+    }
+    memcpy(content->root.b, root, HASH_BYTES);
+    content->size = size;
+    *pieces = wanted > 0 ? mem_copy(hashes, wanted) : NULL;
+    return true;
+}
+
+bool hashcache_get(struct hashcache *cache, const char *path, const struct stamp *stamp,
+                   struct content_id *content, struct hash **pieces) {
+    if (cache == NULL) {
+        return false;
+    }
+    bind_path(cache->get, path);
+    bool is_known = sqlite3_step(cache->get) == SQLITE_ROW && same_file(cache->get, stamp) &&
+                    read_row(cache->get, stamp->size, content, pieces);
+    sqlite3_reset(cache->get);
+    return is_known;
+}
+
+void hashcache_put(struct hashcache *cache, const char *path, const struct stamp *stamp,
+                   const struct content_id *content, const struct hash *pieces) {
+    if (cache == NULL) {
+        return;
+    }
+    uint32_t count = hashtree_pieces(content->size);
+    size_t bytes = count > 1 ? count * sizeof *pieces : 0;
+    bind_path(cache->put, path);
+    sqlite3_bind_int64(cache->put, 2, (sqlite3_int64)stamp->size);
+    sqlite3_bind_int64(cache->put, 3, (sqlite3_int64)stamp->mtime_ns);
+    sqlite3_bind_int64(cache->put, 4, (sqlite3_int64)stamp->ctime_ns);
+    sqlite3_bind_int64(cache->put, 5, (sqlite3_int64)stamp->inode);
+    sqlite3_bind_blob(cache->put, 6, content->root.b, HASH_BYTES, SQLITE_STATIC);
+    sqlite3_bind_blob64(cache->put, 7, bytes > 0 ? (const void *)pieces : "", bytes, SQLITE_STATIC);
+    sqlite3_step(cache->put);
+    sqlite3_reset(cache->put);
+    sqlite3_clear_bindings(cache->put);
+}
+
+void hashcache_remove(struct hashcache *cache, const char *path) {
+    if (cache != NULL) {
+        bind_path(cache->remove, path);
+        sqlite3_step(cache->remove);
+        sqlite3_reset(cache->remove);
+    }
+}

@@ -1,0 +1,243 @@
+/* hashing.c - turns found files into content ids: from the cache, or by reading them.
+ *
+ * Files are taken in batches, one transaction of the cache each; a batch is one slow job, and the
+ * jobs of one library never overlap, so that the cache needs no lock. */
+#include "src/host/hashing.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/hashtree.h"
+#include "common/mem.h"
+#include "src/host/hashcache.h"
+
+#define BATCH_FILES 128
+#define BATCH_BYTES (32u << 20) /* the first file may be larger */
+#define SETTLE_NS 20000000ull   /* the kernel's file times are that coarse */
+
+struct item {
+    struct item *next;
+    struct found_file found; /* root and path are owned */
+    bool is_known;           /* the content; on its way into the cache only */
+    enum err err;
+};
+
+struct hashing {
+    struct hashing_config config;
+    struct hashcache *cache; /* the job's */
+    bool is_open;
+    struct item *first;
+    struct item *last;
+    struct strand strand;
+    uint32_t jobs;
+    bool is_started;
+};
+
+struct batch_job {
+    struct job job;
+    struct hashing *hashing;
+    struct item *items;
+};
+
+char *path_join(const char *root, const char *path) {
+    size_t size = strlen(root) + strlen(path) + 2;
+    char *full = mem_new(size);
+    snprintf(full, size, "%s/%s", root, path);
+    return full;
+}
+
+static void free_item(struct item *item) {
+    mem_free((char *)(uintptr_t)item->found.root);
+    mem_free((char *)(uintptr_t)item->found.path);
+    mem_free((struct hash *)(uintptr_t)item->found.pieces);
+    mem_free(item);
+}
+
+/* ---- On a worker ---- */
+
+static bool has_stamp(int fd, const struct stamp *wanted) {
+    struct stat stat;
+    if (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode)) {
+        return false;
+    }
+    struct stamp stamp = stamp_of(&stat);
+    return stamp_equal(&stamp, wanted);
+}
+
+/* A file written this instant could be written again without a new time: wait until it could not.
+ */
+static void let_settle(const struct stamp *stamp) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    if (stamp->ctime_ns <= now_ns && now_ns - stamp->ctime_ns < SETTLE_NS) {
+        usleep(SETTLE_NS / 1000);
+    }
+}
+
+static enum err read_item(const struct workers *workers, struct found_file *found) {
+    let_settle(&found->stamp);
+    int fd = open_beneath(found->root, found->path);
+    if (fd < 0) {
+        return ERR_NOT_FOUND;
+    }
+    struct hash *pieces = NULL;
+    enum err err = has_stamp(fd, &found->stamp) ? OK : ERR_CHANGED;
+    if (err == OK) {
+        err = tree_of_file(fd, found->stamp.size, workers, &found->content, &pieces);
+    }
+    if (err == OK && !has_stamp(fd, &found->stamp)) {
+        err = ERR_CHANGED;
+    }
+    close(fd);
+    found->pieces = pieces;
+    return err;
+}
+
+static void look_at(struct hashing *hashing, struct item *item) {
+    struct found_file *found = &item->found;
+    char *full = path_join(found->root, found->path);
+    struct hash *pieces = NULL;
+    if (!item->is_known &&
+        hashcache_get(hashing->cache, full, &found->stamp, &found->content, &pieces)) {
+        found->pieces = pieces;
+    } else {
+        item->err = item->is_known ? OK : read_item(hashing->config.workers, found);
+        if (item->err == OK) {
+            hashcache_put(hashing->cache, full, &found->stamp, &found->content, found->pieces);
+        }
+    }
+    mem_free(full);
+}
+
+static void run(struct job *base) {
+    struct batch_job *job = (struct batch_job *)base;
+    struct hashing *hashing = job->hashing;
+    if (!hashing->is_open) {
+        hashing->is_open = true;
+        hashing->cache = hashcache_open(hashing->config.state_dir, hashing->config.log);
+    }
+    hashcache_begin(hashing->cache);
+    for (struct item *item = job->items; item != NULL; item = item->next) {
+        look_at(hashing, item);
+    }
+    hashcache_commit(hashing->cache);
+}
+
+/* ---- On the loop ---- */
+
+static struct item *take_batch(struct hashing *hashing) {
+    struct item *first = hashing->first;
+    struct item *last = first;
+    uint64_t bytes = first->found.stamp.size;
+    for (uint32_t files = 1; last->next != NULL && files < BATCH_FILES; files++) {
+        bytes += last->next->found.stamp.size;
+        if (bytes > BATCH_BYTES) {
+            break;
+        }
+        last = last->next;
+    }
+    hashing->first = last->next;
+    if (hashing->first == NULL) {
+        hashing->last = NULL;
+    }
+    last->next = NULL;
+    return first;
+}
+
+static void go_on(struct hashing *hashing);
+
+static void done(struct job *base) {
+    struct batch_job *job = (struct batch_job *)base;
+    struct hashing *hashing = job->hashing;
+    for (struct item *item = job->items; item != NULL;) {
+        struct item *next = item->next;
+        if (item->err == OK && !item->is_known) {
+            hashing->config.hashed(hashing->config.context, &item->found);
+        }
+        free_item(item);
+        item = next;
+    }
+    mem_free(job);
+    hashing->jobs--;
+    go_on(hashing);
+}
+
+static void drop_all(struct hashing *hashing) {
+    while (hashing->first != NULL) {
+        struct item *item = hashing->first;
+        hashing->first = item->next;
+        free_item(item);
+    }
+    hashing->last = NULL;
+}
+
+static void go_on(struct hashing *hashing) {
+    if (workers_stopping(hashing->config.workers)) {
+        drop_all(hashing);
+    }
+    if (hashing->jobs > 0) {
+        return;
+    }
+    if (hashing->first != NULL) {
+        struct batch_job *job = mem_new(sizeof *job);
+        job->job = (struct job){.run = run, .done = done, .strand = &hashing->strand, .slow = true};
+        job->hashing = hashing;
+        job->items = take_batch(hashing);
+        hashing->jobs++;
+        workers_submit(hashing->config.workers, &job->job);
+    } else if (hashing->is_started) {
+        hashing->is_started = false;
+        hashing->config.idle(hashing->config.context);
+    }
+}
+
+static struct item *add_item(struct hashing *hashing, const char *root, const char *path,
+                             const struct stamp *stamp) {
+    struct item *item = mem_new(sizeof *item);
+    item->found.root = mem_string(root);
+    item->found.path = mem_string(path);
+    item->found.stamp = *stamp;
+    if (hashing->last != NULL) {
+        hashing->last->next = item;
+    } else {
+        hashing->first = item;
+    }
+    hashing->last = item;
+    return item;
+}
+
+void hashing_add(struct hashing *hashing, const char *root, const char *path,
+                 const struct stamp *stamp) {
+    add_item(hashing, root, path, stamp);
+}
+
+void hashing_start(struct hashing *hashing) {
+    hashing->is_started = true;
+    go_on(hashing);
+}
+
+void hashing_remember(struct hashing *hashing, const struct found_file *found) {
+    struct item *item = add_item(hashing, found->root, found->path, &found->stamp);
+    uint32_t count = hashtree_pieces(found->content.size);
+    item->is_known = true;
+    item->found.content = found->content;
+    item->found.pieces = count > 1 ? mem_copy(found->pieces, count * sizeof *found->pieces) : NULL;
+    go_on(hashing);
+}
+
+struct hashing *hashing_new(const struct hashing_config *config) {
+    struct hashing *hashing = mem_new(sizeof *hashing);
+    hashing->config = *config;
+    return hashing;
+}
+
+void hashing_free(struct hashing *hashing) {
+    if (hashing != NULL) {
+        drop_all(hashing);
+        hashcache_close(hashing->cache);
+        mem_free(hashing);
+    }
+}

@@ -1,0 +1,359 @@
+/* library.c - what a node shares: folders scanned and hashed by workers, changes noticed.
+ *
+ * A round: one job walks the folders; the loop compares what it found with what is shared and
+ * withdraws what is gone or different; batches of the rest are hashed (or found in the cache), one
+ * job after the other, and shared as they come. The next round begins LIBRARY_RESCAN_MS later, or
+ * at once when a block could not be served because its file had changed. */
+#include "src/host/library.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/hashtree.h"
+#include "common/mem.h"
+#include "src/host/crypto.h"
+#include "src/host/failure.h"
+#include "src/host/hashing.h"
+#include "src/host/scan.h"
+
+#define LIBRARY_RESCAN_MS 60000
+#define LIBRARY_SOON_MS 100
+#define LIBRARY_FOLDERS_MAX 257 /* 256 shares and the downloads */
+
+struct shared {
+    uint64_t file;
+    struct hash key; /* of the full path */
+    struct content_id content;
+    char *root;
+    struct source *source;
+    uint64_t round; /* in which it was last found */
+};
+
+struct library {
+    struct host_node *node;
+    char *folders[LIBRARY_FOLDERS_MAX];
+    uint32_t folder_count;
+    struct map by_file; /* u64 -> struct shared */
+    struct map by_path; /* hash -> struct shared */
+    uint64_t last_file;
+    uint64_t round;
+    bool is_working; /* a round is under way */
+    bool is_wanted;  /* another one right after it */
+    bool is_ready;   /* NODE_SHARES_READY was told */
+    struct event timer;
+    struct hashing *hashing;
+};
+
+struct scan_job {
+    struct job job;
+    struct library *library;
+    char *folders[LIBRARY_FOLDERS_MAX];
+    uint32_t folder_count;
+    struct scan scan;
+};
+
+static void schedule(struct library *library, uint32_t ms) {
+    struct timeval wait = {.tv_sec = (time_t)(ms / 1000),
+                           .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+    event_add(&library->timer, &wait);
+}
+
+static void key_of(struct hash *key, const char *root, const char *path) {
+    const struct crypto *crypto = crypto_keyless();
+    char *full = path_join(root, path);
+    crypto_hash(crypto, (struct slice){(uint8_t *)full, strlen(full)}, key);
+    mem_free(full);
+}
+
+/* ---- Sharing and withdrawing ---- */
+
+static void tell_shared(const struct library *library, const struct shared *shared,
+                        const struct hash *pieces) {
+    const char *slash = strrchr(shared->source->path, '/');
+    const char *name = slash != NULL ? slash + 1 : shared->source->path;
+    uint32_t count = hashtree_pieces(shared->content.size);
+    struct buf owned = {0};
+    buf_append(&owned, pieces, count > 1 ? count * sizeof *pieces : 0);
+    size_t pieces_len = owned.len;
+    buf_append(&owned, name, strlen(name));
+    struct node_event event = {.kind = NODE_SHARED,
+                               .shared = {.file = shared->file,
+                                          .content = shared->content,
+                                          .pieces = {owned.data, pieces_len},
+                                          .name = {owned.data + pieces_len, strlen(name)}}};
+    node_queue(library->node, &event, owned.data);
+}
+
+static void free_shared(struct shared *shared) {
+    source_release(shared->source);
+    mem_free(shared->root);
+    mem_free(shared);
+}
+
+static void withdraw(struct library *library, struct shared *shared) {
+    map_remove(&library->by_file, &shared->file);
+    map_remove(&library->by_path, &shared->key);
+    struct node_event event = {.kind = NODE_UNSHARED, .shared = {.file = shared->file}};
+    node_queue(library->node, &event, NULL);
+    free_shared(shared);
+}
+
+static void share(struct library *library, const struct found_file *found) {
+    struct hash key;
+    key_of(&key, found->root, found->path);
+    struct shared *before = map_get(&library->by_path, &key);
+    if (before != NULL) {
+        withdraw(library, before);
+    }
+    struct shared *shared = mem_new(sizeof *shared);
+    shared->file = ++library->last_file;
+    shared->key = key;
+    shared->content = found->content;
+    shared->root = mem_string(found->root);
+    shared->source = source_new(-1, found->root, found->path, &found->stamp);
+    shared->round = library->round;
+    map_put(&library->by_file, &shared->file, shared);
+    map_put(&library->by_path, &shared->key, shared);
+    tell_shared(library, shared, found->pieces);
+}
+
+void library_add(struct host_node *node, const struct found_file *found) {
+    share(node->library, found);
+    hashing_remember(node->library->hashing, found);
+}
+
+void library_changed(struct host_node *node, uint64_t file) {
+    struct library *library = node->library;
+    struct shared *shared = map_get(&library->by_file, &file);
+    if (shared != NULL) {
+        log_info(&node->host->log, "library.changed file=%llu", (unsigned long long)file);
+        withdraw(library, shared);
+        library->is_wanted = true;
+        if (!library->is_working) {
+            schedule(library, LIBRARY_SOON_MS);
+        }
+    }
+}
+
+struct source *library_source(struct host_node *node, uint64_t file) {
+    const struct shared *shared = map_get(&node->library->by_file, &file);
+    return shared != NULL ? source_hold(shared->source) : NULL;
+}
+
+uint64_t library_size(const struct host_node *node, uint64_t file) {
+    const struct shared *shared = map_get(&node->library->by_file, &file);
+    return shared != NULL ? shared->content.size : 0;
+}
+
+/* ---- A round ---- */
+
+static uint32_t find_folder(const struct library *library, const char *folder) {
+    uint32_t i = 0;
+    while (i < library->folder_count && strcmp(library->folders[i], folder) != 0) {
+        i++;
+    }
+    return i;
+}
+
+static void run_scan(struct job *base) {
+    struct scan_job *job = (struct scan_job *)base;
+    for (uint32_t i = 0; i < job->folder_count; i++) {
+        scan_folder(&job->scan, i, job->folders[i], base->workers);
+    }
+    scan_sort(&job->scan);
+}
+
+static void end_round(void *context) {
+    struct library *library = context;
+    struct host_node *node = library->node;
+    library->is_working = false;
+    if (!library->is_ready && node->state == NODE_RUNNING) {
+        library->is_ready = true;
+        log_info(&node->host->log, "library.ready files=%u", library->by_file.count);
+        struct node_event event = {.kind = NODE_SHARES_READY};
+        node_queue(node, &event, NULL);
+    }
+    if (!workers_stopping(node->host->workers)) {
+        schedule(library, library->is_wanted ? LIBRARY_SOON_MS : LIBRARY_RESCAN_MS);
+    }
+    node_run(node);
+}
+
+static void on_hashed(void *context, const struct found_file *found) {
+    struct library *library = context;
+    if (find_folder(library, found->root) < library->folder_count) {
+        share(library, found);
+    }
+    node_run(library->node);
+}
+
+/* Keep what is as it was; hand what is new or different to the hashers. */
+static void compare(struct library *library, struct scan_job *job) {
+    for (uint32_t i = 0; i < job->scan.count; i++) {
+        struct scanned *file = &job->scan.files[i];
+        const char *root = job->folders[file->root];
+        if (find_folder(library, root) == library->folder_count) {
+            continue; /* not shared any more */
+        }
+        struct hash key;
+        key_of(&key, root, file->path);
+        struct shared *shared = map_get(&library->by_path, &key);
+        if (shared != NULL && stamp_equal(&shared->source->stamp, &file->stamp)) {
+            shared->round = library->round;
+        } else if (shared == NULL || shared->round < library->round) {
+            hashing_add(library->hashing, root, file->path, &file->stamp);
+        }
+    }
+}
+
+static void withdraw_missing(struct library *library) {
+    uint32_t cursor = 0;
+    for (struct shared *shared; (shared = map_next(&library->by_file, &cursor, NULL)) != NULL;) {
+        if (shared->round < library->round) {
+            withdraw(library, shared);
+        }
+    }
+}
+
+static void done_scan(struct job *base) {
+    struct scan_job *job = (struct scan_job *)base;
+    struct library *library = job->library;
+    struct host_node *node = library->node;
+    if (job->scan.skipped > 0) {
+        log_info(&node->host->log, "library.skipped files=%u", job->scan.skipped);
+    }
+    if (!workers_stopping(base->workers)) { /* else the scan may have been cut short */
+        compare(library, job);
+        withdraw_missing(library);
+    }
+    for (uint32_t i = 0; i < job->folder_count; i++) {
+        mem_free(job->folders[i]);
+    }
+    scan_free(&job->scan);
+    mem_free(job);
+    hashing_start(library->hashing);
+    node_run(node);
+}
+
+static void start_round(struct library *library) {
+    struct scan_job *job = mem_new(sizeof *job);
+    job->job = (struct job){.run = run_scan, .done = done_scan, .slow = true};
+    job->library = library;
+    job->folder_count = library->folder_count;
+    for (uint32_t i = 0; i < library->folder_count; i++) {
+        job->folders[i] = mem_string(library->folders[i]);
+    }
+    library->round++; /* what is shared from now on is not missed by this scan */
+    library->is_working = true;
+    library->is_wanted = false;
+    workers_submit(library->node->host->workers, &job->job);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    struct library *library = context;
+    if (!library->is_working && library->node->state == NODE_RUNNING) {
+        start_round(library);
+    }
+}
+
+/* ---- Folders ---- */
+
+static void look_soon(struct library *library) {
+    library->is_wanted = true;
+    if (!library->is_working && library->is_ready) {
+        schedule(library, 0);
+    }
+}
+
+enum err library_add_folder(struct library *library, const char *folder, struct host_error *error) {
+    char *real = realpath(folder, NULL);
+    struct stat stat;
+    if (real == NULL || lstat(real, &stat) != 0) {
+        enum err err = fail_errno(error, folder, "cannot be shared");
+        free(real);
+        return err;
+    }
+    enum err err = OK;
+    if (!S_ISDIR(stat.st_mode)) {
+        err = fail(error, ERR_NOT_FOUND, "%.300s: not a folder; share the folder it is in", folder);
+    } else if (find_folder(library, real) < library->folder_count) {
+        err = fail(error, ERR_EXISTS, "%.300s: shared already", folder);
+    } else if (library->folder_count == LIBRARY_FOLDERS_MAX) {
+        err = fail(error, ERR_LIMIT, "%.300s: too many folders; share one above them", folder);
+    } else {
+        library->folders[library->folder_count++] = mem_string(real);
+        look_soon(library);
+    }
+    free(real);
+    return err;
+}
+
+enum err library_remove_folder(struct library *library, const char *folder) {
+    char *real = realpath(folder, NULL); /* gone folders are removed by their name */
+    uint32_t place = find_folder(library, real != NULL ? real : folder);
+    free(real);
+    if (place == library->folder_count) {
+        return ERR_NOT_FOUND;
+    }
+    char *removed = library->folders[place];
+    library->folder_count--;
+    memmove(library->folders + place, library->folders + place + 1,
+            (library->folder_count - place) * sizeof *library->folders);
+    uint32_t cursor = 0;
+    for (struct shared *shared; (shared = map_next(&library->by_file, &cursor, NULL)) != NULL;) {
+        if (strcmp(shared->root, removed) == 0) {
+            withdraw(library, shared);
+        }
+    }
+    mem_free(removed);
+    look_soon(library); /* another folder may hold the same files */
+    return OK;
+}
+
+/* ---- Life ---- */
+
+struct library *library_new(struct host_node *node) {
+    struct library *library = mem_new(sizeof *library);
+    library->node = node;
+    map_init(&library->by_file, sizeof(uint64_t), node->env.seed ^ 0x66696c65);
+    map_init(&library->by_path, sizeof(struct hash), node->env.seed ^ 0x70617468);
+    evtimer_assign(&library->timer, node->host->base, on_timer, library);
+    struct hashing_config hashing = {.workers = node->host->workers,
+                                     .log = &node->host->log,
+                                     .state_dir = node->state_dir,
+                                     .hashed = on_hashed,
+                                     .idle = end_round,
+                                     .context = library};
+    library->hashing = hashing_new(&hashing);
+    return library;
+}
+
+void library_start(struct library *library) {
+    start_round(library);
+}
+
+void library_stop(struct library *library) {
+    if (library != NULL) {
+        event_del(&library->timer);
+    }
+}
+
+void library_free(struct library *library) {
+    if (library == NULL) {
+        return;
+    }
+    library_stop(library);
+    hashing_free(library->hashing);
+    uint32_t cursor = 0;
+    for (struct shared *shared; (shared = map_next(&library->by_file, &cursor, NULL)) != NULL;) {
+        free_shared(shared);
+    }
+    map_free(&library->by_file);
+    map_free(&library->by_path);
+    for (uint32_t i = 0; i < library->folder_count; i++) {
+        mem_free(library->folders[i]);
+    }
+    mem_free(library);
+}

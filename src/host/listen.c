@@ -1,0 +1,160 @@
+/* listen.c - accepts links: at a bounded rate, a bounded number, and without a spin when
+ * descriptors run out.
+ *
+ * What is refused is closed before any TLS state exists for it. When the system has no descriptor
+ * left, accept() would fail at once for ever; so one descriptor is kept in reserve, given up to
+ * take the caller in and send it away, and listening pauses for a second. */
+#include <errno.h>
+#include <event2/listener.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/host/conn.h"
+#include "src/host/failure.h"
+#include "src/host/sockets.h"
+
+#define PAUSE_FULL_MS 1000
+#define PAUSE_RATE_MS 20
+#define RATE_BURST_US 500000 /* of HANDSHAKES_PER_S that may be made up for */
+#define BACKLOG 256
+
+static void pause_listening(struct host_node *node, uint32_t ms) {
+    struct timeval wait = {.tv_sec = (time_t)(ms / 1000),
+                           .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+    evconnlistener_disable(node->listener);
+    event_add(&node->listen_again, &wait);
+}
+
+static void on_listen_again(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    struct host_node *node = context;
+    if (node->listener != NULL) {
+        evconnlistener_enable(node->listener);
+    }
+}
+
+/* Count this handshake; pause when the next one may not come at once. */
+static void keep_rate(struct host_node *node) {
+    struct host *host = node->host;
+    uint64_t now_us = clock_mono_us();
+    if (host->handshake_at + RATE_BURST_US < now_us) {
+        host->handshake_at = now_us - RATE_BURST_US;
+    }
+    host->handshake_at += 1000000 / HANDSHAKES_PER_S;
+    if (host->handshake_at > now_us || host->handshakes >= HANDSHAKES_PENDING_MAX) {
+        pause_listening(node, PAUSE_RATE_MS);
+    }
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
+                      int len, void *context) {
+    (void)listener;
+    (void)len;
+    struct host_node *node = context;
+    struct host *host = node->host;
+    if (host->conns >= host->conns_max || host->handshakes >= HANDSHAKES_PENDING_MAX) {
+        log_warn(&host->log, "listen.full links=%u handshakes=%u", host->conns, host->handshakes);
+        close(fd);
+        pause_listening(node, PAUSE_RATE_MS);
+        return;
+    }
+    struct address remote = socket_address_read(from);
+    conn_accept(node, fd, &remote);
+    keep_rate(node);
+}
+
+static void on_error(struct evconnlistener *listener, void *context) {
+    struct host_node *node = context;
+    struct host *host = node->host;
+    int number = EVUTIL_SOCKET_ERROR();
+    log_warn(&host->log, "listen.error errno=%d", number);
+    if (number == EMFILE || number == ENFILE) {
+        close(host->reserve_fd);
+        int fd = accept(evconnlistener_get_fd(listener), NULL, NULL);
+        if (fd >= 0) {
+            close(fd);
+        }
+        host->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+    pause_listening(node, PAUSE_FULL_MS);
+}
+
+static int open_listener(const struct address *address) {
+    struct sockaddr_storage to;
+    socklen_t len = socket_address(&to, address);
+    int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int yes = 1;
+    bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
+              bind(fd, (struct sockaddr *)&to, len) == 0;
+    if (fd >= 0 && !ok) {
+        int number = errno;
+        close(fd);
+        errno = number;
+        return -1;
+    }
+    return fd;
+}
+
+enum err listen_start(struct host_node *node, struct host_error *error) {
+    char text[ADDRESS_TEXT_BYTES];
+    address_format(text, &node->listen);
+    int fd = open_listener(&node->listen);
+    if (fd < 0) {
+        return fail_errno(error, text, "cannot listen here");
+    }
+    node->listen.port = socket_own_address(fd).port;
+    node->listener = evconnlistener_new(node->host->base, on_accept, node,
+                                        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
+    if (node->listener == NULL) {
+        enum err err = fail_errno(error, text, "cannot listen here");
+        close(fd);
+        return err;
+    }
+    evconnlistener_set_error_cb(node->listener, on_error);
+    evtimer_assign(&node->listen_again, node->host->base, on_listen_again, node);
+    return OK;
+}
+
+void listen_stop(struct host_node *node) {
+    if (node->listener != NULL) {
+        event_del(&node->listen_again);
+        evconnlistener_free(node->listener);
+        node->listener = NULL;
+    }
+}
+
+static bool is_usable(const struct ifaddrs *interface) {
+    return interface->ifa_addr != NULL && (interface->ifa_flags & IFF_UP) != 0 &&
+           (interface->ifa_flags & IFF_LOOPBACK) == 0;
+}
+
+uint32_t listen_addresses(const struct host_node *node, struct address to[ADDRESSES_MAX]) {
+    if (node->listener == NULL) {
+        return 0;
+    }
+    if (!address_is_any(&node->listen)) {
+        to[0] = node->listen;
+        return 1;
+    }
+    uint32_t count = 0;
+    struct ifaddrs *interfaces = NULL;
+    if (getifaddrs(&interfaces) != 0) {
+        return 0;
+    }
+    for (const struct ifaddrs *at = interfaces; at != NULL; at = at->ifa_next) {
+        if (is_usable(at) && count < ADDRESSES_MAX) {
+            struct address address = socket_address_read(at->ifa_addr);
+            bool is_local = address.family == ADDRESS_IPV6 && address.ip[0] == 0xfe;
+            if (address.family == node->listen.family && !is_local) {
+                address.port = node->listen.port;
+                to[count++] = address;
+            }
+        }
+    }
+    freeifaddrs(interfaces);
+    return count;
+}

@@ -1,0 +1,147 @@
+/* scan.c - finds the files of shared folders, on a worker.
+ *
+ * Folders wait in a list instead of on the stack. Nothing is reached through a symbolic link, so
+ * that a share cannot grow beyond its folder. */
+#include "src/host/scan.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <utf8proc.h>
+
+#include "common/mem.h"
+
+struct folder_list {
+    char **paths;
+    uint32_t count;
+    uint32_t cap;
+};
+
+/* A name that text8 of the wire takes: UTF-8 without control characters. */
+static bool name_is_fine(const char *name) {
+    size_t len = strlen(name);
+    const uint8_t *at = (const uint8_t *)name;
+    size_t left = len;
+    while (left > 0) {
+        utf8proc_int32_t rune;
+        utf8proc_ssize_t used = utf8proc_iterate(at, (utf8proc_ssize_t)left, &rune);
+        if (used <= 0 || rune < 0x20 || rune == 0x7f) {
+            return false;
+        }
+        at += used;
+        left -= (size_t)used;
+    }
+    return len >= 1 && len <= NAME_BYTES_MAX;
+}
+
+static char *join(const char *folder, const char *name) {
+    size_t folder_len = strlen(folder);
+    char *path = mem_new(folder_len + strlen(name) + 2);
+    char *at = folder_len > 0 ? stpcpy(stpcpy(path, folder), "/") : path;
+    strcpy(at, name);
+    return path;
+}
+
+static void add_folder(struct folder_list *list, char *path) {
+    if (list->count == list->cap) {
+        list->cap = list->cap == 0 ? 16 : list->cap * 2;
+        list->paths = mem_resize(list->paths, list->cap, sizeof *list->paths);
+    }
+    list->paths[list->count++] = path;
+}
+
+static uint32_t depth_of(const char *path) {
+    uint32_t depth = 1;
+    for (; *path != '\0'; path++) {
+        depth += *path == '/';
+    }
+    return depth;
+}
+
+static void add_file(struct scan *scan, uint32_t root, char *path, const struct stat *stat) {
+    if (scan->count == scan->cap) {
+        scan->cap = scan->cap == 0 ? 64 : scan->cap * 2;
+        scan->files = mem_resize(scan->files, scan->cap, sizeof *scan->files);
+    }
+    scan->files[scan->count++] =
+        (struct scanned){.root = root, .path = path, .stamp = stamp_of(stat)};
+}
+
+/* Look at one entry of a folder. */
+static void take_entry(struct scan *scan, struct folder_list *waiting, const char *path, int dir,
+                       struct scanned *entry) {
+    struct stat stat;
+    const char *name = entry->path;
+    if (name[0] == '.' || fstatat(dir, name, &stat, AT_SYMLINK_NOFOLLOW) != 0) {
+        return;
+    }
+    if (S_ISDIR(stat.st_mode)) {
+        if (depth_of(path) < SCAN_DEPTH_MAX) {
+            add_folder(waiting, join(path, name));
+        }
+    } else if (S_ISREG(stat.st_mode) && stat.st_size > 0) {
+        bool is_fine = name_is_fine(name) && (uint64_t)stat.st_size <= FILE_BYTES_MAX;
+        if (is_fine && scan->count < SCAN_FILES_MAX) {
+            add_file(scan, entry->root, join(path, name), &stat);
+        } else {
+            scan->skipped++;
+        }
+    }
+}
+
+/* Open a folder below the root without following links; "" is the root itself. */
+static int open_folder(const char *folder, const char *path) {
+    if (path[0] == '\0') {
+        return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    return open_beneath(folder, path);
+}
+
+void scan_folder(struct scan *scan, uint32_t root, const char *folder,
+                 const struct workers *workers) {
+    struct folder_list waiting = {0};
+    add_folder(&waiting, mem_string(""));
+    while (waiting.count > 0) {
+        char *path = waiting.paths[--waiting.count];
+        int fd = workers_stopping(workers) ? -1 : open_folder(folder, path);
+        DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+        if (dir == NULL && fd >= 0) {
+            close(fd);
+        }
+        for (struct dirent *at; dir != NULL && (at = readdir(dir)) != NULL;) {
+            struct scanned entry = {.root = root, .path = at->d_name};
+            take_entry(scan, &waiting, path, dirfd(dir), &entry);
+        }
+        if (dir != NULL) {
+            closedir(dir);
+        }
+        mem_free(path);
+    }
+    mem_free(waiting.paths);
+}
+
+static int by_path(const void *a, const void *b) {
+    const struct scanned *one = a;
+    const struct scanned *other = b;
+    if (one->root != other->root) {
+        return one->root < other->root ? -1 : 1;
+    }
+    return strcmp(one->path, other->path);
+}
+
+void scan_sort(struct scan *scan) {
+    if (scan->count > 1) {
+        qsort(scan->files, scan->count, sizeof *scan->files, by_path);
+    }
+}
+
+void scan_free(struct scan *scan) {
+    for (uint32_t i = 0; i < scan->count; i++) {
+        mem_free(scan->files[i].path);
+    }
+    mem_free(scan->files);
+    *scan = (struct scan){0};
+}

@@ -1,0 +1,31 @@
+/* scan.h - finds the files of shared folders, on a worker. */
+#ifndef TRUNKLINE_HOST_SCAN_H
+#define TRUNKLINE_HOST_SCAN_H
+
+#include "src/host/files.h"
+
+#define SCAN_FILES_MAX 100000 /* per node; ten times what a leaf may register */
+#define SCAN_DEPTH_MAX 64
+
+/* One file that may be shared: regular, not empty, no dot anywhere on its way, a name that the
+ * wire can carry. */
+struct scanned {
+    uint32_t root; /* place among the folders */
+    char *path;    /* from there */
+    struct stamp stamp;
+};
+
+struct scan {
+    struct scanned *files; /* sorted by root and path */
+    uint32_t count;
+    uint32_t cap;
+    uint32_t skipped; /* names the wire cannot carry, and files beyond the limit */
+};
+
+/* Add the files below folder number `root`. Folders that vanish meanwhile are passed over. */
+void scan_folder(struct scan *scan, uint32_t root, const char *folder,
+                 const struct workers *workers);
+void scan_sort(struct scan *scan);
+void scan_free(struct scan *scan);
+
+#endif

@@ -1,0 +1,135 @@
+/* source.c - where the bytes of a shared or half-fetched file are, and whether to believe them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "src/host/failure.h"
+#include "src/host/files.h"
+
+#define PATH_PART_MAX 255
+
+static uint64_t nanoseconds(struct timespec time) {
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+struct stamp stamp_of(const struct stat *stat) {
+    return (struct stamp){.size = (uint64_t)stat->st_size,
+                          .mtime_ns = nanoseconds(stat->st_mtim),
+                          .ctime_ns = nanoseconds(stat->st_ctim),
+                          .inode = stat->st_ino,
+                          .device = stat->st_dev};
+}
+
+bool stamp_equal(const struct stamp *a, const struct stamp *b) {
+    return a->size == b->size && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns &&
+           a->inode == b->inode && a->device == b->device;
+}
+
+struct source *source_new(int fd, const char *root, const char *path, const struct stamp *stamp) {
+    struct source *source = mem_new(sizeof *source);
+    source->references = 1;
+    source->fd = fd;
+    if (fd < 0) {
+        source->root = mem_string(root);
+        source->path = mem_string(path);
+        source->stamp = *stamp;
+    }
+    return source;
+}
+
+struct source *source_hold(struct source *source) {
+    source->references++;
+    return source;
+}
+
+void source_release(struct source *source) {
+    if (--source->references == 0) {
+        if (source->fd >= 0) {
+            close(source->fd);
+        }
+        mem_free(source->root);
+        mem_free(source->path);
+        mem_free(source);
+    }
+}
+
+/* Step by step, so that no folder on the way can be exchanged for a link to elsewhere. */
+int open_beneath(const char *root, const char *path) {
+    int at = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (at >= 0) {
+        size_t len = strcspn(path, "/");
+        bool is_last = path[len] == '\0';
+        char part[PATH_PART_MAX + 1];
+        if (len == 0 || len > PATH_PART_MAX) {
+            close(at);
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        memcpy(part, path, len);
+        part[len] = '\0';
+        int flags = is_last ? O_NONBLOCK : O_DIRECTORY; /* a FIFO must not block us */
+        int next = openat(at, part, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | flags);
+        int number = errno;
+        close(at);
+        errno = number;
+        if (is_last) {
+            return next;
+        }
+        at = next;
+        path += len + 1;
+    }
+    return -1;
+}
+
+enum err source_begin(const struct source *source, int *fd) {
+    *fd = source->fd >= 0 ? source->fd : open_beneath(source->root, source->path);
+    if (*fd < 0) {
+        return errno == EMFILE || errno == ENFILE ? ERR_BUSY : ERR_CHANGED;
+    }
+    return OK;
+}
+
+enum err source_end(const struct source *source, int fd) {
+    if (source->fd >= 0) {
+        return OK;
+    }
+    struct stat stat;
+    enum err err = OK;
+    if (fstat(fd, &stat) != 0) {
+        err = ERR_IO;
+    } else {
+        struct stamp stamp = stamp_of(&stat);
+        err = S_ISREG(stat.st_mode) && stamp_equal(&stamp, &source->stamp) ? OK : ERR_CHANGED;
+    }
+    close(fd);
+    return err;
+}
+
+enum err read_exactly(int fd, void *to, size_t len, uint64_t offset) {
+    size_t done = 0;
+    while (done < len) {
+        ssize_t got = pread(fd, (char *)to + done, len - done, (off_t)(offset + done));
+        if (got < 0 && errno != EINTR) {
+            return failure_of(errno);
+        }
+        if (got == 0) {
+            return ERR_CHANGED;
+        }
+        done += got > 0 ? (size_t)got : 0;
+    }
+    return OK;
+}
+
+enum err write_exactly(int fd, const void *from, size_t len, uint64_t offset) {
+    size_t done = 0;
+    while (done < len) {
+        ssize_t put = pwrite(fd, (const char *)from + done, len - done, (off_t)(offset + done));
+        if (put < 0 && errno != EINTR) {
+            return failure_of(errno);
+        }
+        done += put > 0 ? (size_t)put : 0;
+    }
+    return OK;
+}

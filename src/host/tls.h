@@ -1,0 +1,40 @@
+/* tls.h - TLS 1.3 between two Ed25519 keys: the one context of a host, and who is on a link. */
+#ifndef TRUNKLINE_HOST_TLS_H
+#define TRUNKLINE_HOST_TLS_H
+
+#include <openssl/ssl.h>
+
+#include "src/host/host.h"
+#include "src/host/identity.h"
+
+#define TLS_ALPN "trunkline/1"
+#define TLS_EXPORTER "EXPORTER-trunkline-auth"
+#define TLS_CERTIFICATE_MAX 1024        /* bytes of DER; ours has about 200 */
+#define TLS_CERTIFICATES_BYTES_MAX 4096 /* the whole message, refused before it is parsed */
+#define TLS_OPENSSL_MIN 0x300000e0L     /* 3.0.14: CVE-2022-0778, CVE-2024-2511 are fixed */
+
+/* One end of a link. Lives as long as its SSL. */
+struct tls_peer {
+    bool dialled;
+    struct node_id wanted; /* dialled: whom we want */
+    bool proven;           /* the certificate was accepted: */
+    struct node_id id;
+};
+
+/* Make the context. NULL with *error set when OpenSSL is too old. One loop, one context: OpenSSL 3
+ * slows down when threads share one. */
+SSL_CTX *tls_context_new(struct host_error *error);
+
+/* Make one end with this identity; tls_peer_of finds `peer` again. */
+SSL *tls_new(SSL_CTX *context, const struct identity *identity, struct tls_peer *peer);
+struct tls_peer *tls_peer_of(const SSL *ssl);
+
+/* After the handshake: ERR_AUTH unless the other side proved its id and chose our protocol, else
+ * OK with the exporter's 32 bytes. */
+MUST_CHECK enum err tls_finish(SSL *ssl, struct hash *exporter);
+
+/* The id in one DER certificate. ERR_AUTH unless it is an Ed25519 certificate signed by its own
+ * key, without extensions, at most TLS_CERTIFICATE_MAX bytes, with nothing after it. */
+MUST_CHECK enum err tls_certificate_id(struct slice der, struct node_id *id);
+
+#endif
