@@ -50,6 +50,30 @@ static enum err list_folders(struct cli_node *node, struct buf *lines) {
     return OK;
 }
 
+/* Undo an addition. */
+static void forget(struct shares *shares, const char *real) {
+    struct host_error none = {0};
+    enum err gone = shares_remove(shares, real, &none);
+    (void)gone; /* it was there a moment ago */
+}
+
+/* Share from now on; a folder that an option named is shared already. */
+static enum err share_now(struct cli_node *node, const char *real, struct host_error *error) {
+    struct host_error none = {0};
+    enum err err = shares_add(&node->shared, real, &none);
+    if (err == ERR_EXISTS) {
+        return OK;
+    }
+    if (err != OK) {
+        return fail(error, err, "%s", none.text);
+    }
+    err = host_share_add(node->node, real, error);
+    if (err != OK) {
+        forget(&node->shared, real);
+    }
+    return err;
+}
+
 static enum err add_folder(struct cli_node *node, const char *folder, struct buf *lines,
                            struct host_error *error) {
     const char *dir = node->cli->dir;
@@ -59,21 +83,10 @@ static enum err add_folder(struct cli_node *node, const char *folder, struct buf
     if (err != OK) {
         return err;
     }
-    struct host_error live = {0};
-    err = shares_add(&node->shared, real, error);
-    if (err == OK) {
-        err = host_share_add(node->node, real, error);
-        if (err != OK) {
-            (void)shares_remove(&node->shared, real, &live);
-        }
-    }
-    if (err == ERR_EXISTS) { /* shared by an option so far: remember it as well */
-        *error = (struct host_error){0};
-        err = OK;
-    }
+    err = share_now(node, real, error);
     err = err != OK ? err : shares_save(&node->remembered, dir, error);
     if (err != OK) {
-        (void)shares_remove(&node->remembered, real, &live);
+        forget(&node->remembered, real);
         return err;
     }
     control_json_line(lines, "added", "path", real);

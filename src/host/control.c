@@ -22,6 +22,7 @@ struct open_request {
     struct control *control;
     struct evhttp_request *http; /* NULL when the connection is gone */
     uint64_t command;            /* 0 = none */
+    bool stops;                  /* the program goes on only until this is said */
     bool dead;
 };
 
@@ -125,6 +126,9 @@ static void on_reap(evutil_socket_t fd, short what, void *context) {
         if (request->command != 0) {
             control->ops->gone(control->context, request->command);
         }
+        if (request->stops) {
+            control->ops->stop(control->context);
+        }
         mem_free(request);
         control->count--;
     }
@@ -178,15 +182,32 @@ static void answer_here(struct open_request *request, struct buf *lines,
     finish(request);
 }
 
+/* Whoever asked has read it, or the system will hand it over. */
+static void on_stop_said(struct evhttp_connection *connection, void *context) {
+    struct open_request *request = context;
+    (void)connection;
+    request->stops = false;
+    request->control->ops->stop(request->control->context);
+}
+
+static void begin_stop(struct open_request *request) {
+    struct buf line = {0};
+    struct evbuffer *chunk = evbuffer_new();
+    control_json_line(&line, "stopping", NULL, NULL);
+    CHECK(chunk != NULL && evbuffer_add(chunk, line.data, line.len) == 0);
+    request->stops = true;
+    evhttp_send_reply_chunk_with_cb(request->http, chunk, on_stop_said, request);
+    evbuffer_free(chunk);
+    buf_free(&line);
+}
+
 static void dispatch(struct control *control, struct evhttp_request *http,
                      const struct control_request *asked) {
     struct buf lines = {0};
     struct host_error error = {0};
     struct open_request *request = begin(control, http);
     if (strcmp(asked->name, "stop") == 0) {
-        control_json_line(&lines, "stopping", NULL, NULL);
-        send_lines(request, &lines);
-        control->ops->stop(control->context);
+        begin_stop(request);
     } else if (control->ops->local(control->context, asked, &lines, &error)) {
         answer_here(request, &lines, &error);
     } else {
