@@ -2,6 +2,7 @@
 #include "src/cluster/localnet.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -372,6 +373,11 @@ static uint32_t running_supernodes(const struct localnet *net) {
     return running;
 }
 
+static uint32_t parents_wanted(const struct localnet *net) {
+    uint32_t supernodes = running_supernodes(net);
+    return supernodes < PARENTS_WANTED ? supernodes : PARENTS_WANTED;
+}
+
 static uint32_t count_open(const json_t *answer, const char *kind) {
     uint32_t count = 0;
     for (size_t i = 0; i < json_array_size(answer); i++) {
@@ -384,8 +390,6 @@ static uint32_t count_open(const json_t *answer, const char *kind) {
 }
 
 static bool is_settled(struct localnet *net, const struct localnet_node *node) {
-    uint32_t supernodes = running_supernodes(net);
-    uint32_t parents = supernodes < PARENTS_WANTED ? supernodes : PARENTS_WANTED;
     bool peer = node->role == LOCALNET_PEER;
     json_t *answer;
     if (localnet_ask(net, node, (const char *const[]){"status", NULL}, COMMAND_MS, &answer) != OK) {
@@ -393,7 +397,7 @@ static bool is_settled(struct localnet *net, const struct localnet_node *node) {
     }
     uint32_t links = count_open(answer, peer ? "parent" : "neighbour");
     json_decref(answer);
-    return peer ? links >= parents : links >= supernodes - 1;
+    return peer ? links >= parents_wanted(net) : links + 1 >= running_supernodes(net);
 }
 
 static enum err settle_nodes(struct localnet *net, struct localnet_node *nodes, uint32_t count,
@@ -410,8 +414,58 @@ static enum err settle_nodes(struct localnet *net, struct localnet_node *nodes, 
     return OK;
 }
 
+static uint32_t files_in(const char *folder) {
+    DIR *entries = opendir(folder);
+    uint32_t count = 0;
+    const struct dirent *entry;
+    while (entries != NULL && (entry = readdir(entries)) != NULL) {
+        count += entry->d_name[0] != '.';
+    }
+    if (entries != NULL) {
+        closedir(entries);
+    }
+    return count;
+}
+
+/* Files that all running supernodes together index for the leaves they have. */
+static int64_t files_indexed(struct localnet *net) {
+    int64_t files = 0;
+    for (uint32_t i = 0; i < net->supernode_count; i++) {
+        json_t *answer = NULL;
+        if (net->supernodes[i].process == NULL ||
+            localnet_ask(net, &net->supernodes[i], (const char *const[]){"status", NULL},
+                         COMMAND_MS, &answer) != OK) {
+            continue;
+        }
+        for (size_t j = 0; j < json_array_size(answer); j++) {
+            const json_t *object = json_array_get(answer, j);
+            bool leaf = strcmp(localnet_text(object, "kind"), "leaf") == 0;
+            files += leaf ? localnet_number(object, "files") : 0;
+        }
+        json_decref(answer);
+    }
+    return files;
+}
+
+static enum err settle_index(struct localnet *net, int64_t until_ms) {
+    int64_t wanted = 0, indexed;
+    for (uint32_t i = 0; i < net->peer_count; i++) {
+        wanted += net->peers[i].process != NULL ? files_in(net->peers[i].files) : 0;
+    }
+    wanted *= parents_wanted(net);
+    while ((indexed = files_indexed(net)) < wanted) {
+        if (process_now_ms() > until_ms) {
+            return trouble(net, ERR_TIMEOUT, "%lld of %lld files are indexed", (long long)indexed,
+                           (long long)wanted);
+        }
+        process_sleep_ms(100);
+    }
+    return OK;
+}
+
 enum err localnet_settle(struct localnet *net, int timeout_ms) {
     int64_t until = process_now_ms() + timeout_ms;
     enum err err = settle_nodes(net, net->supernodes, net->supernode_count, until);
-    return err != OK ? err : settle_nodes(net, net->peers, net->peer_count, until);
+    err = err != OK ? err : settle_nodes(net, net->peers, net->peer_count, until);
+    return err != OK ? err : settle_index(net, until);
 }

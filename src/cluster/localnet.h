@@ -66,7 +66,7 @@ void localnet_cut(struct localnet_node *node);
 uint32_t localnet_stop_all(struct localnet *net);
 
 /* Wait until every running supernode is linked to every other one, and every running peer has its
- * parents and has registered what it shares. */
+ * parents, which index every file in its folder. */
 MUST_CHECK enum err localnet_settle(struct localnet *net, int timeout_ms);
 
 /* Run a command against a node and return what it printed with --json as an array of objects,
