@@ -97,6 +97,24 @@ static void test_id_refused(void **state) {
     }
 }
 
+/* 52 letters hold 4 bits more than an id has; set ones are another spelling of no id. */
+static void test_id_spare_bits(void **state) {
+    (void)state;
+    struct node_id id = {0};
+    char text[NODE_ID_TEXT_BYTES];
+    node_id_format(text, &id);
+    size_t last = strlen(text) - 2; /* the last letter before its check letter */
+    size_t accepted = 0;
+    for (const char *digit = letters; *digit != '\0'; digit++) {
+        for (const char *check = letters; *check != '\0'; check++) {
+            text[last] = *digit;
+            text[last + 1] = *check;
+            accepted += node_id_parse(&id, text) == OK;
+        }
+    }
+    assert_int_equal(accepted, 2); /* the one bit that belongs to the id, with its check letter */
+}
+
 static void test_hex(void **state) {
     (void)state;
     uint8_t bytes[4];
@@ -112,70 +130,71 @@ static void test_hex(void **state) {
     assert_int_equal(hex_parse(bytes, 0, ""), OK);
 }
 
+static const struct {
+    const char *text;
+    const char *printed; /* NULL = refused */
+} address_rows[] = {
+    {"127.0.0.1:6346", "127.0.0.1:6346"},
+    {"255.255.255.255:65535", "255.255.255.255:65535"},
+    {"[::1]:6346", "[::1]:6346"},
+    {"[::]:1", "[::]:1"},
+    {"[2001:DB8:0:0:0:0:0:1]:80", "[2001:db8::1]:80"},
+    {"[2001:db8:0:1:1:1:1:1]:80", "[2001:db8:0:1:1:1:1:1]:80"},
+    {"[1:0:0:2:0:0:0:3]:80", "[1:0:0:2::3]:80"},
+    {"[1::]:80", "[1::]:80"},
+    {"[1:2:3:4:5:6:7::]:80", "[1:2:3:4:5:6:7:0]:80"},
+    {"[::ffff:10.1.2.3]:80", "[::ffff:a01:203]:80"},
+    {"[1:2:3:4:5:6:10.1.2.3]:80", "[1:2:3:4:5:6:a01:203]:80"},
+    {"", NULL},
+    {"127.0.0.1", NULL},
+    {"127.0.0.1:", NULL},
+    {"127.0.0.1:0", NULL},
+    {"127.0.0.1:65536", NULL},
+    {"127.0.0.1:99999999999999999999", NULL},
+    {"127.0.0.1:080", NULL},
+    {"127.0.0.1:80 ", NULL},
+    {" 127.0.0.1:80", NULL},
+    {"127.0.0.256:80", NULL},
+    {"127.0.0.01:80", NULL},
+    {"127.0.0:80", NULL},
+    {"127.0.0.0.1:80", NULL},
+    {"localhost:80", NULL},
+    {"::1:80", NULL},
+    {"[::1]", NULL},
+    {"[::1]80", NULL},
+    {"[]:80", NULL},
+    {"[:]:80", NULL},
+    {"[:::]:80", NULL},
+    {"[1::2::3]:80", NULL},
+    {"[1:2:3:4:5:6:7]:80", NULL},
+    {"[1:2:3:4:5:6:7:]:80", NULL},
+    {"[:1:2:3:4:5:6:7]:80", NULL},
+    {"[1:2:3:4:5:6:7:8:9]:80", NULL},
+    {"[1:2:3:4:5:6:7:8::]:80", NULL},
+    {"[12345::]:80", NULL},
+    {"[fe80::1%eth0]:80", NULL},
+    {"[::10.1.2]:80", NULL},
+    {"[10.1.2.3::]:80", NULL},
+    {"[::1", NULL},
+};
+
 static void test_address_texts(void **state) {
     (void)state;
-    static const struct {
-        const char *text;
-        const char *printed; /* NULL = refused */
-    } rows[] = {
-        {"127.0.0.1:6346", "127.0.0.1:6346"},
-        {"255.255.255.255:65535", "255.255.255.255:65535"},
-        {"[::1]:6346", "[::1]:6346"},
-        {"[::]:1", "[::]:1"},
-        {"[2001:DB8:0:0:0:0:0:1]:80", "[2001:db8::1]:80"},
-        {"[2001:db8:0:1:1:1:1:1]:80", "[2001:db8:0:1:1:1:1:1]:80"},
-        {"[1:0:0:2:0:0:0:3]:80", "[1:0:0:2::3]:80"},
-        {"[1::]:80", "[1::]:80"},
-        {"[1:2:3:4:5:6:7::]:80", "[1:2:3:4:5:6:7:0]:80"},
-        {"[::ffff:10.1.2.3]:80", "[::ffff:a01:203]:80"},
-        {"[1:2:3:4:5:6:10.1.2.3]:80", "[1:2:3:4:5:6:a01:203]:80"},
-        {"", NULL},
-        {"127.0.0.1", NULL},
-        {"127.0.0.1:", NULL},
-        {"127.0.0.1:0", NULL},
-        {"127.0.0.1:65536", NULL},
-        {"127.0.0.1:99999999999999999999", NULL},
-        {"127.0.0.1:080", NULL},
-        {"127.0.0.1:80 ", NULL},
-        {" 127.0.0.1:80", NULL},
-        {"127.0.0.256:80", NULL},
-        {"127.0.0.01:80", NULL},
-        {"127.0.0:80", NULL},
-        {"127.0.0.0.1:80", NULL},
-        {"localhost:80", NULL},
-        {"::1:80", NULL},
-        {"[::1]", NULL},
-        {"[::1]80", NULL},
-        {"[]:80", NULL},
-        {"[:]:80", NULL},
-        {"[:::]:80", NULL},
-        {"[1::2::3]:80", NULL},
-        {"[1:2:3:4:5:6:7]:80", NULL},
-        {"[1:2:3:4:5:6:7:]:80", NULL},
-        {"[:1:2:3:4:5:6:7]:80", NULL},
-        {"[1:2:3:4:5:6:7:8:9]:80", NULL},
-        {"[1:2:3:4:5:6:7:8::]:80", NULL},
-        {"[12345::]:80", NULL},
-        {"[fe80::1%eth0]:80", NULL},
-        {"[::10.1.2]:80", NULL},
-        {"[10.1.2.3::]:80", NULL},
-        {"[::1", NULL},
-    };
-    for (size_t i = 0; i < LENGTH(rows); i++) {
+    for (size_t i = 0; i < LENGTH(address_rows); i++) {
         struct address address;
         char text[ADDRESS_TEXT_BYTES];
-        enum err err = address_parse(&address, rows[i].text, false);
-        if (rows[i].printed == NULL) {
+        enum err err = address_parse(&address, address_rows[i].text, false);
+        if (address_rows[i].printed == NULL) {
             if (err != ERR_FORMAT) {
-                fail_msg("accepted %s", rows[i].text);
+                fail_msg("accepted %s", address_rows[i].text);
             }
             continue;
         }
         if (err != OK) {
-            fail_msg("refused %s", rows[i].text);
+            fail_msg("refused %s", address_rows[i].text);
         }
         address_format(text, &address);
-        assert_string_equal(text, rows[i].printed);
+        assert_string_equal(text, address_rows[i].printed);
     }
     struct address any;
     assert_int_equal(address_parse(&any, "10.0.0.1:0", true), OK);
@@ -282,15 +301,11 @@ static void test_content_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_id_golden),
-        cmocka_unit_test(test_id_round_trip),
-        cmocka_unit_test(test_id_single_slips),
-        cmocka_unit_test(test_id_refused),
-        cmocka_unit_test(test_hex),
-        cmocka_unit_test(test_address_texts),
-        cmocka_unit_test(test_address_against_system),
-        cmocka_unit_test(test_address_compare),
-        cmocka_unit_test(test_content),
+        cmocka_unit_test(test_id_golden),       cmocka_unit_test(test_id_round_trip),
+        cmocka_unit_test(test_id_single_slips), cmocka_unit_test(test_id_refused),
+        cmocka_unit_test(test_id_spare_bits),   cmocka_unit_test(test_hex),
+        cmocka_unit_test(test_address_texts),   cmocka_unit_test(test_address_against_system),
+        cmocka_unit_test(test_address_compare), cmocka_unit_test(test_content),
         cmocka_unit_test(test_content_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

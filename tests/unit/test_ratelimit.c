@@ -39,6 +39,11 @@ static void test_clock_and_extremes(void **state) {
     assert_false(ratelimit_take(&limit, 1000, 2, 1, 0)); /* an earlier time gives nothing */
     assert_int_equal(ratelimit_wait(&limit, 1000, 2, 1, 0), 2000000);
     assert_true(ratelimit_take(&limit, UINT64_MAX, 2, 2, 2000000));
+    struct ratelimit late = {0};
+    assert_true(ratelimit_take(&late, 1000, 2, 1, 5000000));
+    assert_true(ratelimit_take(&late, 1000, 2, 1, 0)); /* ... and does not turn the clock back */
+    assert_false(ratelimit_take(&late, 1000, 2, 1, 5999999));
+    assert_true(ratelimit_take(&late, 1000, 2, 1, 6000000));
     struct ratelimit closed = {0};
     assert_true(ratelimit_take(&closed, 0, 1, 1, 1)); /* no refill: the burst is all */
     assert_false(ratelimit_take(&closed, 0, 1, 1, UINT64_MAX));
