@@ -187,13 +187,17 @@ static void check_first_line(const struct source *source, struct faults *faults)
     }
 }
 
+/* A type of functions may be named; a struct, enum or union is called what it is. */
 static void check_typedef(const struct source *source, struct faults *faults) {
     static const char *const hidden[] = {"typedef struct", "typedef enum", "typedef union"};
     for (size_t i = 0; i < COUNT(hidden); i++) {
-        const char *at = strstr(source->code, hidden[i]);
-        if (at != NULL) {
-            fault_add(faults, "%s:%zu: typedef: say struct, enum or union where it is used",
-                      source->path, scan_line(source->code, at));
+        const char *at = source->code;
+        while ((at = strstr(at, hidden[i])) != NULL) {
+            if (at[strcspn(at, "({;")] != '(') {
+                fault_add(faults, "%s:%zu: typedef: say struct, enum or union where it is used",
+                          source->path, scan_line(source->code, at));
+            }
+            at++;
         }
     }
 }

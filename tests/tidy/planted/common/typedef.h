@@ -6,4 +6,8 @@ typedef struct point {
     int x;
 } point_t;
 
+/* A name for a type of functions is fine. */
+typedef enum color color_of(int x);
+typedef enum color { RED } color;
+
 #endif
