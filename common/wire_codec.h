@@ -12,7 +12,8 @@
 #define WIRE_LAYER_MAX 28 /* of that file's tree */
 _Static_assert(FILE_BYTES_MAX / BLOCK_BYTES == 1U << WIRE_LAYER_MAX, "height of the tallest tree");
 
-/* First error of two. */
+/* First error of two, both already found: C leaves open which of two calls in one argument list
+ * comes first, so a call that reads never stands beside one that judges. */
 static inline enum err wire_first(enum err first, enum err second) {
     return first != OK ? first : second;
 }

@@ -66,7 +66,8 @@ enum err wire_hello_decode(struct slice payload, struct hello *hello) {
     hello->address_record = wire_get_bytes16(&reader);
     hello->cert = wire_get_bytes16(&reader);
     hello->delegation = wire_get_bytes16(&reader);
-    return wire_first(wire_get_tlvs(&reader, &hello->tlvs), hello_rule(hello));
+    enum err err = wire_get_tlvs(&reader, &hello->tlvs);
+    return wire_first(err, hello_rule(hello));
 }
 
 /* ---- Record lists, GOAWAY, NODES ---- */
@@ -117,7 +118,8 @@ enum err wire_goaway_decode(struct slice payload, struct goaway *goaway) {
     goaway->reason = reader_u8(&reader);
     goaway->retry_after_s = reader_u16(&reader);
     get_record_list(&reader, &goaway->alternatives);
-    return wire_first(wire_get_tlvs(&reader, &goaway->tlvs), goaway_rule(goaway));
+    enum err err = wire_get_tlvs(&reader, &goaway->tlvs);
+    return wire_first(err, goaway_rule(goaway));
 }
 
 static enum err nodes_rule(const struct nodes *nodes) {
@@ -134,7 +136,8 @@ enum err wire_nodes_decode(struct slice payload, struct nodes *nodes) {
     *nodes = (struct nodes){0};
     struct reader reader = reader_of(payload.data, payload.len);
     get_record_list(&reader, &nodes->list);
-    return wire_first(wire_get_tlvs(&reader, &nodes->tlvs), nodes_rule(nodes));
+    enum err err = wire_get_tlvs(&reader, &nodes->tlvs);
+    return wire_first(err, nodes_rule(nodes));
 }
 
 static enum err nodes_request_rule(const struct nodes_request *request) {
@@ -154,7 +157,8 @@ enum err wire_nodes_request_decode(struct slice payload, struct nodes_request *r
     *request = (struct nodes_request){0};
     struct reader reader = reader_of(payload.data, payload.len);
     request->count = reader_u8(&reader);
-    return wire_first(wire_get_tlvs(&reader, &request->tlvs), nodes_request_rule(request));
+    enum err err = wire_get_tlvs(&reader, &request->tlvs);
+    return wire_first(err, nodes_request_rule(request));
 }
 
 /* ---- PING and PONG ---- */
@@ -169,7 +173,8 @@ enum err wire_ping_decode(struct slice payload, struct ping *ping) {
     *ping = (struct ping){0};
     struct reader reader = reader_of(payload.data, payload.len);
     ping->token = reader_u64(&reader);
-    return wire_first(wire_get_tlvs(&reader, &ping->tlvs), wire_tlvs_check(ping->tlvs));
+    enum err err = wire_get_tlvs(&reader, &ping->tlvs);
+    return wire_first(err, wire_tlvs_check(ping->tlvs));
 }
 
 /* ---- DIALBACK ---- */
@@ -192,7 +197,8 @@ enum err wire_dialback_decode(struct slice payload, struct dialback *dialback) {
     reader_copy(&reader, dialback->target.b, sizeof dialback->target.b);
     wire_get_address(&reader, &dialback->address);
     dialback->nonce = reader_u64(&reader);
-    return wire_first(wire_get_tlvs(&reader, &dialback->tlvs), dialback_rule(dialback));
+    enum err err = wire_get_tlvs(&reader, &dialback->tlvs);
+    return wire_first(err, dialback_rule(dialback));
 }
 
 void wire_dialback_done_encode(struct buf *out, const struct dialback_done *done) {
@@ -207,5 +213,6 @@ enum err wire_dialback_done_decode(struct slice payload, struct dialback_done *d
     struct reader reader = reader_of(payload.data, payload.len);
     done->nonce = reader_u64(&reader);
     done->reached = wire_get_bool(&reader);
-    return wire_first(wire_get_tlvs(&reader, &done->tlvs), wire_tlvs_check(done->tlvs));
+    enum err err = wire_get_tlvs(&reader, &done->tlvs);
+    return wire_first(err, wire_tlvs_check(done->tlvs));
 }

@@ -20,7 +20,8 @@ enum err wire_reg_state_decode(struct slice payload, struct reg_state *state) {
     state->sequence = reader_u64(&reader);
     state->count = reader_u32(&reader);
     reader_copy(&reader, state->root.b, sizeof state->root.b);
-    return wire_first(wire_get_tlvs(&reader, &state->tlvs), wire_tlvs_check(state->tlvs));
+    enum err err = wire_get_tlvs(&reader, &state->tlvs);
+    return wire_first(err, wire_tlvs_check(state->tlvs));
 }
 
 /* Read `count` records and keep the run of bytes that they fill. */
@@ -87,5 +88,6 @@ enum err wire_reg_status_decode(struct slice payload, struct reg_status *status)
     status->sequence = reader_u64(&reader);
     status->count = reader_u32(&reader);
     reader_copy(&reader, status->root.b, sizeof status->root.b);
-    return wire_first(wire_get_tlvs(&reader, &status->tlvs), reg_status_rule(status));
+    enum err err = wire_get_tlvs(&reader, &status->tlvs);
+    return wire_first(err, reg_status_rule(status));
 }

@@ -34,7 +34,8 @@ enum err wire_query_decode(struct slice payload, struct query_header *query) {
     query->want = reader_u16(&reader);
     query->deadline_ms = reader_u16(&reader);
     query->body = wire_get_bytes16(&reader);
-    return wire_first(wire_get_tlvs(&reader, &query->tlvs), query_rule(query));
+    enum err err = wire_get_tlvs(&reader, &query->tlvs);
+    return wire_first(err, query_rule(query));
 }
 
 void wire_query_id(struct slice compressed_body, const struct crypto *crypto, struct query_id *id) {
@@ -87,7 +88,8 @@ enum err wire_query_body_decode(struct slice bytes, struct query_body *body) {
     } else if (body->kind == QUERY_CONTENT) {
         wire_get_content(&reader, &body->content);
     }
-    return wire_first(wire_get_tlvs(&reader, &body->tlvs), query_body_rule(body));
+    enum err err = wire_get_tlvs(&reader, &body->tlvs);
+    return wire_first(err, query_body_rule(body));
 }
 
 /* ---- Coverage, END ---- */
@@ -126,7 +128,8 @@ enum err wire_end_decode(struct slice payload, struct query_end *end) {
     reader_copy(&reader, end->id.b, sizeof end->id.b);
     end->ttl = reader_u8(&reader);
     get_coverage(&reader, &end->coverage);
-    return wire_first(wire_get_tlvs(&reader, &end->tlvs), end_rule(end));
+    enum err err = wire_get_tlvs(&reader, &end->tlvs);
+    return wire_first(err, end_rule(end));
 }
 
 /* ---- HITS ---- */

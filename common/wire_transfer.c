@@ -22,7 +22,8 @@ enum err wire_open_decode(struct slice payload, struct open_file *open) {
     struct reader reader = reader_of(payload.data, payload.len);
     open->handle = reader_u32(&reader);
     wire_get_content(&reader, &open->content);
-    return wire_first(wire_get_tlvs(&reader, &open->tlvs), open_rule(open));
+    enum err err = wire_get_tlvs(&reader, &open->tlvs);
+    return wire_first(err, open_rule(open));
 }
 
 void wire_shut_encode(struct buf *out, const struct shut_file *shut) {
@@ -35,7 +36,8 @@ enum err wire_shut_decode(struct slice payload, struct shut_file *shut) {
     *shut = (struct shut_file){0};
     struct reader reader = reader_of(payload.data, payload.len);
     shut->handle = reader_u32(&reader);
-    return wire_first(wire_get_tlvs(&reader, &shut->tlvs), wire_tlvs_check(shut->tlvs));
+    enum err err = wire_get_tlvs(&reader, &shut->tlvs);
+    return wire_first(err, wire_tlvs_check(shut->tlvs));
 }
 
 /* ---- HAVE ---- */
@@ -63,7 +65,8 @@ enum err wire_have_decode(struct slice payload, struct have *have) {
     if (!have->all) {
         have->bitmap = wire_get_bytes16(&reader);
     }
-    return wire_first(wire_get_tlvs(&reader, &have->tlvs), have_rule(have));
+    enum err err = wire_get_tlvs(&reader, &have->tlvs);
+    return wire_first(err, have_rule(have));
 }
 
 /* ---- Blocks ---- */
@@ -91,7 +94,8 @@ enum err wire_block_request_decode(struct slice payload, struct block_request *r
     request->handle = reader_u32(&reader);
     request->first = reader_u32(&reader);
     request->count = reader_u8(&reader);
-    return wire_first(wire_get_tlvs(&reader, &request->tlvs), block_request_rule(request));
+    enum err err = wire_get_tlvs(&reader, &request->tlvs);
+    return wire_first(err, block_request_rule(request));
 }
 
 enum err wire_block_decode(struct slice payload, struct block *block) {
@@ -173,7 +177,8 @@ enum err wire_hashes_decode(struct slice payload, struct hashes *hashes) {
     hashes->hashes = reader_slice(&reader, (size_t)hashes->count * HASH_BYTES);
     hashes->proof_count = reader_u8(&reader);
     hashes->proof = reader_slice(&reader, (size_t)hashes->proof_count * HASH_BYTES);
-    return wire_first(wire_get_tlvs(&reader, &hashes->tlvs), hashes_rule(hashes));
+    enum err err = wire_get_tlvs(&reader, &hashes->tlvs);
+    return wire_first(err, hashes_rule(hashes));
 }
 
 /* ---- REJECT ---- */
@@ -203,7 +208,8 @@ enum err wire_reject_decode(struct slice payload, struct reject *reject) {
     reject->count = reader_u16(&reader);
     reject->retry_after_ms = reader_u32(&reader);
     reject->queue_position = reader_u16(&reader);
-    return wire_first(wire_get_tlvs(&reader, &reject->tlvs), reject_rule(reject));
+    enum err err = wire_get_tlvs(&reader, &reject->tlvs);
+    return wire_first(err, reject_rule(reject));
 }
 
 /* ---- PUSH ---- */
@@ -226,5 +232,6 @@ enum err wire_push_decode(struct slice payload, struct push *push) {
     reader_copy(&reader, push->target.b, sizeof push->target.b);
     reader_copy(&reader, push->nonce, sizeof push->nonce);
     push->requester = wire_get_bytes16(&reader);
-    return wire_first(wire_get_tlvs(&reader, &push->tlvs), push_rule(push));
+    enum err err = wire_get_tlvs(&reader, &push->tlvs);
+    return wire_first(err, push_rule(push));
 }
