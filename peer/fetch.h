@@ -1,0 +1,255 @@
+/* fetch.h - downloads: who has the pieces, which are on their way, which are safe on disk.
+ *
+ *   wanted -> in flight (struct piece) -> being written -> written -> committed (`done`)
+ *
+ * `taken` marks all but the wanted ones. A piece counts when it is committed: verified against the
+ * content id, durable, and in the journal. */
+#ifndef TRUNKLINE_PEER_FETCH_H
+#define TRUNKLINE_PEER_FETCH_H
+
+#include "common/map.h"
+#include "common/node.h"
+#include "common/timers.h"
+#include "common/wire.h"
+#include "peer/transfer.h"
+
+enum download_state {
+    DOWNLOAD_OPENING, /* waits for the part file */
+    DOWNLOAD_FETCHING,
+    DOWNLOAD_FINISHING,
+    DOWNLOAD_PAUSED, /* the disk failed: opened again after a while */
+    DOWNLOAD_FAILED,
+    DOWNLOAD_STATES
+};
+
+/* A piece on its way. Bit i of a mask is block i of the piece. */
+struct piece {
+    struct piece *next;
+    uint32_t index;
+    uint32_t blocks;
+    uint64_t have;
+    uint8_t *data;               /* PIECE_BYTES */
+    bool is_doubtful;            /* complete, but wrong: block hashes are asked for */
+    uint32_t from[PIECE_BLOCKS]; /* serial of the source of each block */
+    struct hash hashes[PIECE_BLOCKS];
+};
+
+/* Blocks of one piece that a source owes us. */
+struct run {
+    struct piece *piece; /* NULL = free */
+    uint64_t blocks;
+};
+
+enum source_state {
+    SOURCE_KNOWN, /* not in use; may be tried from retry_us on */
+    SOURCE_LINKING,
+    SOURCE_OPENING, /* OPEN is out */
+    SOURCE_ACTIVE,
+    SOURCE_QUEUED /* it told us to ask again at retry_us */
+};
+
+struct source {
+    struct source *next;         /* of the download */
+    struct source *next_on_link; /* of the transfer */
+    struct download *download;
+    struct transfer *transfer; /* NULL when KNOWN, or when a callback is awaited */
+    struct holder holder;      /* its record is owned here */
+    struct node_id answerer;   /* zero = unknown */
+    struct run runs[FETCH_PIPELINE];
+    uint8_t *bitmap; /* pieces it has; NULL = all */
+    uint64_t retry_us;
+    uint64_t heard_us; /* last block, or when it was asked */
+    uint64_t bytes;
+    uint64_t tick_bytes;  /* since the last tick */
+    uint64_t bytes_per_s; /* averaged */
+    uint32_t serial;
+    uint32_t handle;
+    uint32_t failures;
+    uint8_t state;
+    bool is_proven; /* its address answered, or a supernode says so */
+    bool is_slow;   /* it owes blocks for too long: not asked until one comes */
+    bool has_no_hashes;
+    bool was_pushed; /* a callback was asked for */
+};
+
+/* The run of hashes that is asked for, one at a time per download. */
+struct hash_request {
+    struct source *source; /* NULL = none */
+    uint64_t asked_us;
+    uint32_t layer;
+    uint32_t first;
+    uint32_t count;
+};
+
+struct waiter {
+    struct waiter *next;
+    uint64_t command;
+};
+
+struct download {
+    struct content_id content;
+    char *name;
+    uint64_t file; /* FILE_PART and a number; 0 = not open */
+    uint8_t state;
+    enum err error; /* PAUSED, FAILED */
+    uint32_t disk_failures;
+    uint32_t piece_count;
+    uint32_t done_count;
+    uint32_t taken_count;
+    uint32_t held; /* pieces in flight or being written */
+    uint32_t next; /* where to look for the next wanted piece */
+    uint8_t *done; /* bitmaps, first piece highest */
+    uint8_t *taken;
+    uint8_t *written; /* not committed yet */
+    uint32_t written_count;
+    struct hash *hashes; /* piece_count of them; NULL until asked for, or for a single piece */
+    uint8_t *hash_runs;  /* bitmap of runs of HASHES_MAX that are known */
+    uint32_t hash_runs_known;
+    struct hash_request hash_request;
+    struct piece *pieces;
+    struct source *sources;
+    uint32_t source_count;
+    uint32_t last_serial;
+    uint64_t received; /* bytes: done, written, and blocks in flight */
+    uint64_t tick_received;
+    uint64_t tick_us;
+    uint64_t bytes_per_s; /* averaged */
+    uint64_t started_us;
+    uint64_t locate_us; /* when to look for sources */
+    uint64_t locate_wait_ms;
+    struct timer tick;
+    struct timer commit;
+    struct waiter *waiters;
+};
+
+/* A node that sent wrong bytes. */
+struct ban {
+    uint64_t until_us;
+    uint64_t next_ms;
+};
+
+struct fetch {
+    struct map downloads; /* content key -> struct download */
+    struct map bans;      /* node id -> struct ban */
+    uint64_t last_file;
+    uint32_t held; /* pieces in memory, of all downloads */
+};
+
+/* What can be served of a download. */
+struct fetch_part {
+    uint64_t file;
+    const uint8_t *done;
+    const struct hash *hashes; /* of the pieces, NULL for a single one */
+    bool hashes_known;         /* all of them */
+};
+
+/* ---- fetch.c: downloads and their files ---- */
+
+/* Resume what the store remembers. */
+void fetch_start(struct peer *peer);
+/* Return the download of a content, started when it is new or had failed; NULL at DOWNLOADS_MAX. */
+struct download *fetch_begin(struct peer *peer, const struct content_id *content,
+                             struct slice name);
+struct download *fetch_find(const struct peer *peer, const struct content_id *content);
+void fetch_cancel(struct peer *peer, struct download *download);
+/* NODE_FILE_* of part files. */
+void fetch_file_event(struct peer *peer, const struct node_event *event);
+bool fetch_part(struct peer *peer, const struct content_id *content, struct fetch_part *part);
+/* TIMER_DOWNLOAD. */
+void fetch_tick(struct peer *peer, struct download *download);
+/* Close every part file so that nothing committed is lost. */
+void fetch_stop(struct peer *peer);
+void fetch_free(struct peer *peer);
+/* Go on with a download whatever it needs next, and set its tick. */
+void fetch_continue(struct peer *peer, struct download *download);
+
+static inline bool bitmap_get(const uint8_t *bitmap, uint32_t at) {
+    return (bitmap[at / 8] & (0x80 >> at % 8)) != 0;
+}
+static inline void bitmap_set(uint8_t *bitmap, uint32_t at) {
+    bitmap[at / 8] |= (uint8_t)(0x80 >> at % 8);
+}
+static inline void bitmap_clear(uint8_t *bitmap, uint32_t at) {
+    bitmap[at / 8] &= (uint8_t) ~(0x80 >> at % 8);
+}
+static inline size_t bitmap_bytes(uint32_t count) {
+    return ((size_t)count + 7) / 8;
+}
+
+/* ---- fetch_source.c: who has it ---- */
+
+/* A supernode says that somebody has a content which is being fetched. */
+void fetch_found(struct peer *peer, const struct content_id *content, const struct holder *holder,
+                 const struct node_id *answerer);
+void fetch_link_opened(struct peer *peer, struct transfer *transfer);
+void fetch_link_gone(struct peer *peer, struct transfer *transfer, enum err reason);
+enum err fetch_take_have(struct peer *peer, struct link *link, struct slice payload);
+enum err fetch_take_reject(struct peer *peer, struct link *link, struct slice payload);
+/* The source of a handle on a link, or NULL. */
+struct source *fetch_source_find(const struct transfer *transfer, uint32_t handle);
+bool fetch_source_has(const struct source *source, uint32_t piece);
+/* Let go of a source, to be tried again after `retry_ms`. */
+void fetch_source_release(struct peer *peer, struct source *source, uint64_t retry_ms);
+/* Like that, with a wait that doubles every time. */
+void fetch_source_failed(struct peer *peer, struct source *source);
+/* It sent wrong bytes: have nothing to do with this node for a while. */
+void fetch_source_ban(struct peer *peer, struct source *source);
+/* Dial as many sources as are wanted; return when one may be tried again. */
+uint64_t fetch_sources_connect(struct peer *peer, struct download *download);
+/* Give up on the silent, ask the queued again, average the rates. */
+void fetch_sources_tick(struct peer *peer, struct download *download, uint64_t elapsed_us);
+/* Let go of all. */
+void fetch_sources_release(struct peer *peer, struct download *download);
+/* How many are in use: LINKING to QUEUED. */
+uint32_t fetch_sources_connected(const struct download *download);
+void fetch_sources_free(struct download *download);
+
+/* ---- fetch_piece.c: blocks, pieces, writes ---- */
+
+/* Ask a source for as much as it may owe us. */
+void fetch_piece_fill(struct peer *peer, struct source *source);
+void fetch_pieces_fill(struct peer *peer, struct download *download);
+/* What a source owes is not expected any more. */
+void fetch_piece_release(struct source *source);
+/* Forget the block `block` if the source owes it; true when it did. */
+bool fetch_piece_refused(struct source *source, uint32_t first, uint32_t count);
+enum err fetch_take_block(struct peer *peer, struct link *link, struct slice payload);
+/* A doubtful piece: keep the blocks in `right`, fetch the others again. */
+void fetch_piece_settle(struct peer *peer, struct download *download, struct piece *piece,
+                        uint64_t right);
+/* A doubtful piece that nobody can judge: fetch all its blocks again. */
+void fetch_piece_again(struct download *download, struct piece *piece);
+struct piece *fetch_piece_find(const struct download *download, uint32_t index);
+/* Drop all pieces in flight but the first `keep`. */
+void fetch_pieces_drop(struct peer *peer, struct download *download, uint32_t keep);
+void fetch_piece_written(struct peer *peer, struct download *download, uint64_t offset);
+void fetch_pieces_commit(struct peer *peer, struct download *download);
+void fetch_pieces_committed(struct peer *peer, struct download *download, struct slice bitmap);
+
+/* ---- fetch_hashes.c: what the pieces must be ---- */
+
+/* The hash of a piece, or NULL when it is not known yet. */
+const struct hash *fetch_hashes_of_piece(const struct download *download, uint32_t piece);
+bool fetch_hashes_complete(const struct download *download);
+/* Ask for what is needed next, if nothing is asked for. */
+void fetch_hashes_ask(struct peer *peer, struct download *download);
+enum err fetch_take_hashes(struct peer *peer, struct link *link, struct slice payload);
+/* True when the reject was about the hashes asked of this source. */
+bool fetch_hashes_refused(struct peer *peer, struct source *source, const struct reject *reject);
+/* It will not answer any more. */
+void fetch_hashes_forget(struct source *source);
+
+/* ---- fetch_report.c: what people are told ---- */
+
+void fetch_get_command(struct peer *peer, const struct node_event *event);
+void fetch_downloads_command(struct peer *peer, const struct node_event *event);
+void fetch_cancel_command(struct peer *peer, const struct node_event *event);
+void fetch_command_gone(struct peer *peer, uint64_t command);
+void fetch_report_progress(struct peer *peer, const struct download *download);
+void fetch_report_finished(struct peer *peer, struct download *download, struct slice path);
+/* Tell all who wait that it will not come. */
+void fetch_report_error(struct peer *peer, struct download *download, enum err err,
+                        const char *text);
+const char *fetch_error_text(enum err err);
+
+#endif

@@ -1,0 +1,261 @@
+/* fetch_report.c - the commands get, downloads and cancel, and what those who wait are told. */
+#include <string.h>
+
+#include "common/mem.h"
+#include "common/names.h"
+#include "peer/fetch.h"
+#include "peer/search.h"
+#include "peer/state.h"
+
+const char *fetch_error_text(enum err err) {
+    static const struct {
+        enum err err;
+        const char *text;
+    } rows[] = {
+        {ERR_NO_SPACE, "the disk is full; make room in the download folder, then get it again"},
+        {ERR_IO, "the disk failed; see the log, then get it again"},
+        {ERR_PERMISSION, "the download folder cannot be written; check its owner and mode"},
+        {ERR_MISMATCH, "the finished file was wrong again and again; check the disk"},
+        {ERR_DUPLICATE, "another process is fetching this file into the same folder"},
+        {ERR_EXISTS, "there are too many files of this name in the download folder"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (rows[i].err == err) {
+            return rows[i].text;
+        }
+    }
+    return err_text(err);
+}
+
+static const char *state_name(const struct download *download) {
+    static const char *const names[DOWNLOAD_STATES] = {
+        [DOWNLOAD_OPENING] = "opening",     [DOWNLOAD_FETCHING] = "fetching",
+        [DOWNLOAD_FINISHING] = "verifying", [DOWNLOAD_PAUSED] = "paused",
+        [DOWNLOAD_FAILED] = "failed",
+    };
+    return names[download->state];
+}
+
+static uint32_t active_sources(const struct download *download) {
+    uint32_t count = 0;
+    for (const struct source *at = download->sources; at != NULL; at = at->next) {
+        count += at->state == SOURCE_ACTIVE && !at->is_slow;
+    }
+    return count;
+}
+
+static void report_content(struct outbox *out, const struct content_id *content) {
+    char text[CONTENT_TEXT_BYTES];
+    content_format(text, content);
+    report_text(out, "content", text);
+}
+
+/* ---- Those who wait ---- */
+
+void fetch_report_progress(struct peer *peer, const struct download *download) {
+    struct outbox *out = peer->links.out;
+    uint64_t left = download->content.size - download->received;
+    uint64_t rate = download->bytes_per_s;
+    for (const struct waiter *at = download->waiters; at != NULL; at = at->next) {
+        report_begin(out, at->command, "progress");
+        report_content(out, &download->content);
+        report_number(out, "done", download->received);
+        report_number(out, "size", download->content.size);
+        report_number(out, "rate", rate);
+        report_number(out, "sources", active_sources(download));
+        report_number(out, "known", download->source_count);
+        report_text(out, "state", state_name(download));
+        if (download->error != OK) {
+            report_text(out, "error", err_name(download->error));
+        }
+        if (rate > 0) {
+            report_number(out, "eta_s", (left + rate - 1) / rate);
+        }
+    }
+}
+
+static struct waiter *take_waiter(struct download *download) {
+    struct waiter *waiter = download->waiters;
+    if (waiter != NULL) {
+        download->waiters = waiter->next;
+    }
+    return waiter;
+}
+
+void fetch_report_finished(struct peer *peer, struct download *download, struct slice path) {
+    struct outbox *out = peer->links.out;
+    uint64_t took_us = peer->links.mono_us - download->started_us;
+    for (struct waiter *waiter; (waiter = take_waiter(download)) != NULL;) {
+        report_begin(out, waiter->command, "finished");
+        report_content(out, &download->content);
+        report_slice(out, "path", path);
+        report_number(out, "bytes", download->content.size);
+        report_number(out, "seconds", (took_us + 500000) / 1000000);
+        report_number(out, "milliseconds", took_us / 1000);
+        report_done(out, waiter->command);
+        mem_free(waiter);
+    }
+}
+
+void fetch_report_error(struct peer *peer, struct download *download, enum err err,
+                        const char *text) {
+    for (struct waiter *waiter; (waiter = take_waiter(download)) != NULL;) {
+        report_error(peer->links.out, waiter->command, err, text);
+        mem_free(waiter);
+    }
+}
+
+void fetch_command_gone(struct peer *peer, uint64_t command) {
+    uint32_t cursor = 0;
+    struct download *download = NULL;
+    while (peer->fetch != NULL &&
+           (download = map_next(&peer->fetch->downloads, &cursor, NULL)) != NULL) {
+        for (struct waiter **at = &download->waiters; *at != NULL;) {
+            struct waiter *waiter = *at;
+            if (waiter->command == command) {
+                *at = waiter->next;
+                mem_free(waiter);
+            } else {
+                at = &waiter->next;
+            }
+        }
+    }
+}
+
+/* ---- get ---- */
+
+/* What to fetch: a content id, or the number of a result. */
+struct wish {
+    struct content_id content;
+    const struct result *result; /* NULL when nothing was found of it yet */
+    const char *problem;
+};
+
+static bool parse_number(const char *text, uint32_t *number) {
+    uint64_t value = 0;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9' && value <= UINT32_MAX; at++) {
+        value = value * 10 + (uint64_t)(*at - '0');
+    }
+    *number = (uint32_t)value;
+    return *at == '\0' && at != text && value <= UINT32_MAX;
+}
+
+static struct wish read_wish(struct peer *peer, const struct node_event *event) {
+    struct wish wish = {0};
+    const struct results *results = search_results(peer);
+    const char *content = command_arg(event, "content");
+    const char *number_text = command_arg(event, "number");
+    uint32_t number;
+    if (content != NULL) {
+        bool is_fine = content_parse(&wish.content, content) == OK && wish.content.size >= 1 &&
+                       wish.content.size <= FILE_BYTES_MAX;
+        wish.problem = is_fine ? NULL : "not a content id: trunkline:<64 hex digits>:<size>";
+        wish.result = is_fine && results != NULL ? results_find(results, &wish.content) : NULL;
+    } else if (number_text == NULL || !parse_number(number_text, &number)) {
+        wish.problem = "say what to get: the number of a search result, or a content id";
+    } else {
+        wish.result = results != NULL ? results_number(results, number) : NULL;
+        wish.problem =
+            wish.result == NULL ? "no search result has this number; search again" : NULL;
+        wish.content = wish.result != NULL ? wish.result->content : wish.content;
+    }
+    return wish;
+}
+
+static struct slice wish_name(const struct wish *wish, const char *name,
+                              char safe[NAMES_DISK_MAX + 1]) {
+    char fallback[2 * HASH_BYTES + 1];
+    hex_format(fallback, wish->content.root.b, HASH_BYTES);
+    if (name == NULL || name[0] == '\0') {
+        name = wish->result != NULL ? wish->result->name : fallback;
+    }
+    names_sanitise((struct slice){(const uint8_t *)name, strlen(name)}, safe);
+    return (struct slice){(const uint8_t *)safe, strlen(safe)};
+}
+
+static void report_queued(struct peer *peer, uint64_t command, const struct download *download) {
+    struct outbox *out = peer->links.out;
+    report_begin(out, command, "queued");
+    report_content(out, &download->content);
+    report_text(out, "name", download->name);
+    report_number(out, "size", download->content.size);
+    report_number(out, "sources", download->source_count);
+}
+
+static void add_sources(struct peer *peer, const struct result *result) {
+    const struct known_holder *known = result != NULL ? result->holders : NULL;
+    for (; known != NULL; known = known->next) {
+        fetch_found(peer, &result->content, &known->holder, &known->answerer);
+    }
+}
+
+void fetch_get_command(struct peer *peer, const struct node_event *event) {
+    struct outbox *out = peer->links.out;
+    uint64_t command = event->command.id;
+    struct wish wish = read_wish(peer, event);
+    if (wish.problem != NULL) {
+        report_error(out, command, ERR_NOT_FOUND, wish.problem);
+        return;
+    }
+    if (share_find(&peer->share, &wish.content) != NULL) {
+        report_error(out, command, ERR_EXISTS, "this file is already among the shared files");
+        return;
+    }
+    char safe[NAMES_DISK_MAX + 1];
+    struct slice name = wish_name(&wish, command_arg(event, "name"), safe);
+    struct download *download = fetch_begin(peer, &wish.content, name);
+    if (download == NULL) {
+        report_error(out, command, ERR_LIMIT, "too many downloads; cancel one or wait");
+        return;
+    }
+    add_sources(peer, wish.result);
+    report_queued(peer, command, download);
+    const char *wait = command_arg(event, "wait");
+    if (wait == NULL || strcmp(wait, "1") != 0) {
+        report_done(out, command);
+        return;
+    }
+    struct waiter *waiter = mem_new(sizeof *waiter);
+    waiter->command = command;
+    waiter->next = download->waiters;
+    download->waiters = waiter;
+    fetch_continue(peer, download);
+}
+
+/* ---- downloads, cancel ---- */
+
+void fetch_downloads_command(struct peer *peer, const struct node_event *event) {
+    struct outbox *out = peer->links.out;
+    uint32_t cursor = 0;
+    const struct download *download = NULL;
+    while (peer->fetch != NULL &&
+           (download = map_next(&peer->fetch->downloads, &cursor, NULL)) != NULL) {
+        report_begin(out, event->command.id, "download");
+        report_content(out, &download->content);
+        report_text(out, "name", download->name);
+        report_number(out, "size", download->content.size);
+        report_number(out, "done", download->received);
+        report_text(out, "state", state_name(download));
+        report_number(out, "sources", active_sources(download));
+        report_number(out, "known", download->source_count);
+        report_number(out, "rate", download->bytes_per_s);
+        if (download->error != OK) {
+            report_text(out, "error", fetch_error_text(download->error));
+        }
+    }
+    report_done(out, event->command.id);
+}
+
+void fetch_cancel_command(struct peer *peer, const struct node_event *event) {
+    struct outbox *out = peer->links.out;
+    struct wish wish = read_wish(peer, event);
+    struct download *download = wish.problem == NULL ? fetch_find(peer, &wish.content) : NULL;
+    if (download == NULL) {
+        const char *text = wish.problem != NULL ? wish.problem : "no such download";
+        report_error(out, event->command.id, ERR_NOT_FOUND, text);
+        return;
+    }
+    fetch_cancel(peer, download);
+    report_done(out, event->command.id);
+}

@@ -1,0 +1,510 @@
+/* fetch_source.c - the sources of a download: found, dialled, opened, queued, given up, banned.
+ *
+ *   known -> linking -> opening -> active <-> queued
+ *     ^----------- released or failed ----------'
+ */
+#include <string.h>
+
+#include "common/hashtree.h"
+#include "common/mem.h"
+#include "peer/fetch.h"
+#include "peer/push.h"
+#include "peer/state.h"
+
+#define QUEUE_WAIT_MS_MIN 500
+#define QUEUE_WAIT_MS_MAX 60000
+#define UNPROVEN_RETRY_MS PUSH_AGAIN_MS /* an address that never answered may be a victim's */
+
+static bool is_in_use(const struct source *source) {
+    return source->state != SOURCE_KNOWN;
+}
+
+uint32_t fetch_sources_connected(const struct download *download) {
+    uint32_t count = 0;
+    for (const struct source *at = download->sources; at != NULL; at = at->next) {
+        count += is_in_use(at);
+    }
+    return count;
+}
+
+struct source *fetch_source_find(const struct transfer *transfer, uint32_t handle) {
+    struct source *source = transfer->sources;
+    while (source != NULL && (source->handle != handle || source->state < SOURCE_OPENING)) {
+        source = source->next_on_link;
+    }
+    return source;
+}
+
+bool fetch_source_has(const struct source *source, uint32_t piece) {
+    return source->bitmap == NULL || bitmap_get(source->bitmap, piece);
+}
+
+/* ---- Found ---- */
+
+static void free_source(struct source *source) {
+    mem_free((void *)source->holder.address_record.data);
+    mem_free(source->bitmap);
+    mem_free(source);
+}
+
+void fetch_sources_free(struct download *download) {
+    while (download->sources != NULL) {
+        struct source *source = download->sources;
+        download->sources = source->next;
+        free_source(source);
+    }
+}
+
+static void set_holder(struct source *source, const struct holder *holder) {
+    struct slice record = source->holder.address_record;
+    if (holder->address_record.len > 0) {
+        mem_free((void *)record.data);
+        record.data = mem_copy(holder->address_record.data, holder->address_record.len);
+        record.len = holder->address_record.len;
+    }
+    source->holder = *holder;
+    source->holder.address_record = record;
+    source->is_proven = source->is_proven || (holder->flags & HOLDER_REACHABLE) != 0;
+}
+
+/* Make room for a better one: drop the source that failed most. */
+static bool make_room(struct download *download) {
+    struct source **worst = NULL;
+    for (struct source **at = &download->sources; *at != NULL; at = &(*at)->next) {
+        bool may_go = !is_in_use(*at) && (*at)->failures > 0;
+        if (may_go && (worst == NULL || (*at)->failures > (*worst)->failures)) {
+            worst = at;
+        }
+    }
+    if (worst == NULL) {
+        return false;
+    }
+    struct source *source = *worst;
+    *worst = source->next;
+    download->source_count--;
+    free_source(source);
+    return true;
+}
+
+void fetch_found(struct peer *peer, const struct content_id *content, const struct holder *holder,
+                 const struct node_id *answerer) {
+    struct download *download = fetch_find(peer, content);
+    if (download == NULL || node_id_equal(&holder->id, &peer->env->id)) {
+        return;
+    }
+    struct source *source = download->sources;
+    while (source != NULL && !node_id_equal(&source->holder.id, &holder->id)) {
+        source = source->next;
+    }
+    if (source == NULL) {
+        if (download->source_count >= SOURCES_MAX && !make_room(download)) {
+            return;
+        }
+        source = mem_new(sizeof *source);
+        source->download = download;
+        source->serial = ++download->last_serial;
+        struct source **end = &download->sources;
+        while (*end != NULL) {
+            end = &(*end)->next;
+        }
+        *end = source;
+        download->source_count++;
+    }
+    set_holder(source, holder);
+    source->answerer = *answerer;
+    if (!is_in_use(source) && source->is_proven) {
+        source->retry_us = peer->links.mono_us; /* it was seen just now */
+    }
+    fetch_continue(peer, download);
+}
+
+/* ---- Let go ---- */
+
+static void detach(struct source *source) {
+    struct transfer *transfer = source->transfer;
+    if (transfer == NULL) {
+        return;
+    }
+    struct source **at = &transfer->sources;
+    while (*at != source) {
+        at = &(*at)->next_on_link;
+    }
+    *at = source->next_on_link;
+    source->next_on_link = NULL;
+    source->transfer = NULL;
+}
+
+static void send_shut(const struct source *source) {
+    struct link *link = source->transfer != NULL ? source->transfer->link : NULL;
+    if (link == NULL || !link->open || link->closing || source->state < SOURCE_OPENING) {
+        return;
+    }
+    struct shut_file shut = {.handle = source->handle};
+    struct buf payload = {0};
+    wire_shut_encode(&payload, &shut);
+    peer_send(link, MSG_SHUT, &payload);
+}
+
+void fetch_source_release(struct peer *peer, struct source *source, uint64_t retry_ms) {
+    fetch_hashes_forget(source);
+    fetch_piece_release(source);
+    send_shut(source);
+    detach(source);
+    source->state = SOURCE_KNOWN;
+    source->retry_us = peer_after_ms(peer, retry_ms);
+    source->is_slow = false;
+    source->has_no_hashes = false;
+    source->bytes_per_s = 0;
+    source->tick_bytes = 0;
+    mem_free(source->bitmap);
+    source->bitmap = NULL;
+}
+
+void fetch_source_failed(struct peer *peer, struct source *source) {
+    uint64_t wait_ms = SOURCE_RETRY_MS_MIN;
+    for (uint32_t i = 0; i < source->failures && wait_ms < SOURCE_RETRY_MS_MAX; i++) {
+        wait_ms *= 2;
+    }
+    wait_ms = wait_ms < SOURCE_RETRY_MS_MAX ? wait_ms : SOURCE_RETRY_MS_MAX;
+    wait_ms = source->is_proven ? wait_ms : UNPROVEN_RETRY_MS;
+    uint64_t jitter_ms = rng_below(&peer->rng, wait_ms / 2);
+    source->failures++;
+    fetch_source_release(peer, source, wait_ms / 2 + jitter_ms);
+}
+
+void fetch_sources_release(struct peer *peer, struct download *download) {
+    for (struct source *at = download->sources; at != NULL; at = at->next) {
+        if (is_in_use(at)) {
+            fetch_source_release(peer, at, 0);
+        }
+    }
+}
+
+/* ---- Bans ---- */
+
+static bool is_banned(const struct peer *peer, const struct node_id *id) {
+    const struct ban *ban = map_get(&peer->fetch->bans, id->b);
+    return ban != NULL && ban->until_us > peer->links.mono_us;
+}
+
+static void forget_oldest_ban(struct fetch *fetch) {
+    uint32_t cursor = 0;
+    const void *key = NULL;
+    struct ban *oldest = map_next(&fetch->bans, &cursor, &key);
+    struct node_id id;
+    memcpy(id.b, key, sizeof id.b);
+    map_remove(&fetch->bans, id.b);
+    mem_free(oldest);
+}
+
+void fetch_source_ban(struct peer *peer, struct source *source) {
+    struct fetch *fetch = peer->fetch;
+    struct node_id id = source->holder.id;
+    struct ban *ban = map_get(&fetch->bans, id.b);
+    if (ban == NULL) {
+        if (fetch->bans.count >= FETCH_BANS_MAX) {
+            forget_oldest_ban(fetch);
+        }
+        ban = mem_new(sizeof *ban);
+        ban->next_ms = FETCH_BAN_MS_MIN;
+        map_put(&fetch->bans, id.b, ban);
+    }
+    ban->until_us = peer_after_ms(peer, ban->next_ms);
+    char text[NODE_ID_SHORT_BYTES];
+    node_id_short(text, &id);
+    log_warn(peer->env->log, "fetch.banned source=%s ms=%llu", text,
+             (unsigned long long)ban->next_ms);
+    uint64_t wait_ms = ban->next_ms;
+    ban->next_ms = wait_ms * 4 < FETCH_BAN_MS_MAX ? wait_ms * 4 : FETCH_BAN_MS_MAX;
+    struct transfer *transfer = source->transfer;
+    source->failures++;
+    fetch_source_release(peer, source, wait_ms);
+    if (transfer != NULL && !transfer->link->closing) {
+        transfer_close(peer, transfer, GOAWAY_PROTOCOL, ERR_MISMATCH);
+    }
+}
+
+/* ---- Connecting ---- */
+
+/* The address of a source, if its record is its own, fresh, and names one we may dial. */
+static bool source_address(const struct peer *peer, const struct source *source,
+                           struct address *address) {
+    const struct node_env *env = peer->env;
+    struct address_record record;
+    if (source->holder.address_record.len == 0 ||
+        wire_address_record_decode(source->holder.address_record, &record) != OK ||
+        !node_id_equal(&record.key, &source->holder.id) ||
+        wire_address_record_check(&record, env->crypto, &env->network->id, peer->links.wall_s) !=
+            OK) {
+        return false;
+    }
+    for (uint8_t i = 0; i < record.address_count; i++) {
+        if (network_may_dial(env->network, &record.addresses[i])) {
+            *address = record.addresses[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static void send_open(struct peer *peer, struct source *source) {
+    struct open_file open = {.handle = ++source->transfer->last_handle,
+                             .content = source->download->content};
+    source->handle = open.handle;
+    source->state = SOURCE_OPENING;
+    source->heard_us = peer->links.mono_us;
+    struct buf payload = {0};
+    wire_open_encode(&payload, &open);
+    peer_send(source->transfer->link, MSG_OPEN, &payload);
+}
+
+static void attach(struct peer *peer, struct source *source, struct transfer *transfer) {
+    source->transfer = transfer;
+    source->next_on_link = transfer->sources;
+    transfer->sources = source;
+    source->state = SOURCE_LINKING;
+    source->heard_us = peer->links.mono_us;
+    if (transfer->link->open) {
+        send_open(peer, source);
+    }
+}
+
+/* Have the supernode that named it ask the source to call us. */
+static bool ask_for_callback(struct peer *peer, struct source *source) {
+    struct link *link = uplink_link_to(peer, &source->answerer);
+    if (link == NULL || !push_ask(peer, link, &source->holder.id)) {
+        return false;
+    }
+    source->was_pushed = true;
+    source->state = SOURCE_LINKING;
+    source->heard_us = peer->links.mono_us;
+    return true;
+}
+
+static void connect_source(struct peer *peer, struct source *source) {
+    struct address address;
+    struct transfer *transfer = transfer_find(peer, &source->holder.id);
+    if (transfer != NULL) {
+        attach(peer, source, transfer);
+        return;
+    }
+    bool is_worth_a_push = !source->was_pushed && (source->failures > 0 || !source->is_proven);
+    if (is_worth_a_push && ask_for_callback(peer, source)) {
+        return;
+    }
+    source->was_pushed = false;
+    if (!source_address(peer, source, &address)) {
+        fetch_source_failed(peer, source);
+        return;
+    }
+    attach(peer, source, transfer_dial(peer, &source->holder.id, &address, NULL));
+}
+
+/* True when `a` is the better one to try. */
+static bool is_better(const struct source *a, const struct source *b) {
+    if (a->is_proven != b->is_proven) {
+        return a->is_proven;
+    }
+    if (a->failures != b->failures) {
+        return a->failures < b->failures;
+    }
+    if ((a->holder.free_slots > 0) != (b->holder.free_slots > 0)) {
+        return a->holder.free_slots > 0;
+    }
+    return a->holder.speed_kib > b->holder.speed_kib;
+}
+
+uint64_t fetch_sources_connect(struct peer *peer, struct download *download) {
+    uint64_t now_us = peer->links.mono_us;
+    for (;;) {
+        uint32_t queued = 0;
+        uint32_t working = 0;
+        uint64_t next_us = TIMERS_NEVER;
+        struct source *best = NULL;
+        for (struct source *at = download->sources; at != NULL; at = at->next) {
+            queued += at->state == SOURCE_QUEUED;
+            working += is_in_use(at) && at->state != SOURCE_QUEUED;
+            if (is_in_use(at)) {
+                continue;
+            }
+            if (at->retry_us > now_us) {
+                next_us = at->retry_us < next_us ? at->retry_us : next_us;
+            } else if (is_banned(peer, &at->holder.id)) {
+                at->retry_us = peer_after_ms(peer, FETCH_BAN_MS_MIN);
+            } else if (best == NULL || is_better(at, best)) {
+                best = at;
+            }
+        }
+        if (best == NULL || working >= SOURCES_ACTIVE_MAX || queued >= FETCH_QUEUED_MAX) {
+            return next_us;
+        }
+        connect_source(peer, best);
+    }
+}
+
+/* ---- What happens on the link ---- */
+
+/* A link to this node has opened: it is the one that was dialled, or the awaited callback. */
+void fetch_link_opened(struct peer *peer, struct transfer *transfer) {
+    uint32_t cursor = 0;
+    struct download *download = NULL;
+    while (peer->fetch != NULL &&
+           (download = map_next(&peer->fetch->downloads, &cursor, NULL)) != NULL) {
+        for (struct source *at = download->sources; at != NULL; at = at->next) {
+            bool is_awaited = at->state == SOURCE_LINKING && at->transfer == NULL &&
+                              node_id_equal(&at->holder.id, &transfer->link->id);
+            if (is_awaited) {
+                attach(peer, at, transfer);
+            } else if (at->state == SOURCE_LINKING && at->transfer == transfer) {
+                at->is_proven = true;
+                send_open(peer, at);
+            }
+        }
+    }
+}
+
+void fetch_link_gone(struct peer *peer, struct transfer *transfer, enum err reason) {
+    while (transfer->sources != NULL) {
+        struct source *source = transfer->sources;
+        struct download *download = source->download;
+        if (reason == ERR_DUPLICATE) {
+            fetch_source_release(peer, source, 0); /* there is another link */
+        } else if (transfer->retry_s > 0) {
+            source->failures++;
+            fetch_source_release(peer, source, transfer->retry_s * 1000ull);
+        } else {
+            fetch_source_failed(peer, source);
+        }
+        fetch_pieces_fill(peer, download);
+        fetch_continue(peer, download);
+    }
+}
+
+enum err fetch_take_have(struct peer *peer, struct link *link, struct slice payload) {
+    struct have have;
+    enum err err = wire_have_decode(payload, &have);
+    struct source *source = err == OK ? fetch_source_find(link->owner, have.handle) : NULL;
+    if (source == NULL) {
+        return err;
+    }
+    struct download *download = source->download;
+    size_t bytes = bitmap_bytes(download->piece_count);
+    if (!have.all && have.bitmap.len != bytes) {
+        return ERR_FORMAT;
+    }
+    mem_free(source->bitmap);
+    source->bitmap = have.all ? NULL : mem_copy(have.bitmap.data, bytes);
+    if (source->state == SOURCE_OPENING) {
+        source->state = SOURCE_ACTIVE;
+        source->heard_us = peer->links.mono_us;
+    }
+    fetch_hashes_ask(peer, download);
+    fetch_piece_fill(peer, source);
+    fetch_continue(peer, download);
+    return OK;
+}
+
+/* ---- Refusals ---- */
+
+static uint64_t clamp_wait(uint32_t wait_ms) {
+    uint64_t least = wait_ms > QUEUE_WAIT_MS_MIN ? wait_ms : QUEUE_WAIT_MS_MIN;
+    return least < QUEUE_WAIT_MS_MAX ? least : QUEUE_WAIT_MS_MAX;
+}
+
+/* Ask again later: the source keeps our place, or is just busy. */
+static void wait_in_queue(struct peer *peer, struct source *source, const struct reject *reject) {
+    fetch_piece_release(source);
+    source->state = SOURCE_QUEUED;
+    source->retry_us = peer_after_ms(peer, clamp_wait(reject->retry_after_ms));
+}
+
+static void lacks_piece(struct source *source, uint32_t piece) {
+    struct download *download = source->download;
+    if (source->bitmap == NULL) {
+        size_t bytes = bitmap_bytes(download->piece_count);
+        source->bitmap = mem_new(bytes);
+        memset(source->bitmap, 0xff, bytes);
+    }
+    bitmap_clear(source->bitmap, piece);
+}
+
+enum err fetch_take_reject(struct peer *peer, struct link *link, struct slice payload) {
+    struct reject reject;
+    enum err err = wire_reject_decode(payload, &reject);
+    struct source *source = err == OK ? fetch_source_find(link->owner, reject.handle) : NULL;
+    if (source == NULL) {
+        return err;
+    }
+    struct download *download = source->download;
+    log_debug(peer->env->log, "fetch.rejected link=%u reason=%u first=%u count=%u", link->number,
+              reject.reason, reject.first, reject.count);
+    if (fetch_hashes_refused(peer, source, &reject)) {
+        fetch_hashes_ask(peer, download);
+        return OK;
+    }
+    bool is_about_handle = reject.count == 0;
+    bool was_owed = !is_about_handle && fetch_piece_refused(source, reject.first, reject.count);
+    if (!is_about_handle && !was_owed) {
+        return OK; /* about something that is not awaited any more */
+    }
+    if (reject.reason == REJECT_QUEUED || (reject.reason == REJECT_BUSY && !is_about_handle)) {
+        wait_in_queue(peer, source, &reject);
+    } else if (reject.reason == REJECT_MISSING && !is_about_handle) {
+        lacks_piece(source, reject.first / PIECE_BLOCKS);
+        fetch_piece_fill(peer, source);
+    } else if (reject.reason == REJECT_BUSY) {
+        fetch_source_release(peer, source, clamp_wait(reject.retry_after_ms));
+    } else {
+        fetch_source_failed(peer, source); /* not found, changed, or its disk fails */
+    }
+    fetch_pieces_fill(peer, download);
+    fetch_continue(peer, download);
+    return OK;
+}
+
+/* ---- Time ---- */
+
+static bool owes_blocks(const struct source *source) {
+    for (int i = 0; i < FETCH_PIPELINE; i++) {
+        if (source->runs[i].piece != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void tick_source(struct peer *peer, struct source *source, uint64_t elapsed_us) {
+    uint64_t now_us = peer->links.mono_us;
+    uint64_t silent_ms = (now_us - source->heard_us) / 1000;
+    if (source->tick_bytes > 0 || owes_blocks(source)) { /* who rests keeps the rate it had */
+        uint64_t now = source->tick_bytes * 1000000 / elapsed_us;
+        uint64_t before = source->bytes_per_s;
+        source->bytes_per_s = before == 0 ? now : (before * 3 + now) / 4;
+    }
+    source->tick_bytes = 0;
+    bool is_late = silent_ms >= BLOCK_TIMEOUT_MS;
+    bool waits_for_link = source->state == SOURCE_LINKING && source->transfer == NULL;
+    if (source->state == SOURCE_QUEUED && source->retry_us <= now_us) {
+        source->state = SOURCE_ACTIVE;
+        source->heard_us = now_us;
+    } else if (source->state == SOURCE_OPENING || waits_for_link) {
+        if (is_late) {
+            fetch_source_failed(peer, source);
+        }
+    } else if (source->state == SOURCE_ACTIVE && (owes_blocks(source) || source->is_slow)) {
+        if (silent_ms >= SOURCE_TIMEOUT_MS) {
+            fetch_source_failed(peer, source);
+        } else if (is_late && !source->is_slow) {
+            fetch_piece_release(source);
+            source->is_slow = true;
+        }
+    }
+}
+
+void fetch_sources_tick(struct peer *peer, struct download *download, uint64_t elapsed_us) {
+    for (struct source *at = download->sources; at != NULL; at = at->next) {
+        if (is_in_use(at)) {
+            tick_source(peer, at, elapsed_us);
+        }
+    }
+}

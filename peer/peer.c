@@ -1,0 +1,338 @@
+/* peer.c - the state machine of an ordinary peer: hands events, timers and messages to its parts.
+ */
+#include "peer/peer.h"
+
+#include "common/check.h"
+#include "common/mem.h"
+#include "peer/command.h"
+#include "peer/fetch.h"
+#include "peer/push.h"
+#include "peer/search.h"
+#include "peer/serve.h"
+#include "peer/state.h"
+#include "peer/transfer.h"
+
+/* ---- Messages ---- */
+
+enum link_kind { LINK_LEAF = 1, LINK_TRANSFER = 2, LINK_OTHER = 4 };
+
+static enum link_kind kind_of(const struct link *link) {
+    static const enum link_kind kinds[] = {
+        [PURPOSE_LEAF] = LINK_LEAF,         [PURPOSE_MESH] = LINK_OTHER,
+        [PURPOSE_TRANSFER] = LINK_TRANSFER, [PURPOSE_PROBE] = LINK_OTHER,
+        [PURPOSE_CALLBACK] = LINK_TRANSFER, [PURPOSE_DIRECTORY] = LINK_OTHER,
+    };
+    return link->purpose < sizeof kinds / sizeof *kinds ? kinds[link->purpose] : LINK_OTHER;
+}
+
+static enum err take_goaway(struct peer *peer, struct link *link, struct slice payload) {
+    if (link->owner == NULL) {
+        return OK; /* a probe that says goodbye */
+    }
+    return kind_of(link) == LINK_LEAF ? uplink_take_goaway(peer, link, payload)
+                                      : transfer_take_goaway(peer, link, payload);
+}
+
+static const struct {
+    uint8_t type;
+    uint8_t kinds; /* of links on which it may come */
+    enum err (*take)(struct peer *peer, struct link *link, struct slice payload);
+} messages[] = {
+    {MSG_BLOCK, LINK_TRANSFER, fetch_take_block}, /* by far the most frequent */
+    {MSG_BLOCK_REQUEST, LINK_TRANSFER, serve_take_block_request},
+    {MSG_HITS, LINK_LEAF, search_take_hits},
+    {MSG_END, LINK_LEAF, search_take_end},
+    {MSG_NODES, LINK_LEAF, uplink_take_nodes},
+    {MSG_REG_STATUS, LINK_LEAF, register_take_status},
+    {MSG_PUSH, LINK_LEAF, push_take},
+    {MSG_OPEN, LINK_TRANSFER, serve_take_open},
+    {MSG_SHUT, LINK_TRANSFER, serve_take_shut},
+    {MSG_HASHES_REQUEST, LINK_TRANSFER, serve_take_hashes_request},
+    {MSG_HAVE, LINK_TRANSFER, fetch_take_have},
+    {MSG_HASHES, LINK_TRANSFER, fetch_take_hashes},
+    {MSG_REJECT, LINK_TRANSFER, fetch_take_reject},
+    {MSG_GOAWAY, LINK_LEAF | LINK_TRANSFER | LINK_OTHER, take_goaway},
+};
+
+/* ---- What links asks of the role ---- */
+
+static enum err admit(void *role, struct link *link, const struct hello *hello,
+                      struct goaway *goaway) {
+    struct peer *peer = role;
+    (void)hello;
+    if (peer->is_stopping) {
+        goaway->reason = GOAWAY_SHUTDOWN;
+        return ERR_SHUTDOWN;
+    }
+    if (link->purpose == PURPOSE_PROBE) { /* a supernode looks whether we can be dialled */
+        return OK;
+    }
+    if (kind_of(link) == LINK_TRANSFER) {
+        return transfer_admit(peer, link, goaway);
+    }
+    goaway->reason = GOAWAY_POLICY;
+    return ERR_POLICY;
+}
+
+static void opened(void *role, struct link *link, const struct hello *hello) {
+    struct peer *peer = role;
+    (void)hello;
+    if (kind_of(link) == LINK_TRANSFER) {
+        transfer_opened(peer, link);
+    } else if (link->purpose == PURPOSE_LEAF) {
+        uplink_opened(peer, link);
+    } else {
+        links_close(link, GOAWAY_IDLE, OK); /* the probe has seen what it wanted */
+    }
+}
+
+static enum err message(void *role, struct link *link, uint8_t type, struct slice payload) {
+    struct peer *peer = role;
+    enum link_kind kind = kind_of(link);
+    for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
+        if (messages[i].type != type || (messages[i].kinds & kind) == 0) {
+            continue;
+        }
+        if (kind == LINK_TRANSFER && link->owner != NULL) {
+            struct transfer *transfer = link->owner;
+            transfer->used_us = peer->links.mono_us;
+        }
+        return messages[i].take(peer, link, payload);
+    }
+    return ERR_UNEXPECTED;
+}
+
+static void stop_when_alone(struct peer *peer);
+
+static void closed(void *role, struct link *link, enum err reason) {
+    struct peer *peer = role;
+    if (kind_of(link) == LINK_TRANSFER) {
+        transfer_closed(peer, link, reason);
+    } else if (link->owner != NULL) {
+        uplink_closed(peer, link, reason);
+    }
+}
+
+static void flow(void *role, struct link *link) {
+    struct peer *peer = role;
+    if (kind_of(link) == LINK_TRANSFER) {
+        transfer_flow(peer, link);
+    } else if (link->owner != NULL) {
+        register_flow(peer, link);
+    }
+}
+
+static const struct links_role peer_role = {admit, opened, message, closed, flow};
+
+/* ---- Stopping ---- */
+
+static void stopped(struct peer *peer) {
+    if (!peer->is_stopped) {
+        peer->is_stopped = true;
+        outbox_add(peer->links.out, ACTION_STOPPED);
+    }
+}
+
+static void stop_when_alone(struct peer *peer) {
+    uint32_t cursor = 0;
+    if (peer->is_stopping && links_next(&peer->links, &cursor) == NULL) {
+        stopped(peer);
+    }
+}
+
+static void begin_stop(struct peer *peer) {
+    if (peer->is_stopping) {
+        return;
+    }
+    search_stop(peer);
+    fetch_stop(peer);
+    peer->is_stopping = true;
+    uint32_t cursor = 0;
+    for (struct link *link; (link = links_next(&peer->links, &cursor)) != NULL;) {
+        links_close(link, GOAWAY_SHUTDOWN, ERR_SHUTDOWN);
+    }
+    peer->stop_timer.kind = TIMER_STOP;
+    timers_set(&peer->timers, &peer->stop_timer, peer_after_ms(peer, STOP_MS));
+    stop_when_alone(peer);
+}
+
+/* ---- Timers ---- */
+
+static void take_timer(struct peer *peer, struct timer *timer) {
+    switch (timer->kind) {
+    case LINKS_TIMER:
+        links_timer(&peer->links, timer);
+        break;
+    case TIMER_UPLINK:
+        uplink_tend(peer);
+        break;
+    case TIMER_RESOLVE:
+        uplink_resolve(peer);
+        break;
+    case TIMER_REGISTER:
+        register_timer(peer);
+        break;
+    case TIMER_QUERY:
+        search_timer(peer, timer->owner);
+        break;
+    case TIMER_DOWNLOAD:
+        fetch_tick(peer, timer->owner);
+        break;
+    case TIMER_COMMIT:
+        fetch_pieces_commit(peer, timer->owner);
+        break;
+    case TIMER_SERVE:
+        serve_timer(peer);
+        break;
+    case TIMER_TRANSFER:
+        transfer_timer(peer, timer->owner);
+        break;
+    case TIMER_STOP:
+        stopped(peer);
+        break;
+    default:
+        CHECK(!"a timer of an unknown kind");
+    }
+}
+
+static void take_timers(struct peer *peer) {
+    for (struct timer *timer; (timer = timers_take(&peer->timers, peer->links.mono_us)) != NULL;) {
+        take_timer(peer, timer);
+    }
+}
+
+/* ---- Events ---- */
+
+static void start(struct peer *peer) {
+    peer->started_us = peer->links.mono_us;
+    fetch_start(peer);
+    uplink_tend(peer);
+    uplink_resolve(peer);
+}
+
+static void take_shares(struct peer *peer, const struct node_event *event) {
+    if (event->kind == NODE_SHARED) {
+        share_add(&peer->share, peer->env->crypto, event);
+        serve_grown(peer, &event->shared.content);
+    } else if (event->kind == NODE_UNSHARED) {
+        share_remove(&peer->share, event->shared.file);
+    } else {
+        peer->share.ready = true;
+        log_info(peer->env->log, "share.ready files=%u bytes=%llu", peer->share.by_number.count,
+                 (unsigned long long)peer->share.bytes);
+        uplink_tend(peer);
+        return;
+    }
+    register_changed(peer);
+}
+
+static void take_file(struct peer *peer, const struct node_event *event) {
+    if (event->file.token != 0) {
+        serve_hashed(peer, event); /* only hashing is asked for with a token */
+    } else {
+        fetch_file_event(peer, event);
+    }
+}
+
+static void take_event(struct peer *peer, const struct node_event *event) {
+    switch (event->kind) {
+    case NODE_START:
+        start(peer);
+        break;
+    case NODE_TIMER:
+        take_timers(peer);
+        break;
+    case NODE_RESOLVED:
+        uplink_resolved(peer, event);
+        break;
+    case NODE_BLOCK_SENT:
+        serve_block_sent(peer, event);
+        break;
+    case NODE_BLOCK_FAILED:
+        serve_block_failed(peer, event);
+        break;
+    case NODE_FILE_OPENED:
+    case NODE_FILE_WRITTEN:
+    case NODE_FILE_COMMITTED:
+    case NODE_FILE_HASHED:
+    case NODE_FILE_FINISHED:
+    case NODE_FILE_FAILED:
+        take_file(peer, event);
+        break;
+    case NODE_SHARED:
+    case NODE_UNSHARED:
+    case NODE_SHARES_READY:
+        take_shares(peer, event);
+        break;
+    case NODE_COMMAND:
+        command_take(peer, event);
+        break;
+    case NODE_COMMAND_GONE:
+        command_gone(peer, event->command.id);
+        break;
+    case NODE_SHUTDOWN:
+        begin_stop(peer);
+        break;
+    default:
+        links_handle(&peer->links, event);
+        stop_when_alone(peer);
+        break;
+    }
+}
+
+static void peer_step(void *self, const struct node_event *event, struct outbox *out) {
+    struct peer *peer = self;
+    links_begin(&peer->links, event, out);
+    if (!peer->is_stopped) {
+        take_event(peer, event);
+    }
+}
+
+static uint64_t peer_deadline(const void *self) {
+    const struct peer *peer = self;
+    return peer->is_stopped ? TIMERS_NEVER : timers_next(&peer->timers);
+}
+
+/* ---- Life ---- */
+
+static void free_transfers(struct peer *peer) {
+    uint32_t cursor = 0;
+    for (struct link *link; (link = links_next(&peer->links, &cursor)) != NULL;) {
+        if (kind_of(link) == LINK_TRANSFER && link->owner != NULL) {
+            serve_link_gone(peer, link->owner);
+            mem_free(link->owner);
+            link->owner = NULL;
+        }
+    }
+}
+
+static void peer_free(void *self) {
+    struct peer *peer = self;
+    fetch_free(peer);
+    free_transfers(peer);
+    serve_free(peer);
+    search_free(peer);
+    push_free(peer);
+    uplink_free(peer);
+    links_free(&peer->links);
+    hostcache_free(&peer->hosts);
+    share_free(&peer->share);
+    timers_free(&peer->timers);
+    mem_free(peer);
+}
+
+struct node peer_new(const struct node_env *env, const struct peer_config *config) {
+    static const struct node_ops ops = {peer_step, peer_deadline, peer_free};
+    struct peer *peer = mem_new(sizeof *peer);
+    peer->env = env;
+    peer->upload_slots = config->upload_slots > 0 ? config->upload_slots : UPLOAD_SLOTS;
+    peer->upload_bytes_per_s = config->upload_bytes_per_s;
+    peer->search_wait_ms =
+        config->search_wait_ms > 0 ? config->search_wait_ms : QUERY_DEADLINE_MS + 1000;
+    rng_seed(&peer->rng, env->seed);
+    links_init(&peer->links, env, &peer_role, peer, &peer->timers);
+    hostcache_init(&peer->hosts, env);
+    share_init(&peer->share, env->seed);
+    uplink_start(peer, config);
+    return (struct node){&ops, peer};
+}

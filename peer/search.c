@@ -1,0 +1,405 @@
+/* search.c - sends queries to a parent and streams what comes back, checked and grouped.
+ *
+ * A supernode passes on what others claim, so every hit is matched against the words again. A query
+ * whose parent is lost or refuses is asked once more through another, under a new id. */
+#include "peer/search.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/mem.h"
+#include "peer/fetch.h"
+#include "peer/state.h"
+
+#define QUERY_TRIES 2
+#define NO_PARENT_TEXT                                                                             \
+    "not connected to any supernode; check the introducers in the network file and that one runs"
+
+/* What was last reported of one content. */
+struct tally {
+    uint32_t holders;
+};
+
+static struct search *search_of(struct peer *peer) {
+    if (peer->search == NULL) {
+        peer->search = mem_new(sizeof *peer->search);
+        results_init(&peer->search->results, peer->env->seed);
+    }
+    return peer->search;
+}
+
+const struct results *search_results(const struct peer *peer) {
+    return peer->search != NULL ? &peer->search->results : NULL;
+}
+
+/* ---- Queries ---- */
+
+static struct query *new_query(struct peer *peer) {
+    struct search *search = search_of(peer);
+    struct query *query = mem_new(sizeof *query);
+    query->timer.kind = TIMER_QUERY;
+    query->timer.owner = query;
+    map_init(&query->reported, CONTENT_KEY_BYTES, peer->env->seed ^ 0x7265706f72746564);
+    query->next = search->queries;
+    search->queries = query;
+    search->count++;
+    return query;
+}
+
+static void free_query(struct peer *peer, struct query *query) {
+    struct query **at = &peer->search->queries;
+    while (*at != query) {
+        at = &(*at)->next;
+    }
+    *at = query->next;
+    peer->search->count--;
+    timers_cancel(&peer->timers, &query->timer);
+    uint32_t cursor = 0;
+    for (void *tally; (tally = map_next(&query->reported, &cursor, NULL)) != NULL;) {
+        mem_free(tally);
+    }
+    map_free(&query->reported);
+    mem_free(query->text);
+    mem_free(query->words);
+    mem_free(query);
+}
+
+static struct query *find_query(const struct peer *peer, const struct query_id *id,
+                                const struct link *link) {
+    struct query *query = peer->search != NULL ? peer->search->queries : NULL;
+    for (; query != NULL; query = query->next) {
+        if (query->is_out && memcmp(query->id.b, id->b, sizeof id->b) == 0 &&
+            node_id_equal(&query->via, &link->id)) {
+            return query;
+        }
+    }
+    return NULL;
+}
+
+/* Send a copy through a link, with a salt of its own. */
+static void send_query(struct peer *peer, struct query *query, struct link *link) {
+    struct query_body body = {.kind = query->text != NULL ? QUERY_WORDS : QUERY_CONTENT,
+                              .content = query->content};
+    if (query->text != NULL) {
+        body.text = (struct slice){(const uint8_t *)query->text, strlen(query->text)};
+    }
+    rng_fill(&peer->rng, body.salt, sizeof body.salt);
+    struct buf plain = {0};
+    struct buf packed = {0};
+    wire_query_body_encode(&plain, &body);
+    packer_deflate(peer->env->packer, (struct slice){plain.data, plain.len}, &packed);
+    struct query_header header = {.ttl = TTL_POLICY,
+                                  .want = query->want,
+                                  .deadline_ms = QUERY_DEADLINE_MS,
+                                  .body = {packed.data, packed.len}};
+    struct buf payload = {0};
+    wire_query_encode(&payload, &header);
+    wire_query_id(header.body, peer->env->crypto, &query->id);
+    peer_send(link, query->text != NULL ? MSG_QUERY : MSG_LOCATE, &payload);
+    buf_free(&plain);
+    buf_free(&packed);
+    query->via = link->id;
+    query->is_out = true;
+    query->tries++;
+    timers_set(&peer->timers, &query->timer, peer_after_ms(peer, peer->search_wait_ms));
+}
+
+static void report_end(struct peer *peer, struct query *query, const struct coverage *coverage) {
+    struct outbox *out = peer->links.out;
+    report_begin(out, query->command, "end");
+    report_number(out, "supernodes", coverage->supernodes);
+    report_number(out, "leaves", coverage->leaves);
+    report_number(out, "files", coverage->files);
+    report_number(out, "refused", coverage->refused);
+    report_flag(out, "truncated", coverage->truncated);
+    report_number(out, "hits", query->reported.count);
+    report_done(out, query->command);
+}
+
+/* The query is answered: tell whoever waits, and forget it. */
+static void end_query(struct peer *peer, struct query *query, const struct coverage *coverage) {
+    if (query->command != 0) {
+        report_end(peer, query, coverage);
+    }
+    free_query(peer, query);
+}
+
+/* Ask again through another parent; false when there is none or it was tried before. */
+static bool try_another(struct peer *peer, struct query *query) {
+    struct link *link = uplink_link(peer, &query->via);
+    if (link == NULL || query->tries >= QUERY_TRIES) {
+        return false;
+    }
+    send_query(peer, query, link);
+    return true;
+}
+
+void search_timer(struct peer *peer, struct query *query) {
+    if (!query->is_out && query->command != 0) {
+        report_error(peer->links.out, query->command, ERR_UNREACHABLE, NO_PARENT_TEXT);
+        free_query(peer, query);
+        return;
+    }
+    struct coverage none = {.truncated = true};
+    end_query(peer, query, &none);
+}
+
+void search_parent_opened(struct peer *peer) {
+    struct query *query = peer->search != NULL ? peer->search->queries : NULL;
+    struct link *link = uplink_link(peer, NULL);
+    for (; query != NULL && link != NULL; query = query->next) {
+        if (!query->is_out) {
+            send_query(peer, query, link);
+        }
+    }
+}
+
+void search_parent_lost(struct peer *peer, const struct node_id *id) {
+    struct query *next = NULL;
+    struct query *query = peer->search != NULL ? peer->search->queries : NULL;
+    for (; query != NULL; query = next) {
+        next = query->next;
+        if (query->is_out && node_id_equal(&query->via, id) && !try_another(peer, query)) {
+            struct coverage none = {.truncated = true};
+            end_query(peer, query, &none);
+        }
+    }
+}
+
+bool search_locate(struct peer *peer, const struct content_id *content) {
+    struct search *search = search_of(peer);
+    struct link *link = uplink_link(peer, NULL);
+    for (const struct query *query = search->queries; query != NULL; query = query->next) {
+        if (query->text == NULL && content_equal(&query->content, content)) {
+            return false;
+        }
+    }
+    if (link == NULL || search->count >= SEARCHES_MAX + DOWNLOADS_MAX ||
+        !ratelimit_take(&search->locates, LOCATE_MILLI_PER_S, LOCATE_BURST, 1,
+                        peer->links.mono_us)) {
+        return false;
+    }
+    struct query *query = new_query(peer);
+    query->content = *content;
+    query->want = SOURCES_MAX;
+    send_query(peer, query, link);
+    return true;
+}
+
+/* ---- The command ---- */
+
+static bool parse_want(const char *text, uint16_t *want) {
+    uint32_t number = 0;
+    *want = SEARCH_WANT;
+    for (; text != NULL && *text != '\0'; text++) {
+        if (*text < '0' || *text > '9' || number > SEARCH_RESULTS_MAX) {
+            return false;
+        }
+        number = number * 10 + (uint32_t)(*text - '0');
+        *want = (uint16_t)number;
+    }
+    return *want >= 1 && *want <= SEARCH_RESULTS_MAX;
+}
+
+/* Say what is wrong with a search, or NULL; *words and *want are set when nothing is. */
+static const char *check_search(const char *text, const char *want_text, struct words *words,
+                                uint16_t *want) {
+    if (text == NULL || text[0] == '\0') {
+        return "what to search for is missing: give one or more words";
+    }
+    struct slice slice = {(const uint8_t *)text, strlen(text)};
+    if (slice.len > QUERY_TEXT_MAX) {
+        return "the search text is too long: at most 256 bytes";
+    }
+    if (!words_text_ok(slice) || words_split(slice, QUERY_TERMS_MAX, words) != OK) {
+        return "the search text is not valid UTF-8, or holds control characters";
+    }
+    if (words->count == 0) {
+        return "the search text holds no word: use letters or digits";
+    }
+    return parse_want(want_text, want) ? NULL : "want must be a number from 1 to 1000";
+}
+
+void search_command(struct peer *peer, const struct node_event *event) {
+    struct outbox *out = peer->links.out;
+    uint64_t command = event->command.id;
+    const char *text = command_arg(event, "text");
+    struct words words;
+    uint16_t want;
+    const char *problem = check_search(text, command_arg(event, "want"), &words, &want);
+    if (problem != NULL) {
+        report_error(out, command, ERR_FORMAT, problem);
+        return;
+    }
+    if (search_of(peer)->count >= SEARCHES_MAX) {
+        report_error(out, command, ERR_BUSY, "too many searches at once; wait for one to end");
+        return;
+    }
+    struct query *query = new_query(peer);
+    query->command = command;
+    query->text = mem_string(text);
+    query->words = mem_copy(&words, sizeof words);
+    query->want = want;
+    struct link *link = uplink_link(peer, NULL);
+    if (link != NULL) {
+        send_query(peer, query, link);
+    } else {
+        timers_set(&peer->timers, &query->timer, peer_after_ms(peer, SEARCH_PARENT_MS));
+    }
+}
+
+void search_command_gone(struct peer *peer, uint64_t command) {
+    struct query *next = NULL;
+    struct query *query = peer->search != NULL ? peer->search->queries : NULL;
+    for (; query != NULL; query = next) {
+        next = query->next;
+        if (query->command == command) {
+            free_query(peer, query);
+        }
+    }
+}
+
+/* ---- Hits ---- */
+
+static void report_hit(struct peer *peer, const struct query *query, const struct result *result) {
+    char content[CONTENT_TEXT_BYTES];
+    content_format(content, &result->content);
+    uint32_t reachable = 0;
+    uint32_t speed_kib = 0;
+    for (const struct known_holder *at = result->holders; at != NULL; at = at->next) {
+        reachable += (at->holder.flags & HOLDER_REACHABLE) != 0;
+        speed_kib = at->holder.speed_kib > speed_kib ? at->holder.speed_kib : speed_kib;
+    }
+    struct outbox *out = peer->links.out;
+    report_begin(out, query->command, "hit");
+    report_number(out, "number", result->number);
+    report_text(out, "name", result->name);
+    report_number(out, "size", result->content.size);
+    report_text(out, "content", content);
+    report_number(out, "sources", result->holder_count);
+    report_number(out, "reachable", reachable);
+    report_number(out, "speed", (uint64_t)speed_kib * 1024);
+}
+
+/* Report a result when it is new to this search or has other sources than last told. */
+static void report_changed(struct peer *peer, struct query *query, const struct result *result) {
+    uint8_t key[CONTENT_KEY_BYTES];
+    content_key(key, &result->content);
+    struct tally *tally = map_get(&query->reported, key);
+    if (tally == NULL) {
+        if (query->reported.count >= SEARCH_RESULTS_MAX) {
+            return;
+        }
+        tally = mem_new(sizeof *tally);
+        map_put(&query->reported, key, tally);
+    }
+    if (tally->holders != result->holder_count) {
+        tally->holders = result->holder_count;
+        report_hit(peer, query, result);
+    }
+}
+
+static bool hit_matches(const struct query *query, const struct hit *hit) {
+    struct words words;
+    return words_split(hit->file.name, NAME_WORDS_MAX, &words) == OK &&
+           words_contain(&words, query->words);
+}
+
+static void take_hit(struct peer *peer, struct query *query, const struct hits *hits,
+                     const struct hit *hit) {
+    struct node_id answerer = {0};
+    if (hits->answerer.len >= sizeof answerer.b) {
+        memcpy(answerer.b, hits->answerer.data,
+               sizeof answerer.b); /* a record begins with its key */
+    }
+    struct result *result = NULL;
+    for (uint8_t i = 0; i < hit->holder_count; i++) {
+        const struct holder *holder = &hits->holders[hit->holders[i]];
+        if (node_id_equal(&holder->id, &peer->env->id)) {
+            continue;
+        }
+        if (query->text == NULL) {
+            fetch_found(peer, &query->content, holder, &answerer);
+            continue;
+        }
+        if (result == NULL) {
+            result = results_add(&peer->search->results, &hit->file.content, hit->file.name);
+        }
+        result_add_holder(result, holder, &answerer);
+    }
+    if (result != NULL) {
+        report_changed(peer, query, result);
+    }
+}
+
+static bool is_wanted(const struct query *query, const struct hit *hit) {
+    return query->text != NULL ? hit_matches(query, hit)
+                               : content_equal(&hit->file.content, &query->content);
+}
+
+/* A copy is answered. A supernode that refused without looking anywhere is not the last word. */
+static void take_last(struct peer *peer, struct query *query, const struct coverage *coverage) {
+    bool is_refused = coverage->supernodes == 0 && coverage->refused > 0;
+    if (!is_refused || !try_another(peer, query)) {
+        end_query(peer, query, coverage);
+    }
+}
+
+enum err search_take_hits(struct peer *peer, struct link *link, struct slice payload) {
+    struct hits *hits = mem_new(sizeof *hits);
+    enum err err = wire_hits_decode(payload, hits);
+    struct query *query = err == OK ? find_query(peer, &hits->id, link) : NULL;
+    if (query != NULL) {
+        uint32_t dropped = 0;
+        for (uint8_t i = 0; i < hits->hit_count; i++) {
+            if (is_wanted(query, &hits->hits[i])) {
+                take_hit(peer, query, hits, &hits->hits[i]);
+            } else {
+                dropped++;
+            }
+        }
+        if (dropped > 0) {
+            log_info(peer->env->log, "search.hits_dropped link=%u count=%u", link->number, dropped);
+        }
+        if (hits->last) {
+            take_last(peer, query, &hits->coverage);
+        }
+    }
+    mem_free(hits);
+    return err;
+}
+
+enum err search_take_end(struct peer *peer, struct link *link, struct slice payload) {
+    struct query_end end;
+    enum err err = wire_end_decode(payload, &end);
+    struct query *query = err == OK ? find_query(peer, &end.id, link) : NULL;
+    if (query != NULL) {
+        take_last(peer, query, &end.coverage);
+    }
+    return err;
+}
+
+/* ---- The end ---- */
+
+void search_stop(struct peer *peer) {
+    while (peer->search != NULL && peer->search->queries != NULL) {
+        struct query *query = peer->search->queries;
+        if (query->command != 0) {
+            report_error(peer->links.out, query->command, ERR_SHUTDOWN, "the peer is stopping");
+        }
+        free_query(peer, query);
+    }
+}
+
+void search_free(struct peer *peer) {
+    if (peer->search == NULL) {
+        return;
+    }
+    while (peer->search->queries != NULL) {
+        free_query(peer, peer->search->queries);
+    }
+    results_free(&peer->search->results);
+    mem_free(peer->search);
+    peer->search = NULL;
+}

@@ -1,0 +1,82 @@
+/* serve.h - gives blocks and hashes of our files to whoever opens them, a few at a time. */
+#ifndef TRUNKLINE_PEER_SERVE_H
+#define TRUNKLINE_PEER_SERVE_H
+
+#include "common/map.h"
+#include "common/ratelimit.h"
+#include "common/timers.h"
+#include "common/wire.h"
+#include "peer/transfer.h"
+
+/* Blocks asked for and not yet sent. */
+struct block_range {
+    struct block_range *next;
+    uint32_t first;
+    uint32_t count;
+};
+
+/* A file that the other end of a link has opened. */
+struct serving {
+    struct serving *next; /* of the same link */
+    struct transfer *transfer;
+    struct serving *behind; /* in the queue for a slot */
+    struct block_range *asked;
+    struct block_range *asked_last;
+    struct content_id content;
+    uint32_t handle;   /* drawn by the other end */
+    uint32_t serial;   /* never used again */
+    uint64_t used_us;  /* last request or block */
+    uint64_t queue_us; /* last asked for a slot; 0 = not in the queue */
+    uint64_t have_us;  /* last HAVE */
+    bool has_slot;
+    bool is_part; /* told a bitmap */
+};
+
+struct serve {
+    struct map servings; /* serial -> struct serving */
+    struct map hash_jobs;
+    struct serving **slots; /* upload_slots places, NULL = free */
+    struct serving *queue;
+    struct timer timer;
+    struct ratelimit pace;
+    uint64_t bytes; /* handed to links */
+    uint64_t last_job;
+    uint32_t slots_used;
+    uint32_t turn;
+    uint32_t last_serial;
+};
+
+/* ---- serve.c ---- */
+
+enum err serve_take_open(struct peer *peer, struct link *link, struct slice payload);
+enum err serve_take_shut(struct peer *peer, struct link *link, struct slice payload);
+enum err serve_take_block_request(struct peer *peer, struct link *link, struct slice payload);
+void serve_block_sent(struct peer *peer, const struct node_event *event);
+void serve_block_failed(struct peer *peer, const struct node_event *event);
+
+/* Hand on what can go now. */
+void serve_more(struct peer *peer);
+/* TIMER_SERVE. */
+void serve_timer(struct peer *peer);
+/* Nothing more goes to this link. */
+void serve_link_gone(struct peer *peer, struct transfer *transfer);
+/* More of a file is there: tell those who have opened it. */
+void serve_grown(struct peer *peer, const struct content_id *content);
+void serve_free(struct peer *peer);
+
+/* How many slots are in use, and how many wait. */
+uint32_t serve_uploads(const struct peer *peer);
+uint32_t serve_queued(const struct peer *peer);
+
+/* For serve_hashes.c. */
+struct serving *serve_find(const struct transfer *transfer, uint32_t handle);
+void serve_reject(struct link *link, const struct reject *reject);
+
+/* ---- serve_hashes.c ---- */
+
+enum err serve_take_hashes_request(struct peer *peer, struct link *link, struct slice payload);
+/* The driver's answer to ACTION_FILE_HASH, or its failure. */
+void serve_hashed(struct peer *peer, const struct node_event *event);
+void serve_hashes_free(struct peer *peer);
+
+#endif

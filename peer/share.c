@@ -1,0 +1,146 @@
+/* share.c - keeps the table of files this peer shares, and the root that names the whole list. */
+#include "peer/share.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/hashtree.h"
+#include "common/mem.h"
+
+void share_init(struct share *share, uint64_t seed) {
+    *share = (struct share){0};
+    map_init(&share->by_number, sizeof(uint64_t), seed ^ 0x73686172656e756d);
+    map_init(&share->by_content, CONTENT_KEY_BYTES, seed ^ 0x7368617265636f6e);
+}
+
+static void free_file(struct shared_file *file) {
+    mem_free(file->pieces);
+    mem_free(file->name);
+    mem_free(file);
+}
+
+void share_free(struct share *share) {
+    uint32_t cursor = 0;
+    for (struct shared_file *file; (file = map_next(&share->by_number, &cursor, NULL)) != NULL;) {
+        free_file(file);
+    }
+    map_free(&share->by_number);
+    map_free(&share->by_content);
+}
+
+const struct shared_file *share_find(const struct share *share, const struct content_id *content) {
+    uint8_t key[CONTENT_KEY_BYTES];
+    content_key(key, content);
+    return map_get(&share->by_content, key);
+}
+
+static void chain_file(struct share *share, struct shared_file *file) {
+    uint8_t key[CONTENT_KEY_BYTES];
+    content_key(key, &file->content);
+    struct shared_file *first = map_get(&share->by_content, key);
+    if (first == NULL) {
+        map_put(&share->by_content, key, file);
+        return;
+    }
+    file->same = first->same;
+    first->same = file;
+}
+
+static void unchain_file(struct share *share, struct shared_file *file) {
+    uint8_t key[CONTENT_KEY_BYTES];
+    content_key(key, &file->content);
+    struct shared_file *first = map_get(&share->by_content, key);
+    CHECK(first != NULL);
+    if (first == file) {
+        map_remove(&share->by_content, key);
+        if (file->same != NULL) {
+            map_put(&share->by_content, key, file->same);
+        }
+        return;
+    }
+    struct shared_file *before = first;
+    while (before->same != file) {
+        before = before->same;
+        CHECK(before != NULL);
+    }
+    before->same = file->same;
+}
+
+/* A name on disk may hold backslashes and control characters (ASCII, U+0080 to U+009F); on the wire
+ * it may not. */
+static char *visible_name(struct slice name) {
+    char *text = mem_new(name.len + 1);
+    memcpy(text, name.data, name.len);
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t byte = name.data[i];
+        if (byte < 0x20 || byte == 0x7f || byte == '\\') {
+            text[i] = '_';
+        }
+        if (byte == 0xc2 && i + 1 < name.len && name.data[i + 1] < 0xa0) {
+            text[i] = '_';
+            text[i + 1] = '_';
+            i++;
+        }
+    }
+    return text;
+}
+
+struct file_record share_record(const struct shared_file *file) {
+    return (struct file_record){.content = file->content,
+                                .name = {(const uint8_t *)file->name, file->name_len}};
+}
+
+void share_add(struct share *share, const struct crypto *crypto, const struct node_event *event) {
+    struct slice name = event->shared.name;
+    uint64_t size = event->shared.content.size;
+    CHECK(name.len >= 1 && name.len <= NAME_BYTES_MAX && size >= 1 && size <= FILE_BYTES_MAX);
+    share_remove(share, event->shared.file);
+    struct shared_file *file = mem_new(sizeof *file);
+    file->number = event->shared.file;
+    file->content = event->shared.content;
+    file->name_len = (uint32_t)name.len;
+    file->name = visible_name(name);
+    if (hashtree_pieces(size) > 1) {
+        CHECK(event->shared.pieces.len == (size_t)hashtree_pieces(size) * HASH_BYTES);
+        file->pieces = mem_copy(event->shared.pieces.data, event->shared.pieces.len);
+    }
+    struct file_record record = share_record(file);
+    wire_file_record_hash(&record, crypto, &file->record_hash);
+    map_put(&share->by_number, &file->number, file);
+    chain_file(share, file);
+    share->bytes += size;
+    share->version++;
+}
+
+void share_remove(struct share *share, uint64_t number) {
+    struct shared_file *file = map_remove(&share->by_number, &number);
+    if (file == NULL) {
+        return;
+    }
+    unchain_file(share, file);
+    share->bytes -= file->content.size;
+    share->version++;
+    free_file(file);
+}
+
+uint32_t share_registered(const struct share *share) {
+    return share->by_number.count < LEAF_FILES_MAX ? share->by_number.count : LEAF_FILES_MAX;
+}
+
+static int compare_hashes(const void *left, const void *right) {
+    return memcmp(left, right, HASH_BYTES);
+}
+
+void share_root(const struct share *share, const struct crypto *crypto, struct hash *root) {
+    uint32_t count = share_registered(share);
+    struct hash *hashes = mem_array(count, sizeof *hashes);
+    uint32_t cursor = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct shared_file *file = map_next(&share->by_number, &cursor, NULL);
+        hashes[i] = file->record_hash;
+    }
+    qsort(hashes, count, sizeof *hashes, compare_hashes);
+    hashtree_root(crypto, hashes, count, 0, root);
+    mem_free(hashes);
+}

@@ -1,0 +1,47 @@
+/* share.h - the table of files this peer shares, by content and by the driver's number. */
+#ifndef TRUNKLINE_PEER_SHARE_H
+#define TRUNKLINE_PEER_SHARE_H
+
+#include "common/map.h"
+#include "common/node.h"
+#include "common/wire.h"
+
+/* Two names for one content are two files here: either serves. */
+struct shared_file {
+    uint64_t number; /* the driver's */
+    struct content_id content;
+    struct shared_file *same; /* the next of the same content */
+    struct hash *pieces;      /* NULL for a single piece */
+    struct hash record_hash;
+    uint32_t name_len;
+    char *name; /* as people see it, without control characters */
+};
+
+struct share {
+    struct map by_number;  /* u64 -> struct shared_file, in the order they appeared */
+    struct map by_content; /* content key -> first struct shared_file of a chain */
+    uint64_t bytes;
+    uint32_t version; /* rises with every change */
+    bool ready;       /* the first scan is complete */
+};
+
+void share_init(struct share *share, uint64_t seed);
+void share_free(struct share *share);
+
+/* Handle NODE_SHARED (the same number again replaces the file) and NODE_UNSHARED. */
+void share_add(struct share *share, const struct crypto *crypto, const struct node_event *event);
+void share_remove(struct share *share, uint64_t number);
+
+/* A file of this content, or NULL. */
+const struct shared_file *share_find(const struct share *share, const struct content_id *content);
+
+/* How it is registered. */
+struct file_record share_record(const struct shared_file *file);
+
+/* How many files are registered: at most LEAF_FILES_MAX, the first ones of by_number. */
+uint32_t share_registered(const struct share *share);
+
+/* The root over the sorted record hashes of those. */
+void share_root(const struct share *share, const struct crypto *crypto, struct hash *root);
+
+#endif

@@ -1,0 +1,66 @@
+/* state.h - what the files of peer/ share: the state of one peer and its timers.
+ *
+ * An idle peer costs little: whatever it does not need yet is a NULL pointer. A link's `owner` is a
+ * struct parent (PURPOSE_LEAF) or a struct transfer (PURPOSE_TRANSFER, PURPOSE_CALLBACK). */
+#ifndef TRUNKLINE_PEER_STATE_H
+#define TRUNKLINE_PEER_STATE_H
+
+#include "common/hostcache.h"
+#include "common/links.h"
+#include "common/rng.h"
+#include "peer/peer.h"
+#include "peer/share.h"
+#include "peer/uplink.h"
+
+enum peer_timer {
+    TIMER_UPLINK = 1, /* dial, register, give up on silent parents */
+    TIMER_RESOLVE,    /* names of introducers */
+    TIMER_REGISTER,   /* the list changed, or there is more of it to send */
+    TIMER_QUERY,      /* owner: a query whose time is over */
+    TIMER_DOWNLOAD,   /* owner: a download's progress, timeouts, retries */
+    TIMER_COMMIT,     /* owner: a download's written pieces want to be durable */
+    TIMER_SERVE,      /* slots that idle, the upload rate */
+    TIMER_TRANSFER,   /* owner: a transfer link that idles or stalls */
+    TIMER_STOP,       /* goodbyes have taken long enough */
+    PEER_TIMERS
+};
+
+struct fetch;
+struct pushes;
+struct search;
+struct serve;
+
+struct peer {
+    const struct node_env *env;
+    struct links links;
+    struct timers timers;
+    struct rng rng;
+    struct hostcache hosts;
+    struct uplink uplink;
+    struct share share;
+    struct search *search; /* NULL until something is searched */
+    struct fetch *fetch;   /* NULL until something is fetched */
+    struct serve *serve;   /* NULL until something is served */
+    struct pushes *push;   /* NULL until somebody asks us to call back, or we them */
+    struct timer stop_timer;
+    uint64_t started_us;
+    uint64_t upload_bytes_per_s; /* 0 = unlimited */
+    uint32_t upload_slots;
+    uint32_t search_wait_ms;
+    uint32_t transfer_links; /* dialled by others */
+    bool is_stopping;
+    bool is_stopped;
+};
+
+/* The step's time, `ms` later. */
+static inline uint64_t peer_after_ms(const struct peer *peer, uint64_t ms) {
+    return peer->links.mono_us + ms * 1000;
+}
+
+/* Send an encoded payload and free it. */
+static inline void peer_send(struct link *link, uint8_t type, struct buf *payload) {
+    links_send(link, type, (struct slice){payload->data, payload->len});
+    buf_free(payload);
+}
+
+#endif

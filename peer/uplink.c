@@ -1,0 +1,328 @@
+/* uplink.c - finds supernodes and keeps links to two parents and a standby.
+ *
+ *   dialling -> standby -> registering -> registered
+ *
+ * The links are equal until PARENTS of them are registered; what is open beyond that stands by, so
+ * that a lost parent is replaced by a registration, not by a search for a supernode. */
+#include "peer/uplink.h"
+
+#include <string.h>
+
+#include "common/check.h"
+#include "common/mem.h"
+#include "peer/search.h"
+#include "peer/state.h"
+
+/* Introducers that are named by host names. */
+struct resolver {
+    struct timer timer;
+    uint64_t wait_ms;
+    uint32_t count;
+    struct named {
+        struct node_id id;
+        uint16_t port;
+        char *host;
+    } names[];
+};
+
+/* ---- Introducers ---- */
+
+static struct resolver *resolver_new(const struct peer_config *config) {
+    struct resolver *resolver =
+        mem_new(sizeof *resolver + config->introducer_count * sizeof(struct named));
+    resolver->timer.kind = TIMER_RESOLVE;
+    resolver->wait_ms = RESOLVE_MS_MIN;
+    return resolver;
+}
+
+/* Literal addresses go to the host cache at once, names are kept to be resolved. */
+static void take_introducers(struct peer *peer, const struct peer_config *config) {
+    for (uint32_t i = 0; i < config->introducer_count; i++) {
+        const struct introducer *introducer = &config->introducers[i];
+        struct address address;
+        if (introducer_address(introducer, &address)) {
+            hostcache_add_introducer(&peer->hosts, &introducer->id, &address);
+            continue;
+        }
+        if (peer->uplink.resolver == NULL) {
+            peer->uplink.resolver = resolver_new(config);
+        }
+        struct resolver *resolver = peer->uplink.resolver;
+        struct named *named = &resolver->names[resolver->count++];
+        named->id = introducer->id;
+        named->port = introducer->port;
+        named->host = mem_string(introducer->host);
+    }
+}
+
+void uplink_resolve(struct peer *peer) {
+    struct resolver *resolver = peer->uplink.resolver;
+    if (resolver == NULL || uplink_count(peer, PARENT_STANDBY) > 0) {
+        return; /* asked again when the last link is lost */
+    }
+    for (uint32_t i = 0; i < resolver->count; i++) {
+        const char *host = resolver->names[i].host;
+        struct action *action = outbox_add_bytes(
+            peer->links.out, ACTION_RESOLVE, (struct slice){(const uint8_t *)host, strlen(host)});
+        action->token32 = i;
+    }
+    timers_set(&peer->timers, &resolver->timer, peer_after_ms(peer, resolver->wait_ms));
+    resolver->wait_ms *= 2;
+    resolver->wait_ms = resolver->wait_ms < RESOLVE_MS_MAX ? resolver->wait_ms : RESOLVE_MS_MAX;
+}
+
+void uplink_resolved(struct peer *peer, const struct node_event *event) {
+    struct resolver *resolver = peer->uplink.resolver;
+    if (resolver == NULL || event->resolved.token >= resolver->count) {
+        return;
+    }
+    const struct named *named = &resolver->names[event->resolved.token];
+    for (uint32_t i = 0; i < event->resolved.count; i++) {
+        struct address address = event->resolved.addresses[i];
+        address.port = named->port;
+        if (network_may_dial(peer->env->network, &address)) {
+            hostcache_add_introducer(&peer->hosts, &named->id, &address);
+            uplink_tend(peer);
+            return;
+        }
+    }
+    log_warn(peer->env->log, "uplink.unresolved introducer=%u", event->resolved.token);
+}
+
+/* ---- Parents ---- */
+
+uint32_t uplink_count(const struct peer *peer, enum parent_state least) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i <= PARENTS; i++) {
+        const struct parent *parent = peer->uplink.parents[i];
+        count += parent != NULL && parent->state >= least && !parent->link->closing;
+    }
+    return count;
+}
+
+struct link *uplink_link(const struct peer *peer, const struct node_id *except) {
+    const struct parent *best = NULL;
+    for (uint32_t i = 0; i <= PARENTS; i++) {
+        const struct parent *parent = peer->uplink.parents[i];
+        if (parent == NULL || !parent->link->open || parent->link->closing ||
+            (except != NULL && node_id_equal(except, &parent->link->id))) {
+            continue;
+        }
+        if (best == NULL || parent->state > best->state) {
+            best = parent;
+        }
+    }
+    return best != NULL ? best->link : NULL;
+}
+
+struct link *uplink_link_to(const struct peer *peer, const struct node_id *id) {
+    for (uint32_t i = 0; i <= PARENTS; i++) {
+        const struct parent *parent = peer->uplink.parents[i];
+        if (parent != NULL && parent->link->open && !parent->link->closing &&
+            node_id_equal(&parent->link->id, id)) {
+            return parent->link;
+        }
+    }
+    return NULL;
+}
+
+static void dial(struct peer *peer, struct host *host, struct parent **place) {
+    struct parent *parent = mem_new(sizeof *parent);
+    parent->host = host;
+    parent->since_us = peer->links.mono_us;
+    parent->link = links_dial(&peer->links, &host->id, &host->address, PURPOSE_LEAF, NULL);
+    parent->link->owner = parent;
+    host->in_use = true;
+    *place = parent;
+}
+
+/* While places are free and nobody is known to take them, ask again; return when to do so next. */
+static uint64_t ask_for_nodes(struct peer *peer) {
+    struct uplink *uplink = &peer->uplink;
+    if (uplink_count(peer, PARENT_STANDBY) == 0) {
+        return TIMERS_NEVER;
+    }
+    if (uplink->ask_us > peer->links.mono_us) {
+        return uplink->ask_us;
+    }
+    for (uint32_t i = 0; i <= PARENTS; i++) {
+        struct parent *parent = uplink->parents[i];
+        if (parent == NULL || !parent->link->open || parent->nodes_asked) {
+            continue;
+        }
+        parent->nodes_asked = true;
+        struct nodes_request request = {.count = NODES_WANTED};
+        struct buf payload = {0};
+        wire_nodes_request_encode(&payload, &request);
+        peer_send(parent->link, MSG_NODES_REQUEST, &payload);
+    }
+    uint64_t wait_ms = uplink->ask_wait_ms;
+    wait_ms = wait_ms == 0 ? NODES_AGAIN_MS_MIN : wait_ms * 2;
+    wait_ms = wait_ms < NODES_AGAIN_MS_MAX ? wait_ms : NODES_AGAIN_MS_MAX;
+    uplink->ask_wait_ms = (uint32_t)wait_ms;
+    uplink->ask_us = peer_after_ms(peer, wait_ms);
+    return uplink->ask_us;
+}
+
+/* Dial until every place is taken; return when there may be somebody to dial again. */
+static uint64_t dial_missing(struct peer *peer) {
+    for (uint32_t i = 0; i <= PARENTS; i++) {
+        if (peer->uplink.parents[i] != NULL) {
+            continue;
+        }
+        uint64_t wait_us;
+        struct host *host = hostcache_pick(&peer->hosts, &peer->rng, peer->links.mono_us, &wait_us);
+        if (host == NULL) {
+            uint64_t ask_us = ask_for_nodes(peer);
+            return ask_us < wait_us ? ask_us : wait_us;
+        }
+        dial(peer, host, &peer->uplink.parents[i]);
+    }
+    return TIMERS_NEVER;
+}
+
+static void promote(struct peer *peer) {
+    uint32_t registered = uplink_count(peer, PARENT_REGISTERING);
+    for (uint32_t i = 0; i <= PARENTS && registered < PARENTS; i++) {
+        struct parent *parent = peer->uplink.parents[i];
+        if (parent != NULL && parent->state == PARENT_STANDBY && !parent->link->closing) {
+            register_begin(peer, parent);
+            registered++;
+        }
+    }
+}
+
+/* Send off parents that do not answer; return when the next one is due. */
+static uint64_t drop_silent(struct peer *peer) {
+    uint64_t next_us = TIMERS_NEVER;
+    for (uint32_t i = 0; i <= PARENTS; i++) {
+        struct parent *parent = peer->uplink.parents[i];
+        if (parent == NULL || parent->state != PARENT_REGISTERING || parent->link->closing) {
+            continue;
+        }
+        uint64_t due_us = parent->since_us + PARENT_TIMEOUT_MS * 1000ull;
+        if (due_us <= peer->links.mono_us) {
+            log_info(peer->env->log, "uplink.silent link=%u", parent->link->number);
+            links_close(parent->link, GOAWAY_IDLE, ERR_TIMEOUT);
+        } else if (due_us < next_us) {
+            next_us = due_us;
+        }
+    }
+    return next_us;
+}
+
+void uplink_tend(struct peer *peer) {
+    if (peer->is_stopping) {
+        return;
+    }
+    uint64_t next_us = drop_silent(peer);
+    if (register_is_ready(peer)) {
+        promote(peer);
+    } else {
+        uint64_t ready_us = peer->started_us + REGISTER_SCAN_MS * 1000ull;
+        next_us = ready_us < next_us ? ready_us : next_us;
+    }
+    uint64_t dial_us = dial_missing(peer);
+    next_us = dial_us < next_us ? dial_us : next_us;
+    if (next_us == TIMERS_NEVER) {
+        timers_cancel(&peer->timers, &peer->uplink.timer);
+    } else {
+        timers_set(&peer->timers, &peer->uplink.timer, next_us);
+    }
+}
+
+void uplink_start(struct peer *peer, const struct peer_config *config) {
+    peer->uplink.timer.kind = TIMER_UPLINK;
+    peer->uplink.register_timer.kind = TIMER_REGISTER;
+    take_introducers(peer, config);
+}
+
+void uplink_free(struct peer *peer) {
+    for (uint32_t i = 0; i <= PARENTS; i++) {
+        mem_free(peer->uplink.parents[i]);
+    }
+    struct resolver *resolver = peer->uplink.resolver;
+    for (uint32_t i = 0; resolver != NULL && i < resolver->count; i++) {
+        mem_free(resolver->names[i].host);
+    }
+    mem_free(resolver);
+}
+
+void uplink_opened(struct peer *peer, struct link *link) {
+    struct parent *parent = link->owner;
+    parent->state = PARENT_STANDBY;
+    parent->since_us = peer->links.mono_us;
+    hostcache_succeeded(&peer->hosts, parent->host, peer->links.wall_s);
+    if (peer->uplink.resolver != NULL) {
+        peer->uplink.resolver->wait_ms = RESOLVE_MS_MIN;
+    }
+    char id[NODE_ID_SHORT_BYTES];
+    node_id_short(id, &link->id);
+    log_info(peer->env->log, "uplink.open link=%u parent=%s", link->number, id);
+    peer->uplink.ask_us = 0;
+    uplink_tend(peer);
+    search_parent_opened(peer);
+}
+
+void uplink_closed(struct peer *peer, struct link *link, enum err reason) {
+    struct parent *parent = link->owner;
+    struct uplink *uplink = &peer->uplink;
+    for (uint32_t i = 0; i <= PARENTS; i++) {
+        if (uplink->parents[i] == parent) {
+            uplink->parents[i] = NULL;
+        }
+    }
+    parent->host->in_use = false;
+    hostcache_failed(&peer->hosts, parent->host, &peer->rng, parent->retry_s, peer->links.mono_us);
+    log_info(peer->env->log, "uplink.lost link=%u state=%u reason=%s", link->number, parent->state,
+             err_name(reason));
+    mem_free(parent);
+    link->owner = NULL;
+    if (peer->is_stopping) {
+        return;
+    }
+    search_parent_lost(peer, &link->id);
+    uplink_tend(peer);
+    if (uplink->resolver != NULL && !timer_is_set(&uplink->resolver->timer)) {
+        uplink_resolve(peer);
+    }
+}
+
+/* ---- Messages ---- */
+
+static void take_records(struct peer *peer, const struct record_list *list) {
+    for (uint8_t i = 0; i < list->count; i++) {
+        enum err err = hostcache_add(&peer->hosts, list->records[i], peer->links.wall_s);
+        if (err != OK && err != ERR_DUPLICATE) {
+            log_debug(peer->env->log, "uplink.record_refused reason=%s", err_name(err));
+        }
+    }
+}
+
+enum err uplink_take_nodes(struct peer *peer, struct link *link, struct slice payload) {
+    struct parent *parent = link->owner;
+    struct nodes nodes;
+    enum err err = wire_nodes_decode(payload, &nodes);
+    if (err != OK || !parent->nodes_asked) {
+        return err != OK ? err : ERR_UNEXPECTED;
+    }
+    parent->nodes_asked = false;
+    take_records(peer, &nodes.list);
+    uplink_tend(peer);
+    return OK;
+}
+
+enum err uplink_take_goaway(struct peer *peer, struct link *link, struct slice payload) {
+    struct parent *parent = link->owner;
+    struct goaway goaway;
+    enum err err = wire_goaway_decode(payload, &goaway);
+    if (err != OK) {
+        return err;
+    }
+    parent->retry_s = goaway.retry_after_s;
+    log_info(peer->env->log, "uplink.goaway link=%u reason=%u retry_s=%u", link->number,
+             goaway.reason, goaway.retry_after_s);
+    take_records(peer, &goaway.alternatives);
+    links_close(link, GOAWAY_SHUTDOWN, ERR_REFUSED);
+    return OK;
+}
