@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "supernode/core.h"
 
+#define ASK_AGAIN_MS (PROBE_KEEP_MS + 60000) /* when whoever was asked has forgotten, for sure */
 #define INTERNET_PORT_MIN 1024 /* below are services that nobody asked to be dialled */
 
 struct asker {
@@ -107,7 +108,7 @@ void dialback_expire(struct supernode *supernode) {
         if (due_us > now_us || !probe->is_done) {
             uint64_t later_us = supernode_after_ms(supernode, DIAL_TIMEOUT_MS);
             timers_set(&supernode->timers, &supernode->probes_timer,
-                       due_us > later_us ? due_us : later_us);
+                       due_us > now_us ? due_us : later_us);
             return;
         }
         map_remove(&supernode->probes, probe->key);
@@ -184,12 +185,12 @@ void dialback_ask(struct supernode *supernode, struct leaf *leaf) {
         return;
     }
     uint64_t now_us = supernode->links.mono_us;
-    uint64_t free_us = leaf->dialback_us + PROBE_KEEP_MS * 1000ull;
+    uint64_t free_us = leaf->dialback_us + ASK_AGAIN_MS * 1000ull;
     if (leaf->dialback_us != 0 && free_us > now_us) { /* it left and came back, or did not answer */
         timers_set(&supernode->timers, &leaf->timer, free_us);
         return;
     }
-    timers_set(&supernode->timers, &leaf->timer, supernode_after_ms(supernode, PROBE_KEEP_MS));
+    timers_set(&supernode->timers, &leaf->timer, supernode_after_ms(supernode, ASK_AGAIN_MS));
     leaf->dialback_us = now_us;
     struct neighbour *helper = next_helper(supernode, leaf);
     struct dialback ask = {.target = leaf->id, .address = leaf->address};
