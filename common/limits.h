@@ -128,6 +128,7 @@
 #define REGISTER_SCAN_MS 5000   /* a scan that takes longer is not waited for */
 #define REGISTER_DELAY_MS 1000  /* after a change, so that many make one list */
 #define REGISTER_DELAY_MS_MAX 10000
+#define REGISTER_TRIES 8 /* lists asked for without a success, to look for another parent */
 #define REGISTER_BATCHES 2      /* of 64 KiB per step */
 #define NODES_WANTED 8          /* asked of each supernode */
 #define NODES_AGAIN_MS_MIN 5000 /* while parents are missing; doubled */

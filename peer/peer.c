@@ -102,8 +102,6 @@ static enum err message(void *role, struct link *link, uint8_t type, struct slic
     return ERR_UNEXPECTED;
 }
 
-static void stop_when_alone(struct peer *peer);
-
 static void closed(void *role, struct link *link, enum err reason) {
     struct peer *peer = role;
     if (kind_of(link) == LINK_TRANSFER) {
