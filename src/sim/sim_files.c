@@ -347,6 +347,7 @@ static bool run_open(struct sim *sim, struct post *post) {
     part->is_open = true;
     part->has_failed = false;
     part->number = post->job.file;
+    post->bytes.len = 0; /* the wanted name, which counts only when it is finished */
     buf_append(&post->bytes, part->journal, journal_bytes(part));
     post->event.file.pieces = (struct slice){post->bytes.data, post->bytes.len};
     return true;

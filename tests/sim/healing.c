@@ -1,6 +1,7 @@
 /* healing.c - the phase in which everything is put right, and then has to work.
  *
- * After SETTLE_US (longer than a dead link takes to be noticed and a dial to be tried again) one
+ * After SETTLE_US (longer than a dead link takes to be noticed and a dial to be tried again) every
+ * peer must have its parents and every supernode all others as neighbours. Then one
  * random live peer per published file searches for it, must get it among its hits, and must have
  * fetched it within FETCH_US: at the first attempt, since nothing is wrong any more. */
 #include "tests/sim/checks.h"
@@ -22,6 +23,25 @@ static void put_right(struct overlay *overlay) {
     /* Whoever was asked to stop has to do so before it is started again. */
     sim_run(overlay->sim, sim_now_us(overlay->sim) + 15 * SECOND_US);
     overlay_start_all(overlay);
+}
+
+/* Every node has all the links it wants. */
+static void check_shape(struct overlay *overlay) {
+    uint32_t first = overlay->request_count + 1;
+    for (uint32_t i = 0; i < overlay_machines(overlay); i++) {
+        overlay_status(overlay, i);
+    }
+    sim_run(overlay->sim, sim_now_us(overlay->sim) + SECOND_US);
+    for (uint32_t i = first; i <= overlay->request_count; i++) {
+        const struct request *request = &overlay->requests[i];
+        uint32_t supernodes = overlay->config.supernodes;
+        uint32_t parents = supernodes < PARENTS ? supernodes : PARENTS;
+        uint32_t wanted = request->machine < supernodes ? supernodes - 1 : parents;
+        if (!request->is_answered || request->linked < wanted) {
+            sim_fail(overlay->sim, "machine %u has %llu of %u links after healing",
+                     request->machine, (unsigned long long)request->linked, wanted);
+        }
+    }
 }
 
 /* Give up on a file: say which and why. */
@@ -103,6 +123,9 @@ void healing_run(struct overlay *overlay) {
     put_right(overlay);
     sim_run(overlay->sim, sim_now_us(overlay->sim) + SETTLE_US);
     checks_strict(overlay->checks);
+    if (sim_failure(overlay->sim) == NULL) {
+        check_shape(overlay);
+    }
     if (sim_failure(overlay->sim) == NULL) {
         search_all(overlay);
     }

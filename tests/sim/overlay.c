@@ -42,6 +42,18 @@ static bool report_names_content(struct slice fields, const struct content_id *c
     return false;
 }
 
+/* How many other nodes a node says it is linked to for good. */
+static uint64_t report_links(struct slice fields) {
+    struct report_field field;
+    while (report_next(&fields, &field)) {
+        if (field.type == REPORT_NUMBER &&
+            (field_is(&field, "parents") || field_is(&field, "neighbours"))) {
+            return field.number;
+        }
+    }
+    return 0;
+}
+
 static void take_report(void *context, uint64_t command, struct slice fields,
                         const struct action *how) {
     struct overlay *overlay = context;
@@ -60,6 +72,9 @@ static void take_report(void *context, uint64_t command, struct slice fields,
     if (is_search && report_is(fields, "hit")) {
         uint32_t file = overlay->published[request->published].file;
         request->is_hit |= report_names_content(fields, sim_file_content(overlay->sim, file));
+    }
+    if (request->kind == REQUEST_STATUS && report_is(fields, "status")) {
+        request->linked = report_links(fields);
     }
     if (how->last) {
         request->is_answered = true;
@@ -301,6 +316,11 @@ uint32_t overlay_get(struct overlay *overlay, uint32_t machine, uint32_t publish
     struct command_arg args[2] = {{"content", content}, {"wait", "1"}};
     struct request request = {.kind = REQUEST_GET, .machine = machine, .published = published};
     return ask(overlay, &request, "get", args, 2);
+}
+
+uint32_t overlay_status(struct overlay *overlay, uint32_t machine) {
+    struct request request = {.kind = REQUEST_STATUS, .machine = machine};
+    return ask(overlay, &request, "status", NULL, 0);
 }
 
 /* Of two peers that cannot be dialled neither can fetch from the other. */

@@ -41,7 +41,8 @@ struct request {
     uint32_t published; /* index, for searches and gets */
     bool is_lost;       /* the node that was asked has crashed since */
     bool is_answered;
-    bool is_hit; /* a search gave the wanted content */
+    bool is_hit;     /* a search gave the wanted content */
+    uint64_t linked; /* a status: how many parents or neighbours */
     enum err err;
     uint64_t asked_us;
     uint64_t answered_us;
@@ -78,6 +79,7 @@ void overlay_shutdown(struct overlay *overlay, uint32_t machine);
 /* Ask a live peer; return the request's number, or 0 when the table is full. */
 uint32_t overlay_search(struct overlay *overlay, uint32_t machine, uint32_t published);
 uint32_t overlay_get(struct overlay *overlay, uint32_t machine, uint32_t published);
+uint32_t overlay_status(struct overlay *overlay, uint32_t machine);
 
 /* A live peer drawn by the world's dice that does not have this file and could fetch it;
  * UINT32_MAX when there is none. */

@@ -468,7 +468,8 @@ static void fetch_toy(struct toy *toy, const struct node_event *event, struct ou
     const char *name = event->command.name;
     struct action *action = NULL;
     if (strcmp(name, "open") == 0) {
-        action = outbox_add(out, ACTION_FILE_OPEN);
+        action =
+            outbox_add_bytes(out, ACTION_FILE_OPEN, (struct slice){(const uint8_t *)"name", 4});
         action->content = wanted;
     } else if (strcmp(name, "write") == 0) {
         action = outbox_add(out, ACTION_FILE_WRITE);
