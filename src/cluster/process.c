@@ -32,6 +32,7 @@ struct process {
     int pidfd;
     int pipe; /* its standard output, or -1 */
     bool running;
+    bool asked; /* to stop: a second SIGTERM would mean "at once" */
     int status; /* once it has ended */
     char *log;
     off_t log_start; /* where its own output begins in the log */
@@ -392,8 +393,11 @@ static void signal_group(struct process *process, int number) {
 }
 
 void process_ask_to_stop(struct process *process) {
-    signal_group(process, SIGTERM);
-    signal_group(process, SIGCONT);
+    if (!process->asked) {
+        process->asked = true;
+        signal_group(process, SIGTERM);
+        signal_group(process, SIGCONT);
+    }
 }
 
 void process_kill(struct process *process) {
