@@ -82,6 +82,9 @@ uint64_t timers_next(const struct timers *timers) {
 }
 
 void timers_free(struct timers *timers) {
+    for (uint32_t i = 0; i < timers->count; i++) {
+        timers->heap[i]->place = 0;
+    }
     mem_free(timers->heap);
     *timers = (struct timers){0};
 }

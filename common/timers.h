@@ -35,7 +35,8 @@ struct timer *timers_take(struct timers *timers, uint64_t now_us);
 /* When the next timer is due, or TIMERS_NEVER. */
 uint64_t timers_next(const struct timers *timers);
 
-/* Release the heap. */
+/* Unset every timer and release the heap: first of all when a node goes, while the owners of its
+ * timers still live. */
 void timers_free(struct timers *timers);
 
 /* True while set. */
