@@ -271,7 +271,7 @@ void localnet_cut(struct localnet_node *node) {
     }
 }
 
-static uint32_t stop_nodes(struct localnet_node *nodes, uint32_t count) {
+static uint32_t stop_nodes(struct localnet *net, struct localnet_node *nodes, uint32_t count) {
     uint32_t untidy = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (nodes[i].process != NULL) {
@@ -280,16 +280,21 @@ static uint32_t stop_nodes(struct localnet_node *nodes, uint32_t count) {
     }
     for (uint32_t i = 0; i < count; i++) {
         if (nodes[i].process != NULL) {
-            untidy += process_stop(nodes[i].process, STOP_MS) != 0;
+            int status = process_stop(nodes[i].process, STOP_MS);
             forget_process(&nodes[i]);
+            if (status != 0) {
+                untidy++;
+                (void)trouble(net, ERR_IO, "%s ended with status %d; see %s", nodes[i].name, status,
+                              nodes[i].log);
+            }
         }
     }
     return untidy;
 }
 
 uint32_t localnet_stop_all(struct localnet *net) {
-    uint32_t peers = stop_nodes(net->peers, net->peer_count);
-    return peers + stop_nodes(net->supernodes, net->supernode_count);
+    uint32_t peers = stop_nodes(net, net->peers, net->peer_count);
+    return peers + stop_nodes(net, net->supernodes, net->supernode_count);
 }
 
 /* ---- Asking ---- */

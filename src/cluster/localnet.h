@@ -62,7 +62,8 @@ MUST_CHECK enum err localnet_start(struct localnet *net, struct localnet_node *n
 void localnet_stop(struct localnet_node *node);
 void localnet_cut(struct localnet_node *node);
 
-/* Stop all nodes at once, peers first; return how many had to be killed or ended with an error. */
+/* Stop all nodes at once, peers first; return how many had to be killed or ended with an
+ * error; net->trouble tells of the last one. */
 uint32_t localnet_stop_all(struct localnet *net);
 
 /* Wait until every running supernode is linked to every other one, and every running peer has its

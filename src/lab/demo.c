@@ -207,10 +207,8 @@ static bool search(struct demo *demo, const char *words, const char *name, struc
             found->sources = localnet_number(hit, "sources");
         }
     }
-    const json_t *end = localnet_find(answer, "end");
-    show_result("search \"%s\": %lld supernodes and %lld files asked", words,
-                (long long)localnet_number(end, "supernodes"),
-                (long long)localnet_number(end, "files"));
+    show_result("search \"%s\", asked %lld supernodes:", words,
+                (long long)localnet_number(localnet_find(answer, "end"), "supernodes"));
     show_time(start);
     show_hits(answer);
     json_decref(answer);
@@ -355,7 +353,8 @@ static bool stop_nodes(struct demo *demo) {
     int64_t start = process_now_ms();
     uint32_t untidy = localnet_stop_all(&demo->net);
     if (untidy > 0) {
-        return failed(demo, "%u processes did not end by themselves", untidy);
+        return failed(demo, "%u processes did not end as they should: %s", untidy,
+                      demo->net.trouble);
     }
     show_result("%d processes have ended, the folder is removed", SUPERNODES + PEERS);
     show_time(start);
