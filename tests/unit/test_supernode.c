@@ -153,6 +153,68 @@ static void long_answers_come_in_several_messages(void **state) {
     net_free(net);
 }
 
+/* An address record as long as they may be: one address and a field that nobody knows yet. */
+static void write_long_record(const struct fake *fake, struct buf *out) {
+    static uint8_t field[ADDRESS_RECORD_BYTES_MAX - 116] = {2, 1, 0x89}; /* tag 2, 393 bytes */
+    struct address_record record = {.key = fake->place->env.id,
+                                    .seq = NET_WALL_S,
+                                    .minutes = 1440,
+                                    .address_count = 1,
+                                    .addresses = {fake->place->env.listen[0]},
+                                    .tlvs = {field, sizeof field}};
+    wire_address_record_sign(&record, &fake->place->crypto, &fake->place->net->network.id);
+    wire_address_record_encode(out, &record);
+    assert_int_equal(out->len, ADDRESS_RECORD_BYTES_MAX);
+}
+
+/* The longest records, names and metadata, each with other holders: more than a frame holds in
+ * bytes before 50 records or 64 holders are reached. */
+static void the_longest_answers_fit_their_frames(void **state) {
+    (void)state;
+    enum { FILES = 100, LEAVES = 64 };
+    struct net *net = net_new(14);
+    struct net_node *one = start_plain(net);
+    struct supernode *supernode = supernode_of(one);
+    struct fake *bob = fake_add(net);
+    assert_non_null(fake_dial(bob, one, PURPOSE_LEAF));
+    struct leaf *leaves = mem_array(LEAVES, sizeof *leaves);
+    for (int i = 0; i < LEAVES; i++) {
+        struct fake *fake = fake_add(net);
+        leaves[i].id = fake->place->env.id;
+        write_long_record(fake, &leaves[i].record);
+    }
+    static uint8_t name[NAME_BYTES_MAX];
+    static uint8_t meta[FILE_META_MAX] = {2, 1, 0xfd}; /* tag 2, 509 bytes */
+    memset(name, 'x', sizeof name);
+    struct index_answer *answer = mem_new(sizeof *answer);
+    answer->count = FILES;
+    for (uint32_t i = 0; i < FILES; i++) {
+        struct index_found *found = &answer->found[i];
+        found->file = (struct file_record){.content.size = 1 + i, .name = {name, sizeof name}};
+        found->file.meta = (struct slice){meta, sizeof meta};
+        found->holder_count = RECORD_HOLDERS_MAX;
+        for (uint32_t n = 0; n < RECORD_HOLDERS_MAX; n++) {
+            found->holders[n] = &leaves[(i * 7 + n * 5) % LEAVES];
+        }
+    }
+    const struct leaf *asker = map_get(&supernode->leaves, bob->place->env.id.b);
+    struct reply reply = {.link = asker->link};
+    struct coverage coverage = {.supernodes = 1};
+    fake_forget(bob);
+    assert_true(answer_send(supernode, &reply, answer, &coverage));
+    net_carry_out(net, one);
+    net_run(net, 200);
+    assert_int_equal(fake_result(bob).records, FILES);
+    assert_int_equal(fake_result(bob).lasts, 1);
+    assert_in_range(fake_count(bob, MSG_HITS), 3, 4);
+    for (int i = 0; i < LEAVES; i++) {
+        buf_free(&leaves[i].record);
+    }
+    mem_free(leaves);
+    mem_free(answer);
+    net_free(net);
+}
+
 static void an_unchanged_list_is_not_sent_again(void **state) {
     (void)state;
     struct net *net = net_new(4);
@@ -174,6 +236,14 @@ static void an_unchanged_list_is_not_sent_again(void **state) {
     assert_int_equal(fake_verdict(alice), REG_DONE);
     assert_int_equal(supernode_of(one)->counts.unchanged, 1);
     assert_int_equal(ask(bob_link, "whale", 0, 4).records, 2);
+
+    struct link *second = fake_dial(alice, one, PURPOSE_LEAF); /* its old link is closed */
+    assert_ptr_not_equal(second, alice_link);
+    alice_link = second;
+    assert_int_equal(ask(bob_link, "whale", 0, 5).records, 0);
+    fake_send_state(alice_link, MSG_REG_BEGIN, &state_again);
+    net_run(net, 100);
+    assert_int_equal(ask(bob_link, "whale", 0, 6).records, 2);
 
     fake_close(alice_link);
     net_run(net, LEAF_KEEP_MS + 1000);
@@ -605,6 +675,24 @@ static void unseen_addresses_are_not_passed_on(void **state) {
     net_free(net);
 }
 
+/* A supernode that was seen where it said, and then says that it is elsewhere. */
+static void a_moved_supernode_must_be_seen_again(void **state) {
+    (void)state;
+    struct net *net = net_new(64);
+    struct net_node *one = start_plain(net);
+    struct fake *mover = fake_add(net);
+    mover->links.address_record_flags = ADDRESS_RECORD_SUPERNODE;
+    struct link *link = fake_dial(mover, one, PURPOSE_MESH);
+    struct host *host = hostcache_find(&supernode_of(one)->hosts, &mover->place->env.id);
+    assert_true(host->succeeded_s > 0);
+    fake_close(link);
+    mover->place->env.listen[0] = test_address(99999, NET_PORT);
+    buf_free(&mover->links.address_record);
+    assert_non_null(fake_dial(mover, one, PURPOSE_MESH));
+    assert_int_equal(host->succeeded_s, 0);
+    net_free(net);
+}
+
 /* ---- Dial-back ---- */
 
 static enum reach reach_of(const struct net_node *place, const struct fake *fake) {
@@ -667,6 +755,55 @@ static void a_lone_supernode_dials_back_itself(void **state) {
     net_run(net, 500);
     assert_int_equal(reach_of(one, open), REACH_PROVEN);
     assert_int_equal(reach_of(one, closed), REACH_FAILED);
+    net_free(net);
+}
+
+static void send_dialback(struct link *link, const struct fake *target, uint64_t nonce) {
+    struct dialback wanted = {
+        .target = target->place->env.id, .address = target->place->env.listen[0], .nonce = nonce};
+    struct buf payload = {0};
+    wire_dialback_encode(&payload, &wanted);
+    fake_send(link, MSG_DIALBACK, &payload);
+}
+
+static void a_target_is_dialled_once_for_all_who_ask(void **state) {
+    (void)state;
+    struct net *net = net_new(73);
+    struct net_node *one = start_plain(net);
+    struct fake *target = fake_add(net);
+    struct fake *askers[2];
+    struct link *links[2];
+    for (int i = 0; i < 2; i++) {
+        askers[i] = fake_add(net);
+        links[i] = fake_dial(askers[i], one, PURPOSE_MESH);
+    }
+    for (int round = 0; round < 2; round++) { /* while it is dialled, and when that is done */
+        for (int i = 0; i < 2; i++) {
+            fake_forget(askers[i]);
+            send_dialback(links[i], target, 40 + (uint64_t)i);
+        }
+        net_run(net, 500);
+        for (int i = 0; i < 2; i++) {
+            struct dialback_done done;
+            assert_int_equal(fake_count(askers[i], MSG_DIALBACK_DONE), 1);
+            const struct heard *heard = fake_nth(askers[i], MSG_DIALBACK_DONE, 0);
+            assert_int_equal(wire_dialback_done_decode(heard_payload(heard), &done), OK);
+            assert_int_equal(done.nonce, 40 + i);
+            assert_true(done.reached);
+        }
+        assert_int_equal(supernode_of(one)->counts.dialbacks, 1);
+    }
+    /* Another id at the same place is not dialled, and not said to be there. */
+    struct fake *other = fake_add(net);
+    other->place->env.listen[0] = target->place->env.listen[0];
+    fake_forget(askers[0]);
+    send_dialback(links[0], other, 50);
+    net_run(net, 500);
+    struct dialback_done done;
+    const struct heard *heard = fake_nth(askers[0], MSG_DIALBACK_DONE, 0);
+    assert_int_equal(wire_dialback_done_decode(heard_payload(heard), &done), OK);
+    assert_false(done.reached);
+    assert_int_equal(supernode_of(one)->counts.dialbacks, 1);
     net_free(net);
 }
 
@@ -824,6 +961,7 @@ int main(void) {
         cmocka_unit_test(a_leaf_finds_what_others_share),
         cmocka_unit_test(want_bounds_each_answer),
         cmocka_unit_test(long_answers_come_in_several_messages),
+        cmocka_unit_test(the_longest_answers_fit_their_frames),
         cmocka_unit_test(an_unchanged_list_is_not_sent_again),
         cmocka_unit_test(a_wrong_root_leaves_the_old_list_in_place),
         cmocka_unit_test(registration_out_of_order_closes_the_link),
@@ -838,7 +976,9 @@ int main(void) {
         cmocka_unit_test(introducers_are_looked_up_by_name),
         cmocka_unit_test(nodes_are_told_on_request_only),
         cmocka_unit_test(unseen_addresses_are_not_passed_on),
+        cmocka_unit_test(a_moved_supernode_must_be_seen_again),
         cmocka_unit_test(another_supernode_dials_back),
+        cmocka_unit_test(a_target_is_dialled_once_for_all_who_ask),
         cmocka_unit_test(a_lone_supernode_dials_back_itself),
         cmocka_unit_test(dialbacks_are_not_a_weapon),
         cmocka_unit_test(push_goes_to_our_leaf_from_its_true_sender),
