@@ -23,7 +23,8 @@
 
 #define OUTPUT_LOW (LINK_OUTPUT_SOFT / 2) /* where a stalled link is ready again */
 #define COPY_MAX 16384                    /* larger runs of messages go by reference */
-#define READ_TURN_MAX 131072              /* bytes of one link per turn of the loop */
+#define READ_TURN_MAX 262144              /* bytes of one link per turn of the loop */
+#define BULK_BYTES 131072                 /* read at once from a link that brings much */
 #define STALL_MS 30000                    /* with output and without progress */
 #define LINGER_MS 2000
 #define SHUTDOWN_RETRY_MS 5
@@ -387,11 +388,47 @@ static void consume(struct conn *conn, size_t most) {
     }
 }
 
+/* Whole records, as many as fit: the bytes then lie in one piece, and a frame is seldom cut. */
+static size_t read_records(struct conn *conn, uint8_t *to) {
+    size_t len = 0;
+    ERR_clear_error();
+    while (BULK_BYTES - len >= SSL3_RT_MAX_PLAIN_LENGTH) {
+        int got = SSL_read(ssl_of(conn), to + len, SSL3_RT_MAX_PLAIN_LENGTH);
+        if (got <= 0) {
+            break; /* nothing more now; an end or an error comes again from the bufferevent */
+        }
+        len += (size_t)got;
+    }
+    ERR_clear_error();
+    return len;
+}
+
+/* A full record came in, so more will be there: libevent 2.1 would read one record per turn. */
+static void read_bulk(struct conn *conn) {
+    struct host *host = conn->node->host;
+    if (host->bulk == NULL) {
+        host->bulk = mem_new(BULK_BYTES);
+    }
+    size_t taken = 0;
+    size_t len = BULK_BYTES;
+    while (may_read(conn) && taken < READ_TURN_MAX && len > BULK_BYTES / 2) {
+        len = read_records(conn, host->bulk);
+        if (len > 0) {
+            node_bytes(conn->node, conn->link, (struct slice){host->bulk, len});
+        }
+        taken += len;
+    }
+}
+
 static void on_read(struct bufferevent *bev, void *context) {
     struct conn *conn = context;
     struct host_node *node = conn->node;
     if (conn->state == CONN_UP) {
+        bool is_bulk = evbuffer_get_length(bufferevent_get_input(bev)) >= SSL3_RT_MAX_PLAIN_LENGTH;
         consume(conn, READ_TURN_MAX);
+        if (is_bulk && evbuffer_get_length(bufferevent_get_input(bev)) == 0) {
+            read_bulk(conn);
+        }
         node_run(node);
     } else if (conn->state >= CONN_FLUSHING) {
         evbuffer_drain(bufferevent_get_input(bev), SIZE_MAX);

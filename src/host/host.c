@@ -225,6 +225,7 @@ void host_free(struct host *host) {
         event_base_free(host->base);
     }
     packer_free(host->packer);
+    mem_free(host->bulk);
     outbox_free(&host->outbox);
     SSL_CTX_free(host->tls);
     log_sink_free(host->sink);

@@ -144,6 +144,7 @@ static uint32_t start_threads(struct workers *workers, uint32_t wanted) {
     uint32_t started = 0;
     while (started < wanted &&
            pthread_create(&workers->threads[started], &attributes, work, workers) == 0) {
+        (void)pthread_setname_np(workers->threads[started], "worker");
         started++;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
