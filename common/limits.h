@@ -118,7 +118,10 @@
 #define UPLOAD_BITMAP_MAX 65000 /* bytes: larger files are not served while they are fetched */
 #define TRANSFER_IDLE_MS 60000  /* links without open handles */
 #define PUSH_AGAIN_MS 600000    /* callbacks to one address */
+#define PUSH_ASK_MS 30000       /* between two requests for a callback of one node */
 #define PUSH_ADDRESSES_MAX 256
+#define PUSH_LINKS_MAX 8 /* dialled for a PUSH alone, at a time */
+#define CALLBACK_WAIT_MS 10000
 
 /* Asking. */
 #define SEARCHES_MAX 32         /* of one peer at a time */
@@ -128,7 +131,7 @@
 #define REGISTER_SCAN_MS 5000   /* a scan that takes longer is not waited for */
 #define REGISTER_DELAY_MS 1000  /* after a change, so that many make one list */
 #define REGISTER_DELAY_MS_MAX 10000
-#define REGISTER_TRIES 8 /* lists asked for without a success, to look for another parent */
+#define REGISTER_TRIES 8        /* lists asked for without a success, to look for another parent */
 #define REGISTER_BATCHES 2      /* of 64 KiB per step */
 #define NODES_WANTED 8          /* asked of each supernode */
 #define NODES_AGAIN_MS_MIN 5000 /* while parents are missing; doubled */

@@ -14,8 +14,8 @@ static const struct {
 } commands[] = {
     {"search", search_command},
     {"get", fetch_get_command},
-    {"status", status_command},
-    {"share", status_share_command},
+    {"status", peer_status_command},
+    {"share", peer_share_command},
     {"downloads", fetch_downloads_command},
     {"cancel", fetch_cancel_command},
 };

@@ -58,7 +58,8 @@ struct source {
     struct run runs[FETCH_PIPELINE];
     uint8_t *bitmap; /* pieces it has; NULL = all */
     uint64_t retry_us;
-    uint64_t heard_us; /* last block, or when it was asked */
+    uint64_t dialled_us; /* 0 = never */
+    uint64_t heard_us;   /* last block, or when it was asked */
     uint64_t bytes;
     uint64_t tick_bytes;  /* since the last tick */
     uint64_t bytes_per_s; /* averaged */

@@ -13,7 +13,6 @@
 
 #define QUEUE_WAIT_MS_MIN 500
 #define QUEUE_WAIT_MS_MAX 60000
-#define UNPROVEN_RETRY_MS PUSH_AGAIN_MS /* an address that never answered may be a victim's */
 
 static bool is_in_use(const struct source *source) {
     return source->state != SOURCE_KNOWN;
@@ -166,7 +165,6 @@ void fetch_source_failed(struct peer *peer, struct source *source) {
         wait_ms *= 2;
     }
     wait_ms = wait_ms < SOURCE_RETRY_MS_MAX ? wait_ms : SOURCE_RETRY_MS_MAX;
-    wait_ms = source->is_proven ? wait_ms : UNPROVEN_RETRY_MS;
     uint64_t jitter_ms = rng_below(&peer->rng, wait_ms / 2);
     source->failures++;
     fetch_source_release(peer, source, wait_ms / 2 + jitter_ms);
@@ -271,8 +269,7 @@ static void attach(struct peer *peer, struct source *source, struct transfer *tr
 
 /* Have the supernode that named it ask the source to call us. */
 static bool ask_for_callback(struct peer *peer, struct source *source) {
-    struct link *link = uplink_link_to(peer, &source->answerer);
-    if (link == NULL || !push_ask(peer, link, &source->holder.id)) {
+    if (!push_ask(peer, &source->answerer, &source->holder.id)) {
         return false;
     }
     source->was_pushed = true;
@@ -281,6 +278,7 @@ static bool ask_for_callback(struct peer *peer, struct source *source) {
     return true;
 }
 
+/* An address that never answered may be a victim's: it is dialled once in PUSH_AGAIN_MS. */
 static void connect_source(struct peer *peer, struct source *source) {
     struct address address;
     struct transfer *transfer = transfer_find(peer, &source->holder.id);
@@ -293,10 +291,14 @@ static void connect_source(struct peer *peer, struct source *source) {
         return;
     }
     source->was_pushed = false;
-    if (!source_address(peer, source, &address)) {
+    uint64_t now_us = peer->links.mono_us;
+    bool may_dial = source->is_proven || source->dialled_us == 0 ||
+                    now_us - source->dialled_us >= PUSH_AGAIN_MS * 1000ull;
+    if (!may_dial || !source_address(peer, source, &address)) {
         fetch_source_failed(peer, source);
         return;
     }
+    source->dialled_us = now_us;
     attach(peer, source, transfer_dial(peer, &source->holder.id, &address, NULL));
 }
 
@@ -487,7 +489,11 @@ static void tick_source(struct peer *peer, struct source *source, uint64_t elaps
     if (source->state == SOURCE_QUEUED && source->retry_us <= now_us) {
         source->state = SOURCE_ACTIVE;
         source->heard_us = now_us;
-    } else if (source->state == SOURCE_OPENING || waits_for_link) {
+    } else if (waits_for_link) {
+        if (silent_ms >= CALLBACK_WAIT_MS) {
+            fetch_source_release(peer, source, 0); /* dial it, then */
+        }
+    } else if (source->state == SOURCE_OPENING) {
         if (is_late) {
             fetch_source_failed(peer, source);
         }

@@ -81,6 +81,8 @@ static void opened(void *role, struct link *link, const struct hello *hello) {
         transfer_opened(peer, link);
     } else if (link->purpose == PURPOSE_LEAF) {
         uplink_opened(peer, link);
+    } else if (link->purpose == PURPOSE_DIRECTORY) {
+        push_link_opened(peer, link);
     } else {
         links_close(link, GOAWAY_IDLE, OK); /* the probe has seen what it wanted */
     }
@@ -189,7 +191,7 @@ static void take_timer(struct peer *peer, struct timer *timer) {
         stopped(peer);
         break;
     default:
-        CHECK(!"a timer of an unknown kind");
+        CHECK(timer->kind == 0);
     }
 }
 
@@ -306,6 +308,7 @@ static void free_transfers(struct peer *peer) {
 
 static void peer_free(void *self) {
     struct peer *peer = self;
+    timers_free(&peer->timers); /* before the owners of its timers */
     fetch_free(peer);
     free_transfers(peer);
     serve_free(peer);
@@ -315,7 +318,6 @@ static void peer_free(void *self) {
     links_free(&peer->links);
     hostcache_free(&peer->hosts);
     share_free(&peer->share);
-    timers_free(&peer->timers);
     mem_free(peer);
 }
 

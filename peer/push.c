@@ -1,7 +1,8 @@
 /* push.c - sends and answers PUSH: the one who cannot be dialled does the dialling.
  *
- * A PUSH can name a victim's address, so one address is called at most once in PUSH_AGAIN_MS, and
- * only the node whose signed record names it is spoken to. */
+ * It goes through the supernode that named the target, dialled for this when it is no parent. A
+ * PUSH can name a victim's address, so one that did not answer as the node whose signed record
+ * names it is called at most once in PUSH_AGAIN_MS. */
 #include "peer/push.h"
 
 #include <string.h>
@@ -13,12 +14,15 @@
 /* Somebody who was asked to call us. */
 struct expected {
     uint64_t asked_us;
+    struct node_id supernode; /* that is to pass it on */
+    bool is_waiting;          /* for a link to that supernode */
     uint8_t nonce[16];
 };
 
 /* An address that was called. */
 struct called {
     uint64_t at_us;
+    bool is_proven; /* the node that was named did answer there */
 };
 
 #define ADDRESS_KEY_BYTES 17 /* family, ip */
@@ -54,11 +58,45 @@ static bool is_recent(const struct peer *peer, uint64_t at_us) {
     return peer->links.mono_us - at_us < PUSH_AGAIN_MS * 1000ull;
 }
 
-bool push_ask(struct peer *peer, struct link *supernode, const struct node_id *target) {
-    struct slice own = links_own_record(&peer->links);
+static void send_push(struct peer *peer, struct link *supernode, const struct node_id *target,
+                      const struct expected *expected) {
+    struct push message = {.target = *target, .requester = links_own_record(&peer->links)};
+    memcpy(message.nonce, expected->nonce, sizeof message.nonce);
+    struct buf payload = {0};
+    wire_push_encode(&payload, &message);
+    peer_send(supernode, MSG_PUSH, &payload);
+}
+
+/* Dial a supernode that is no parent, unless that is being done; false when we know no address or
+ * have too many such links. */
+static bool dial_supernode(struct peer *peer, const struct node_id *id) {
+    uint32_t cursor = 0;
+    uint32_t count = 0;
+    for (struct link *link; (link = links_next(&peer->links, &cursor)) != NULL;) {
+        if (link->purpose != PURPOSE_DIRECTORY || link->closing) {
+            continue;
+        }
+        if (node_id_equal(&link->id, id)) {
+            return true;
+        }
+        count++;
+    }
+    const struct host *host = hostcache_find(&peer->hosts, id);
+    if (host == NULL || count >= PUSH_LINKS_MAX) {
+        return false;
+    }
+    links_dial(&peer->links, &host->id, &host->address, PURPOSE_DIRECTORY, NULL);
+    return true;
+}
+
+bool push_ask(struct peer *peer, const struct node_id *supernode, const struct node_id *target) {
     struct pushes *push = push_of(peer);
     struct expected *expected = map_get(&push->expected, target->b);
-    if (own.len == 0 || (expected != NULL && is_recent(peer, expected->asked_us))) {
+    uint64_t now_us = peer->links.mono_us;
+    bool is_again = expected != NULL && now_us - expected->asked_us < PUSH_ASK_MS * 1000ull;
+    struct link *link = uplink_link_to(peer, supernode);
+    if (is_again || links_own_record(&peer->links).len == 0 ||
+        (link == NULL && !dial_supernode(peer, supernode))) {
         return false;
     }
     if (expected == NULL) {
@@ -68,13 +106,29 @@ bool push_ask(struct peer *peer, struct link *supernode, const struct node_id *t
     }
     const struct crypto *crypto = peer->env->crypto;
     crypto->fill_random(crypto->context, expected->nonce, sizeof expected->nonce);
-    expected->asked_us = peer->links.mono_us;
-    struct push message = {.target = *target, .requester = own};
-    memcpy(message.nonce, expected->nonce, sizeof message.nonce);
-    struct buf payload = {0};
-    wire_push_encode(&payload, &message);
-    peer_send(supernode, MSG_PUSH, &payload);
+    expected->asked_us = now_us;
+    expected->supernode = *supernode;
+    expected->is_waiting = link == NULL;
+    if (link != NULL) {
+        send_push(peer, link, target, expected);
+    }
     return true;
+}
+
+void push_link_opened(struct peer *peer, struct link *link) {
+    uint32_t cursor = 0;
+    const void *key = NULL;
+    struct expected *expected = NULL;
+    while (peer->push != NULL &&
+           (expected = map_next(&peer->push->expected, &cursor, &key)) != NULL) {
+        if (expected->is_waiting && node_id_equal(&expected->supernode, &link->id)) {
+            struct node_id target;
+            memcpy(target.b, key, sizeof target.b);
+            expected->is_waiting = false;
+            send_push(peer, link, &target, expected);
+        }
+    }
+    links_close(link, GOAWAY_IDLE, OK);
 }
 
 bool push_is_expected(struct peer *peer, const struct link *link) {
@@ -84,21 +138,38 @@ bool push_is_expected(struct peer *peer, const struct link *link) {
            memcmp(expected->nonce, link->nonce, sizeof link->nonce) == 0;
 }
 
+static void address_key(uint8_t key[ADDRESS_KEY_BYTES], const struct address *address) {
+    key[0] = address->family;
+    memcpy(key + 1, address->ip, sizeof address->ip);
+}
+
+void push_called(struct peer *peer, const struct address *address) {
+    uint8_t key[ADDRESS_KEY_BYTES];
+    address_key(key, address);
+    struct called *called = peer->push != NULL ? map_get(&peer->push->called, key) : NULL;
+    if (called != NULL) {
+        called->is_proven = true;
+    }
+}
+
 /* True when this address may be called now; then it is noted. */
 static bool may_call(struct peer *peer, const struct address *address) {
     struct pushes *push = push_of(peer);
-    uint8_t key[ADDRESS_KEY_BYTES] = {address->family};
-    memcpy(key + 1, address->ip, sizeof address->ip);
-    struct called *called = map_remove(&push->called, key);
-    if (called != NULL && is_recent(peer, called->at_us)) {
+    uint8_t key[ADDRESS_KEY_BYTES];
+    address_key(key, address);
+    struct called *called = map_get(&push->called, key);
+    if (called != NULL) {
+        uint64_t again_ms = called->is_proven ? PUSH_ASK_MS / 2 : PUSH_AGAIN_MS;
+        if (peer->links.mono_us - called->at_us < again_ms * 1000) {
+            return false;
+        }
+    } else {
+        make_room(&push->called);
+        called = mem_new(sizeof *called);
         map_put(&push->called, key, called);
-        return false;
     }
-    mem_free(called);
-    make_room(&push->called);
-    called = mem_new(sizeof *called);
     called->at_us = peer->links.mono_us;
-    map_put(&push->called, key, called);
+    called->is_proven = false;
     return true;
 }
 

@@ -6,9 +6,15 @@
 
 struct peer;
 
-/* Ask a supernode to have one of its leaves call us. False when we cannot be dialled either, or
- * asked this target lately. */
-bool push_ask(struct peer *peer, struct link *supernode, const struct node_id *target);
+/* Have a supernode ask one of its leaves to call us, through our link to it or one dialled for this
+ * alone. False when we cannot be dialled either, do not know the supernode's address, or asked this
+ * target lately. */
+bool push_ask(struct peer *peer, const struct node_id *supernode, const struct node_id *target);
+
+/* A link of PURPOSE_DIRECTORY that we dialled is open: hand over what waits for it. */
+void push_link_opened(struct peer *peer, struct link *link);
+/* We called an address back and it was the right node. */
+void push_called(struct peer *peer, const struct address *address);
 
 /* True when an incoming link of PURPOSE_CALLBACK is one that was asked for. */
 bool push_is_expected(struct peer *peer, const struct link *link);

@@ -346,12 +346,25 @@ static void take_last(struct peer *peer, struct query *query, const struct cover
     }
 }
 
+/* Remember where the supernode is that answered: callbacks of its leaves go through it. */
+static void note_answerer(struct peer *peer, struct slice encoded) {
+    struct address_record record;
+    if (encoded.len > 0 && wire_address_record_decode(encoded, &record) == OK &&
+        (record.flags & ADDRESS_RECORD_SUPERNODE) != 0) {
+        enum err err = hostcache_add(&peer->hosts, encoded, peer->links.wall_s);
+        if (err != OK) {
+            log_debug(peer->env->log, "search.answerer_refused reason=%s", err_name(err));
+        }
+    }
+}
+
 enum err search_take_hits(struct peer *peer, struct link *link, struct slice payload) {
     struct hits *hits = mem_new(sizeof *hits);
     enum err err = wire_hits_decode(payload, hits);
     struct query *query = err == OK ? find_query(peer, &hits->id, link) : NULL;
     if (query != NULL) {
         uint32_t dropped = 0;
+        note_answerer(peer, hits->answerer);
         for (uint8_t i = 0; i < hits->hit_count; i++) {
             if (is_wanted(query, &hits->hits[i])) {
                 take_hit(peer, query, hits, &hits->hits[i]);

@@ -38,7 +38,7 @@ static void report_parent(const struct peer *peer, uint64_t command, const struc
     report_number(out, "round_trip_us", parent->link->round_trip_us);
 }
 
-void status_command(struct peer *peer, const struct node_event *event) {
+void peer_status_command(struct peer *peer, const struct node_event *event) {
     struct outbox *out = peer->links.out;
     const struct node_env *env = peer->env;
     uint64_t command = event->command.id;
@@ -63,7 +63,7 @@ void status_command(struct peer *peer, const struct node_event *event) {
     report_done(out, command);
 }
 
-void status_share_command(struct peer *peer, const struct node_event *event) {
+void peer_share_command(struct peer *peer, const struct node_event *event) {
     struct outbox *out = peer->links.out;
     uint64_t command = event->command.id;
     report_begin(out, command, "share");

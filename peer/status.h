@@ -7,7 +7,7 @@
 struct peer;
 
 /* The commands `status` and `share`. */
-void status_command(struct peer *peer, const struct node_event *event);
-void status_share_command(struct peer *peer, const struct node_event *event);
+void peer_status_command(struct peer *peer, const struct node_event *event);
+void peer_share_command(struct peer *peer, const struct node_event *event);
 
 #endif

@@ -60,6 +60,9 @@ void transfer_opened(struct peer *peer, struct link *link) {
         transfer = transfer_new(peer, link);
         peer->transfer_links++;
     }
+    if (link->purpose == PURPOSE_CALLBACK && link->token != 0) {
+        push_called(peer, &link->remote);
+    }
     transfer->used_us = peer->links.mono_us;
     timers_set(&peer->timers, &transfer->timer, peer_after_ms(peer, LOOK_MS));
     fetch_link_opened(peer, transfer);
