@@ -28,8 +28,8 @@ struct sim_watch {
     /* Answer to a command; `fields` is for report_next. */
     void (*report)(void *context, uint64_t command, struct slice fields, const struct action *how);
     void (*message)(void *context, const struct sim_message *message);
-    /* An end of a link is gone for this machine. */
-    void (*link_down)(void *context, uint32_t machine, uint32_t link);
+    /* A link is gone for both its ends. */
+    void (*link_gone)(void *context, uint32_t link);
     /* A download was verified as a whole and renamed. */
     void (*finished)(void *context, uint32_t machine, const struct content_id *content);
 };

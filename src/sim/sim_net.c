@@ -100,6 +100,9 @@ static void free_link(struct sim *sim, struct sim_link *link) {
 
 static void free_when_over(struct sim *sim, struct sim_link *link) {
     if (link->ends[0].state == END_DOWN && link->ends[1].state == END_DOWN) {
+        if (sim->config.watch.link_gone != NULL) {
+            sim->config.watch.link_gone(sim->config.watch.context, link->number);
+        }
         free_link(sim, link);
     }
 }
@@ -112,10 +115,6 @@ static bool run_down(struct sim *sim, struct post *post) {
     }
     bool was_known = end->state != END_WAITING;
     end->state = END_DOWN;
-    if (was_known && sim->config.watch.link_down != NULL) {
-        sim->config.watch.link_down(sim->config.watch.context, post->machine->number,
-                                    post->event.link.link);
-    }
     free_when_over(sim, link_of(end));
     return was_known;
 }

@@ -19,6 +19,7 @@ struct copy {
     uint32_t answerer;
     uint32_t answered;
     uint32_t records;
+    uint64_t asked_us;
 };
 
 /* Blocks asked for and settled in one direction of a link. */
@@ -94,6 +95,7 @@ static enum err see_query(struct checks *checks, const struct sim_message *messa
     copy->link = message->link;
     copy->asker = message->from;
     copy->answerer = message->to;
+    copy->asked_us = sim_now_us(checks->sim);
     map_put(&checks->copies, key, copy);
     return OK;
 }
@@ -285,7 +287,7 @@ static void forget_link(struct map *map, uint32_t link) {
     }
 }
 
-void checks_link_down(struct checks *checks, uint32_t link) {
+void checks_link_gone(struct checks *checks, uint32_t link) {
     forget_link(&checks->copies, link);
     forget_link(&checks->flows, link);
 }
@@ -300,8 +302,10 @@ void checks_quiet(struct checks *checks) {
         bool both_live =
             sim_is_up(checks->sim, copy->asker) && sim_is_up(checks->sim, copy->answerer);
         if (both_live && copy->answered == 0) {
-            sim_fail(checks->sim, "machine %u never answered a query of machine %u", copy->answerer,
-                     copy->asker);
+            sim_fail(checks->sim,
+                     "machine %u never answered machine %u, which asked on link %u at %llu s",
+                     copy->answerer, copy->asker, copy->link,
+                     (unsigned long long)(copy->asked_us / 1000000));
         }
     }
 }

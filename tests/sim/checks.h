@@ -15,7 +15,7 @@ void checks_free(struct checks *checks);
 void checks_message(struct checks *checks, const struct sim_message *message);
 
 /* A link is gone: what was open on it will not be answered. */
-void checks_link_down(struct checks *checks, uint32_t link);
+void checks_link_gone(struct checks *checks, uint32_t link);
 
 /* From now on nobody crashes: no supernode may be counted twice in an END. */
 void checks_strict(struct checks *checks);

@@ -222,10 +222,9 @@ static void saw_message(void *context, const struct sim_message *message) {
     checks_message(overlay->checks, message);
 }
 
-static void saw_link_down(void *context, uint32_t machine, uint32_t link) {
+static void saw_link_gone(void *context, uint32_t link) {
     struct overlay *overlay = context;
-    (void)machine;
-    checks_link_down(overlay->checks, link);
+    checks_link_gone(overlay->checks, link);
 }
 
 void overlay_begin(struct overlay *overlay, const struct overlay_config *config) {
@@ -238,7 +237,7 @@ void overlay_begin(struct overlay *overlay, const struct overlay_config *config)
                                               .line = print_line,
                                               .report = take_report,
                                               .message = saw_message,
-                                              .link_down = saw_link_down}};
+                                              .link_gone = saw_link_gone}};
     overlay->sim = sim_new(&sim_config);
     overlay->checks = checks_new(overlay->sim, config->supernodes);
     make_network(overlay);
