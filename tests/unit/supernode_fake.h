@@ -8,7 +8,7 @@
 
 #include "common/hashtree.h"
 #include "common/links.h"
-#include "supernode/supernode.h"
+#include "supernode/core.h"
 #include "tests/unit/supernode_net.h"
 
 struct heard {
@@ -351,6 +351,57 @@ static inline void net_introduce(struct supernode_config *config, const struct n
     introducer->port = NET_PORT;
     snprintf(introducer->host, sizeof introducer->host, "%u.%u.%u.%u", other->host.ip[0],
              other->host.ip[1], other->host.ip[2], other->host.ip[3]);
+}
+
+static inline struct supernode *supernode_of(const struct net_node *place) {
+    return place->node.self;
+}
+
+static inline struct net_node *start(struct net *net, const struct supernode_config *config) {
+    struct net_node *place = net_add(net);
+    place->node = supernode_new(&place->env, config);
+    net_start(place);
+    return place;
+}
+
+static inline struct net_node *start_plain(struct net *net) {
+    struct supernode_config config = {0};
+    return start(net, &config);
+}
+
+/* Another supernode that knows the first. */
+static inline struct net_node *start_friend(struct net *net, const struct net_node *first) {
+    struct supernode_config config = {0};
+    net_introduce(&config, first);
+    struct net_node *place = start(net, &config);
+    net_run(net, 2000);
+    return place;
+}
+
+static inline struct goaway last_goaway(const struct fake *fake) {
+    struct goaway goaway = {0};
+    uint32_t count = fake_count(fake, MSG_GOAWAY);
+    if (count > 0) {
+        const struct heard *heard = fake_nth(fake, MSG_GOAWAY, count - 1);
+        assert_int_equal(wire_goaway_decode(heard_payload(heard), &goaway), OK);
+    }
+    return goaway;
+}
+
+static inline struct hits first_hits(const struct fake *fake) {
+    struct hits hits;
+    assert_int_equal(wire_hits_decode(heard_payload(fake_nth(fake, MSG_HITS, 0)), &hits), OK);
+    return hits;
+}
+
+static inline struct fake_result ask(struct link *link, const char *text, uint8_t ttl,
+                                     uint8_t salt) {
+    struct fake *fake = link->links->context;
+    struct fake_query query = {.ttl = ttl, .text = text, .salt = salt};
+    fake_forget(fake);
+    fake_ask(link, &query);
+    net_run(fake->place->net, 1000);
+    return fake_result(fake);
 }
 
 #endif

@@ -1,8 +1,6 @@
 /* test_flood.c - floods on random graphs: who is reached, and that every copy is answered once. */
 #include "tests/unit/supernode_fake.h"
 
-#include "supernode/core.h"
-
 #define UNREACHED UINT32_MAX
 
 /* ---- The ledger: every copy of a query, and what answered it ---- */
@@ -120,10 +118,6 @@ static void ledger_check(const struct ledger *ledger) {
 }
 
 /* ---- The graph ---- */
-
-static struct supernode *supernode_of(const struct net_node *place) {
-    return place->node.self;
-}
 
 static struct net_node *place_of(const struct net *net, const struct node_id *id) {
     for (uint32_t i = 0; i < net->count; i++) {
@@ -438,14 +432,6 @@ static void a_sparse_graph_with_hung_nodes_is_reached_as_far_as_ttl(void **state
 
 /* ---- What a hostile or slow neighbour may do ---- */
 
-static struct net_node *start_supernode(struct net *net) {
-    struct supernode_config config = {0};
-    struct net_node *place = net_add(net);
-    place->node = supernode_new(&place->env, &config);
-    net_start(place);
-    return place;
-}
-
 /* A query's id, as the supernode computes it. */
 static struct query_id id_of(const struct fake *fake, const struct fake_query *query) {
     struct buf body = {0};
@@ -467,7 +453,7 @@ static void send_end(struct link *link, const struct query_id *id, uint8_t ttl,
 static void answers_to_nothing_close_the_link(void **state) {
     (void)state;
     struct net *net = net_new(5);
-    struct net_node *place = start_supernode(net);
+    struct net_node *place = start_plain(net);
     struct fake *leaf = fake_add(net);
     struct fake *mesh = fake_add(net);
     struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -501,7 +487,7 @@ static void answers_to_nothing_close_the_link(void **state) {
 static void late_answers_are_dropped_without_blame(void **state) {
     (void)state;
     struct net *net = net_new(6);
-    struct net_node *place = start_supernode(net);
+    struct net_node *place = start_plain(net);
     struct fake *leaf = fake_add(net);
     struct fake *mesh = fake_add(net);
     struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -529,7 +515,7 @@ static void late_answers_are_dropped_without_blame(void **state) {
 static void coverage_saturates(void **state) {
     (void)state;
     struct net *net = net_new(7);
-    struct net_node *place = start_supernode(net);
+    struct net_node *place = start_plain(net);
     struct fake *leaf = fake_add(net);
     struct fake *mesh = fake_add(net);
     struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -548,7 +534,7 @@ static void coverage_saturates(void **state) {
 static void a_lost_child_is_not_waited_for(void **state) {
     (void)state;
     struct net *net = net_new(12);
-    struct net_node *place = start_supernode(net);
+    struct net_node *place = start_plain(net);
     struct fake *leaf = fake_add(net);
     struct fake *mesh = fake_add(net);
     struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -578,7 +564,7 @@ static void a_neighbour_is_not_sent_what_it_had(void **state) {
     } rows[] = {{0, 1, false}, {0, 2, false}, {0, 3, true}, {1, 3, false}, {1, 4, true}};
     for (size_t i = 0; i < LENGTH(rows); i++) {
         struct net *net = net_new(13);
-        struct net_node *place = start_supernode(net);
+        struct net_node *place = start_plain(net);
         struct fake *leaf = fake_add(net);
         struct fake *mesh = fake_add(net);
         struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -600,7 +586,7 @@ static void a_neighbour_is_not_sent_what_it_had(void **state) {
 static void copies_are_bounded(void **state) {
     (void)state;
     struct net *net = net_new(8);
-    struct net_node *place = start_supernode(net);
+    struct net_node *place = start_plain(net);
     struct fake *from = fake_add(net);
     struct fake *to = fake_add(net);
     struct link *from_link = fake_dial(from, place, PURPOSE_MESH);
@@ -647,7 +633,7 @@ static void wrong_bodies_close_the_link(void **state) {
     (void)state;
     for (int which = 0; which < 4; which++) {
         struct net *net = net_new(9);
-        struct net_node *place = start_supernode(net);
+        struct net_node *place = start_plain(net);
         struct fake *leaf = fake_add(net);
         struct link *link = fake_dial(leaf, place, PURPOSE_LEAF);
         struct fake_query query = {.ttl = 1, .text = "whale", .hops = which == 3};
@@ -678,7 +664,7 @@ static void wrong_bodies_close_the_link(void **state) {
 static void ids_are_forgotten_after_a_minute(void **state) {
     (void)state;
     struct net *net = net_new(10);
-    struct net_node *place = start_supernode(net);
+    struct net_node *place = start_plain(net);
     struct fake *leaf = fake_add(net);
     struct link *link = fake_dial(leaf, place, PURPOSE_LEAF);
     struct fake_query query = {.ttl = 1, .text = "whale"};
@@ -700,7 +686,7 @@ static void ids_are_forgotten_after_a_minute(void **state) {
 static void leaves_are_held_to_a_rate(void **state) {
     (void)state;
     struct net *net = net_new(11);
-    struct net_node *place = start_supernode(net);
+    struct net_node *place = start_plain(net);
     struct fake *leaf = fake_add(net);
     struct link *link = fake_dial(leaf, place, PURPOSE_LEAF);
     for (uint8_t i = 0; i < LEAF_QUERIES_BURST + 5; i++) {

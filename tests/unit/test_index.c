@@ -158,6 +158,19 @@ static void limits_refuse_and_add_nothing(void **state) {
     assert_int_equal(index_list_files(list), added);
     index_free(index);
 
+    index = index_new(4, BUDGET);
+    list = index_list_new(index, &owner);
+    for (uint32_t n = 0; n <= LEAF_FILES_MAX; n++) { /* short names: the number runs out first */
+        struct file_record file = file_of(1, "a");
+        char text[64];
+        snprintf(text, sizeof text, "artist %05u and others - album 3 - a long title %05u.ogg", n,
+                 n);
+        file.name = text_slice(text);
+        err = index_list_add(list, &file);
+        assert_int_equal(err, n < LEAF_FILES_MAX ? OK : ERR_LIMIT);
+    }
+    index_free(index);
+
     index = index_new(4, 100000);
     list = index_list_new(index, &owner);
     err = OK;
