@@ -15,7 +15,8 @@
 
 #define COMMON (SETTING(HELP) | SETTING(JSON) | SETTING(DIR) | SETTING(CONFIG))
 #define COMMANDS_MAX 32
-#define STOP_WAIT_S 20 /* host_run needs at most 10 */
+#define COMMAND_COLUMN 37 /* `share [list|add FOLDER|remove FOLDER]` fits */
+#define STOP_WAIT_S 20    /* host_run needs at most 10 */
 
 /* ---- Help ---- */
 
@@ -26,7 +27,7 @@ static void print_commands(const struct cli_program *program, FILE *to) {
         const struct cli_command *command = &program->commands[i];
         char left[64];
         snprintf(left, sizeof left, "%s %s", command->name, command->words);
-        fprintf(to, "  %-28s%s\n", left, command->help);
+        fprintf(to, "  %-*s %s\n", COMMAND_COLUMN, left, command->help);
     }
     fprintf(to,
             "\n`%s COMMAND --help` tells more; `%s --version` the version. Exit codes: 0 done, "

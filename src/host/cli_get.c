@@ -73,19 +73,16 @@ static void print_progress(struct get *get, const json_t *object) {
 static void print_finished(struct get *get, const json_t *object) {
     char path[4096];
     char size[UNITS_TEXT_BYTES];
-    char time[UNITS_TEXT_BYTES];
+    char rate[UNITS_TEXT_BYTES];
     uint64_t bytes = client_number(object, "bytes");
-    uint64_t seconds = client_number(object, "seconds");
-    units_bytes(size, bytes);
-    units_duration(time, seconds);
-    terminal_clean(path, sizeof path, client_text(object, "path"), 0);
-    printf("%s in %s", size, time);
-    if (seconds > 0) {
-        units_bytes(size, bytes / seconds);
-        printf(" (%s/s)", size);
-    }
-    printf(", every block verified\n%s\n", path);
+    uint64_t ms = client_number(object, "milliseconds");
     (void)get;
+    units_bytes(size, bytes);
+    /* files are below 2^43 bytes, so that this cannot overflow */
+    units_bytes(rate, bytes * 1000 / (ms > 0 ? ms : 1));
+    terminal_clean(path, sizeof path, client_text(object, "path"), 0);
+    printf("%s in %" PRIu64 ".%" PRIu64 " s (%s/s), every block verified\n%s\n", size, ms / 1000,
+           ms / 100 % 10, rate, path);
 }
 
 static bool on_get_line(void *context, const json_t *object, const char *text) {

@@ -12,7 +12,6 @@
 #include "src/host/config.h"
 #include "src/host/failure.h"
 #include "src/host/identity.h"
-#include "src/host/terminal.h"
 #include "src/host/textfile.h"
 
 #define SECRET_BYTES 32
@@ -56,16 +55,25 @@ static enum err add_addresses(const struct cli *cli, const struct node_id *id,
     return OK;
 }
 
+/* As network_load wants it: visible ASCII. */
+static bool name_ok(const char *name) {
+    size_t len = strlen(name);
+    bool ok = len > 0 && len <= NETWORK_NAME_MAX;
+    for (size_t i = 0; i < len; i++) {
+        ok = ok && name[i] > ' ' && name[i] < 0x7f;
+    }
+    return ok;
+}
+
 static enum err fill_network(const struct cli *cli, struct identity *identity,
                              struct network_file *file, struct host_error *error) {
     const struct settings *settings = &cli->settings;
     struct network *network = &file->network;
     const struct crypto *crypto = identity_crypto(identity);
     const char *name = settings->name != NULL ? settings->name : "trunkline";
-    char clean[NETWORK_NAME_MAX + 8];
-    terminal_clean(clean, sizeof clean, name, 0);
-    if (strlen(name) > NETWORK_NAME_MAX || strcmp(clean, name) != 0) {
-        return fail(error, ERR_CONFIG, "the name needs 1 to %d bytes of printable text",
+    if (!name_ok(name)) {
+        return fail(error, ERR_CONFIG,
+                    "the name needs 1 to %d letters, digits or signs, without blanks",
                     NETWORK_NAME_MAX);
     }
     snprintf(network->name, sizeof network->name, "%s", name);

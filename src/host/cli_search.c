@@ -81,7 +81,7 @@ static void print_end(const struct search *search) {
     } else {
         printf("%" PRIu32 " file%s found", search->count, search->count == 1 ? "" : "s");
     }
-    printf("; asked %" PRIu64 " supernode%s with %" PRIu64 " peers and %" PRIu64 " files",
+    printf("; asked %" PRIu64 " supernode%s with %" PRIu64 " leaves and %" PRIu64 " files",
            search->supernodes, search->supernodes == 1 ? "" : "s", search->leaves, search->files);
     if (search->refused > 0) {
         printf("; %" PRIu64 " refused", search->refused);

@@ -188,10 +188,9 @@ enum err client_run(const struct client_call *call, struct host_error *error) {
     if (body == NULL) {
         return fail(error, ERR_FORMAT, "the words are no UTF-8; set the terminal to UTF-8");
     }
-    enum err err =
-        access(call->state_dir, F_OK) == 0
-            ? control_socket_path(call->state_dir, path, &folder_fd, error)
-            : fail(error, ERR_NOT_FOUND, "nothing is running in %.300s", call->state_dir);
+    enum err err = access(call->state_dir, F_OK) == 0
+                       ? control_socket_path(call->state_dir, path, &folder_fd, error)
+                       : nothing_runs(call, error);
     if (err == OK) {
         struct answer answer = {.call = call, .error = error};
         CURL *curl = curl_easy_init();

@@ -63,7 +63,7 @@ enum err units_parse_bytes(const char *text, uint64_t *bytes) {
     if (!read_digits(&text, &whole) || !read_fraction(&text, &milli)) {
         return ERR_CONFIG;
     }
-    text += *text == ' ';
+    text += *text == ' ' && text[1] != '\0';
     int shift = suffix_shift(text);
     if (shift < 0 || whole > ((uint64_t)VALUE_MAX >> shift) - 1 || (shift == 0 && milli != 0)) {
         return ERR_CONFIG;

@@ -565,7 +565,7 @@ static void nobody_there_is_said_with_the_remedy(void **state) {
     assert_non_null(strstr(error.text, "start one with `peer run`"));
     struct world nowhere = {.dir = "/nonexistent/folder"};
     assert_int_equal(ask(&nowhere, "echo", &lines, &error), ERR_NOT_FOUND);
-    assert_non_null(strstr(error.text, "/nonexistent/folder"));
+    assert_non_null(strstr(error.text, "no peer is running in /nonexistent/folder"));
 }
 
 static void a_socket_left_by_a_crash_is_replaced(void **state) {
