@@ -22,7 +22,7 @@
 
 #define BLOCK_OVERHEAD 16 /* bytes that malloc adds to a block, for the budget */
 #define ARRAY_CAP_MIN 2
-#define RECORD_CHARGE 64
+#define RECORD_CHARGE 48
 #define CONTENT_WORD_MARK ((char)0xff) /* never the first byte of UTF-8 */
 
 /* An array of numbers inside words, records and lists. */
@@ -202,7 +202,7 @@ static uint64_t record_bytes(uint32_t places, size_t text) {
 }
 
 /* What a list is charged for a record, as if nobody shared it: its text, its words, and a flat
- * part. LEAF_FILES_MAX names of 60 bytes and 9 words just fit. */
+ * part. LEAF_FILES_MAX names of 60 bytes and 11 words just fit. */
 static uint64_t record_charge(const struct record *record) {
     return RECORD_CHARGE + (uint64_t)record->name_len + record->meta_len +
            sizeof(struct place) * record->place_count;
