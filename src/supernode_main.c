@@ -14,6 +14,7 @@ static int run(struct cli *cli) {
     struct cli_node node = {.default_port = SUPERNODE_PORT};
     struct supernode_config config = {.leaves_max = (uint32_t)settings->leaves,
                                       .mesh_dial_max = (uint32_t)settings->mesh_links,
+                                      .fixed_mesh = settings->fixed_mesh,
                                       .leaf_queries_milli_per_s = settings->leaf_query_rate,
                                       .leaf_queries_burst = settings->leaf_query_burst};
     struct host_error error = {0};
@@ -32,8 +33,8 @@ static int run(struct cli *cli) {
 
 #define RUN_SETTINGS                                                                               \
     (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(INTRODUCER) | SETTING(LEAVES) |                  \
-     SETTING(LEAF_QUERY_RATE) | SETTING(LEAF_QUERY_BURST) | SETTING(MESH_LINKS) | SETTING(LOG) |   \
-     SETTING(VERBOSE) | SETTING(QUIET))
+     SETTING(LEAF_QUERY_RATE) | SETTING(LEAF_QUERY_BURST) | SETTING(MESH_LINKS) |                  \
+     SETTING(FIXED_MESH) | SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
 #define ANCHOR_SETTINGS                                                                            \
     (SETTING(ANCHOR) | SETTING(NAME) | SETTING(POLICY) | SETTING(PROFILE) | SETTING(EPOCH) |       \
      SETTING(SECRET) | SETTING(ADDRESS) | SETTING(NETWORK))

@@ -79,6 +79,17 @@ void bench_figure(const struct bench *bench, const struct figure *figure) {
     fflush(stdout);
 }
 
+void bench_show_log(const char *path) {
+    FILE *file = fopen(path, "r");
+    char line[512];
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        fputs(line, stderr);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+}
+
 void bench_write_file(const char *path, uint64_t bytes, uint64_t seed) {
     FILE *file = fopen(path, "wb");
     if (file == NULL) {

@@ -43,9 +43,13 @@ static struct process *start_source(const struct bench_network *network, const c
                           NULL};
     struct process_options options = {.argv = argv, .log = log};
     struct process *process = NULL;
-    if (process_start(network->bench->owner, &options, &process) != OK ||
-        process_wait_socket(process, socket, 20000) != OK) {
-        bench_fail("a source does not start; see %s", log);
+    enum err err = process_start(network->bench->owner, &options, &process);
+    if (err == OK) {
+        err = process_wait_socket(process, socket, 20000);
+    }
+    if (err != OK) {
+        bench_show_log(log);
+        bench_fail("a source does not start: %s", err_text(err));
     }
     mem_free(folder);
     mem_free(log);

@@ -76,28 +76,32 @@ static void start_supernode(struct bench_network *network, const char *folder, u
         node_id_format(id, &before->id);
         snprintf(introducer, sizeof introducer, "%s@%s:%u", id, before->host, before->port);
     }
-    const char *argv[20] = {BIN_DIR "/supernode",
-                            "run",
-                            "--dir",
-                            folder,
-                            "--network",
-                            network->network_path,
-                            "--listen",
-                            listen,
-                            "--leaf-query-rate",
-                            "100000",
-                            "--mesh-links",
-                            "introducers"};
-    if (index > 0) {
-        argv[12] = "--introducer";
-        argv[13] = introducer;
-    }
+    const char *argv[] = {BIN_DIR "/supernode",
+                          "run",
+                          "--dir",
+                          folder,
+                          "--network",
+                          network->network_path,
+                          "--listen",
+                          listen,
+                          "--leaf-query-rate",
+                          "1000",
+                          "--leaf-query-burst",
+                          "100000",
+                          "--fixed-mesh",
+                          index > 0 ? "--introducer" : NULL,
+                          introducer,
+                          NULL};
     char *log = owner_path(network->bench->owner, "supernode%u.log", index);
     char *ready = owner_path(network->bench->owner, "sn%u/control.sock", index);
     struct process_options options = {.argv = argv, .log = log};
-    if (process_start(network->bench->owner, &options, &network->supernodes[index]) != OK ||
-        process_wait_socket(network->supernodes[index], ready, 10000) != OK) {
-        bench_fail("a supernode does not start; see %s", log);
+    enum err err = process_start(network->bench->owner, &options, &network->supernodes[index]);
+    if (err == OK) {
+        err = process_wait_socket(network->supernodes[index], ready, 10000);
+    }
+    if (err != OK) {
+        bench_show_log(log);
+        bench_fail("a supernode does not start: %s", err_text(err));
     }
     mem_free(log);
     mem_free(ready);
