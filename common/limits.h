@@ -101,9 +101,9 @@
 #define FETCH_BAN_MS_MIN 60000   /* four times longer each time */
 #define FETCH_BAN_MS_MAX 3600000
 #define SOURCE_RETRY_MS_MIN 2000 /* doubled with every failure */
-#define SOURCE_RETRY_MS_MAX 600000
+#define SOURCE_RETRY_MS_MAX 300000
 #define LOCATE_MS_MIN 30000 /* between two searches for sources of one download; doubled */
-#define LOCATE_MS_MAX 600000
+#define LOCATE_MS_MAX 300000
 #define LOCATE_MILLI_PER_S 250 /* of all downloads: half of LEAF_QUERIES_PER_S */
 #define LOCATE_BURST 4
 

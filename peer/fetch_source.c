@@ -111,7 +111,7 @@ void fetch_found(struct peer *peer, const struct content_id *content, const stru
     }
     set_holder(source, holder);
     source->answerer = *answerer;
-    if (!is_in_use(source) && source->is_proven) {
+    if (!is_in_use(source)) {
         source->retry_us = peer->links.mono_us; /* it was seen just now */
     }
     fetch_continue(peer, download);

@@ -104,8 +104,10 @@ bool push_ask(struct peer *peer, const struct node_id *supernode, const struct n
         expected = mem_new(sizeof *expected);
         map_put(&push->expected, target->b, expected);
     }
-    const struct crypto *crypto = peer->env->crypto;
-    crypto->fill_random(crypto->context, expected->nonce, sizeof expected->nonce);
+    if (expected->asked_us == 0 || !is_recent(peer, expected->asked_us)) {
+        const struct crypto *crypto = peer->env->crypto; /* else a late call is still welcome */
+        crypto->fill_random(crypto->context, expected->nonce, sizeof expected->nonce);
+    }
     expected->asked_us = now_us;
     expected->supernode = *supernode;
     expected->is_waiting = link == NULL;

@@ -60,9 +60,6 @@ void transfer_opened(struct peer *peer, struct link *link) {
         transfer = transfer_new(peer, link);
         peer->transfer_links++;
     }
-    if (link->purpose == PURPOSE_CALLBACK && link->token != 0) {
-        push_called(peer, &link->remote);
-    }
     transfer->used_us = peer->links.mono_us;
     timers_set(&peer->timers, &transfer->timer, peer_after_ms(peer, LOOK_MS));
     fetch_link_opened(peer, transfer);
@@ -82,6 +79,9 @@ void transfer_closed(struct peer *peer, struct link *link, enum err reason) {
         return; /* never welcomed */
     }
     link->owner = NULL;
+    if (link->purpose == PURPOSE_CALLBACK && link->token != 0 && link->number != 0) {
+        push_called(peer, &link->remote); /* also when it refused: the address is that node's */
+    }
     peer->transfer_links -= link->token == 0;
     timers_cancel(&peer->timers, &transfer->timer);
     serve_link_gone(peer, transfer);
