@@ -1,0 +1,432 @@
+/* test_cli_parts.c - what the commands are made of: shares, certificates as text, safe printing,
+ * the progress line, the usual places. */
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/mem.h"
+#include "src/host/certfile.h"
+#include "src/host/places.h"
+#include "src/host/progress.h"
+#include "src/host/shares.h"
+#include "src/host/terminal.h"
+#include "src/host/textfile.h"
+
+/* ---- A scratch folder with a home in it ---- */
+
+struct world {
+    char root[64];
+    char home[96];
+};
+
+static int set_up(void **state) {
+    struct world *world = mem_new(sizeof *world);
+    char path[PATH_MAX];
+    snprintf(world->root, sizeof world->root, "/tmp/test_cli_parts.XXXXXX");
+    assert_non_null(mkdtemp(world->root));
+    snprintf(world->home, sizeof world->home, "%s/home/me", world->root);
+    static const char *const folders[] = {
+        "home",           "home/me", "home/me/Music", "home/me/.ssh",   "home/me/.ssh/deep",
+        "home/me/.state", "outside", "state_in",      "state_in/state", "line\nend"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        snprintf(path, sizeof path, "%s/%s", world->root, folders[i]);
+        assert_int_equal(mkdir(path, 0755), 0);
+    }
+    assert_int_equal(setenv("HOME", world->home, 1), 0);
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct world *world = *state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -r '%s'", world->root);
+    assert_int_equal(system(command), 0);
+    mem_free(world);
+    return 0;
+}
+
+/* ---- Shares ---- */
+
+static void careless_folders_are_refused(void **state) {
+    const struct world *world = *state;
+    static const struct {
+        const char *below; /* the scratch folder; an absolute path stands for itself */
+        enum err err;
+        const char *why;
+    } cases[] = {
+        {"home/me/Music", OK, ""},
+        {"outside", OK, ""},
+        {"home/me/../me/Music/.", OK, ""},
+        {"home/me", ERR_POLICY, "home folder"},
+        {"home", ERR_POLICY, "home folder"},
+        {"", ERR_POLICY, "home folder"},
+        {"home/me/.ssh", ERR_POLICY, "hidden"},
+        {"home/me/.ssh/deep", ERR_POLICY, "hidden"},
+        {"state_in", ERR_POLICY, "private key"},
+        {"state_in/state", ERR_POLICY, "private key"},
+        {"link", ERR_POLICY, "hidden"}, /* to home/me/.ssh */
+        {"missing", ERR_NOT_FOUND, "mkdir"},
+        {"file", ERR_CONFIG, "only folders"},
+        {"line\nend", ERR_CONFIG, "line end"},
+        {"/", ERR_POLICY, "whole machine"},
+        {"/etc", ERR_POLICY, "system's own"},
+        {"/proc/self", ERR_POLICY, "system's own"},
+        {"/var", ERR_POLICY, "system's own"},
+        {"/usr/share", OK, ""},
+    };
+    char state_dir[PATH_MAX];
+    char path[PATH_MAX];
+    char target[PATH_MAX];
+    snprintf(state_dir, sizeof state_dir, "%s/state_in/state", world->root);
+    snprintf(path, sizeof path, "%s/link", world->root);
+    snprintf(target, sizeof target, "%s/.ssh", world->home);
+    assert_int_equal(symlink(target, path), 0);
+    snprintf(path, sizeof path, "%s/file", world->root);
+    close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct host_error error = {0};
+        char real[PATH_MAX];
+        bool absolute = cases[i].below[0] == '/';
+        snprintf(path, sizeof path, "%s/%s", world->root, cases[i].below);
+        enum err err = shares_check(absolute ? cases[i].below : path, state_dir, real, &error);
+        if (err != cases[i].err || strstr(error.text, cases[i].why) == NULL) {
+            fail_msg("%s: %s: %s", cases[i].below, err_name(err), error.text);
+        }
+    }
+}
+
+static void shares_are_remembered(void **state) {
+    const struct world *world = *state;
+    struct shares shares = {0};
+    struct shares again = {0};
+    struct host_error error = {0};
+    char path[PATH_MAX];
+    struct stat stat_of;
+    assert_int_equal(shares_load(&shares, world->home, &error), OK); /* none yet */
+    assert_int_equal(shares_add(&shares, "/b", &error), OK);
+    assert_int_equal(shares_add(&shares, "/a b", &error), OK);
+    assert_int_equal(shares_add(&shares, "/c", &error), OK);
+    assert_int_equal(shares_add(&shares, "/b", &error), ERR_EXISTS);
+    assert_int_equal(shares_remove(&shares, "/b", &error), OK);
+    assert_int_equal(shares_remove(&shares, "/b", &error), ERR_NOT_FOUND);
+    assert_int_equal(shares_save(&shares, world->home, &error), OK);
+    assert_int_equal(shares_load(&again, world->home, &error), OK);
+    assert_int_equal(again.count, 2);
+    assert_string_equal(again.paths[0], "/a b");
+    assert_string_equal(again.paths[1], "/c");
+    snprintf(path, sizeof path, "%s/" SHARES_NAME, world->home);
+    assert_int_equal(stat(path, &stat_of), 0);
+    assert_int_equal(stat_of.st_mode & 0777, 0600);
+    shares_free(&shares);
+    shares_free(&again);
+}
+
+static void a_damaged_list_names_its_line(void **state) {
+    const struct world *world = *state;
+    struct shares shares = {0};
+    struct host_error error = {0};
+    char path[PATH_MAX];
+    static const char text[] = "/a\nrelative\n";
+    snprintf(path, sizeof path, "%s/" SHARES_NAME, world->home);
+    assert_int_equal(textfile_replace(path, 0600,
+                                      (struct slice){(const uint8_t *)text, sizeof text - 1},
+                                      &error),
+                     OK);
+    assert_int_equal(shares_load(&shares, world->home, &error), ERR_CONFIG);
+    assert_non_null(strstr(error.text, "/" SHARES_NAME ":2: "));
+    shares_free(&shares);
+}
+
+static void the_list_has_an_end(void **state) {
+    struct shares shares = {0};
+    struct host_error error = {0};
+    char path[32];
+    (void)state;
+    for (int i = 0; i < SHARES_MAX; i++) {
+        snprintf(path, sizeof path, "/%d", i);
+        assert_int_equal(shares_add(&shares, path, &error), OK);
+    }
+    assert_int_equal(shares_add(&shares, "/one-more", &error), ERR_LIMIT);
+    shares_free(&shares);
+}
+
+/* ---- Certificates ---- */
+
+static struct buf sample_cert(void) {
+    struct buf bytes = {0};
+    struct cert cert = {.epoch = 77, .life = 3, .signer_count = 1};
+    memset(cert.subject.b, 0xab, sizeof cert.subject.b);
+    memset(cert.signers[0].signature, 0xcd, sizeof cert.signers[0].signature);
+    wire_cert_encode(&bytes, &cert);
+    return bytes;
+}
+
+static enum err parse_text(struct slice text, struct buf *cert) {
+    struct host_error error = {0};
+    enum err err = certfile_parse(text, cert, &error);
+    assert_true(err == OK || error.text[0] != '\0');
+    assert_true(err == OK || cert->len == 0);
+    return err;
+}
+
+static void certificates_survive_a_mail(void **state) {
+    struct buf cert = sample_cert();
+    struct buf text = {0};
+    struct buf back = {0};
+    static const char before[] = "Dear Ada,\r\nhere it is:\r\n";
+    static const char after[] = "Yours, the anchor\n";
+    (void)state;
+    buf_append(&text, before, sizeof before - 1);
+    certfile_format(&text, (struct slice){cert.data, cert.len});
+    buf_append(&text, after, sizeof after - 1);
+    assert_int_equal(parse_text((struct slice){text.data, text.len}, &back), OK);
+    assert_int_equal(back.len, cert.len);
+    assert_memory_equal(back.data, cert.data, cert.len);
+    buf_free(&cert);
+    buf_free(&text);
+    buf_free(&back);
+}
+
+/* Every single character that is replaced, and every cut, is noticed. */
+static void damaged_certificates_are_noticed(void **state) {
+    struct buf cert = sample_cert();
+    struct buf text = {0};
+    struct buf back = {0};
+    (void)state;
+    certfile_format(&text, (struct slice){cert.data, cert.len});
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t kept = text.data[i];
+        if (kept == '\n' || kept == ' ') {
+            continue; /* white space does not count */
+        }
+        text.data[i] = kept == '7' ? '8' : '7';
+        enum err err = parse_text((struct slice){text.data, text.len}, &back);
+        assert_true(err == ERR_FORMAT || err == ERR_MISMATCH);
+        text.data[i] = kept;
+    }
+    for (size_t len = 0; len + 1 < text.len; len++) {
+        assert_int_equal(parse_text((struct slice){text.data, len}, &back), ERR_FORMAT);
+    }
+    buf_free(&cert);
+    buf_free(&text);
+    buf_free(&back);
+}
+
+static void long_certificates_are_refused(void **state) {
+    struct buf text = {0};
+    struct buf back = {0};
+    uint8_t bytes[CERT_BYTES_MAX + 1] = {0};
+    (void)state;
+    certfile_format(&text, (struct slice){bytes, sizeof bytes});
+    assert_int_equal(parse_text((struct slice){text.data, text.len}, &back), ERR_FORMAT);
+    buf_free(&text);
+    certfile_format(&text, (struct slice){bytes, 40}); /* whole, but no certificate */
+    assert_int_equal(parse_text((struct slice){text.data, text.len}, &back), ERR_FORMAT);
+    buf_free(&text);
+    buf_free(&back);
+}
+
+/* ---- Printing ---- */
+
+static void strangers_cannot_paint(void **state) {
+    static const struct {
+        const char *text;
+        uint32_t columns;
+        const char *clean;
+    } cases[] = {
+        {"plain", 0, "plain"},
+        {"blåhval 鯨", 0, "blåhval 鯨"},
+        {"a\033[2Jb", 0, "a?[2Jb"},
+        {"a\nb\tc\rd\x7f", 0, "a?b?c?d?"},
+        {"gpj.\xe2\x80\xae exe", 0, "gpj.? exe"}, /* U+202E turns the direction */
+        {"a\xc2\x9b"
+         "31mb",
+         0, "a?31mb"}, /* C1 */
+        {"a\xff\xfe", 0, "a??"},
+        {"\xe2\x80\xa8", 0, "?"}, /* line separator */
+        {"abcdefghij", 10, "abcdefghij"},
+        {"abcdefghijk", 10, "abcdefg..."},
+        {"鯨鯨鯨鯨鯨鯨", 10, "鯨鯨鯨..."}, /* two columns each */
+        {"abc", 2, "..."},
+        {"", 5, ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char clean[128];
+        terminal_clean(clean, sizeof clean, cases[i].text, cases[i].columns);
+        assert_string_equal(clean, cases[i].clean);
+    }
+    char small[8];
+    terminal_clean(small, sizeof small, "鯨鯨鯨鯨", 0); /* never half a character, never too long */
+    assert_string_equal(small, "鯨...");
+}
+
+static void the_progress_line_fits(void **state) {
+    struct progress_state half = {
+        .done = 134217728, .size = 268435456, .rate = 33554432, .sources = 4, .eta_s = 4};
+    char line[PROGRESS_LINE_BYTES];
+    (void)state;
+    progress_format(line, &half, 82);
+    assert_string_equal(
+        line, "[########--------]  50%  128.0 MiB of 256.0 MiB  32.0 MiB/s  4 sources  ETA 0:04");
+    progress_format(line, &half, 40); /* no room for a bar */
+    assert_string_equal(line, " 50%  128.0 MiB of 256.0 MiB  32.0 MiB/s  4 sources  ETA 0:04");
+    for (uint32_t columns = 70; columns < 200; columns++) {
+        progress_format(line, &half, columns);
+        assert_true(strlen(line) < columns);
+    }
+    struct progress_state odd[] = {{.done = 5, .size = 0, .eta_s = UINT64_MAX},
+                                   {.done = 7, .size = 5, .sources = 1, .eta_s = 0},
+                                   {.done = 0, .size = 5, .eta_s = UINT64_MAX}};
+    static const char *const starts[] = {"] 100%", "] 100%", "]   0%"};
+    for (size_t i = 0; i < 3; i++) {
+        progress_format(line, &odd[i], 100);
+        assert_non_null(strstr(line, starts[i]));
+    }
+    assert_non_null(strstr(line, "ETA --:--"));
+}
+
+static void files_get_a_line_every_two_seconds(void **state) {
+    struct progress progress;
+    struct progress_state at = {.size = 100};
+    char text[4096] = "";
+    FILE *file = tmpfile();
+    uint32_t lines = 0;
+    (void)state;
+    assert_non_null(file);
+    progress_start(&progress, file);
+    for (uint64_t tenth = 0; tenth <= 70; tenth++) { /* 7 s */
+        at.done = tenth;
+        progress_show(&progress, &at, 1000000 + tenth * 100000);
+    }
+    progress_clear(&progress);
+    rewind(file);
+    while (fgets(text, sizeof text, file) != NULL) {
+        assert_null(strchr(text, '\033'));
+        lines++;
+    }
+    assert_int_equal(lines, 4); /* at 0, 2, 4 and 6 s */
+    fclose(file);
+}
+
+/* ---- Places ---- */
+
+static void places_follow_xdg(void **state) {
+    const struct world *world = *state;
+    char path[PATH_MAX];
+    char wanted[PATH_MAX];
+    struct host_error error = {0};
+    unsetenv("XDG_STATE_HOME");
+    unsetenv("XDG_CONFIG_HOME");
+    unsetenv("XDG_DOWNLOAD_DIR");
+    assert_int_equal(places_state("peer", path, &error), OK);
+    snprintf(wanted, sizeof wanted, "%s/.local/state/trunkline/peer", world->home);
+    assert_string_equal(path, wanted);
+    assert_int_equal(places_config("supernode", path, &error), OK);
+    snprintf(wanted, sizeof wanted, "%s/.config/trunkline/supernode.ini", world->home);
+    assert_string_equal(path, wanted);
+    assert_int_equal(places_downloads(path, &error), OK);
+    snprintf(wanted, sizeof wanted, "%s/Downloads", world->home);
+    assert_string_equal(path, wanted);
+    setenv("XDG_STATE_HOME", "/elsewhere", 1);
+    assert_int_equal(places_state("peer", path, &error), OK);
+    assert_string_equal(path, "/elsewhere/trunkline/peer");
+    setenv("XDG_STATE_HOME", "relative", 1); /* must be ignored */
+    assert_int_equal(places_state("peer", path, &error), OK);
+    assert_memory_equal(path, world->home, strlen(world->home));
+    unsetenv("XDG_STATE_HOME");
+}
+
+/* ---- Whole files ---- */
+
+static void files_are_replaced_whole(void **state) {
+    const struct world *world = *state;
+    struct host_error error = {0};
+    struct buf back = {0};
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/outside/file", world->root);
+    for (int i = 0; i < 2; i++) {
+        const char *text = i == 0 ? "the first, longer text" : "second";
+        assert_int_equal(textfile_replace(path, 0640,
+                                          (struct slice){(const uint8_t *)text, strlen(text)},
+                                          &error),
+                         OK);
+        back.len = 0;
+        assert_int_equal(textfile_load(path, 100, &back, &error), OK);
+        assert_int_equal(back.len, strlen(text));
+        assert_memory_equal(back.data, text, back.len);
+    }
+    assert_int_equal(textfile_load(path, 5, &back, &error), ERR_LIMIT);
+    snprintf(path, sizeof path, "%s/nowhere/file", world->root);
+    assert_int_equal(textfile_load(path, 5, &back, &error), ERR_NOT_FOUND);
+    assert_int_equal(textfile_replace(path, 0640, (struct slice){back.data, 1}, &error),
+                     ERR_NOT_FOUND);
+    snprintf(path, sizeof path, "%s/x/y/z", world->root);
+    assert_int_equal(folder_make(path, &error), OK);
+    assert_int_equal(folder_make(path, &error), OK);
+    assert_int_equal(access(path, R_OK | W_OK | X_OK), 0);
+    buf_free(&back);
+}
+
+/* A disk that is full (here: a limit on the size of files) leaves the old file as it was. */
+static void a_full_disk_loses_nothing(void **state) {
+    const struct world *world = *state;
+    struct host_error error = {0};
+    struct rlimit before;
+    struct buf back = {0};
+    char path[PATH_MAX];
+    uint8_t *bytes = mem_new(65536);
+    snprintf(path, sizeof path, "%s/outside/file", world->root);
+    assert_int_equal(textfile_replace(path, 0600, (struct slice){bytes, 3}, &error), OK);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit small = {.rlim_cur = 4096, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    enum err err = textfile_replace(path, 0600, (struct slice){bytes, 65536}, &error);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(err, ERR_NO_SPACE);
+    assert_int_equal(textfile_load(path, 65536, &back, &error), OK);
+    assert_int_equal(back.len, 3);
+    snprintf(path, sizeof path, "%s/outside", world->root);
+    assert_int_equal(rmdir(path), -1);
+    snprintf(path, sizeof path, "%s/outside/file", world->root);
+    assert_int_equal(unlink(path), 0);
+    snprintf(path, sizeof path, "%s/outside", world->root);
+    assert_int_equal(rmdir(path), 0); /* no half-written file was left in it */
+    assert_int_equal(mkdir(path, 0700), 0);
+    buf_free(&back);
+    mem_free(bytes);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(careless_folders_are_refused),
+        TEST(shares_are_remembered),
+        TEST(a_damaged_list_names_its_line),
+        cmocka_unit_test(the_list_has_an_end),
+        cmocka_unit_test(certificates_survive_a_mail),
+        cmocka_unit_test(damaged_certificates_are_noticed),
+        cmocka_unit_test(long_certificates_are_refused),
+        cmocka_unit_test(strangers_cannot_paint),
+        cmocka_unit_test(the_progress_line_fits),
+        cmocka_unit_test(files_get_a_line_every_two_seconds),
+        TEST(places_follow_xdg),
+        TEST(files_are_replaced_whole),
+        TEST(a_full_disk_loses_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
