@@ -13,7 +13,7 @@
 
 #define NGINX_PORT 7643
 
-static const char configuration[] = "worker_processes 1;\n"
+static const char configuration[] = "%sworker_processes 1;\n"
                                     "daemon off;\n"
                                     "pid %s/nginx.pid;\n"
                                     "error_log stderr error;\n"
@@ -86,8 +86,9 @@ void bench_nginx_start(struct bench_nginx *nginx, const struct bench *bench) {
     if (file == NULL) {
         bench_fail("cannot write %s", conf);
     }
-    fprintf(file, configuration, folder, folder, folder, folder, folder, folder, nginx->address,
-            folder, folder, folder);
+    /* As root nginx would serve as a user who cannot enter our folder. */
+    fprintf(file, configuration, geteuid() == 0 ? "user root;\n" : "", folder, folder, folder,
+            folder, folder, folder, nginx->address, folder, folder, folder);
     fclose(file);
     const char *argv[] = {"/usr/sbin/nginx", "-c", conf, "-p", folder, NULL};
     char *log = owner_path(bench->owner, "nginx.log");
