@@ -1,0 +1,4 @@
+/* fuzz_frame.c - any bytes as one frame. */
+#include "tests/fuzz/fuzz_wire.h"
+
+FUZZ_WIRE(frame)

@@ -1,0 +1,4 @@
+/* fuzz_push.c - any bytes as PUSH. */
+#include "tests/fuzz/fuzz_wire.h"
+
+FUZZ_WIRE(push)
