@@ -56,7 +56,7 @@ static const struct cli_command commands[] = {
     {.name = "get",
      .words = "NUMBER|LINK",
      .help = "fetch a file, every block verified",
-     .more = "NUMBER is from the last search of this peer; LINK is trunkline:HASH:SIZE from\n"
+     .more = "NUMBER is what a search of this peer showed; LINK is trunkline:HASH:SIZE from\n"
              "anywhere. The last line printed is the path of the file. Ctrl-C stops waiting;\n"
              "the peer goes on, also after a restart.",
      .accepted = SETTING(NAME) | SETTING(NO_WAIT),

@@ -157,10 +157,39 @@ static int run_command(struct cli *cli, int argc, char *const *argv) {
     return cli->command->run(cli);
 }
 
-int cli_main(const struct cli_program *program, int argc, char *const *argv) {
+static bool is_help(const char *name) {
+    return strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0;
+}
+
+static bool is_version(const char *name) {
+    return strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0;
+}
+
+static int start_command(const struct cli_program *program, bool help, int argc,
+                         char *const *argv) {
+    const struct cli_command *command = find_command(program, argv[0]);
+    if (command == NULL) {
+        return unknown_command(program, argv[0]);
+    }
+    struct cli cli = {.program = program, .command = command};
+    cli.options = (struct options){.rows = settings_rows,
+                                   .row_count = SETTINGS,
+                                   .accepted = command->accepted | COMMON,
+                                   .values = &cli.settings};
+    int code = CLI_OK;
+    if (help) {
+        print_command(&cli);
+    } else {
+        code = run_command(&cli, argc - 1, argv + 1);
+    }
+    options_free(&cli.options);
+    return code;
+}
+
+static int dispatch(const struct cli_program *program, int argc, char *const *argv) {
     const char *name = argc > 1 ? argv[1] : "";
-    bool help = strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0;
-    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+    bool help = is_help(name);
+    if (is_version(name)) {
         printf("%s (trunkline) " TRUNKLINE_VERSION "\n", program->name);
         return CLI_OK;
     }
@@ -168,22 +197,12 @@ int cli_main(const struct cli_program *program, int argc, char *const *argv) {
         print_commands(program, help ? stdout : stderr);
         return help ? CLI_OK : CLI_USAGE;
     }
-    const char *wanted = help ? argv[2] : name;
-    const struct cli_command *command = find_command(program, wanted);
-    if (command == NULL) {
-        return unknown_command(program, wanted);
-    }
-    struct cli cli = {.program = program, .command = command};
-    cli.options = (struct options){.rows = settings_rows,
-                                   .row_count = SETTINGS,
-                                   .accepted = command->accepted | COMMON,
-                                   .values = &cli.settings};
-    if (help) {
-        print_command(&cli);
-        return CLI_OK;
-    }
-    int code = run_command(&cli, argc - 2, argv + 2);
-    options_free(&cli.options);
+    int skip = help ? 2 : 1;
+    return start_command(program, help, argc - skip, argv + skip);
+}
+
+int cli_main(const struct cli_program *program, int argc, char *const *argv) {
+    int code = dispatch(program, argc, argv);
     if (fflush(stdout) != 0 && code == CLI_OK) {
         fprintf(stderr, "%s: standard output: %s\n", program->name, strerror(errno));
         code = CLI_FAILED;

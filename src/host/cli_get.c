@@ -108,7 +108,7 @@ static bool on_get_line(void *context, const json_t *object, const char *text) {
     return true;
 }
 
-/* A number of the last search, or a link. */
+/* A number that a search showed, or a link. */
 static enum err read_target(const char *text, struct command_arg *arg, struct host_error *error) {
     struct content_id content;
     if (text[0] != '\0' && text[strspn(text, "0123456789")] == '\0' && strlen(text) < 10) {
@@ -120,7 +120,7 @@ static enum err read_target(const char *text, struct command_arg *arg, struct ho
         return OK;
     }
     return fail(error, ERR_CONFIG,
-                "`%.120s` is neither a number of the last search nor a link "
+                "`%.120s` is neither a number of a search nor a link "
                 "(trunkline:HASH:SIZE, as `peer search --links` shows)",
                 text);
 }
@@ -177,10 +177,10 @@ static bool on_download(void *context, const json_t *object, const char *text) {
     units_bytes(size, total);
     units_bytes(rate, client_number(object, "rate"));
     terminal_clean(name, sizeof name, client_text(object, "name"), 0);
-    printf("%3" PRIu64 "%% of %-10s %10s/s  %2" PRIu64 " sources  %-10s  %s\n      %s\n",
+    printf("%3" PRIu64 "%% of %-10s %10s/s  %2" PRIu64 " source%s  %-10s  %s\n      %s\n",
            total > 0 && done < total ? done * 100 / total : 100, size, rate,
-           client_number(object, "sources"), client_text(object, "state"), name,
-           client_text(object, "content"));
+           client_number(object, "sources"), client_number(object, "sources") == 1 ? " " : "s",
+           client_text(object, "state"), name, client_text(object, "content"));
     return true;
 }
 

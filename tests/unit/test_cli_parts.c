@@ -279,7 +279,7 @@ static void the_progress_line_fits(void **state) {
         .done = 134217728, .size = 268435456, .rate = 33554432, .sources = 4, .eta_s = 4};
     char line[PROGRESS_LINE_BYTES];
     (void)state;
-    progress_format(line, &half, 82);
+    progress_format(line, &half, 81);
     assert_string_equal(
         line, "[########--------]  50%  128.0 MiB of 256.0 MiB  32.0 MiB/s  4 sources  ETA 0:04");
     progress_format(line, &half, 40); /* no room for a bar */

@@ -1,0 +1,376 @@
+/* test_cli.c - the two programs as people use them: what they print, refuse and return. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "common/mem.h"
+#include "common/wire.h"
+#include "src/cluster/process.h"
+#include "src/host/certfile.h"
+#include "src/host/config.h"
+#include "src/host/crypto.h"
+
+#define COMMAND_MS 30000
+#define START_MS 20000
+#define END_MS 15000
+#define FOUND_MS 30000
+
+/* One owner for all processes of this test; everything happens below its folder, which is also the
+ * home folder of the programs. */
+struct world {
+    struct owner *owner;
+    const char *root;
+    struct buf out; /* of the last command, both streams */
+    int status;
+};
+
+/* ---- Running commands ---- */
+
+#define PRELUDE                                                                                    \
+    "export HOME='%s/home' P=" BIN_DIR "/peer S=" BIN_DIR "/supernode; "                           \
+    "unset XDG_STATE_HOME XDG_CONFIG_HOME XDG_DOWNLOAD_DIR; "
+
+/* Run a line in a shell in the scratch folder, where $P and $S are the programs. */
+static void run(struct world *world, const char *format, ...) {
+    char line[4096];
+    va_list list;
+    int len = snprintf(line, sizeof line, PRELUDE, world->root);
+    va_start(list, format);
+    vsnprintf(line + len, sizeof line - (size_t)len, format, list);
+    va_end(list);
+    const char *const argv[] = {"/bin/sh", "-c", line, NULL};
+    struct process_options options = {.argv = argv, .cwd = world->root};
+    world->out.len = 0;
+    enum err err = process_capture(world->owner, &options, COMMAND_MS, &world->out, &world->status);
+    if (err != OK) {
+        fail_msg("%s: %s", line, err_text(err));
+    }
+}
+
+static const char *output(const struct world *world) {
+    return (const char *)world->out.data;
+}
+
+static void assert_result(const struct world *world, int status, const char *part) {
+    if (world->status != status || strstr(output(world), part) == NULL) {
+        fail_msg("wanted %d and `%s`, got %d and `%s`", status, part, world->status, output(world));
+    }
+}
+
+/* Start a program that stays; its first line is kept in world->out. */
+static struct process *start(struct world *world, const char *program, const char *options) {
+    char line[2048];
+    struct process *process = NULL;
+    snprintf(line, sizeof line, PRELUDE "exec " BIN_DIR "/%s run %s", world->root, program,
+             options);
+    const char *const argv[] = {"/bin/sh", "-c", line, NULL};
+    struct process_options how = {.argv = argv, .cwd = world->root, .pipe = true};
+    assert_int_equal(process_start(world->owner, &how, &process), OK);
+    if (process_line(process, &world->out, START_MS) != OK) {
+        fail_msg("%s did not start", line);
+    }
+    return process;
+}
+
+static int set_up(void **state) {
+    struct world *world = mem_new(sizeof *world);
+    world->owner = owner_new("test_cli");
+    assert_non_null(world->owner);
+    world->root = owner_folder(world->owner);
+    run(world, "mkdir home home/shared home/extra down");
+    assert_int_equal(world->status, 0);
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct world *world = *state;
+    owner_free(world->owner);
+    buf_free(&world->out);
+    mem_free(world);
+    return 0;
+}
+
+/* ---- Usage ---- */
+
+static void wrong_usage_is_explained(void **state) {
+    struct world *world = *state;
+    static const struct {
+        const char *line;
+        int status;
+        const char *part;
+    } cases[] = {
+        {"$P", 2, "Commands:"},
+        {"$P --help", 0, "Commands:"},
+        {"$P help get", 0, "NUMBER|LINK"},
+        {"$P get --help", 0, "--no-wait"},
+        {"$S certify -h", 0, "--days N"},
+        {"$P --version", 0, "peer (trunkline) "},
+        {"$S -V", 0, "supernode (trunkline) "},
+        {"$P serach x", 2, "did you mean `search`?"},
+        {"$P help nothing", 2, "unknown command `nothing`"},
+        {"$P search", 2, "needs WORDS..."},
+        {"$P get", 2, "needs NUMBER|LINK"},
+        {"$P get 1 2", 2, "does not know what to do with `2`"},
+        {"$P get whale", 2, "neither a number of a search nor a link"},
+        {"$P search --wnat 5 x", 2, "did you mean `--want`?"},
+        {"$P search x --want 1001", 2, "1 to 1000"},
+        {"$P stop --share x", 2, "does not belong to this command"},
+        {"$P share rename x", 2, "expected `share list`"},
+        {"$P search $(head -c 300 /dev/zero | tr '\\0' x)", 2, "longer than 256 bytes"},
+        {"$P run --config missing.ini", 1, "missing.ini"},
+        {"printf '[peer]\\n\\nshare\\n' >bad.ini; $P status --config bad.ini", 2, "bad.ini:3: "},
+        {"$P run", 1, "--network FILE"},
+        {"$P status", 1, "start one with `peer run`"},
+        {"$P search whale", 1, "no peer is running in "},
+        {"$P stop", 1, "start one with `peer run`"},
+        {"$S status --dir nowhere", 1, "start one with `supernode run`"},
+        {"$P status --json 2>/dev/null", 1, "{\"kind\":\"error\",\"error\":\"not-found\","},
+        {"$S id", 1, "make one with `supernode init`"},
+        {"$S certify AAAA", 2, "no node id"},
+        {"$S init --policy open", 2, "add --anchor"},
+        {"$S init --anchor --name 'two words' --dir bad", 2, "without blanks"},
+        {"$S init --anchor --address nowhere --dir bad", 2, "HOST:PORT"},
+        {"$P share add home", 1, "home folder"},
+        {"$P share add missing", 1, "mkdir"},
+        {"$P --version >/dev/full", 1, "standard output"},
+        {"$P status extra", 2, "does not know what to do with `extra`"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        run(world, "{ %s; } 2>&1", cases[i].line);
+        if (world->status != cases[i].status || strstr(output(world), cases[i].part) == NULL) {
+            fail_msg("%s: wanted %d and `%s`, got %d and `%s`", cases[i].line, cases[i].status,
+                     cases[i].part, world->status, output(world));
+        }
+    }
+}
+
+static void every_command_has_help_and_manual(void **state) {
+    struct world *world = *state;
+    static const char *const commands[] = {
+        "peer run",         "peer search",  "peer get",       "peer share",        "peer status",
+        "peer downloads",   "peer stop",    "supernode init", "supernode certify", "supernode run",
+        "supernode status", "supernode id", "supernode stop"};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        run(world, BIN_DIR "/%s --help", commands[i]);
+        assert_result(world, 0, "Usage: ");
+        assert_result(world, 0, "--json");
+        /* each option stands in the manual of its program */
+        run(world,
+            "for o in $(" BIN_DIR "/%s --help | grep -o -e '--[a-z][a-z-]*'); do"
+            " grep -q -e \"Fl -${o#--}\" " TESTS_DIR "/../docs/man/%.*s.1 || echo \"missing $o\";"
+            " done",
+            commands[i], (int)strcspn(commands[i], " "), commands[i]);
+        assert_string_equal(world->out.len > 0 ? output(world) : "", "");
+    }
+}
+
+/* ---- Making a network ---- */
+
+static void networks_are_made_once(void **state) {
+    struct world *world = *state;
+    struct network_file file;
+    struct host_error error = {0};
+    struct stat stat_of;
+    char *path = owner_path(world->owner, "net/network.ini");
+    char *key = owner_path(world->owner, "net/node.key");
+    run(world, "$S init --anchor --name campus --profile internet --epoch 7200 --secret "
+               "--address 10.1.2.3:6346 --address sn.example.org:7000 --dir net 2>&1");
+    assert_result(world, 0, "made the network `campus`");
+    assert_int_equal(network_load(path, &file, &error), OK);
+    assert_string_equal(file.network.name, "campus");
+    assert_int_equal(file.network.policy, NETWORK_CERTIFIED);
+    assert_int_equal(file.network.profile, NETWORK_INTERNET);
+    assert_int_equal(file.network.epoch_s, 7200);
+    assert_int_equal(file.network.secret_len, 32);
+    assert_int_equal(file.introducer_count, 2);
+    assert_string_equal(file.introducers[1].host, "sn.example.org");
+    assert_int_equal(stat(path, &stat_of), 0);
+    assert_int_equal(stat_of.st_mode & 0777, 0600); /* it holds the secret */
+    assert_int_equal(stat(key, &stat_of), 0);
+    assert_int_equal(stat_of.st_mode & 0777, 0600);
+    run(world, "$S id --dir net");
+    char text[NODE_ID_TEXT_BYTES];
+    node_id_format(text, &file.network.anchors[0]);
+    assert_result(world, 0, text);
+    run(world, "cat net/*.* >before; $S init --anchor --dir net 2>&1; echo $?; cat net/*.* | cmp - "
+               "before");
+    assert_result(world, 0, "is not overwritten");
+    assert_result(world, 0, "1\n");
+    mem_free(path);
+    mem_free(key);
+}
+
+/* What `certify` printed, checked as another supernode would. */
+static void assert_certified(const char *path, const struct network *network,
+                             const struct node_id *subject, uint64_t days) {
+    struct buf bytes = {0};
+    struct buf body = {0};
+    struct cert cert;
+    struct host_error error = {0};
+    assert_int_equal(certfile_load(path, &bytes, &error), OK);
+    assert_int_equal(wire_cert_decode((struct slice){bytes.data, bytes.len}, &cert), OK);
+    wire_cert_signed_bytes(&body, &cert);
+    struct signed_bytes covered = {
+        .network_id = &network->id, .type = RECORD_CERT, .body = {body.data, body.len}};
+    assert_int_equal(
+        crypto_verify(crypto_keyless(), &covered, &network->anchors[0], cert.signers[0].signature),
+        OK);
+    assert_true(node_id_equal(&cert.subject, subject));
+    int64_t until = (int64_t)(cert.epoch + cert.life) * network->epoch_s;
+    int64_t wanted = (int64_t)time(NULL) + (int64_t)days * 86400;
+    assert_true(until >= wanted - 60 && until <= wanted + network->epoch_s);
+    buf_free(&bytes);
+    buf_free(&body);
+}
+
+static void certificates_are_what_they_say(void **state) {
+    struct world *world = *state;
+    struct network_file file;
+    struct host_error error = {0};
+    struct node_id id;
+    char *network = owner_path(world->owner, "ca/network.ini");
+    char *cert = owner_path(world->owner, "other/cert");
+    char text[NODE_ID_TEXT_BYTES];
+    run(world, "$S init --anchor --dir ca >/dev/null && $S init --dir other");
+    assert_int_equal(world->status, 0);
+    snprintf(text, sizeof text, "%.63s", output(world));
+    assert_int_equal(node_id_parse(&id, text), OK);
+    assert_int_equal(network_load(network, &file, &error), OK);
+    run(world, "$S certify %s --dir ca --days 3 >other/cert 2>says", text);
+    assert_int_equal(world->status, 0);
+    assert_certified(cert, &file.network, &id, 3);
+    run(world, "$S certify %s --dir ca --out other/cert 2>&1", text);
+    assert_result(world, 0, "may be a supernode until ");
+    assert_certified(cert, &file.network, &id, 7);
+    run(world, "$S certify %s --dir ca --days 11 2>&1", text);
+    assert_result(world, 2, "at most 10 days");
+    run(world, "$S certify %s --dir other --network ca/network.ini 2>&1", text);
+    assert_result(world, 1, "is no anchor of this network");
+    text[0] = text[0] == 'A' ? 'B' : 'A';
+    run(world, "$S certify %s --dir ca 2>&1", text);
+    assert_result(world, 2, "check character");
+    mem_free(network);
+    mem_free(cert);
+}
+
+/* ---- A network of three ---- */
+
+/* Search until a line of the answer has this text: registration takes a moment. */
+static void search_until(struct world *world, const char *line, const char *part) {
+    int64_t end = process_now_ms() + FOUND_MS;
+    do {
+        run(world, "%s", line);
+        if (world->status == 0 && strstr(output(world), part) != NULL) {
+            return;
+        }
+        process_sleep_ms(500);
+    } while (process_now_ms() < end);
+    fail_msg("%s: no `%s` in `%s`", line, part, output(world));
+}
+
+/* Every line is a JSON object with a kind. */
+static void assert_json_lines(struct world *world) {
+    char *rest = NULL;
+    unsigned count = 0;
+    for (char *line = strtok_r((char *)world->out.data, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        json_t *object = json_loads(line, 0, NULL);
+        assert_non_null(json_string_value(json_object_get(object, "kind")));
+        json_decref(object);
+        count++;
+    }
+    assert_true(count > 0);
+}
+
+static void sharing_while_it_runs(struct world *world) {
+    run(world, "$P share add home/extra --dir p1; $P share add home/extra --dir p1 2>&1");
+    assert_result(world, 1, "is shared already");
+    assert_result(world, 1, "added ");
+    search_until(world, "$P search green tea --dir p2 --links", "green tea notes.txt");
+    assert_result(world, 0, "trunkline:");
+    run(world, "$P get 2 --dir p2 --name tea.txt --json && cmp home/extra/* down/tea.txt");
+    assert_result(world, 0, "\"kind\":\"finished\"");
+    assert_json_lines(world);
+    run(world, "$P share --dir p1");
+    assert_result(world, 0, "/home/extra\n");
+    run(world, "$P share remove home/extra --dir p1 && cat p1/shares");
+    assert_result(world, 0, "removed ");
+}
+
+static void fetching(struct world *world) {
+    search_until(world, "$P search WHALE song --dir p2", "blue whale song.bin");
+    assert_result(world, 0, "1 file found; asked 1 supernode");
+    run(world, "$P get 1 --dir p2 && cmp 'home/shared/blue whale song.bin' "
+               "'down/blue whale song.bin'");
+    assert_result(world, 0, "every block verified\n");
+    run(world, "$P get 99 --dir p2 2>&1");
+    assert_result(world, 1, "search again");
+    run(world, "$P downloads --dir p2");
+    assert_result(world, 0, "nothing is being fetched");
+}
+
+static void refusing_a_second(struct world *world) {
+    run(world, "$P run --dir p1 --network sn/network.ini --downloads down 2>&1");
+    assert_result(world, 1, "stop it, or give this one a folder of its own");
+    run(world, "$P run --dir p9 --network sn/network.ini --downloads down --listen 127.78.1.1:6346 "
+               "2>&1");
+    assert_result(world, 1, "another program listens there");
+}
+
+static void a_network_of_three(void **state) {
+    struct world *world = *state;
+    int status = -1;
+    run(world, "head -c 3000000 /dev/urandom >'home/shared/blue whale song.bin' && "
+               "echo leaves >'home/extra/green tea notes.txt' && "
+               "$S init --anchor --name three --address 127.78.1.1:6346 --dir sn");
+    assert_int_equal(world->status, 0);
+    struct process *supernode =
+        start(world, "supernode", "--dir sn --listen 127.78.1.1:6346 --log sn.log");
+    assert_result(world, 0, "listening on 127.78.1.1:6346, network three");
+    struct process *sharer = start(world, "peer",
+                                   "--dir p1 --network sn/network.ini --listen 127.78.2.1:0 "
+                                   "--share home/shared --log p1.log --downloads down");
+    assert_result(world, 0, "sharing 1 folder");
+    struct process *seeker = start(world, "peer",
+                                   "--dir p2 --network sn/network.ini --listen 127.78.2.2:0 "
+                                   "--downloads down --log p2.log --json");
+    assert_json_lines(world);
+    fetching(world);
+    sharing_while_it_runs(world);
+    refusing_a_second(world);
+    run(world, "$P status --dir p1 --json; $S status --dir sn --json");
+    assert_json_lines(world);
+    run(world, "$S status --dir sn");
+    assert_result(world, 0, "leaf  ");
+    run(world, "test $(stat -c %%a p1/control.sock) = 600 && $P stop --dir p1 && "
+               "! test -e p1/control.sock && $P stop --dir p1 2>&1");
+    assert_result(world, 1, "start one with `peer run`");
+    assert_int_equal(process_wait(sharer, END_MS, &status), OK);
+    assert_int_equal(status, 0);
+    assert_int_equal(process_stop(seeker, END_MS), 0); /* SIGTERM is a proper end */
+    assert_int_equal(process_stop(supernode, END_MS), 0);
+    process_free(sharer);
+    process_free(seeker);
+    process_free(supernode);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(wrong_usage_is_explained), TEST(every_command_has_help_and_manual),
+        TEST(networks_are_made_once),   TEST(certificates_are_what_they_say),
+        TEST(a_network_of_three),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
