@@ -108,9 +108,19 @@ void node_queue_dial_failed(struct host_node *node, uint32_t token, enum err rea
     node_queue(node, &event, NULL);
 }
 
+/* Not left to the timer alone: libevent takes an expired timer back when it is armed anew before
+ * its callback ran, so that a node busy with its links would never hear of its deadline. */
+static void tell_time(struct host_node *node) {
+    if (node->state != NODE_STOPPED && node_deadline(node->node) <= clock_mono_us()) {
+        struct node_event event = {.kind = NODE_TIMER};
+        step(node, &event);
+    }
+}
+
 void node_run(struct host_node *node) {
     if (!node->host->stepping) {
         drain(node);
+        tell_time(node);
         arm(node);
     }
 }
@@ -127,12 +137,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context) {
     (void)what;
     struct host_node *node = context;
     node->timer_us = NOT_ARMED;
-    drain(node);
-    if (node->state != NODE_STOPPED && node_deadline(node->node) <= clock_mono_us()) {
-        struct node_event event = {.kind = NODE_TIMER};
-        step(node, &event);
-    }
-    arm(node);
+    node_run(node);
 }
 
 void drive_init(struct host_node *node) {
