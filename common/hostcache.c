@@ -11,6 +11,7 @@
 #include "common/mem.h"
 
 #define ENTRY_VERSION 1
+#define ENTRY_HEAD_BYTES 9
 #define ID_PART_MAX 128 /* of an introducer's text */
 
 /* ---- Introducers ---- */
@@ -89,20 +90,24 @@ bool introducer_address(const struct introducer *introducer, struct address *add
 
 /* ---- What is known ---- */
 
-static struct slice record_of(const struct host *host) {
-    return (struct slice){host->record.data, host->record.len};
+static struct slice key_of(const struct host *host) {
+    return (struct slice){host->id.b, sizeof host->id.b};
 }
 
-/* A record is replaced rarely, so its buffer is exactly as long as it is. */
-static void set_record(struct host *host, struct slice bytes) {
-    uint8_t *copy = mem_copy(bytes.data, bytes.len); /* before the old one, which it may be */
-    mem_free(host->record.data);
-    host->record = (struct buf){copy, bytes.len, bytes.len};
+struct slice hostcache_record(const struct hostcache *cache, const struct host *host) {
+    struct slice entry;
+    if (!host->has_record || !store_get(cache->env->store, STORE_HOSTS, key_of(host), &entry) ||
+        entry.len < ENTRY_HEAD_BYTES) {
+        return (struct slice){0};
+    }
+    return (struct slice){entry.data + ENTRY_HEAD_BYTES, entry.len - ENTRY_HEAD_BYTES};
 }
 
-static void free_host(struct host *host) {
-    buf_free(&host->record);
-    mem_free(host);
+/* True when the host's record is of this sequence or a later one. */
+static bool is_outdated(const struct hostcache *cache, const struct host *host, uint64_t seq) {
+    struct address_record known;
+    struct slice bytes = host != NULL ? hostcache_record(cache, host) : (struct slice){0};
+    return bytes.len > 0 && wire_address_record_decode(bytes, &known) == OK && seq <= known.seq;
 }
 
 static struct host *add_host(struct hostcache *cache, const struct node_id *id) {
@@ -112,17 +117,18 @@ static struct host *add_host(struct hostcache *cache, const struct node_id *id) 
     return host;
 }
 
-static void save(struct hostcache *cache, const struct host *host) {
-    if (host->record.len == 0) {
+/* Store what must outlive the process; `record` may be borrowed from the store. */
+static void save(struct hostcache *cache, struct host *host, struct slice record) {
+    if (record.len == 0) {
         return;
     }
     struct buf entry = {0};
     buf_u8(&entry, ENTRY_VERSION);
     buf_u64(&entry, (uint64_t)host->succeeded_s);
-    buf_append(&entry, host->record.data, host->record.len);
-    store_put(cache->env->store, STORE_HOSTS, (struct slice){host->id.b, sizeof host->id.b},
-              (struct slice){entry.data, entry.len});
+    buf_append(&entry, record.data, record.len);
+    store_put(cache->env->store, STORE_HOSTS, key_of(host), (struct slice){entry.data, entry.len});
     buf_free(&entry);
+    host->has_record = true;
 }
 
 /* Set *address to the first that this network may dial. */
@@ -164,9 +170,8 @@ static enum err load_entry(struct hostcache *cache, struct slice key, struct sli
     }
     struct host *host = add_host(cache, &record.key);
     host->address = address;
-    host->seq = record.seq;
     host->succeeded_s = (int64_t)succeeded_s;
-    set_record(host, bytes);
+    host->has_record = true;
     return OK;
 }
 
@@ -192,7 +197,7 @@ void hostcache_init(struct hostcache *cache, const struct node_env *env) {
 void hostcache_free(struct hostcache *cache) {
     uint32_t cursor = 0;
     for (struct host *host; (host = map_next(&cache->hosts, &cursor, NULL)) != NULL;) {
-        free_host(host);
+        mem_free(host);
     }
     map_free(&cache->hosts);
 }
@@ -219,9 +224,9 @@ static bool make_room(struct hostcache *cache) {
     if (worst == NULL) {
         return false;
     }
-    store_remove(cache->env->store, STORE_HOSTS, (struct slice){worst->id.b, sizeof worst->id.b});
+    store_remove(cache->env->store, STORE_HOSTS, key_of(worst));
     map_remove(&cache->hosts, worst->id.b);
-    free_host(worst);
+    mem_free(worst);
     return true;
 }
 
@@ -256,8 +261,7 @@ static enum err check_record(const struct hostcache *cache, struct slice bytes, 
     if (node_id_equal(&record->key, &env->id)) {
         return ERR_DUPLICATE;
     }
-    const struct host *host = hostcache_find(cache, &record->key);
-    if (host != NULL && host->record.len > 0 && record->seq <= host->seq) {
+    if (is_outdated(cache, hostcache_find(cache, &record->key), record->seq)) {
         return OK; /* nothing will change, so the signature need not be looked at */
     }
     if (!choose_address(cache, record, address)) {
@@ -274,7 +278,7 @@ enum err hostcache_add(struct hostcache *cache, struct slice bytes, int64_t wall
         return err;
     }
     struct host *host = hostcache_find(cache, &record.key);
-    if (host != NULL && host->record.len > 0 && record.seq <= host->seq) {
+    if (is_outdated(cache, host, record.seq)) {
         return OK;
     }
     if (host == NULL) {
@@ -284,9 +288,7 @@ enum err hostcache_add(struct hostcache *cache, struct slice bytes, int64_t wall
         host = add_host(cache, &record.key);
     }
     host->address = address;
-    host->seq = record.seq;
-    set_record(host, bytes);
-    save(cache, host);
+    save(cache, host, bytes);
     return OK;
 }
 
@@ -326,13 +328,13 @@ void hostcache_succeeded(struct hostcache *cache, struct host *host, int64_t wal
     host->failures = 0;
     host->retry_us = 0;
     host->succeeded_s = wall_s > 0 ? wall_s : 1;
-    save(cache, host);
+    save(cache, host, hostcache_record(cache, host));
 }
 
 void hostcache_failed(struct hostcache *cache, struct host *host, struct rng *rng,
                       uint32_t retry_after_s, uint64_t now_us) {
     (void)cache;
-    if (host->failures < UINT32_MAX) {
+    if (host->failures < UINT8_MAX) {
         host->failures++;
     }
     uint64_t span_ms = REDIAL_MS_MAX;
@@ -371,7 +373,7 @@ void hostcache_sample(const struct hostcache *cache, struct rng *rng, uint32_t c
     uint32_t cursor = 0;
     for (struct host *host; (host = map_next(&cache->hosts, &cursor, NULL)) != NULL;) {
         bool is_excepted = except != NULL && node_id_equal(&host->id, except);
-        if (host->succeeded_s != 0 && host->record.len > 0 && !is_excepted) {
+        if (host->succeeded_s != 0 && host->has_record && !is_excepted) {
             candidates[found] = (struct candidate){.host = host, .place = found};
             candidates[found++].draw = rng_u64(rng);
         }
@@ -379,7 +381,7 @@ void hostcache_sample(const struct hostcache *cache, struct rng *rng, uint32_t c
     qsort(candidates, found, sizeof *candidates, compare_candidates);
     count = count < NODES_MAX ? count : NODES_MAX;
     for (uint32_t i = 0; i < found && i < count; i++) {
-        list->records[list->count++] = record_of(candidates[i].host);
+        list->records[list->count++] = hostcache_record(cache, candidates[i].host);
     }
     mem_free(candidates);
 }

@@ -23,16 +23,17 @@ MUST_CHECK enum err introducer_parse(struct introducer *introducer, const char *
 /* Set *address when the host is a literal address; false when the name must be resolved. */
 bool introducer_address(const struct introducer *introducer, struct address *address);
 
+/* Its address record is in the store alone, and the fields leave no gaps: hosts are a good part of
+ * what an idle leaf costs. */
 struct host {
     struct node_id id;
     struct address address;
-    struct buf record;   /* encoded address record; empty for an introducer without one */
-    uint64_t seq;        /* of the record */
-    uint64_t retry_us;   /* do not dial before */
-    uint32_t failures;   /* since the last success */
-    int64_t succeeded_s; /* wall clock of the last open link; 0 = never */
+    uint8_t failures;    /* since the last success; stays at the highest number */
     bool introducer;     /* configured by hand: never dropped */
     bool in_use;         /* a link (or a dial) exists: the role sets it */
+    bool has_record;     /* false for an introducer whose record never came */
+    uint64_t retry_us;   /* do not dial before */
+    int64_t succeeded_s; /* wall clock of the last open link; 0 = never */
 };
 
 struct hostcache {
@@ -54,6 +55,10 @@ struct host *hostcache_add_introducer(struct hostcache *cache, const struct node
  * our own id, ERR_LIMIT when every host is an introducer or in use. */
 MUST_CHECK enum err hostcache_add(struct hostcache *cache, struct slice record, int64_t wall_s);
 
+/* The encoded address record of a host, borrowed until a host is added or dialled with success;
+ * empty for an introducer without one. */
+struct slice hostcache_record(const struct hostcache *cache, const struct host *host);
+
 struct host *hostcache_find(const struct hostcache *cache, const struct node_id *id);
 
 /* Choose a host that is not in use and may be dialled now: by few failures, then at random. NULL
@@ -68,7 +73,7 @@ void hostcache_failed(struct hostcache *cache, struct host *host, struct rng *rn
                       uint32_t retry_after_s, uint64_t now_us);
 
 /* Fill a list with up to `count` encoded records for NODES and GOAWAY: hosts that were reached,
- * most recent first, `except` left out. Slices borrow from the cache. */
+ * most recent first, `except` left out. Slices borrow as from hostcache_record. */
 void hostcache_sample(const struct hostcache *cache, struct rng *rng, uint32_t count,
                       const struct node_id *except, struct record_list *list);
 

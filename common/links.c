@@ -33,6 +33,7 @@ static uint64_t after_ms(const struct links *links, uint64_t ms) {
 static struct link *new_link(struct links *links, const struct node_id *id,
                              const struct address *remote) {
     struct link *link = mem_new(sizeof *link);
+    link->handshake = mem_new(sizeof *link->handshake);
     link->links = links;
     link->id = *id;
     link->remote = *remote;
@@ -45,6 +46,7 @@ static struct link *new_link(struct links *links, const struct node_id *id,
 static void free_link(struct link *link) {
     timers_cancel(link->links->timers, &link->timer);
     session_free(&link->session);
+    mem_free(link->handshake);
     mem_free(link);
 }
 
@@ -151,9 +153,9 @@ static void send_hello(struct link *link, uint8_t type) {
         .address_record = links_own_record(links),
         .cert = env->cert,
     };
-    network_auth(env->network, env->crypto, &link->exporter, we_dialled, &hello.auth);
+    network_auth(env->network, env->crypto, &link->handshake->exporter, we_dialled, &hello.auth);
     if (we_dialled) {
-        memcpy(hello.nonce, link->nonce, sizeof hello.nonce);
+        memcpy(hello.nonce, link->handshake->nonce, sizeof hello.nonce);
     } else {
         hello.observed = link->remote;
     }
@@ -167,7 +169,7 @@ static void send_hello(struct link *link, uint8_t type) {
 static bool auth_is_right(const struct link *link, const struct hello *hello) {
     const struct node_env *env = link->links->env;
     struct hash wanted;
-    network_auth(env->network, env->crypto, &link->exporter, link->token == 0, &wanted);
+    network_auth(env->network, env->crypto, &link->handshake->exporter, link->token == 0, &wanted);
     uint8_t difference = 0;
     for (size_t i = 0; i < sizeof wanted.b; i++) {
         difference |= wanted.b[i] ^ hello->auth.b[i];
@@ -231,6 +233,8 @@ static void open_link(struct link *link, const struct hello *hello) {
     link->open = true;
     timers_set(links->timers, &link->timer, after_ms(links, PING_AFTER_MS));
     links->role->opened(links->context, link, hello);
+    mem_free(link->handshake);
+    link->handshake = NULL;
 }
 
 static enum err take_hello(struct link *link, struct slice payload) {
@@ -245,7 +249,7 @@ static enum err take_hello(struct link *link, struct slice payload) {
         return err;
     }
     link->purpose = hello.purpose;
-    memcpy(link->nonce, hello.nonce, sizeof link->nonce);
+    memcpy(link->handshake->nonce, hello.nonce, sizeof hello.nonce);
     struct goaway goaway = {0};
     err = settle_duplicate(link);
     if (err == ERR_DUPLICATE) {
@@ -284,7 +288,8 @@ static enum err take_ping(struct link *link, uint8_t type, struct slice payload)
     if (type == MSG_PING) {
         send_now(link, MSG_PONG, payload);
     } else if (link->pinged_us != 0 && ping.token == link->pinged_us) {
-        link->round_trip_us = links->mono_us - link->pinged_us;
+        uint64_t round_trip_us = links->mono_us - link->pinged_us;
+        link->round_trip_us = round_trip_us < UINT32_MAX ? (uint32_t)round_trip_us : UINT32_MAX;
         link->pinged_us = 0;
     }
     return OK;
@@ -341,7 +346,7 @@ struct link *links_dial(struct links *links, const struct node_id *id,
     link->token = ++links->last_token;
     link->purpose = (uint8_t)purpose;
     if (nonce != NULL) {
-        memcpy(link->nonce, nonce, sizeof link->nonce);
+        memcpy(link->handshake->nonce, nonce, sizeof link->handshake->nonce);
     }
     map_put(&links->by_token, &link->token, link);
     struct action *action = outbox_add(links->out, ACTION_DIAL);
@@ -361,7 +366,7 @@ static void link_up(struct links *links, const struct node_event *event) {
         links->pending_in++;
     }
     link->number = event->up.link;
-    link->exporter = event->up.exporter;
+    link->handshake->exporter = event->up.exporter;
     link->heard_us = links->mono_us;
     map_put(&links->by_number, &link->number, link);
     if (link->closing) { /* we lost interest while it was dialled */

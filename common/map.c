@@ -1,4 +1,8 @@
-/* map.c - open addressing over an array of entries in insertion order. */
+/* map.c - open addressing over an array of entries in insertion order.
+ *
+ * A map of more than MAP_LISTED entries has, behind its entries and in the same piece of memory,
+ * its hash key (2 * u64) and twice as many buckets (u32) as entries: the index + 1 of an entry,
+ * 0 = empty, MAP_REMOVED. */
 #include "common/map.h"
 
 #include <string.h>
@@ -8,7 +12,7 @@
 #include "common/rng.h"
 
 #define MAP_REMOVED UINT32_MAX
-#define MAP_CAP_MIN 8
+#define MAP_CAP_MIN 4
 
 static uint64_t rotate(uint64_t value, int by) {
     return value << by | value >> (64 - by);
@@ -72,107 +76,144 @@ static void *entry_value(const uint8_t *entry) {
     return value;
 }
 
-/* Return the bucket of the key, or the empty one that ends its probe sequence. */
-static uint32_t find_bucket(const struct map *map, const void *key) {
-    uint32_t mask = map->cap * 2 - 1;
-    uint32_t bucket = (uint32_t)siphash(map->sip_key, key, map->key_bytes) & mask;
-    while (map->buckets[bucket] != 0) {
-        uint32_t index = map->buckets[bucket];
-        if (index != MAP_REMOVED &&
-            memcmp(entry_at(map, index - 1) + sizeof(void *), key, map->key_bytes) == 0) {
-            return bucket;
-        }
-        bucket = (bucket + 1) & mask;
-    }
-    return bucket;
+static bool has_buckets(const struct map *map) {
+    return map->cap > MAP_LISTED;
 }
 
-static void append_entry(struct map *map, uint32_t bucket, const void *key, void *value) {
+static uint64_t *sip_key_of(const struct map *map) {
+    return (uint64_t *)(void *)entry_at(map, map->cap);
+}
+
+static uint32_t *buckets_of(const struct map *map) {
+    return (uint32_t *)(void *)(sip_key_of(map) + 2);
+}
+
+static bool is_at(const struct map *map, uint32_t index, const void *key) {
+    return memcmp(entry_at(map, index) + sizeof(void *), key, map->key_bytes) == 0;
+}
+
+/* Return the bucket of the key, or the empty one that ends its probe sequence. */
+static uint32_t *find_bucket(const struct map *map, const void *key) {
+    uint32_t *buckets = buckets_of(map);
+    uint32_t mask = map->cap * 2 - 1;
+    uint32_t at = (uint32_t)siphash(sip_key_of(map), key, map->key_bytes) & mask;
+    while (buckets[at] != 0 && (buckets[at] == MAP_REMOVED || !is_at(map, buckets[at] - 1, key))) {
+        at = (at + 1) & mask;
+    }
+    return &buckets[at];
+}
+
+/* Return the living entry of a key, or NULL; *bucket is where its index is kept, if anywhere. */
+static uint8_t *find_entry(const struct map *map, const void *key, uint32_t **bucket) {
+    *bucket = NULL;
+    if (map->count == 0) {
+        return NULL;
+    }
+    if (has_buckets(map)) {
+        *bucket = find_bucket(map, key);
+        return **bucket == 0 ? NULL : entry_at(map, **bucket - 1);
+    }
+    for (uint32_t i = 0; i < map->used; i++) {
+        uint8_t *entry = entry_at(map, i);
+        if (is_at(map, i, key) && entry_value(entry) != NULL) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+/* The key is new and there is room. */
+static void append_entry(struct map *map, const void *key, void *value) {
     uint8_t *entry = entry_at(map, map->used);
     memcpy(entry, &value, sizeof value);
     memcpy(entry + sizeof value, key, map->key_bytes);
-    map->buckets[bucket] = ++map->used;
+    map->used++;
     map->count++;
+    if (has_buckets(map)) {
+        *find_bucket(map, key) = map->used;
+    }
 }
 
-/* Move the live entries to arrays for `cap` entries. */
-static void rebuild(struct map *map, uint32_t cap) {
-    struct map old = *map;
+/* Get memory for `cap` entries, all of them free. */
+static void allocate(struct map *map, uint32_t cap) {
     map->cap = cap;
-    map->entries = mem_array(cap, entry_bytes(map));
-    map->buckets = mem_array((size_t)cap * 2, sizeof *map->buckets);
     map->used = 0;
     map->count = 0;
+    size_t bytes = entry_bytes(map);
+    if (!has_buckets(map)) {
+        map->entries = mem_array(cap, bytes);
+        return;
+    }
+    /* Two buckets per entry; two entries' worth is enough for the hash key. */
+    map->entries = mem_array((size_t)cap + 2, bytes + 2 * sizeof(uint32_t));
+    struct rng rng;
+    rng_seed(&rng, map->seed);
+    sip_key_of(map)[0] = rng_u64(&rng);
+    sip_key_of(map)[1] = rng_u64(&rng);
+}
+
+/* Move the live entries to memory for `cap` entries. */
+static void rebuild(struct map *map, uint32_t cap) {
+    struct map old = *map;
+    allocate(map, cap);
     for (uint32_t i = 0; i < old.used; i++) {
-        uint8_t *entry = entry_at(&old, i);
+        const uint8_t *entry = entry_at(&old, i);
         void *value = entry_value(entry);
         if (value != NULL) {
-            const void *key = entry + sizeof(void *);
-            append_entry(map, find_bucket(map, key), key, value);
+            append_entry(map, entry + sizeof(void *), value);
         }
     }
     mem_free(old.entries);
-    mem_free(old.buckets);
 }
 
 void map_init(struct map *map, size_t key_bytes, uint64_t seed) {
     CHECK(key_bytes > 0 && key_bytes <= 256);
-    struct rng rng;
-    rng_seed(&rng, seed);
-    *map = (struct map){.key_bytes = (uint16_t)key_bytes};
-    map->sip_key[0] = rng_u64(&rng);
-    map->sip_key[1] = rng_u64(&rng);
+    *map = (struct map){.key_bytes = (uint16_t)key_bytes, .seed = seed};
 }
 
 void map_free(struct map *map) {
     mem_free(map->entries);
-    mem_free(map->buckets);
     map->entries = NULL;
-    map->buckets = NULL;
     map->used = map->count = map->cap = 0;
 }
 
 void *map_get(const struct map *map, const void *key) {
-    if (map->count == 0) {
-        return NULL;
-    }
-    uint32_t index = map->buckets[find_bucket(map, key)];
-    return index == 0 ? NULL : entry_value(entry_at(map, index - 1));
+    uint32_t *bucket;
+    const uint8_t *entry = find_entry(map, key, &bucket);
+    return entry == NULL ? NULL : entry_value(entry);
 }
 
 void *map_put(struct map *map, const void *key, void *value) {
     CHECK(value != NULL);
-    if (map->count > 0) {
-        uint32_t index = map->buckets[find_bucket(map, key)];
-        if (index != 0) {
-            uint8_t *entry = entry_at(map, index - 1);
-            void *former = entry_value(entry);
-            memcpy(entry, &value, sizeof value);
-            return former;
-        }
+    uint32_t *bucket;
+    uint8_t *entry = find_entry(map, key, &bucket);
+    if (entry != NULL) {
+        void *former = entry_value(entry);
+        memcpy(entry, &value, sizeof value);
+        return former;
     }
     if (map->used == map->cap) {
         uint32_t cap = map->cap < MAP_CAP_MIN ? MAP_CAP_MIN : map->cap;
         rebuild(map, map->count * 4 > cap * 3 ? cap * 2 : cap);
     }
-    append_entry(map, find_bucket(map, key), key, value);
+    append_entry(map, key, value);
     return NULL;
 }
 
 void *map_remove(struct map *map, const void *key) {
-    if (map->count == 0) {
+    uint32_t *bucket;
+    uint8_t *entry = find_entry(map, key, &bucket);
+    if (entry == NULL) {
         return NULL;
     }
-    uint32_t bucket = find_bucket(map, key);
-    uint32_t index = map->buckets[bucket];
-    if (index == 0) {
-        return NULL;
-    }
-    uint8_t *entry = entry_at(map, index - 1);
     void *value = entry_value(entry);
     memset(entry, 0, sizeof(void *));
-    map->buckets[bucket] = MAP_REMOVED;
-    map->count--;
+    if (bucket != NULL) {
+        *bucket = MAP_REMOVED;
+    }
+    if (--map->count == 0) {
+        map_free(map);
+    }
     return value;
 }
 

@@ -36,14 +36,14 @@ struct store {
     const struct store_ops *ops;
 };
 
-/* Borrow the value of a key until the next call; false when there is none. */
+/* Borrow the value of a key until the table is next written to; false when there is none. */
 bool store_get(struct store *store, enum store_table table, struct slice key, struct slice *value);
 /* Copy key (1 to STORE_KEY_MAX bytes) and value (at most STORE_VALUE_MAX) into the table. */
 void store_put(struct store *store, enum store_table table, struct slice key, struct slice value);
 /* Remove; nothing happens when there is none. */
 void store_remove(struct store *store, enum store_table table, struct slice key);
 /* Walk in byte order of the keys: borrow the first entry whose key is greater than `after` (empty
- * slice = from the start) until the next call; false at the end. */
+ * slice = from the start) until the table is next written to; false at the end. */
 bool store_next(struct store *store, enum store_table table, struct slice after, struct slice *key,
                 struct slice *value);
 /* Ask for a NODE_STORED event with this token once all writes so far are durable. */

@@ -137,7 +137,7 @@ bool push_is_expected(struct peer *peer, const struct link *link) {
     const struct expected *expected =
         peer->push != NULL ? map_get(&peer->push->expected, link->id.b) : NULL;
     return expected != NULL && is_recent(peer, expected->asked_us) &&
-           memcmp(expected->nonce, link->nonce, sizeof link->nonce) == 0;
+           memcmp(expected->nonce, link->handshake->nonce, sizeof expected->nonce) == 0;
 }
 
 static void address_key(uint8_t key[ADDRESS_KEY_BYTES], const struct address *address) {
