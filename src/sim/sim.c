@@ -205,6 +205,7 @@ void sim_step(struct sim *sim, struct machine *machine, struct node_event *event
     }
     find_spin(sim, machine);
     sim_trace_step(sim, machine, event->kind);
+    sim_store_commit(machine->env.store);
     event->mono_us = mono_of(sim, machine);
     event->wall_s = sim_wall_s(sim) + machine->wall_offset_s;
     sim->acting = machine;

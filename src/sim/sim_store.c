@@ -52,11 +52,17 @@ static void commit_until(struct sim_store *store, uint64_t at_us) {
     }
 }
 
+/* Group commits happen by themselves, whenever somebody looks. */
+void sim_store_commit(struct store *store) {
+    uint64_t now_us = of(store)->machine->sim->now_us;
+    if (now_us > COMMIT_US) {
+        commit_until(of(store), now_us - COMMIT_US);
+    }
+}
+
 static void remember_former(struct sim_store *store, enum store_table table, struct slice key) {
     uint64_t now_us = store->machine->sim->now_us;
-    if (now_us > COMMIT_US) {
-        commit_until(store, now_us - COMMIT_US);
-    }
+    sim_store_commit(&store->base);
     struct slice value = {0};
     bool had_value = store_get(store->memory, table, key, &value);
     struct change *change = mem_new(sizeof *change + value.len);
@@ -151,8 +157,7 @@ static void undo(struct sim_store *store, const struct change *change) {
 
 void sim_store_crashed(struct sim *sim, struct store *base) {
     struct sim_store *store = of(base);
-    uint64_t now_us = sim->now_us;
-    commit_until(store, now_us > COMMIT_US ? now_us - COMMIT_US : 0);
+    sim_store_commit(base);
     uint32_t pending = 0;
     for (const struct change *change = store->oldest; change != NULL; change = change->next) {
         pending++;

@@ -153,6 +153,8 @@ void sim_files_free(struct sim *sim);
 /* ---- sim_store.c ---- */
 /* A store on the machine's disk: what is written is durable one group commit later. */
 struct store *sim_store_new(struct machine *machine);
+/* What was written long enough ago is durable: drop what an undo would need. */
+void sim_store_commit(struct store *store);
 /* Everything written so far is durable: drops what an undo would need. */
 void sim_store_settle(struct store *store);
 void sim_store_crashed(struct sim *sim, struct store *store);
