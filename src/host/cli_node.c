@@ -124,8 +124,12 @@ enum err cli_node_prepare(struct cli_node *node, struct cli *cli, struct host_er
 static uint64_t on_command(void *context, const struct control_request *request,
                            host_report_fn *report, void *report_context) {
     struct cli_node *node = context;
-    return host_command(node->node, request->name, request->args, request->count, report,
-                        report_context);
+    const struct host_request command = {.name = request->name,
+                                         .args = request->args,
+                                         .count = request->count,
+                                         .report = report,
+                                         .context = report_context};
+    return host_command(node->node, &command);
 }
 
 static void on_gone(void *context, uint64_t id) {

@@ -33,15 +33,14 @@ static void *copy_command(struct node_event *event, const char *name,
     return copy;
 }
 
-uint64_t host_command(struct host_node *node, const char *name, const struct command_arg *args,
-                      uint32_t count, host_report_fn *report, void *context) {
+uint64_t host_command(struct host_node *node, const struct host_request *request) {
     struct command *command = mem_new(sizeof *command);
     command->id = ++node->last_command;
-    command->report = report;
-    command->context = context;
+    command->report = request->report;
+    command->context = request->context;
     map_put(&node->commands, &command->id, command);
     struct node_event event = {.kind = NODE_COMMAND, .command = {.id = command->id}};
-    void *owned = copy_command(&event, name, args, count);
+    void *owned = copy_command(&event, request->name, request->args, request->count);
     node_queue(node, &event, owned);
     return command->id;
 }

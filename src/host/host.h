@@ -58,9 +58,17 @@ struct address host_node_address(const struct host_node *node);
  * `fields` is for report_next. After `last` the command is over. */
 typedef void host_report_fn(void *context, struct slice fields, bool last, enum err err);
 
+/* A command, copied by host_command, and who hears of it. */
+struct host_request {
+    const char *name;
+    const struct command_arg *args;
+    uint32_t count;
+    host_report_fn *report;
+    void *context;
+};
+
 /* Hand a command to a node; return its id. */
-uint64_t host_command(struct host_node *node, const char *name, const struct command_arg *args,
-                      uint32_t count, host_report_fn *report, void *context);
+uint64_t host_command(struct host_node *node, const struct host_request *request);
 /* Whoever asked has gone: no more reports come for this id. */
 void host_command_gone(struct host_node *node, uint64_t id);
 

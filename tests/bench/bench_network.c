@@ -223,7 +223,9 @@ void bench_command_args(struct host_node *node, const char *name, const struct c
                         uint32_t count, struct bench_command *command) {
     command->has_record = command->is_over = false;
     command->most = 0;
-    host_command(node, name, args, count, take_report, command);
+    const struct host_request request = {
+        .name = name, .args = args, .count = count, .report = take_report, .context = command};
+    host_command(node, &request);
 }
 
 void bench_command_start(struct host_node *node, const char *name, const char *key,
