@@ -5,6 +5,8 @@
 /* Frames and messages. LimeWire and gtk-gnutella used 65,536 too. */
 #define FRAME_HEADER_BYTES 5
 #define FRAME_PAYLOAD_MAX 65536 /* before and after inflation */
+#define INFLATE_FREE_BYTES 1024 /* what any deflated payload may unfold to ... */
+#define INFLATE_RATIO_MAX 64    /* ... and per byte of it: deflate reaches 1029, real lists 3 */
 #define HELLO_BYTES_MAX 2048
 #define AGENT_BYTES_MAX 64
 #define QUERY_BODY_MAX 1024 /* inflated; gtk-gnutella drops longer queries */

@@ -9,7 +9,7 @@
 #include "common/mem.h"
 
 #define RAW_WINDOW (-15) /* no zlib header, no checksum: TLS has a better one */
-#define LEVEL 6
+#define LEVEL 1 /* level 6 saves 1 byte of 28 on a query, 6 % of a list, for 2.5 times the work */
 #define MEMORY_LEVEL 8
 
 struct packer {

@@ -186,20 +186,40 @@ static void test_deflate_flags(void **state) {
     buf_free(&packed);
 }
 
-/* A deflated PING may not unfold to more than a PING may hold. */
+/* Feed one deflated frame of `len` zeroes; deflate makes next to nothing of them. */
+static enum err feed_zeroes(struct fixture *fixture, uint8_t type, size_t len) {
+    uint8_t *zeroes = mem_new(len);
+    struct buf packed = {0}, frame = {0};
+    packer_deflate(fixture->packer, (struct slice){zeroes, len}, &packed);
+    assert_true(packed.len < 1024);
+    wire_frame_write(&frame, type, FRAME_DEFLATED | FRAME_DICTIONARY_1, whole(&packed));
+    enum err err = feed(fixture, whole(&frame));
+    buf_free(&packed);
+    buf_free(&frame);
+    mem_free(zeroes);
+    return err;
+}
+
+/* A few bytes may not make us do the work of many, and a deflated message not be longer than a
+ * plain one. */
 static void test_bomb(void **state) {
     struct fixture *fixture = *state;
+    assert_int_equal(feed_zeroes(fixture, MSG_PING, INFLATE_FREE_BYTES), OK);
+    assert_int_equal(feed_zeroes(fixture, MSG_REG_ADD, FRAME_PAYLOAD_MAX), ERR_LIMIT);
     uint32_t max = wire_message_info(MSG_PING)->payload_max;
+    struct slice text = text_slice("the quick brown fox jumps over the lazy dog ");
     for (uint32_t over = 0; over < 2; over++) {
-        uint8_t *zeroes = mem_new(max + over);
-        struct buf packed = {0}, frame = {0};
-        packer_deflate(fixture->packer, (struct slice){zeroes, max + over}, &packed);
+        struct buf plain = {0}, packed = {0}, frame = {0};
+        while (plain.len < max + over) {
+            buf_u8(&plain, (uint8_t)(text.data[plain.len % text.len] ^ (plain.len / 500 & 15)));
+        }
+        packer_deflate(fixture->packer, whole(&plain), &packed);
+        assert_true(INFLATE_FREE_BYTES + INFLATE_RATIO_MAX * packed.len > plain.len);
         wire_frame_write(&frame, MSG_PING, FRAME_DEFLATED | FRAME_DICTIONARY_1, whole(&packed));
-        assert_true(frame.len < 100);
         assert_int_equal(feed(fixture, whole(&frame)), over == 0 ? OK : ERR_LIMIT);
+        buf_free(&plain);
         buf_free(&packed);
         buf_free(&frame);
-        mem_free(zeroes);
     }
 }
 
@@ -217,9 +237,11 @@ static uint8_t packed_flags(struct fixture *fixture, uint8_t type, struct slice 
 
 static void test_what_is_deflated(void **state) {
     struct fixture *fixture = *state;
-    const char *text = "soundtrack of the movie, season one, episode two, the movie";
-    struct slice words = text_slice(text), few = {words.data, 31};
-    uint8_t noise[64];
+    struct slice words = text_slice(
+        "soundtrack of the movie, season one, episode two, the movie, and the song from the movie, "
+        "and all the other songs of the album that was made for the series");
+    struct slice few = {words.data, 127};
+    uint8_t noise[200], *zeroes = mem_new(20000);
     struct rng rng;
     rng_seed(&rng, 3);
     rng_fill(&rng, noise, sizeof noise);
@@ -227,10 +249,14 @@ static void test_what_is_deflated(void **state) {
     assert_int_equal(packed_flags(fixture, MSG_HITS, words), deflated);
     assert_int_equal(packed_flags(fixture, MSG_HITS, few), 0);
     assert_int_equal(packed_flags(fixture, MSG_HITS, (struct slice){noise, sizeof noise}), 0);
+    /* What would look like a bomb goes plain. */
+    assert_int_equal(packed_flags(fixture, MSG_HAVE, (struct slice){zeroes, 1000}), deflated);
+    assert_int_equal(packed_flags(fixture, MSG_HAVE, (struct slice){zeroes, 20000}), 0);
     static const uint8_t never[] = {MSG_BLOCK, MSG_QUERY, MSG_LOCATE, MSG_HASHES};
     for (size_t i = 0; i < sizeof never; i++) {
         assert_int_equal(packed_flags(fixture, never[i], words), 0);
     }
+    mem_free(zeroes);
 }
 
 int main(void) {
