@@ -64,6 +64,7 @@ struct source {
     uint64_t tick_bytes;  /* since the last tick */
     uint64_t bytes_per_s; /* averaged */
     uint32_t serial;
+    uint32_t backlog; /* blocks it was asked for and has not sent, forgiven ones included */
     uint32_t handle;
     uint32_t failures;
     uint8_t state;

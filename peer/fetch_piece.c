@@ -191,6 +191,7 @@ static void assign(struct peer *peer, struct source *source, struct run *run, st
     }
     run->piece = piece;
     run->blocks = blocks;
+    source->backlog += count_bits(blocks);
     send_requests(source, piece, blocks);
 }
 
@@ -247,7 +248,8 @@ static enum begin_result begin_piece(struct peer *peer, struct source *source, s
     return BEGUN;
 }
 
-/* What a helper may take of an owner's run. */
+/* What a helper may take of an owner's run, from its end: as much as lets both be done at once. The
+ * owner cannot be told to leave anything out, so all it was asked for comes first. */
 static uint64_t to_take(const struct peer *peer, const struct source *helper,
                         const struct source *owner, const struct run *run) {
     uint64_t twice;
@@ -260,8 +262,9 @@ static uint64_t to_take(const struct peer *peer, const struct source *helper,
     }
     uint64_t sum = helper->bytes_per_s + owner->bytes_per_s;
     bool is_known = helper->bytes_per_s > 0; /* else it has not had a chance yet */
-    uint64_t share = is_known ? count * helper->bytes_per_s / sum : count / 2;
-    return last_bits(open, (uint32_t)share);
+    uint64_t share =
+        is_known ? owner->backlog * helper->bytes_per_s / sum : (owner->backlog + 1) / 2;
+    return last_bits(open, share < count ? (uint32_t)share : count);
 }
 
 /* Endgame: take over from whoever would be last. */
@@ -278,7 +281,7 @@ static bool help(struct peer *peer, struct source *source, struct run *run) {
                 continue;
             }
             uint64_t blocks = to_take(peer, source, owner, &owner->runs[i]);
-            uint64_t wait = ((uint64_t)count_bits(blocks) << 40) / (owner->bytes_per_s + 1);
+            uint64_t wait = ((uint64_t)owner->backlog << 40) / (owner->bytes_per_s + 1);
             if (blocks != 0 && (best == NULL || wait > best_wait)) {
                 best = piece;
                 best_blocks = blocks;
@@ -297,6 +300,7 @@ void fetch_piece_fill(struct peer *peer, struct source *source) {
     struct download *download = source->download;
     for (int i = 0; i < FETCH_PIPELINE; i++) {
         bool may_ask = source->state == SOURCE_ACTIVE && !source->is_slow &&
+                       source->backlog <= (FETCH_PIPELINE - 1) * PIECE_BLOCKS &&
                        download->state == DOWNLOAD_FETCHING && !source->transfer->link->closing;
         struct run *run = &source->runs[i];
         if (!may_ask) {
@@ -338,6 +342,7 @@ bool fetch_piece_refused(struct source *source, uint32_t first, uint32_t count) 
             bool is_meant = block >= first && block - first < count;
             if (is_meant && (run->blocks >> bit & 1) != 0) {
                 run->blocks &= ~(1ULL << bit);
+                source->backlog -= source->backlog > 0;
                 was_owed = true;
             }
         }
@@ -493,6 +498,7 @@ enum err fetch_take_block(struct peer *peer, struct link *link, struct slice pay
         return ERR_UNEXPECTED;
     }
     source->heard_us = peer->links.mono_us;
+    source->backlog -= source->backlog > 0;
     source->is_slow = false;
     source->failures = 0;
     if (piece != NULL && !piece->is_doubtful && (piece->have >> bit & 1) == 0) {

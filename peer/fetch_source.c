@@ -151,6 +151,7 @@ void fetch_source_release(struct peer *peer, struct source *source, uint64_t ret
     detach(source);
     source->state = SOURCE_KNOWN;
     source->retry_us = peer_after_ms(peer, retry_ms);
+    source->backlog = 0;
     source->is_slow = false;
     source->has_no_hashes = false;
     source->bytes_per_s = 0;
@@ -416,6 +417,7 @@ static uint64_t clamp_wait(uint32_t wait_ms) {
 /* Ask again later: the source keeps our place, or is just busy. */
 static void wait_in_queue(struct peer *peer, struct source *source, const struct reject *reject) {
     fetch_piece_release(source);
+    source->backlog = 0;
     source->state = SOURCE_QUEUED;
     source->retry_us = peer_after_ms(peer, clamp_wait(reject->retry_after_ms));
 }

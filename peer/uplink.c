@@ -16,22 +16,50 @@
 /* Introducers that are named by host names. */
 struct resolver {
     struct timer timer;
-    uint64_t wait_ms;
+    uint32_t wait_ms;
     uint32_t count;
     struct named {
         struct node_id id;
         uint16_t port;
-        char *host;
+        uint16_t host_at; /* its name, from the start of the resolver, with its NUL */
     } names[];
 };
 
 /* ---- Introducers ---- */
 
+static bool is_named(const struct introducer *introducer) {
+    struct address address;
+    return !introducer_address(introducer, &address);
+}
+
+/* One piece of memory for all of it: the names follow the table. */
 static struct resolver *resolver_new(const struct peer_config *config) {
-    struct resolver *resolver =
-        mem_new(sizeof *resolver + config->introducer_count * sizeof(struct named));
+    size_t count = 0;
+    size_t text = 0;
+    for (uint32_t i = 0; i < config->introducer_count; i++) {
+        if (is_named(&config->introducers[i])) {
+            count++;
+            text += strlen(config->introducers[i].host) + 1;
+        }
+    }
+    if (count == 0) {
+        return NULL;
+    }
+    size_t end = offsetof(struct resolver, names) + count * sizeof(struct named);
+    CHECK(end + text <= UINT16_MAX); /* of at most INTRODUCERS_MAX */
+    struct resolver *resolver = mem_new(end + text);
     resolver->timer.kind = TIMER_RESOLVE;
     resolver->wait_ms = RESOLVE_MS_MIN;
+    for (uint32_t i = 0; i < config->introducer_count; i++) {
+        const struct introducer *introducer = &config->introducers[i];
+        if (is_named(introducer)) {
+            size_t len = strlen(introducer->host) + 1;
+            resolver->names[resolver->count++] =
+                (struct named){introducer->id, introducer->port, (uint16_t)end};
+            memcpy((char *)resolver + end, introducer->host, len);
+            end += len;
+        }
+    }
     return resolver;
 }
 
@@ -42,17 +70,9 @@ static void take_introducers(struct peer *peer, const struct peer_config *config
         struct address address;
         if (introducer_address(introducer, &address)) {
             hostcache_add_introducer(&peer->hosts, &introducer->id, &address);
-            continue;
         }
-        if (peer->uplink.resolver == NULL) {
-            peer->uplink.resolver = resolver_new(config);
-        }
-        struct resolver *resolver = peer->uplink.resolver;
-        struct named *named = &resolver->names[resolver->count++];
-        named->id = introducer->id;
-        named->port = introducer->port;
-        named->host = mem_string(introducer->host);
     }
+    peer->uplink.resolver = resolver_new(config);
 }
 
 void uplink_resolve(struct peer *peer) {
@@ -61,7 +81,7 @@ void uplink_resolve(struct peer *peer) {
         return; /* asked again when the last link is lost */
     }
     for (uint32_t i = 0; i < resolver->count; i++) {
-        const char *host = resolver->names[i].host;
+        const char *host = (const char *)resolver + resolver->names[i].host_at;
         struct action *action = outbox_add_bytes(
             peer->links.out, ACTION_RESOLVE, (struct slice){(const uint8_t *)host, strlen(host)});
         action->token32 = i;
@@ -241,11 +261,7 @@ void uplink_free(struct peer *peer) {
     for (uint32_t i = 0; i <= PARENTS; i++) {
         mem_free(peer->uplink.parents[i]);
     }
-    struct resolver *resolver = peer->uplink.resolver;
-    for (uint32_t i = 0; resolver != NULL && i < resolver->count; i++) {
-        mem_free(resolver->names[i].host);
-    }
-    mem_free(resolver);
+    mem_free(peer->uplink.resolver);
 }
 
 void uplink_opened(struct peer *peer, struct link *link) {
