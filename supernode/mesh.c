@@ -155,7 +155,8 @@ static bool record_names_host(const struct address_record *record, const struct 
  * it. A record whose address nobody has seen may be dialled, but is not passed on. */
 static void learn(struct supernode *supernode, struct slice encoded, const struct address *seen) {
     struct address_record record;
-    if (supernode->config.fixed_mesh || encoded.len == 0 || wire_address_record_decode(encoded, &record) != OK ||
+    if (supernode->config.fixed_mesh || encoded.len == 0 ||
+        wire_address_record_decode(encoded, &record) != OK ||
         (record.flags & ADDRESS_RECORD_SUPERNODE) == 0) {
         return;
     }

@@ -146,6 +146,25 @@ static void supernodes_find_each_other(void **state) {
     net_free(net);
 }
 
+/* For experiments: a chain of three stays a chain. */
+static void a_fixed_mesh_does_not_grow(void **state) {
+    (void)state;
+    for (int fixed = 0; fixed < 2; fixed++) {
+        struct net *net = net_new(65);
+        struct supernode_config config = {.fixed_mesh = fixed == 1};
+        struct net_node *chain[3] = {start(net, &config)};
+        for (int i = 1; i < 3; i++) {
+            struct supernode_config next = config;
+            net_introduce(&next, chain[i - 1]);
+            chain[i] = start(net, &next);
+        }
+        net_run(net, 3 * NODES_EVERY_MS);
+        assert_int_equal(supernode_of(chain[0])->neighbour_count, fixed ? 1 : 2);
+        assert_int_equal(supernode_of(chain[1])->neighbour_count, 2);
+        net_free(net);
+    }
+}
+
 static void introducers_are_looked_up_by_name(void **state) {
     (void)state;
     struct net *net = net_new(61);
@@ -432,6 +451,7 @@ int main(void) {
         cmocka_unit_test(mesh_links_need_a_certificate),
         cmocka_unit_test(an_expired_certificate_ends_the_link),
         cmocka_unit_test(supernodes_find_each_other),
+        cmocka_unit_test(a_fixed_mesh_does_not_grow),
         cmocka_unit_test(introducers_are_looked_up_by_name),
         cmocka_unit_test(nodes_are_told_on_request_only),
         cmocka_unit_test(unseen_addresses_are_not_passed_on),
