@@ -119,6 +119,15 @@ bool sim_is_up(const struct sim *sim, uint32_t machine) {
     return machine_at(sim, machine)->is_up;
 }
 
+void sim_wipe(struct sim *sim, uint32_t number) {
+    struct machine *machine = machine_at(sim, number);
+    CHECK(!machine->is_up);
+    store_free(machine->env.store);
+    machine->env.store = sim_store_new(machine);
+    sim_files_free_machine(machine);
+    machine->disk = NULL;
+}
+
 void sim_set_group(struct sim *sim, uint32_t machine, uint32_t group) {
     machine_at(sim, machine)->group = group;
 }

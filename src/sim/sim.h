@@ -97,6 +97,9 @@ void sim_shutdown(struct sim *sim, uint32_t machine);
 
 bool sim_is_up(const struct sim *sim, uint32_t machine);
 
+/* Give a machine that is off an empty disk: its store, part files and shared files are gone. */
+void sim_wipe(struct sim *sim, uint32_t machine);
+
 /* Machines in different groups cannot hear each other; all are in group 0 at first. */
 void sim_set_group(struct sim *sim, uint32_t machine, uint32_t group);
 
