@@ -1,0 +1,323 @@
+/* test_host_limits.c - what many links cost, and what happens when descriptors run out. */
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "tests/unit/hostlib.h"
+
+/* ---- Many idle links: their memory, and nothing left of them afterwards ---- */
+
+#define LINKS 150
+#define ROUNDS 4
+
+struct crowd {
+    struct host *host;
+    struct probe probes[2];
+    uint32_t links[LINKS];
+    uint32_t up;
+    uint32_t round;
+    size_t heap_before;
+    size_t heap_idle; /* all links up and quiet */
+    int fds_before;
+    int fds_after;
+};
+
+static void dial_many(struct crowd *crowd, struct outbox *out) {
+    crowd->up = 0;
+    for (uint32_t i = 0; i < LINKS; i++) {
+        probe_dial(&crowd->probes[1], out, crowd->round * LINKS + i + 1);
+    }
+}
+
+static size_t heap_used(void) {
+    return mallinfo2().uordblks;
+}
+
+/* All up: wait, measure, close all; all down: wait, count descriptors, again. */
+static void come_and_go(struct probe *probe, const struct node_event *event, struct outbox *out) {
+    struct crowd *crowd = probe->context;
+    switch (event->kind) {
+    case NODE_START:
+        crowd->fds_before = fds_open();
+        crowd->heap_before = heap_used();
+        dial_many(crowd, out);
+        break;
+    case NODE_LINK_UP:
+        crowd->links[crowd->up++] = event->up.link;
+        if (crowd->up == LINKS) {
+            probe_wake(probe, event, 300);
+        }
+        break;
+    case NODE_LINK_DOWN:
+        if (--crowd->up == 0) {
+            probe_wake(probe, event, 300);
+        }
+        break;
+    case NODE_TIMER:
+        if (crowd->up == LINKS) {
+            crowd->heap_idle = heap_used();
+            for (uint32_t i = 0; i < LINKS; i++) {
+                probe_act(out, ACTION_CLOSE, crowd->links[i]);
+            }
+        } else if (++crowd->round < ROUNDS) {
+            dial_many(crowd, out);
+        } else {
+            crowd->fds_after = fds_open();
+            host_stop(crowd->host);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static void test_idle_links(void **state) {
+    (void)state;
+    struct crowd crowd = {.host = test_host()};
+    crowd.probes[0].on = come_and_go;
+    crowd.probes[0].context = &crowd;
+    probe_add(crowd.host, &crowd.probes[1], 32);
+    probe_add(crowd.host, &crowd.probes[0], 31);
+    assert_int_equal(host_run(crowd.host), 0);
+    test_host_done(crowd.host, crowd.probes, 2);
+    assert_int_equal(crowd.probes[0].counts[NODE_DIAL_FAILED], 0);
+    assert_int_equal(crowd.probes[1].counts[NODE_LINK_UP], ROUNDS * LINKS);
+    assert_int_equal(crowd.probes[1].counts[NODE_LINK_DOWN], ROUNDS * LINKS);
+    assert_in_range(crowd.fds_after, crowd.fds_before - 4, crowd.fds_before + 4);
+    double kib = (double)(crowd.heap_idle - crowd.heap_before) / (2.0 * LINKS) / 1024;
+    print_message("an idle link costs %.1f KiB at each end\n", kib);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__has_feature)
+    assert_true(kib < 20);
+#endif
+}
+
+/* ---- Descriptors run out: no spin, and service goes on when there are some again ---- */
+
+#define HOARD_MAX 512
+
+struct miser {
+    struct host *host;
+    struct probe probe;
+    int report; /* to the parent: port, CPU time of the drought in ms, node id */
+    int hoard[HOARD_MAX];
+    int hoarded;
+    double cpu_s;
+};
+
+static double cpu_now(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static void hoard(struct probe *probe, const struct node_event *event, struct outbox *out) {
+    struct miser *miser = probe->context;
+    if (event->kind == NODE_START) {
+        int fd;
+        while (miser->hoarded < HOARD_MAX && (fd = open("/dev/null", O_RDONLY)) >= 0) {
+            miser->hoard[miser->hoarded++] = fd;
+        }
+        uint32_t port = host_node_address(probe->node).port;
+        assert_int_equal(write(miser->report, &port, sizeof port), sizeof port);
+        miser->cpu_s = cpu_now();
+        probe_wake(probe, event, 2500);
+    } else if (event->kind == NODE_TIMER) {
+        uint32_t ms = (uint32_t)((cpu_now() - miser->cpu_s) * 1000);
+        while (miser->hoarded > 0) {
+            close(miser->hoard[--miser->hoarded]);
+        }
+        const struct node_id *id = host_node_id(probe->node);
+        assert_int_equal(write(miser->report, &ms, sizeof ms), sizeof ms);
+        assert_int_equal(write(miser->report, id, sizeof *id), sizeof *id);
+    } else if (event->kind == NODE_LINK_BYTES) {
+        outbox_write(out, event->bytes.link, test_slice("ok"));
+    } else if (event->kind == NODE_LINK_DOWN) {
+        host_stop(miser->host);
+    }
+}
+
+static int run_miser(int report) {
+    struct rlimit limit = {.rlim_cur = 128, .rlim_max = 128};
+    setrlimit(RLIMIT_NOFILE, &limit);
+    struct miser miser = {.report = report};
+    miser.host = test_host();
+    miser.probe.on = hoard;
+    miser.probe.context = &miser;
+    struct host_error error;
+    folder_make_temporary(miser.probe.folder);
+    struct host_node_config config = {.network = test_network(),
+                                      .state_dir = miser.probe.folder,
+                                      .listen = {.family = ADDRESS_IPV4, .ip = {127, 0, 0, 33}},
+                                      .make = probe_make,
+                                      .role_config = &miser.probe,
+                                      .seed = 1};
+    miser.probe.node = host_add(miser.host, &config, &error);
+    int result = miser.probe.node != NULL ? host_run(miser.host) : 1;
+    host_free(miser.host);
+    folder_remove(miser.probe.folder);
+    return result;
+}
+
+static void test_descriptors_run_out(void **state) {
+    (void)state;
+    int report[2];
+    assert_int_equal(pipe(report), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        alarm(60);
+        _exit(run_miser(report[1]));
+    }
+    uint32_t port = 0;
+    assert_int_equal(read(report[0], &port, sizeof port), sizeof port);
+    struct address address = {.family = ADDRESS_IPV4, .ip = {127, 0, 0, 33}};
+    address.port = (uint16_t)port;
+    int callers[20];
+    for (size_t i = 0; i < LENGTH(callers); i++) {
+        callers[i] = stranger_connect(&address);
+    }
+    uint32_t cpu_ms = UINT32_MAX;
+    assert_int_equal(read(report[0], &cpu_ms, sizeof cpu_ms), sizeof cpu_ms);
+    print_message("%u ms of CPU in 2.5 s without descriptors\n", cpu_ms);
+    assert_true(cpu_ms < 500); /* below 20 % */
+    for (size_t i = 0; i < LENGTH(callers); i++) {
+        close(callers[i]);
+    }
+    usleep(1500000); /* the listener pauses for a second at a time */
+    struct stranger stranger = {0};
+    char buffer[2];
+    struct node_id id;
+    assert_int_equal(read(report[0], &id, sizeof id), sizeof id);
+    assert_true(stranger_start(&stranger, stranger_connect(&address), &id));
+    assert_int_equal(SSL_write(stranger.ssl, "x", 1), 1);
+    assert_int_equal(SSL_read(stranger.ssl, buffer, sizeof buffer), 2);
+    stranger_free(&stranger);
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close(report[0]);
+    close(report[1]);
+}
+
+/* ---- Signals ---- */
+
+static void never_stop_step(void *self, const struct node_event *event, struct outbox *out) {
+    (void)self;
+    (void)event;
+    (void)out; /* not even after NODE_SHUTDOWN */
+}
+
+static uint64_t never(const void *self) {
+    (void)self;
+    return UINT64_MAX;
+}
+
+static struct node stubborn_make(const struct node_env *env, const void *config) {
+    static const struct node_ops ops = {never_stop_step, never, probe_free};
+    (void)env;
+    return (struct node){&ops, (void *)(uintptr_t)config};
+}
+
+static int run_with_signals(bool is_stubborn, int ready) {
+    struct host_error error;
+    struct host_config config = {.log_level = LOG_LEVEL_ERROR, .handle_signals = true};
+    struct host *host = host_new(&config, &error);
+    struct probe probe = {0};
+    folder_make_temporary(probe.folder);
+    struct host_node_config node = {.network = test_network(),
+                                    .state_dir = probe.folder,
+                                    .no_listen = true,
+                                    .make = is_stubborn ? stubborn_make : probe_make,
+                                    .role_config = &probe,
+                                    .seed = 1};
+    if (host == NULL || host_add(host, &node, &error) == NULL || write(ready, "r", 1) != 1) {
+        return 99;
+    }
+    int result = host_run(host);
+    host_free(host);
+    folder_remove(probe.folder);
+    return result;
+}
+
+/* Start a process, send it SIGTERM `signals` times, return how it ended and how long it took. */
+static int end_by_signal(bool is_stubborn, int signals, double *took_s) {
+    int ready[2];
+    char byte;
+    assert_int_equal(pipe(ready), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        alarm(60);
+        _exit(run_with_signals(is_stubborn, ready[1]));
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    double start_s = seconds_now();
+    for (int i = 0; i < signals; i++) {
+        kill(pid, SIGTERM);
+        usleep(200000);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    *took_s = seconds_now() - start_s;
+    close(ready[0]);
+    close(ready[1]);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void test_signals(void **state) {
+    (void)state;
+    double took_s;
+    assert_int_equal(end_by_signal(false, 1, &took_s), 0);
+    assert_true(took_s < 2);
+    assert_int_equal(end_by_signal(true, 2, &took_s), 1); /* the second one: at once */
+    assert_true(took_s < 2);
+    assert_int_equal(end_by_signal(true, 1, &took_s), 0); /* cut off */
+    assert_true(took_s > 5 && took_s < 10.5);
+}
+
+/* ---- One folder, one process ---- */
+
+static void test_second_instance_is_refused(void **state) {
+    (void)state;
+    struct probe probe = {0};
+    struct host *host = test_host();
+    probe_add(host, &probe, 34);
+    struct host_error error;
+    struct host_node_config again = {.network = test_network(),
+                                     .state_dir = probe.folder,
+                                     .no_listen = true,
+                                     .make = probe_make,
+                                     .role_config = &probe};
+    assert_null(host_add(host, &again, &error));
+    assert_int_equal(error.err, ERR_DUPLICATE);
+    struct host_node_config busy = again;
+    char other[64];
+    folder_make_temporary(other);
+    busy.state_dir = other;
+    busy.no_listen = false;
+    busy.listen = host_node_address(probe.node);
+    assert_null(host_add(host, &busy, &error)); /* the port is taken */
+    assert_int_equal(error.err, ERR_EXISTS);
+    assert_non_null(strstr(error.text, "choose another port"));
+    test_host_done(host, &probe, 1);
+    folder_remove(other);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_idle_links),
+        cmocka_unit_test(test_descriptors_run_out),
+        cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_second_instance_is_refused),
+    };
+    alarm(110);
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
