@@ -146,13 +146,11 @@ static void free_part(struct part *part) {
 
 /* Room is taken at once, so that a full disk shows now and not at 99 %. */
 static enum err take_room(int fd, uint64_t size) {
-    if (fallocate(fd, 0, 0, (off_t)size) == 0) {
-        return OK;
-    }
-    if (errno != EOPNOTSUPP && errno != ENOSYS) {
+    if (ftruncate(fd, (off_t)size) != 0) {
         return failure_of(errno);
     }
-    return ftruncate(fd, (off_t)size) == 0 ? OK : failure_of(errno);
+    bool has_room = fallocate(fd, 0, 0, (off_t)size) == 0;
+    return has_room || errno == EOPNOTSUPP || errno == ENOSYS ? OK : failure_of(errno);
 }
 
 static enum err append_durably(int fd, const struct buf *bytes) {
