@@ -185,8 +185,8 @@ static enum err set_value(struct options *options, uint32_t row, const char *tex
 void options_choice_name(const struct option_row *row, uint64_t choice, char word[32]) {
     const char *at = row->argument;
     for (uint64_t i = 0; i < choice && at != NULL; i++) {
-        at = strchr(at, '|');
-        at += at != NULL;
+        const char *bar = strchr(at, '|');
+        at = bar != NULL ? bar + 1 : NULL;
     }
     snprintf(word, 32, "%.*s", at == NULL ? 0 : (int)strcspn(at, "|"), at == NULL ? "" : at);
 }

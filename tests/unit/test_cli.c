@@ -311,7 +311,8 @@ static void sharing_while_it_runs(struct world *world) {
 static void fetching(struct world *world) {
     search_until(world, "$P search WHALE song --dir p2", "blue whale song.bin");
     assert_result(world, 0, "1 file found; asked 1 supernode");
-    run(world, "$P get 1 --dir p2 && cmp 'home/shared/blue whale song.bin' "
+    run(world, "timeout 25 $P get 1 --dir p2 || tail -n 20 p1.log p2.log; cmp 'home/shared/blue "
+               "whale song.bin' "
                "'down/blue whale song.bin'");
     assert_result(world, 0, "every block verified\n");
     run(world, "$P get 99 --dir p2 2>&1");
