@@ -43,9 +43,25 @@ static struct link *new_link(struct links *links, const struct node_id *id,
     return link;
 }
 
+/* The next bytes go on where these ended; most times that is between two messages. */
+static void keep_session(struct link *link, const struct session *session) {
+    if (session->partial.data == NULL) {
+        mem_free(link->session);
+        link->session = NULL;
+        return;
+    }
+    if (link->session == NULL) {
+        link->session = mem_new(sizeof *link->session);
+    }
+    *link->session = *session;
+}
+
 static void free_link(struct link *link) {
     timers_cancel(link->links->timers, &link->timer);
-    session_free(&link->session);
+    if (link->session != NULL) {
+        session_free(link->session);
+        mem_free(link->session);
+    }
     mem_free(link->handshake);
     mem_free(link);
 }
@@ -123,19 +139,20 @@ struct slice links_own_record(struct links *links) {
     }
     uint64_t now_s = links->wall_s > 0 ? (uint64_t)links->wall_s : 1;
     uint64_t made_s = links->address_record_made_s;
-    bool is_fresh = links->address_record.len > 0 && now_s >= made_s &&
-                    now_s - made_s < RECORD_MINUTES * 60 / 2;
+    bool is_fresh = made_s != 0 && now_s >= made_s && now_s - made_s < RECORD_MINUTES * 60 / 2;
     if (!is_fresh) {
+        links->address_record_made_s = now_s > made_s ? now_s : made_s + 1;
+        links->address_record.len = 0;
+    }
+    if (links->address_record.len == 0) {
         struct address_record record = {.key = env->id,
-                                        .seq = now_s > made_s ? now_s : made_s + 1,
+                                        .seq = links->address_record_made_s,
                                         .minutes = RECORD_MINUTES,
                                         .flags = links->address_record_flags,
                                         .address_count = (uint8_t)env->listen_count};
         memcpy(record.addresses, env->listen, env->listen_count * sizeof *env->listen);
         wire_address_record_sign(&record, env->crypto, &env->network->id);
-        links->address_record.len = 0;
         wire_address_record_encode(&links->address_record, &record);
-        links->address_record_made_s = now_s;
     }
     return (struct slice){links->address_record.data, links->address_record.len};
 }
@@ -228,6 +245,14 @@ static enum err settle_duplicate(struct link *link) {
     return OK;
 }
 
+/* A supernode hands its record out all the time; a leaf only says it in its HELLO. */
+static void drop_own_record(struct links *links) {
+    bool is_wanted = links->by_token.count > 0 || links->pending_in > 0;
+    if (!is_wanted && (links->address_record_flags & ADDRESS_RECORD_SUPERNODE) == 0) {
+        buf_free(&links->address_record);
+    }
+}
+
 static void open_link(struct link *link, const struct hello *hello) {
     struct links *links = link->links;
     link->open = true;
@@ -235,6 +260,7 @@ static void open_link(struct link *link, const struct hello *hello) {
     links->role->opened(links->context, link, hello);
     mem_free(link->handshake);
     link->handshake = NULL;
+    drop_own_record(links);
 }
 
 static enum err take_hello(struct link *link, struct slice payload) {
@@ -322,15 +348,19 @@ static enum err take_message(struct link *link, const struct session_message *me
 static void take_bytes(struct link *link, struct slice input) {
     struct links *links = link->links;
     link->heard_us = links->mono_us;
+    struct session session = {0};
+    if (link->session != NULL) {
+        session = *link->session;
+    }
     struct session_message message;
     enum err err = OK;
-    while (!link->closing &&
-           session_next(&link->session, links->env->packer, &input, &message, &err)) {
+    while (!link->closing && session_next(&session, links->env->packer, &input, &message, &err)) {
         err = take_message(link, &message);
         if (err != OK) {
             break;
         }
     }
+    keep_session(link, &session);
     if (err != OK && !link->closing) {
         log_info(links->env->log, "link.misbehaved link=%u error=%s", link->number, err_name(err));
         links_close(link, GOAWAY_PROTOCOL, err);

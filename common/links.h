@@ -37,9 +37,9 @@ struct link {
     struct links *links;
     struct handshake *handshake; /* NULL once `opened` has returned */
     uint64_t heard_us;
-    uint64_t pinged_us; /* 0 = no PING is unanswered */
-    struct timer timer; /* handshake deadline, then keepalive */
-    struct session session;
+    uint64_t pinged_us;      /* 0 = no PING is unanswered */
+    struct timer timer;      /* handshake deadline, then keepalive */
+    struct session *session; /* NULL unless a message has come in part */
 };
 
 /* What the role decides. Called from links_handle only. A role may call any links function in
@@ -71,9 +71,10 @@ struct links {
     struct map by_number; /* u32 -> struct link */
     struct map by_token;  /* u32 -> struct link */
     uint32_t last_token;
-    uint32_t pending_in; /* accepted, not yet welcomed */
-    uint64_t address_record_made_s;
-    struct buf address_record; /* our own, encoded, renewed when half of its life is over */
+    uint32_t pending_in;            /* accepted, not yet welcomed */
+    uint64_t address_record_made_s; /* its sequence number */
+    struct buf address_record; /* our own, encoded, renewed when half of its life is over; signed
+                                * again when it was dropped in between */
     uint16_t address_record_flags;
 };
 
