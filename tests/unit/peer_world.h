@@ -153,13 +153,6 @@ static inline struct world_item *world_post(struct world_node *node, enum node_e
     return item;
 }
 
-static inline void world_post_link(struct world_node *node, enum node_event_kind kind,
-                                   uint32_t link, enum err reason) {
-    struct world_item *item = world_post(node, kind, LATENCY_US);
-    item->event.link.link = link;
-    item->event.link.reason = reason;
-}
-
 /* End a link for both. */
 static inline void world_cut(struct world *world, uint32_t link, enum err reason) {
     struct world_link *it = &world->links[link];
@@ -191,7 +184,9 @@ static inline void world_stall(struct world *world, uint32_t link, struct world_
     struct world_node *from = world_far(world, link, to->node)->node;
     if (is_full != to->told_stalled) {
         to->told_stalled = is_full;
-        world_post_link(from, is_full ? NODE_LINK_STALLED : NODE_LINK_READY, link, OK);
+        struct world_item *item =
+            world_post(from, is_full ? NODE_LINK_STALLED : NODE_LINK_READY, 0);
+        item->event.link.link = link;
     }
 }
 
