@@ -61,6 +61,10 @@ static void end_at_once(int number) {
             }
         }
         guard_finish(&current->guard);
+        static const char message[] = "\ninterrupted: every process was ended\n";
+        if (write(STDERR_FILENO, message, sizeof message - 1) < 0) {
+            _exit(1);
+        }
     }
     signal(number, SIG_DFL);
     raise(number);
