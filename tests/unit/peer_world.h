@@ -467,7 +467,7 @@ static inline void world_act(struct world_node *node, struct action *action, str
         world_block(node, action, bytes);
         break;
     case ACTION_CLOSE:
-        world_cut(node->world, action->link, action->reason);
+        world_cut(node->world, action->link, ERR_CLOSED);
         break;
     case ACTION_FILE_OPEN:
         world_open(node, action);

@@ -1,0 +1,395 @@
+/* test_peer.c - a peer as people see it: searches, commands, names, stopping, small lies. */
+#include "tests/unit/peer_cast.h"
+#include "tests/unit/peer_raw.h"
+
+/* What the supernode without a mind (node 0) answers to a QUERY. */
+struct oracle {
+    struct hits hits; /* sent for every query; `id` is filled in */
+    bool says_end;    /* END instead of HITS */
+    bool is_silent;
+    struct coverage coverage;
+    uint32_t queries;
+    struct query_header last;
+    struct query_body body;
+    char text[QUERY_TEXT_MAX + 1];
+};
+
+static void send_hits(struct link *link, const struct hits *hits) {
+    struct buf payload = {0};
+    wire_hits_encode(&payload, hits);
+    links_send(link, MSG_HITS, (struct slice){payload.data, payload.len});
+    buf_free(&payload);
+}
+
+static void send_end(struct link *link, const struct query_id *id,
+                     const struct coverage *coverage) {
+    struct query_end end = {.id = *id, .ttl = TTL_POLICY, .coverage = *coverage};
+    struct buf payload = {0};
+    wire_end_encode(&payload, &end);
+    links_send(link, MSG_END, (struct slice){payload.data, payload.len});
+    buf_free(&payload);
+}
+
+static void take_query(struct raw *raw, struct link *link, struct slice payload) {
+    struct oracle *oracle = raw->context;
+    struct query_id id;
+    struct slice plain;
+    assert_int_equal(wire_query_decode(payload, &oracle->last), OK);
+    wire_query_id(oracle->last.body, raw->node->env.crypto, &id);
+    assert_int_equal(
+        packer_inflate(raw->node->env.packer, oracle->last.body, QUERY_BODY_MAX, &plain), OK);
+    assert_int_equal(wire_query_body_decode(plain, &oracle->body), OK);
+    if (oracle->body.kind == QUERY_WORDS) {
+        memcpy(oracle->text, oracle->body.text.data, oracle->body.text.len);
+    }
+    oracle->text[oracle->body.text.len] = '\0';
+    oracle->queries++;
+    if (oracle->is_silent) {
+        return;
+    }
+    if (oracle->says_end) {
+        send_end(link, &id, &oracle->coverage);
+        return;
+    }
+    struct hits hits = oracle->hits;
+    hits.id = id;
+    hits.ttl = TTL_POLICY;
+    send_hits(link, &hits);
+    send_hits(link, &hits); /* the same again: nothing new */
+    hits.hit_count = 0;
+    hits.holder_count = 0;
+    hits.last = true;
+    hits.coverage = oracle->coverage;
+    send_hits(link, &hits);
+}
+
+static void answer(struct raw *raw, struct link *link, uint8_t type, struct slice payload) {
+    if (type == MSG_QUERY || type == MSG_LOCATE) {
+        take_query(raw, link, payload);
+    }
+}
+
+struct stage {
+    struct world *world;
+    struct raw *supernode;
+    struct oracle oracle;
+};
+
+static int setup(void **state) {
+    struct stage *stage = mem_new(sizeof *stage);
+    stage->world = world_new(4);
+    stage->supernode = raw_add(stage->world);
+    stage->supernode->answer = answer;
+    stage->supernode->context = &stage->oracle;
+    *state = stage;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct stage *stage = *state;
+    world_free(stage->world);
+    mem_free(stage);
+    return 0;
+}
+
+static struct world_node *start_peer(struct stage *stage) {
+    struct world_node *peer = cast_peer(stage->world, NULL, 0);
+    world_run_for(stage->world, SECOND_US);
+    return peer;
+}
+
+static void add_holder(struct oracle *oracle, uint8_t number, uint8_t flags) {
+    struct holder *holder = &oracle->hits.holders[oracle->hits.holder_count++];
+    memset(holder->id.b, number, sizeof holder->id.b);
+    holder->flags = flags;
+    holder->speed_kib = number;
+}
+
+static void add_hit(struct oracle *oracle, uint64_t size, const char *name, uint8_t holders) {
+    struct hit *hit = &oracle->hits.hits[oracle->hits.hit_count++];
+    hit->file.content.size = size;
+    hit->file.name = test_slice(name);
+    hit->holder_count = holders;
+    for (uint8_t i = 0; i < holders; i++) {
+        hit->holders[i] = i;
+    }
+}
+
+static void hits_are_grouped_numbered_and_checked(void **state) {
+    struct stage *stage = *state;
+    struct oracle *oracle = &stage->oracle;
+    add_holder(oracle, 1, HOLDER_REACHABLE);
+    add_holder(oracle, 2, 0);
+    add_hit(oracle, 100, "Blue Whale Song.ogg", 1);
+    add_hit(oracle, 100, "whale (blue) the SONG.ogg", 2); /* the same content once more */
+    add_hit(oracle, 200, "blue whales, a song.txt", 1);   /* "whales" is not "whale" */
+    add_hit(oracle, 300, "song of a blue whale.ogg", 2);
+    oracle->coverage = (struct coverage){.supernodes = 3, .leaves = 40, .files = 500};
+    struct world_node *peer = start_peer(stage);
+    uint64_t search = world_command(peer, "search", "text", "blue WHALE song");
+    assert_true(cast_wait(peer, search, 10 * SECOND_US) < SECOND_US);
+    assert_string_equal(oracle->text, "blue WHALE song");
+    assert_int_equal(oracle->last.ttl, TTL_POLICY);
+    assert_int_equal(oracle->last.want, SEARCH_WANT);
+    /* 100 with one source, 100 with two, 300 with two; the second copy told nothing new. */
+    assert_int_equal(world_count(peer, search, "hit"), 3);
+    const struct world_report *hit = world_reported(peer, search, "hit", 1);
+    assert_int_equal(world_number(hit, "size"), 100);
+    assert_int_equal(world_number(hit, "number"), 1);
+    assert_int_equal(world_number(hit, "sources"), 2);
+    assert_int_equal(world_number(hit, "reachable"), 1);
+    assert_int_equal(world_number(hit, "speed"), 2 * 1024);
+    hit = world_reported(peer, search, "hit", 2);
+    assert_int_equal(world_number(hit, "size"), 300);
+    assert_int_equal(world_number(hit, "number"), 2);
+    const struct world_report *end = world_reported(peer, search, "end", 0);
+    assert_int_equal(world_number(end, "supernodes"), 3);
+    assert_int_equal(world_number(end, "leaves"), 40);
+    assert_int_equal(world_number(end, "hits"), 2);
+    /* Numbers stay what they are. */
+    search = world_command(peer, "search", "text", "song blue");
+    cast_wait(peer, search, 10 * SECOND_US);
+    hit = world_reported(peer, search, "hit", 0);
+    assert_int_equal(world_number(hit, "number"), 1);
+    assert_int_equal(world_count(peer, search, "hit"), 3); /* 200 matches now */
+}
+
+static void what_nobody_knows_ends_in_time(void **state) {
+    struct stage *stage = *state;
+    stage->oracle.is_silent = true;
+    struct world_node *peer = start_peer(stage);
+    uint64_t search = world_command(peer, "search", "text", "blue");
+    uint64_t took_us = cast_wait(peer, search, 20 * SECOND_US);
+    assert_in_range(took_us, QUERY_DEADLINE_MS * 1000ull, (QUERY_DEADLINE_MS + 1100) * 1000ull);
+    assert_int_equal(world_number(world_reported(peer, search, "end", 0), "truncated"), 1);
+}
+
+static void without_a_supernode_the_remedy_is_named(void **state) {
+    struct stage *stage = *state;
+    world_kill(stage->supernode->node);
+    struct world_node *peer = start_peer(stage);
+    uint64_t search = world_command(peer, "search", "text", "blue");
+    uint64_t took_us = cast_wait(peer, search, 20 * SECOND_US);
+    assert_in_range(took_us, 4 * SECOND_US, 6 * SECOND_US);
+    char text[1024];
+    const struct world_report *error = world_reported(peer, search, "error", 0);
+    assert_int_equal(error->reason, ERR_UNREACHABLE);
+    assert_true(world_field(error, "text", text, NULL));
+    assert_non_null(strstr(text, "introducers"));
+}
+
+static void a_search_that_came_too_early_waits(void **state) {
+    struct stage *stage = *state;
+    add_holder(&stage->oracle, 1, HOLDER_REACHABLE);
+    add_hit(&stage->oracle, 100, "blue.ogg", 1);
+    struct world_node *peer = cast_peer(stage->world, NULL, 0);
+    uint64_t search = world_command(peer, "search", "text", "blue"); /* not even dialled */
+    assert_true(cast_wait(peer, search, 20 * SECOND_US) < SECOND_US);
+    assert_int_equal(world_count(peer, search, "hit"), 1);
+}
+
+static void a_refused_search_goes_to_another_parent(void **state) {
+    struct stage *stage = *state;
+    struct oracle other = {0};
+    struct raw *second = raw_add(stage->world);
+    second->answer = answer;
+    second->context = &other;
+    add_holder(&stage->oracle, 1, HOLDER_REACHABLE);
+    add_holder(&other, 1, HOLDER_REACHABLE);
+    add_hit(&stage->oracle, 100, "blue.ogg", 1);
+    add_hit(&other, 100, "blue.ogg", 1);
+    struct peer_config config;
+    cast_config(stage->world, &config);
+    config.introducer_count = 2;
+    config.introducers[1] = config.introducers[0];
+    config.introducers[1].id = second->node->identity.id;
+    snprintf(config.introducers[1].host, sizeof config.introducers[1].host, "10.0.0.2");
+    struct world_node *peer = world_add(stage->world);
+    world_start(peer, peer_new(&peer->env, &config));
+    world_run_for(stage->world, SECOND_US);
+    stage->oracle.says_end = true;
+    other.says_end = true;
+    stage->oracle.coverage.refused = 1;
+    other.coverage.refused = 1;
+    uint64_t search = world_command(peer, "search", "text", "blue");
+    cast_wait(peer, search, 20 * SECOND_US);
+    assert_int_equal(stage->oracle.queries, 1); /* each once, then it is said */
+    assert_int_equal(other.queries, 1);
+    assert_int_equal(world_number(world_reported(peer, search, "end", 0), "refused"), 1);
+    /* A parent that goes away in the middle is replaced, too. */
+    stage->oracle.is_silent = true;
+    other.is_silent = true;
+    search = world_command(peer, "search", "text", "blue");
+    world_run_for(stage->world, SECOND_US / 10);
+    struct raw *asked = stage->oracle.queries == 2 ? stage->supernode : second;
+    struct oracle *heir = stage->oracle.queries == 2 ? &other : &stage->oracle;
+    heir->is_silent = false;
+    heir->says_end = false;
+    world_kill(asked->node);
+    assert_true(cast_wait(peer, search, 20 * SECOND_US) < SECOND_US);
+    assert_int_equal(world_count(peer, search, "hit"), 1);
+}
+
+static void bad_commands_say_what_is_wrong(void **state) {
+    struct stage *stage = *state;
+    struct world_node *peer = start_peer(stage);
+    static const struct {
+        const char *name, *key, *value;
+        enum err err;
+    } rows[] = {
+        {"search", "text", "", ERR_FORMAT},
+        {"search", NULL, NULL, ERR_FORMAT},
+        {"search", "text", "- . !", ERR_FORMAT},
+        {"search", "text", "a\x01z", ERR_FORMAT},
+        {"search", "text", "\xff\xfe", ERR_FORMAT},
+        {"get", "number", "7", ERR_NOT_FOUND},
+        {"get", "number", "x", ERR_NOT_FOUND},
+        {"get", NULL, NULL, ERR_NOT_FOUND},
+        {"get", "content", "rubbish", ERR_NOT_FOUND},
+        {"cancel", "number", "1", ERR_NOT_FOUND},
+        {"fly", NULL, NULL, ERR_NOT_FOUND},
+        {"get", "number", "99999999999999999999999", ERR_NOT_FOUND},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        uint64_t command = world_command(peer, rows[i].name, rows[i].key, rows[i].value);
+        const struct world_report *error = world_reported(peer, command, "error", 0);
+        assert_non_null(error);
+        assert_true(error->last);
+        assert_int_equal(error->reason, rows[i].err);
+    }
+    assert_int_equal(stage->oracle.queries, 0);
+}
+
+static void too_many_searches_are_refused(void **state) {
+    struct stage *stage = *state;
+    stage->oracle.is_silent = true;
+    struct world_node *peer = start_peer(stage);
+    for (int i = 0; i < SEARCHES_MAX; i++) {
+        uint64_t search = world_command(peer, "search", "text", "blue");
+        assert_null(world_reported(peer, search, "error", 0));
+    }
+    uint64_t search = world_command(peer, "search", "text", "blue");
+    assert_int_equal(world_reported(peer, search, "error", 0)->reason, ERR_BUSY);
+}
+
+static void whoever_left_hears_no_more(void **state) {
+    struct stage *stage = *state;
+    stage->oracle.is_silent = true;
+    struct world_node *peer = start_peer(stage);
+    uint64_t search = world_command(peer, "search", "text", "blue");
+    const struct world_file file = {.content = {.size = 5000}};
+    uint64_t get = world_get(peer, &file);
+    for (uint64_t id = search; id <= get; id++) {
+        struct node_event event = {.kind = NODE_COMMAND_GONE};
+        event.command.id = id;
+        world_step(peer, &event);
+    }
+    uint32_t before = 0;
+    for (const struct world_report *at = peer->reports; at != NULL; at = at->next) {
+        before++;
+    }
+    world_run_for(stage->world, 20 * SECOND_US);
+    for (const struct world_report *at = peer->reports; at != NULL; at = at->next) {
+        before--;
+    }
+    assert_int_equal(before, 0);
+}
+
+static void names_on_disk_may_be_ugly(void **state) {
+    struct stage *stage = *state;
+    struct world_node *peer = start_peer(stage);
+    static const char *const names[] = {"line\nfeed", "back\\slash", "c1 \xc2\x85 here", "\x7f",
+                                        "fine.ogg"};
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        struct node_event event = {.kind = NODE_SHARED};
+        event.shared.file = i + 1;
+        event.shared.content.size = 7;
+        event.shared.name = test_slice(names[i]);
+        world_step(peer, &event);
+    }
+    uint64_t share = world_command(peer, "share", NULL, NULL);
+    assert_int_equal(world_count(peer, share, "file"), LENGTH(names));
+    assert_int_equal(world_number(world_reported(peer, share, "share", 0), "bytes"), 35);
+    char name[256];
+    assert_true(world_field(world_reported(peer, share, "file", 2), "name", name, NULL));
+    assert_string_equal(name, "c1 __ here");
+    for (uint64_t i = 1; i <= LENGTH(names); i += 2) { /* the same content under several names */
+        struct node_event event = {.kind = NODE_UNSHARED};
+        event.shared.file = i;
+        world_step(peer, &event);
+    }
+    share = world_command(peer, "share", NULL, NULL);
+    assert_int_equal(world_count(peer, share, "file"), 2);
+}
+
+static void strangers_get_in_for_what_a_peer_does(void **state) {
+    struct stage *stage = *state;
+    struct world_node *peer = start_peer(stage);
+    static const struct {
+        enum purpose purpose;
+        bool is_welcome;
+    } rows[] = {{PURPOSE_LEAF, false},      {PURPOSE_MESH, false}, {PURPOSE_TRANSFER, true},
+                {PURPOSE_DIRECTORY, false}, {PURPOSE_PROBE, true}, {PURPOSE_CALLBACK, false}};
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        struct raw *stranger = raw_add(stage->world);
+        raw_dial(stranger, peer, rows[i].purpose);
+        assert_int_equal(stranger->opened, rows[i].is_welcome ? 1 : 0);
+        assert_int_equal(raw_count(stranger, MSG_GOAWAY),
+                         rows[i].purpose == PURPOSE_TRANSFER ? 0 : 1);
+    }
+}
+
+/* A message that has no business on a link ends it; one that only came late does not. */
+static void messages_have_their_place(void **state) {
+    struct stage *stage = *state;
+    start_peer(stage);
+    struct link *link = stage->supernode->link;
+    assert_non_null(link);
+    struct query_end late = {.ttl = 1};
+    struct buf payload = {0};
+    wire_end_encode(&payload, &late);
+    raw_send(stage->supernode, link, MSG_END, &payload);
+    world_run_for(stage->world, SECOND_US);
+    assert_non_null(stage->supernode->link);
+    struct open_file open = {.handle = 1, .content = {.size = 1}};
+    wire_open_encode(&payload, &open);
+    raw_send(stage->supernode, link, MSG_OPEN, &payload);
+    world_run_for(stage->world, SECOND_US / 10);
+    assert_int_equal(stage->supernode->last_close, ERR_CLOSED);
+    assert_true(stage->supernode->closed > 0);
+}
+
+static void stopping_is_polite_and_short(void **state) {
+    struct stage *stage = *state;
+    struct world_node *peer = start_peer(stage);
+    stage->oracle.is_silent = true;
+    uint64_t search = world_command(peer, "search", "text", "blue");
+    struct node_event event = {.kind = NODE_SHUTDOWN};
+    world_step(peer, &event);
+    assert_int_equal(world_reported(peer, search, "error", 0)->reason, ERR_SHUTDOWN);
+    uint64_t late = world_command(peer, "search", "text", "blue");
+    assert_int_equal(world_reported(peer, late, "error", 0)->reason, ERR_SHUTDOWN);
+    world_run_for(stage->world, SECOND_US);
+    assert_true(peer->is_stopped);
+    assert_int_equal(raw_count(stage->supernode, MSG_GOAWAY), 1);
+    assert_int_equal(node_deadline(peer->node), TIMERS_NEVER);
+}
+
+int main(void) {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(hits_are_grouped_numbered_and_checked),
+        CASE(what_nobody_knows_ends_in_time),
+        CASE(without_a_supernode_the_remedy_is_named),
+        CASE(a_search_that_came_too_early_waits),
+        CASE(a_refused_search_goes_to_another_parent),
+        CASE(bad_commands_say_what_is_wrong),
+        CASE(too_many_searches_are_refused),
+        CASE(whoever_left_hears_no_more),
+        CASE(names_on_disk_may_be_ugly),
+        CASE(strangers_get_in_for_what_a_peer_does),
+        CASE(messages_have_their_place),
+        CASE(stopping_is_polite_and_short),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
