@@ -404,4 +404,15 @@ static inline struct fake_result ask(struct link *link, const char *text, uint8_
     return fake_result(fake);
 }
 
+/* No supernode waits for anything, and none was blamed. */
+static inline void nothing_is_left(const struct net *net, uint32_t places) {
+    for (uint32_t i = 0; i < places; i++) {
+        const struct net_node *place = net->nodes[i];
+        if (place->node.self != NULL && !place->is_hung) {
+            assert_int_equal(supernode_of(place)->flood.wave_count, 0);
+            assert_int_equal(supernode_of(place)->counts.unmatched, 0);
+        }
+    }
+}
+
 #endif
