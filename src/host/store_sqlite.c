@@ -13,6 +13,7 @@
 #include "src/host/sqlite_file.h"
 
 #define VERSION 1
+#define BACKLOG_MAX 16384 /* writes kept while the disk refuses them */
 #define SCHEMA                                                                                     \
     "CREATE TABLE entries (tab INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, "         \
     "PRIMARY KEY (tab, key)) WITHOUT ROWID"
@@ -40,7 +41,7 @@ struct sqlite_store {
     struct write *last;
     struct write *writing; /* in the job that is out */
     bool is_durable;       /* the connection commits with synchronous = FULL */
-    bool has_failed;       /* said once */
+    bool has_failed;       /* said once, until it works again */
     struct strand strand;
 };
 
@@ -121,20 +122,41 @@ static void free_writes(struct sqlite_store *store, struct write *writes, bool t
     }
 }
 
+/* A full disk must not stop the node: it goes on from memory, nothing is confirmed, and the same
+ * writes are tried again with the next one. */
+static void put_back(struct sqlite_store *store, struct write *writes) {
+    struct write *last = writes;
+    uint32_t count = 1;
+    for (; last->next != NULL; last = last->next) {
+        count++;
+    }
+    last->next = store->first;
+    store->first = writes;
+    store->last = store->last != NULL ? store->last : last;
+    if (!store->has_failed) {
+        log_error(store->config.log, "store.failed code=%d", sqlite3_errcode(store->db));
+    }
+    store->has_failed = true;
+    while (count-- > BACKLOG_MAX) { /* what is oldest is overwritten soonest */
+        struct write *oldest = store->first;
+        store->first = oldest->next;
+        mem_free(oldest);
+    }
+}
+
 static void done(struct job *base) {
     struct write_job *job = (struct write_job *)base;
     struct sqlite_store *store = job->store;
     struct write *writes = store->writing;
     store->writing = NULL;
-    if (!job->ok && !store->has_failed) {
-        store->has_failed = true;
-        log_error(store->config.log, "store.failed code=%d", sqlite3_errcode(store->db));
+    if (job->ok) {
+        store->has_failed = false;
+        free_writes(store, writes, true);
+        start_writing(store);
+    } else {
+        put_back(store, writes);
     }
-    /* A full disk must not stop the node: it goes on from memory, and what was not kept is not
-     * confirmed. */
-    free_writes(store, writes, job->ok);
     mem_free(job);
-    start_writing(store);
 }
 
 static void start_writing(struct sqlite_store *store) {
