@@ -43,6 +43,7 @@ struct get {
     const struct cli *cli;
     struct progress progress;
     uint64_t size;
+    struct host_error paused; /* err OK = it was not */
 };
 
 static void print_queued(struct get *get, const json_t *object) {
@@ -57,6 +58,18 @@ static void print_queued(struct get *get, const json_t *object) {
     }
 }
 
+/* Why nothing moves, or NULL when it does. */
+static const char *note_of(const json_t *object) {
+    const char *state = client_text(object, "state");
+    if (strcmp(state, "verifying") == 0) {
+        return "verifying the whole file";
+    }
+    if (client_number(object, "sources") > 0) {
+        return NULL;
+    }
+    return client_number(object, "known") > 0 ? "waiting for a source" : "looking for sources";
+}
+
 static void print_progress(struct get *get, const json_t *object) {
     const json_t *eta = json_object_get(object, "eta_s");
     struct progress_state state = {.done = client_number(object, "done"),
@@ -64,10 +77,39 @@ static void print_progress(struct get *get, const json_t *object) {
                                    .rate = client_number(object, "rate"),
                                    .sources = client_number(object, "sources"),
                                    .eta_s = json_is_integer(eta) ? client_number(object, "eta_s")
-                                                                 : UINT64_MAX};
+                                                                 : UINT64_MAX,
+                                   .note = note_of(object)};
     if (state.size > 0) {
         progress_show(&get->progress, &state, now_us());
     }
+}
+
+/* A download that the disk has stopped: the peer tries again by itself, but nobody should wait for
+ * that without knowing. */
+static bool take_pause(struct get *get, const json_t *object) {
+    static const struct {
+        const char *error;
+        enum err err;
+        const char *text;
+    } reasons[] = {
+        {"no-space", ERR_NO_SPACE,
+         "the disk is full; make room in the folder for downloads, the peer then goes on by itself "
+         "(`peer downloads`)"},
+        {"mismatch", ERR_MISMATCH,
+         "the finished file was not what was written; the peer tries again by itself, but check "
+         "the disk"},
+    };
+    if (strcmp(client_text(object, "state"), "paused") != 0) {
+        return false;
+    }
+    get->paused = (struct host_error){ERR_IO, "the disk fails; see the peer's log. The peer tries "
+                                              "again by itself (`peer downloads`)"};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (strcmp(client_text(object, "error"), reasons[i].error) == 0) {
+            (void)fail(&get->paused, reasons[i].err, "%s", reasons[i].text);
+        }
+    }
+    return true;
 }
 
 static void print_finished(struct get *get, const json_t *object) {
@@ -105,7 +147,7 @@ static bool on_get_line(void *context, const json_t *object, const char *text) {
         }
     }
     fflush(stdout);
-    return true;
+    return !take_pause(get, object);
 }
 
 /* A number that a search showed, or a link. */
@@ -148,6 +190,9 @@ int cli_get(struct cli *cli) {
     progress_start(&get.progress, stdout);
     enum err err = cli_call(cli, &call, &error);
     progress_clear(&get.progress);
+    if (err == OK && get.paused.err != OK) {
+        return cli_fail(cli, &get.paused);
+    }
     if (err == ERR_SHUTDOWN && was_interrupted(NULL)) {
         (void)fail(&error, err,
                    "not waiting any longer; the peer goes on in the background (`peer downloads`)");

@@ -11,7 +11,8 @@ struct progress_state {
     uint64_t size; /* bytes, more than 0 */
     uint64_t rate; /* bytes per second */
     uint64_t sources;
-    uint64_t eta_s; /* UINT64_MAX = unknown */
+    uint64_t eta_s;   /* UINT64_MAX = unknown */
+    const char *note; /* says why nothing moves, instead of rate, sources and time; or NULL */
 };
 
 /* Format `[#####-----]  50%  128.0 MiB of 256.0 MiB  31.9 MiB/s  4 sources  ETA 0:04` without a
@@ -20,12 +21,14 @@ struct progress_state {
 void progress_format(char line[PROGRESS_LINE_BYTES], const struct progress_state *state,
                      uint32_t columns);
 
-/* Where and how often lines appear: redrawn in place on a terminal, else one every 2 s. */
+/* Where and how often lines appear: redrawn in place on a terminal, else one every 2 s, and every
+ * minute when nothing changes. */
 struct progress {
     FILE *out;
     bool terminal;
     bool drawn;          /* an unfinished line stands on the terminal */
     uint64_t printed_us; /* when the last line went out; 0 = never */
+    char last[PROGRESS_LINE_BYTES];
 };
 
 void progress_start(struct progress *progress, FILE *out);

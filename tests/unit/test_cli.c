@@ -343,9 +343,9 @@ static void a_network_of_three(void **state) {
                                    "--dir p1 --network sn/network.ini --listen 127.78.2.1:0 "
                                    "--share home/shared --log p1.log --downloads down");
     assert_result(world, 0, "sharing 1 folder");
-    struct process *seeker = start(world, "peer",
-                                   "--dir p2 --network sn/network.ini --listen 127.78.2.2:0 "
-                                   "--downloads down --log p2.log --json");
+    run(world, "printf '[peer]\\ndir = p2\\nnetwork = sn/network.ini\\nlisten = 127.78.2.2:0\\n"
+               "downloads = down\\nlog = nowhere/p2.log\\n' >p2.ini");
+    struct process *seeker = start(world, "peer", "--config p2.ini --log p2.log --json");
     assert_json_lines(world);
     fetching(world);
     sharing_while_it_runs(world);

@@ -297,6 +297,9 @@ static void the_progress_line_fits(void **state) {
         assert_non_null(strstr(line, starts[i]));
     }
     assert_non_null(strstr(line, "ETA --:--"));
+    half.note = "looking for sources";
+    progress_format(line, &half, 40);
+    assert_string_equal(line, " 50%  128.0 MiB of 256.0 MiB  looking for sources");
 }
 
 static void files_get_a_line_every_two_seconds(void **state) {
@@ -312,13 +315,16 @@ static void files_get_a_line_every_two_seconds(void **state) {
         at.done = tenth;
         progress_show(&progress, &at, 1000000 + tenth * 100000);
     }
+    for (uint64_t tenth = 0; tenth <= 1200; tenth++) { /* two minutes in which nothing moves */
+        progress_show(&progress, &at, 9000000 + tenth * 100000);
+    }
     progress_clear(&progress);
     rewind(file);
     while (fgets(text, sizeof text, file) != NULL) {
         assert_null(strchr(text, '\033'));
         lines++;
     }
-    assert_int_equal(lines, 4); /* at 0, 2, 4 and 6 s */
+    assert_int_equal(lines, 4 + 1 + 2); /* at 0, 2, 4 and 6 s; the last state; once a minute */
     fclose(file);
 }
 
