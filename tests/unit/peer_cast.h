@@ -2,7 +2,7 @@
 #ifndef TRUNKLINE_TESTS_UNIT_PEER_CAST_H
 #define TRUNKLINE_TESTS_UNIT_PEER_CAST_H
 
-#include "tests/unit/peer_world.h"
+#include "tests/unit/peer_asks.h"
 
 #include "peer/peer.h"
 #include "supernode/supernode.h"
