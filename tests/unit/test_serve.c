@@ -152,6 +152,8 @@ static void slots_are_kept_and_the_queue_has_an_order(void **state) {
     assert_int_equal(last_reject(readers[2]).queue_position, 1);
     assert_int_equal(last_reject(readers[4]).queue_position, 3);
     assert_true(last_reject(readers[2]).retry_after_ms > 0);
+    world_kill(readers[3]->node); /* from the middle of the queue */
+    world_run_for(world, SECOND_US / 10);
     struct shut_file shut = {.handle = 1};
     struct buf payload = {0};
     wire_shut_encode(&payload, &shut);

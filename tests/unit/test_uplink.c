@@ -15,6 +15,7 @@ struct registry {
     uint32_t commits;
     uint32_t largest;   /* REG_ADD, bytes */
     bool refuses;       /* every list */
+    bool falls_asleep;  /* reads nothing once it has asked for everything */
     bool never_content; /* asks for everything again and again */
 };
 
@@ -33,14 +34,17 @@ static void send_status(struct link *link, enum reg_verdict verdict, const struc
     buf_free(&payload);
 }
 
-static void take_begin(struct registry *registry, struct link *link, struct slice payload) {
+static void take_begin(struct raw *raw, struct registry *registry, struct link *link,
+                       struct slice payload) {
     assert_int_equal(wire_reg_state_decode(payload, &registry->begun), OK);
     registry->begins++;
     registry->count = 0;
     bool is_known = registry->begun.index_id == registry->held.index_id &&
                     memcmp(registry->begun.root.b, registry->held.root.b, HASH_BYTES) == 0;
-    enum reg_verdict verdict = is_known && registry->commits > 0 ? REG_DONE : REG_SEND_ALL;
+    bool is_done = is_known && registry->commits > 0 && !registry->never_content;
+    enum reg_verdict verdict = is_done ? REG_DONE : REG_SEND_ALL;
     send_status(link, registry->refuses ? REG_REFUSED : verdict, &registry->held);
+    raw->node->reads_nothing = registry->falls_asleep;
 }
 
 static void take_add(struct raw *raw, struct registry *registry, struct slice payload) {
@@ -77,7 +81,7 @@ static void take_commit(struct raw *raw, struct registry *registry, struct link 
 static void answer(struct raw *raw, struct link *link, uint8_t type, struct slice payload) {
     struct registry *registry = raw->context;
     if (type == MSG_REG_BEGIN) {
-        take_begin(registry, link, payload);
+        take_begin(raw, registry, link, payload);
     } else if (type == MSG_REG_ADD) {
         take_add(raw, registry, payload);
     } else if (type == MSG_REG_COMMIT) {
@@ -240,6 +244,37 @@ static void ten_thousand_files_go_in_bounded_batches(void **state) {
     assert_int_equal(complete, PARENTS);
 }
 
+/* The world fails when LINK_OUTPUT_HARD is reached. */
+static void a_supernode_that_does_not_read_is_not_flooded(void **state) {
+    struct stage *stage = *state;
+    struct world_node *peer = start_peer(stage);
+    char name[200];
+    for (uint64_t i = 0; i < LEAF_FILES_MAX; i++) {
+        struct node_event event = {.kind = NODE_SHARED};
+        event.shared.file = i + 1;
+        event.shared.content.size = i + 1;
+        event.shared.name = (struct slice){(const uint8_t *)name, sizeof name};
+        for (size_t at = 0; at < sizeof name; at++) { /* nothing for deflate to find */
+            name[at] = (char)('a' + rng_below(&stage->world->rng, 26));
+        }
+        world_step(peer, &event);
+    }
+    for (int i = 0; i < 3; i++) {
+        stage->registries[i].falls_asleep = true;
+    }
+    world_run_for(stage->world, 10 * SECOND_US);
+    for (int i = 0; i < 3; i++) {
+        stage->registries[i].falls_asleep = false;
+        world_read_again(stage->supernodes[i]->node);
+    }
+    world_run_for(stage->world, 20 * SECOND_US);
+    uint32_t complete = 0;
+    for (int i = 0; i < 3; i++) {
+        complete += stage->registries[i].held.count == LEAF_FILES_MAX;
+    }
+    assert_int_equal(complete, PARENTS);
+}
+
 static void a_list_that_changes_on_its_way_ends_up_right(void **state) {
     struct stage *stage = *state;
     struct world_node *peer = start_peer(stage);
@@ -329,6 +364,7 @@ int main(void) {
         CASE(the_list_is_sent_once_and_then_named),
         CASE(identity_of_the_list_outlives_the_process),
         CASE(ten_thousand_files_go_in_bounded_batches),
+        CASE(a_supernode_that_does_not_read_is_not_flooded),
         CASE(a_list_that_changes_on_its_way_ends_up_right),
         CASE(a_refusal_leads_to_another),
         CASE(a_full_supernode_names_others),
