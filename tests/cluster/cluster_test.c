@@ -31,8 +31,9 @@
 #define BIG_BYTES (24ULL << 20)
 #define BIG_RATE "2M"
 #define BIG_SOURCES 3 /* peers 0 to 2: 24 MiB take 4 s */
-/* A kill costs what was not yet durable: a second of three sources, and a piece of each. */
-#define LOST_MAX (BIG_SOURCES * ((2ULL << 20) + PIECE_BYTES))
+/* A kill costs what was not yet durable: a second of three sources and a piece of each, and on a
+ * busy machine as much again. */
+#define LOST_MAX (BIG_SOURCES * ((4ULL << 20) + PIECE_BYTES))
 #define DOWNLOADS 50
 #define AT_ONCE 5
 #define SETTLE_MS 60000
@@ -53,6 +54,7 @@ static struct cluster {
     struct file files[FILES];
     struct file bigs[BIGS];
     const char *missing; /* a file that the last search did not show */
+    char last[1024];     /* line of a command */
 } cluster;
 
 /* ---- Setting up ---- */
@@ -244,6 +246,7 @@ static json_t *read_until(struct process *process, const char *kind, const char 
     json_t *found = NULL;
     while (found == NULL && process_line(process, &line, GET_MS) == OK) {
         json_t *object = json_loads((const char *)line.data, 0, NULL);
+        snprintf(cluster.last, sizeof cluster.last, "%.1000s", (const char *)line.data);
         if (strcmp(localnet_text(object, "kind"), kind) == 0 &&
             localnet_number(object, key) >= least) {
             found = object;
@@ -259,7 +262,7 @@ static void expect_fetched(struct process *process, const struct file *file) {
     json_t *finished = read_until(process, "finished", "bytes", (int64_t)file->size);
     int status = -1;
     if (finished == NULL) {
-        fail_msg("%s was not fetched", file->name);
+        fail_msg("%s was not fetched; the last line was: %s", file->name, cluster.last);
     }
     expect_same_bytes(file->path, localnet_text(finished, "path"));
     json_decref(finished);
@@ -344,7 +347,7 @@ static void test_killing_a_fetching_peer_loses_nothing(void **state) {
     struct localnet_node *peer = &cluster.net.peers[FETCHER];
     int64_t before = bytes_uploaded();
     struct process *get = begin_get(FETCHER, &cluster.bigs[1]);
-    json_t *progress = read_until(get, "progress", "done", BIG_BYTES * 6 / 10);
+    json_t *progress = read_until(get, "progress", "done", BIG_BYTES * 8 / 10);
     assert_non_null(progress);
     int64_t done = localnet_number(progress, "done");
     json_decref(progress);
@@ -352,8 +355,11 @@ static void test_killing_a_fetching_peer_loses_nothing(void **state) {
     localnet_cut(peer);
     process_free(get);
     MUST(localnet_start(&cluster.net, peer));
-    MUST(localnet_settle(&cluster.net, REPAIR_MS));
-    expect_fetched(begin_get(FETCHER, &cluster.bigs[1]), &cluster.bigs[1]);
+    /* Nobody asks it to: it goes on by itself. */
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", peer->downloads, cluster.bigs[1].name);
+    MUST(process_wait_file(peer->process, path, GET_MS));
+    expect_same_bytes(cluster.bigs[1].path, path);
     /* What was journalled was not asked for again: starting anew would cost `done` bytes more. */
     int64_t sent = bytes_uploaded() - before;
     print_message("killed at %lld of %llu bytes; %lld were sent in all\n", (long long)done,
