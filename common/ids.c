@@ -248,9 +248,10 @@ void address_format(char text[ADDRESS_TEXT_BYTES], const struct address *address
 /* Read four decimal numbers at *text into ip and move past them. */
 static enum err parse_ipv4(const char **text, uint8_t *ip) {
     for (size_t i = 0; i < 4; i++) {
-        if (i > 0 && *(*text)++ != '.') {
+        if (i > 0 && **text != '.') {
             return ERR_FORMAT;
         }
+        *text += i > 0; /* the dot; never the NUL */
         uint64_t number;
         if (parse_decimal(text, 255, &number) != OK) {
             return ERR_FORMAT;
