@@ -30,7 +30,7 @@ struct host {
     SSL_CTX *tls;
     struct workers *workers;
     struct packer *packer;
-    uint8_t *bulk; /* conn.c's, to read many records into; NULL until needed */
+    uint8_t *bulk;          /* conn.c's, to read many records into; NULL until needed */
     struct evdns_base *dns; /* made when first needed */
     struct host_node *nodes;
     struct outbox outbox; /* of the step that is running */
