@@ -114,8 +114,10 @@
 #define UPLOAD_BLOCKS_MAX 256 /* asked and not yet sent, per link */
 #define UPLOAD_FLIGHT_MAX 16  /* blocks with the driver, per link: two of its disk jobs */
 #define UPLOAD_SLOT_IDLE_MS 10000
-#define UPLOAD_RETRY_MS 2000    /* how soon one who is queued asks again */
-#define UPLOAD_HASH_JOBS_MAX 4  /* per link: each reads 1 MiB */
+#define UPLOAD_RETRY_MS 2000             /* how soon one who is queued asks again */
+#define UPLOAD_HASH_JOBS_MAX 4           /* per link: each reads 1 MiB */
+#define UPLOAD_PROOF_HASHES_PER_S 500000 /* a fifth of a core */
+#define UPLOAD_PROOF_HASHES_BURST (FILE_BYTES_MAX / PIECE_BYTES) /* one proof of any file */
 #define UPLOAD_HAVE_MS 2000     /* between two bitmaps of a growing file */
 #define UPLOAD_BITMAP_MAX 65000 /* bytes: larger files are not served while they are fetched */
 #define TRANSFER_IDLE_MS 60000  /* links without open handles */

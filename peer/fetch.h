@@ -78,6 +78,7 @@ struct source {
 struct hash_request {
     struct source *source; /* NULL = none */
     uint64_t asked_us;
+    uint64_t again_us; /* who is busy is not asked before */
     uint32_t layer;
     uint32_t first;
     uint32_t count;

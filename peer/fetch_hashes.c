@@ -100,7 +100,7 @@ void fetch_hashes_ask(struct peer *peer, struct download *download) {
         request->source->has_no_hashes = true; /* or none for us */
         request->source = NULL;
     }
-    if (download->state != DOWNLOAD_FETCHING ||
+    if (download->state != DOWNLOAD_FETCHING || request->again_us > now_us ||
         (!next_doubtful(download, request) && !next_run(download, request))) {
         return;
     }
@@ -128,12 +128,15 @@ void fetch_hashes_forget(struct source *source) {
 
 bool fetch_hashes_refused(struct peer *peer, struct source *source, const struct reject *reject) {
     struct hash_request *request = &source->download->hash_request;
-    (void)peer;
     if (request->source != source || reject->count != request->count ||
         reject->first != request->first) {
         return false;
     }
-    source->has_no_hashes = true;
+    if (reject->reason == REJECT_BUSY) {
+        request->again_us = peer_after_ms(peer, FETCH_TICK_MS);
+    } else {
+        source->has_no_hashes = true;
+    }
     request->source = NULL;
     return true;
 }

@@ -151,8 +151,8 @@ static void begin_stop(struct peer *peer) {
     for (struct link *link; (link = links_next(&peer->links, &cursor)) != NULL;) {
         links_close(link, GOAWAY_SHUTDOWN, ERR_SHUTDOWN);
     }
-    peer->stop_timer.kind = TIMER_STOP;
-    timers_set(&peer->timers, &peer->stop_timer, peer_after_ms(peer, STOP_MS));
+    peer->uplink.timer.kind = TIMER_STOP; /* it has nothing else to wait for now */
+    timers_set(&peer->timers, &peer->uplink.timer, peer_after_ms(peer, STOP_MS));
     stop_when_alone(peer);
 }
 
@@ -218,7 +218,7 @@ static void take_shares(struct peer *peer, const struct node_event *event) {
         share_remove(&peer->share, event->shared.file);
     } else {
         peer->share.ready = true;
-        log_info(peer->env->log, "share.ready files=%u bytes=%llu", peer->share.by_number.count,
+        log_info(peer->env->log, "share.ready files=%u bytes=%llu", share_count(&peer->share),
                  (unsigned long long)peer->share.bytes);
         uplink_tend(peer);
         return;

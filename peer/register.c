@@ -68,9 +68,9 @@ static void refresh(struct peer *peer) {
     share_root(&peer->share, peer->env->crypto, &root);
     uplink->version = version;
     uplink->count = share_registered(&peer->share);
-    if (uplink->count < peer->share.by_number.count) {
+    if (uplink->count < share_count(&peer->share)) {
         log_warn(peer->env->log, "register.too_many files=%u registered=%u",
-                 peer->share.by_number.count, uplink->count);
+                 share_count(&peer->share), uplink->count);
     }
     if (uplink->sequence == 0 || memcmp(root.b, uplink->root.b, sizeof root.b) != 0) {
         uplink->sequence++;
@@ -112,7 +112,7 @@ static bool send_batch(struct peer *peer, struct parent *parent) {
     struct buf records = {0};
     while (add.count < REG_RECORDS_MAX && parent->added < peer->uplink.count) {
         uint32_t cursor = parent->cursor;
-        const struct shared_file *file = map_next(&peer->share.by_number, &cursor, NULL);
+        const struct shared_file *file = share_next(&peer->share, &cursor);
         CHECK(file != NULL);
         struct file_record record = share_record(file);
         size_t before = records.len;

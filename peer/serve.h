@@ -39,7 +39,8 @@ struct serve {
     struct serving *queue;
     struct timer timer;
     struct ratelimit pace;
-    uint64_t bytes; /* handed to links */
+    struct ratelimit proofs; /* hashes looked at to prove others */
+    uint64_t bytes;          /* handed to links */
     uint64_t last_job;
     uint32_t slots_used;
     uint32_t turn;

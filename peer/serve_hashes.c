@@ -78,12 +78,22 @@ static void fill_run(const struct crypto *crypto, struct hash_run *run, struct h
     run->hashes = to;
 }
 
+/* A proof costs one hash per piece of the file, whatever is asked for. */
+static bool may_prove(struct peer *peer, uint64_t size) {
+    return ratelimit_take(&peer->serve->proofs, UPLOAD_PROOF_HASHES_PER_S * 1000ull,
+                          UPLOAD_PROOF_HASHES_BURST, hashtree_pieces(size), peer->links.mono_us);
+}
+
 static void send_pieces(struct peer *peer, struct link *link, const struct serving *serving,
                         const struct hashes_request *request) {
     struct proof_source source;
     uint64_t size = serving->content.size;
     if (!find_source(peer, &serving->content, &source) || source.pieces == NULL) {
         refuse(link, request, REJECT_MISSING);
+        return;
+    }
+    if (!may_prove(peer, size)) {
+        refuse(link, request, REJECT_BUSY);
         return;
     }
     struct hash hashes[HASHES_MAX];
@@ -104,7 +114,7 @@ static void read_piece(struct peer *peer, struct link *link, const struct servin
         refuse(link, request, REJECT_MISSING);
         return;
     }
-    if (transfer->hash_jobs >= UPLOAD_HASH_JOBS_MAX) {
+    if (transfer->hash_jobs >= UPLOAD_HASH_JOBS_MAX || !may_prove(peer, serving->content.size)) {
         refuse(link, request, REJECT_BUSY);
         return;
     }

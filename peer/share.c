@@ -8,10 +8,30 @@
 #include "common/hashtree.h"
 #include "common/mem.h"
 
+struct share_maps {
+    struct map by_number;  /* u64 -> struct shared_file, in the order they appeared */
+    struct map by_content; /* content key -> first struct shared_file of a chain */
+};
+
 void share_init(struct share *share, uint64_t seed) {
-    *share = (struct share){0};
-    map_init(&share->by_number, sizeof(uint64_t), seed ^ 0x73686172656e756d);
-    map_init(&share->by_content, CONTENT_KEY_BYTES, seed ^ 0x7368617265636f6e);
+    *share = (struct share){.seed = seed};
+}
+
+static struct share_maps *maps_of(struct share *share) {
+    if (share->maps == NULL) {
+        share->maps = mem_new(sizeof *share->maps);
+        map_init(&share->maps->by_number, sizeof(uint64_t), share->seed ^ 0x73686172656e756d);
+        map_init(&share->maps->by_content, CONTENT_KEY_BYTES, share->seed ^ 0x7368617265636f6e);
+    }
+    return share->maps;
+}
+
+uint32_t share_count(const struct share *share) {
+    return share->maps != NULL ? share->maps->by_number.count : 0;
+}
+
+const struct shared_file *share_next(const struct share *share, uint32_t *cursor) {
+    return share->maps != NULL ? map_next(&share->maps->by_number, cursor, NULL) : NULL;
 }
 
 static void free_file(struct shared_file *file) {
@@ -21,26 +41,31 @@ static void free_file(struct shared_file *file) {
 }
 
 void share_free(struct share *share) {
+    struct share_maps *maps = share->maps;
     uint32_t cursor = 0;
-    for (struct shared_file *file; (file = map_next(&share->by_number, &cursor, NULL)) != NULL;) {
+    struct shared_file *file = NULL;
+    while (maps != NULL && (file = map_next(&maps->by_number, &cursor, NULL)) != NULL) {
         free_file(file);
     }
-    map_free(&share->by_number);
-    map_free(&share->by_content);
+    if (maps != NULL) {
+        map_free(&maps->by_number);
+        map_free(&maps->by_content);
+        mem_free(maps);
+    }
 }
 
 const struct shared_file *share_find(const struct share *share, const struct content_id *content) {
     uint8_t key[CONTENT_KEY_BYTES];
     content_key(key, content);
-    return map_get(&share->by_content, key);
+    return share->maps != NULL ? map_get(&share->maps->by_content, key) : NULL;
 }
 
 static void chain_file(struct share *share, struct shared_file *file) {
     uint8_t key[CONTENT_KEY_BYTES];
     content_key(key, &file->content);
-    struct shared_file *first = map_get(&share->by_content, key);
+    struct shared_file *first = map_get(&share->maps->by_content, key);
     if (first == NULL) {
-        map_put(&share->by_content, key, file);
+        map_put(&share->maps->by_content, key, file);
         return;
     }
     file->same = first->same;
@@ -50,12 +75,12 @@ static void chain_file(struct share *share, struct shared_file *file) {
 static void unchain_file(struct share *share, struct shared_file *file) {
     uint8_t key[CONTENT_KEY_BYTES];
     content_key(key, &file->content);
-    struct shared_file *first = map_get(&share->by_content, key);
+    struct shared_file *first = map_get(&share->maps->by_content, key);
     CHECK(first != NULL);
     if (first == file) {
-        map_remove(&share->by_content, key);
+        map_remove(&share->maps->by_content, key);
         if (file->same != NULL) {
-            map_put(&share->by_content, key, file->same);
+            map_put(&share->maps->by_content, key, file->same);
         }
         return;
     }
@@ -107,14 +132,15 @@ void share_add(struct share *share, const struct crypto *crypto, const struct no
     }
     struct file_record record = share_record(file);
     wire_file_record_hash(&record, crypto, &file->record_hash);
-    map_put(&share->by_number, &file->number, file);
+    map_put(&maps_of(share)->by_number, &file->number, file);
     chain_file(share, file);
     share->bytes += size;
     share->version++;
 }
 
 void share_remove(struct share *share, uint64_t number) {
-    struct shared_file *file = map_remove(&share->by_number, &number);
+    struct share_maps *maps = share->maps;
+    struct shared_file *file = maps != NULL ? map_remove(&maps->by_number, &number) : NULL;
     if (file == NULL) {
         return;
     }
@@ -125,7 +151,8 @@ void share_remove(struct share *share, uint64_t number) {
 }
 
 uint32_t share_registered(const struct share *share) {
-    return share->by_number.count < LEAF_FILES_MAX ? share->by_number.count : LEAF_FILES_MAX;
+    uint32_t count = share_count(share);
+    return count < LEAF_FILES_MAX ? count : LEAF_FILES_MAX;
 }
 
 static int compare_hashes(const void *left, const void *right) {
@@ -137,7 +164,7 @@ void share_root(const struct share *share, const struct crypto *crypto, struct h
     struct hash *hashes = mem_array(count, sizeof *hashes);
     uint32_t cursor = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const struct shared_file *file = map_next(&share->by_number, &cursor, NULL);
+        const struct shared_file *file = share_next(share, &cursor);
         hashes[i] = file->record_hash;
     }
     qsort(hashes, count, sizeof *hashes, compare_hashes);

@@ -17,9 +17,11 @@ struct shared_file {
     char *name; /* as people see it, without control characters */
 };
 
+struct share_maps;
+
 struct share {
-    struct map by_number;  /* u64 -> struct shared_file, in the order they appeared */
-    struct map by_content; /* content key -> first struct shared_file of a chain */
+    struct share_maps *maps; /* NULL until a file is shared: an idle peer is to be small */
+    uint64_t seed;
     uint64_t bytes;
     uint32_t version; /* rises with every change */
     bool ready;       /* the first scan is complete */
@@ -38,7 +40,12 @@ const struct shared_file *share_find(const struct share *share, const struct con
 /* How it is registered. */
 struct file_record share_record(const struct shared_file *file);
 
-/* How many files are registered: at most LEAF_FILES_MAX, the first ones of by_number. */
+/* How many files there are, and a walk over them in the order they appeared (*cursor from 0;
+ * nothing may be added meanwhile). */
+uint32_t share_count(const struct share *share);
+const struct shared_file *share_next(const struct share *share, uint32_t *cursor);
+
+/* How many files are registered: at most LEAF_FILES_MAX, the first ones of that walk. */
 uint32_t share_registered(const struct share *share);
 
 /* The root over the sorted record hashes of those. */

@@ -42,7 +42,6 @@ struct peer {
     struct fetch *fetch;   /* NULL until something is fetched */
     struct serve *serve;   /* NULL until something is served */
     struct pushes *push;   /* NULL until somebody asks us to call back, or we them */
-    struct timer stop_timer;
     uint64_t started_us;
     uint64_t upload_bytes_per_s; /* 0 = unlimited */
     uint32_t upload_slots;

@@ -47,7 +47,7 @@ void peer_status_command(struct peer *peer, const struct node_event *event) {
     report_text(out, "state", state_of(peer));
     report_number(out, "parents", uplink_count(peer, PARENT_REGISTERED));
     report_number(out, "known", peer->hosts.hosts.count);
-    report_number(out, "files", peer->share.by_number.count);
+    report_number(out, "files", share_count(&peer->share));
     report_number(out, "bytes", peer->share.bytes);
     report_flag(out, "scanned", peer->share.ready);
     report_number(out, "uploads", serve_uploads(peer));
@@ -67,12 +67,12 @@ void peer_share_command(struct peer *peer, const struct node_event *event) {
     struct outbox *out = peer->links.out;
     uint64_t command = event->command.id;
     report_begin(out, command, "share");
-    report_number(out, "files", peer->share.by_number.count);
+    report_number(out, "files", share_count(&peer->share));
     report_number(out, "bytes", peer->share.bytes);
     report_flag(out, "ready", peer->share.ready);
     uint32_t cursor = 0;
-    struct shared_file *file;
-    while ((file = map_next(&peer->share.by_number, &cursor, NULL)) != NULL) {
+    const struct shared_file *file;
+    while ((file = share_next(&peer->share, &cursor)) != NULL) {
         char content[CONTENT_TEXT_BYTES];
         content_format(content, &file->content);
         report_begin(out, command, "file");

@@ -31,7 +31,7 @@ struct parent {
     bool nodes_asked;  /* one NODES is welcome */
     bool is_outdated;  /* registered with a list that has changed since */
     uint16_t retry_s;  /* GOAWAY asked for it */
-    uint32_t cursor;   /* of share.by_number: what has been added */
+    uint32_t cursor;   /* of share_next: what has been added */
     uint32_t added;    /* records so far */
     uint64_t since_us; /* in this state */
 };

@@ -359,6 +359,157 @@ static void messages_have_their_place(void **state) {
     assert_true(stage->supernode->closed > 0);
 }
 
+/* ---- Noise: well-formed messages with senseless fields, and some that are not well-formed ---- */
+
+static uint32_t some(struct world *world, uint32_t below) {
+    return (uint32_t)rng_below(&world->rng, below);
+}
+
+static void noisy_have(struct world *world, struct buf *to) {
+    uint8_t bitmap[4];
+    rng_fill(&world->rng, bitmap, sizeof bitmap);
+    struct have have = {.handle = some(world, 4), .all = some(world, 2) == 0};
+    have.bitmap = (struct slice){bitmap, have.all ? 0 : 1 + some(world, 2)};
+    wire_have_encode(to, &have);
+}
+
+static void noisy_reject(struct world *world, struct buf *to) {
+    struct reject reject = {.handle = some(world, 4),
+                            .reason = (uint8_t)(1 + some(world, REJECT_REASON_MAX)),
+                            .first = some(world, 8) * 32,
+                            .count = (uint16_t)(some(world, 3) * 32),
+                            .retry_after_ms = some(world, 2000)};
+    wire_reject_encode(to, &reject);
+}
+
+static void noisy_hashes(struct world *world, struct buf *to) {
+    uint8_t bytes[64 * HASH_BYTES];
+    rng_fill(&world->rng, bytes, sizeof bytes);
+    struct hashes hashes = {.handle = some(world, 4),
+                            .layer = some(world, 2) == 0 ? 0 : HASHTREE_PIECE_LAYER,
+                            .count = (uint16_t)(1u << some(world, 7)),
+                            .proof_count = (uint8_t)some(world, 4)};
+    hashes.first = some(world, 4) * hashes.count;
+    hashes.hashes = (struct slice){bytes, (size_t)hashes.count * HASH_BYTES};
+    hashes.proof = (struct slice){bytes, (size_t)hashes.proof_count * HASH_BYTES};
+    wire_hashes_encode(to, &hashes);
+}
+
+static void noisy_block(struct world *world, struct buf *to) {
+    uint8_t bytes[BLOCK_BYTES];
+    rng_fill(&world->rng, bytes, sizeof bytes);
+    buf_u32(to, some(world, 4));
+    buf_u32(to, some(world, 200));
+    buf_append(to, bytes, some(world, 8) == 0 ? 1 + some(world, BLOCK_BYTES) : BLOCK_BYTES);
+}
+
+static void noisy_open(struct world *world, struct buf *to) {
+    struct open_file open = {.handle = some(world, 40)};
+    open.content = world->files[some(world, world->file_count)].content;
+    wire_open_encode(to, &open);
+}
+
+static void noisy_request(struct world *world, struct buf *to) {
+    struct block_request request = {.handle = some(world, 40),
+                                    .first = some(world, 190),
+                                    .count = (uint8_t)(1 + some(world, 4))};
+    wire_block_request_encode(to, &request);
+}
+
+static void noisy_hashes_request(struct world *world, struct buf *to) {
+    struct hashes_request request = {.handle = some(world, 40),
+                                     .layer = some(world, 4) == 0 ? 3 : 6 * (uint8_t)some(world, 2),
+                                     .count = (uint16_t)(1u << some(world, 4))};
+    request.first = some(world, 2) * request.count;
+    wire_hashes_request_encode(to, &request);
+}
+
+static void noisy_shut(struct world *world, struct buf *to) {
+    struct shut_file shut = {.handle = some(world, 40)};
+    wire_shut_encode(to, &shut);
+}
+
+static const struct {
+    uint8_t type;
+    void (*make)(struct world *world, struct buf *to);
+} noises[] = {
+    {MSG_HAVE, noisy_have},
+    {MSG_REJECT, noisy_reject},
+    {MSG_HASHES, noisy_hashes},
+    {MSG_BLOCK, noisy_block},
+    {MSG_BLOCK, noisy_block},
+    {MSG_OPEN, noisy_open},
+    {MSG_OPEN, noisy_open},
+    {MSG_BLOCK_REQUEST, noisy_request},
+    {MSG_BLOCK_REQUEST, noisy_request},
+    {MSG_HASHES_REQUEST, noisy_hashes_request},
+    {MSG_SHUT, noisy_shut},
+};
+
+static void make_noise(struct raw *raw) {
+    struct world *world = raw->node->world;
+    for (int i = 0; i < 40 && raw->link != NULL && !raw->link->closing; i++) {
+        size_t which = some(world, LENGTH(noises));
+        struct buf payload = {0};
+        noises[which].make(world, &payload);
+        if (some(world, 60) == 0) {
+            payload.data[some(world, (uint32_t)payload.len)] ^= (uint8_t)(1 + some(world, 255));
+        }
+        raw_send(raw, raw->link, noises[which].type, &payload);
+        if (some(world, 3) == 0) {
+            world_run_for(world, 3 * LATENCY_US);
+        }
+    }
+}
+
+/* A source that talks nonsense: nothing breaks, nothing wrong is written (the world looks), and an
+ * honest source still gets the file through. */
+static void a_source_that_talks_nonsense_does_no_harm(void **state) {
+    struct stage *stage = *state;
+    struct world *world = stage->world;
+    struct raw *noisy = raw_add(world);
+    const struct world_file *file = world_make_file(world, 3 * 1024 * 1024 - 5, "blue.ogg");
+    const struct world_file *ours = world_make_file(world, 3 * 1024 * 1024 - 7, "green.ogg");
+    raw_begin(noisy);
+    struct slice record = links_own_record(&noisy->links);
+    add_holder(&stage->oracle, 0, HOLDER_REACHABLE);
+    stage->oracle.hits.holders[0].id = noisy->node->identity.id;
+    stage->oracle.hits.holders[0].address_record = record;
+    add_hit(&stage->oracle, 0, "blue.ogg", 1);
+    stage->oracle.hits.hits[0].file.content = file->content;
+    struct world_node *peer = cast_peer(world, ours, 0);
+    world_run_for(world, SECOND_US);
+    uint64_t get = world_get(peer, file);
+    uint32_t talks = 0;
+    for (int i = 0; i < 400; i++) {
+        world_run_for(world, SECOND_US * (1 + some(world, 20)));
+        if (noisy->link == NULL) { /* from our side, too */
+            raw_dial(noisy, peer, PURPOSE_TRANSFER);
+        }
+        talks += noisy->link != NULL;
+        make_noise(noisy);
+    }
+    assert_true(talks > 300);
+    assert_true(world->bans > 0);
+    struct world_node *honest = cast_peer(world, file, 0);
+    stage->oracle.hits.holders[0].id = honest->identity.id;
+    stage->oracle.hits.holders[0].address_record = (struct slice){0};
+    struct buf honest_record = {0};
+    struct address_record made = {.key = honest->identity.id,
+                                  .seq = WORLD_WALL_S + world->now_us / SECOND_US,
+                                  .minutes = 1440,
+                                  .address_count = 1};
+    made.addresses[0] = honest->env.listen[0];
+    wire_address_record_sign(&made, &honest->identity.crypto, &world->network.id);
+    wire_address_record_encode(&honest_record, &made);
+    stage->oracle.hits.holders[0].address_record =
+        (struct slice){honest_record.data, honest_record.len};
+    world_kill(noisy->node);
+    assert_true(cast_wait(peer, get, 1200 * SECOND_US) < 700 * SECOND_US);
+    cast_assert_fetched(peer, get, file);
+    buf_free(&honest_record);
+}
+
 static void stopping_is_polite_and_short(void **state) {
     struct stage *stage = *state;
     struct world_node *peer = start_peer(stage);
@@ -389,6 +540,7 @@ int main(void) {
         CASE(names_on_disk_may_be_ugly),
         CASE(strangers_get_in_for_what_a_peer_does),
         CASE(messages_have_their_place),
+        CASE(a_source_that_talks_nonsense_does_no_harm),
         CASE(stopping_is_polite_and_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
