@@ -98,6 +98,7 @@ static void turn_off(struct sim *sim, struct machine *machine) {
     timers_cancel(&sim->timers, &machine->wake);
     node_free(machine->node);
     machine->is_up = false;
+    machine->frozen_until_us = 0;
 }
 
 void sim_crash(struct sim *sim, uint32_t number, enum sim_crash how) {
@@ -109,6 +110,20 @@ void sim_crash(struct sim *sim, uint32_t number, enum sim_crash how) {
     sim_files_crashed(sim, machine, how);
     sim_store_crashed(sim, machine->env.store);
     sim_net_crashed(sim, machine);
+}
+
+void sim_freeze(struct sim *sim, uint32_t number, uint64_t until_us) {
+    struct machine *machine = machine_at(sim, number);
+    CHECK(machine->is_up);
+    sim_trace_line(sim, machine, "hangs for %llu ms",
+                   (unsigned long long)((until_us - sim->now_us) / 1000));
+    if (machine->frozen_until_us < until_us) {
+        machine->frozen_until_us = until_us;
+    }
+}
+
+bool sim_is_frozen(const struct sim *sim, uint32_t machine) {
+    return machine_at(sim, machine)->frozen_until_us > sim->now_us;
 }
 
 void sim_shutdown(struct sim *sim, uint32_t number) {
@@ -259,10 +274,21 @@ static void post_free(struct post *post) {
     mem_free(post);
 }
 
+bool sim_defer(struct sim *sim, const struct machine *machine, struct timer *timer) {
+    if (machine->frozen_until_us <= sim->now_us) {
+        return false;
+    }
+    timers_set(&sim->timers, timer, machine->frozen_until_us);
+    return true;
+}
+
 static void wake_post(struct sim *sim, struct timer *timer) {
     struct post *post = timer->owner;
     struct machine *machine = post->machine;
     bool is_valid = machine->is_up && machine->life == post->life;
+    if (is_valid && sim_defer(sim, machine, timer)) {
+        return;
+    }
     if (is_valid && (post->run == NULL || post->run(sim, post))) {
         sim_step(sim, machine, &post->event);
     }
@@ -271,7 +297,9 @@ static void wake_post(struct sim *sim, struct timer *timer) {
 
 static void wake_node(struct sim *sim, struct timer *timer) {
     struct node_event event = {.kind = NODE_TIMER};
-    sim_step(sim, timer->owner, &event);
+    if (!sim_defer(sim, timer->owner, timer)) {
+        sim_step(sim, timer->owner, &event);
+    }
 }
 
 /* ---- Running ---- */

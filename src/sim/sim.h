@@ -92,6 +92,11 @@ enum sim_crash {
 /* Memory is lost, what was durable is kept. */
 void sim_crash(struct sim *sim, uint32_t machine, enum sim_crash how);
 
+/* Let its process hang until then: the kernel goes on taking bytes for it, the node sees nothing,
+ * then everything at once. */
+void sim_freeze(struct sim *sim, uint32_t machine, uint64_t until_us);
+bool sim_is_frozen(const struct sim *sim, uint32_t machine);
+
 /* Ask it to stop politely (NODE_SHUTDOWN). */
 void sim_shutdown(struct sim *sim, uint32_t machine);
 

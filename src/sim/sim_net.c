@@ -308,6 +308,9 @@ void sim_net_wake_route(struct sim *sim, struct timer *timer) {
         timers_set(&sim->timers, &route->timer, sim->now_us + PARTITION_LOOK_US);
         return;
     }
+    if (sim_defer(sim, to->machine, timer)) {
+        return;
+    }
     route->blocked_s = 0;
     bool far_end_forgot = to->state == END_DOWN; /* it lost power and is back */
     if (far_end_forgot) {
@@ -377,8 +380,16 @@ void sim_net_wake_dial(struct sim *sim, struct timer *timer) {
         mem_free(dial);
         return;
     }
+    if (sim_defer(sim, machine, timer)) {
+        return;
+    }
     if (dial->outcome == OK) { /* the world may have changed in the meantime */
         dial->outcome = dial_outcome(sim, dial);
+    }
+    if (dial->outcome == OK && dial->target->frozen_until_us > sim->now_us) {
+        dial->outcome = ERR_TIMEOUT; /* the kernel answers, the process does not */
+        timers_set(&sim->timers, timer, sim->now_us + DIAL_TIMEOUT_MS * 1000);
+        return;
     }
     if (dial->outcome == OK) {
         link_new(sim, dial);

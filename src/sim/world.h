@@ -33,6 +33,7 @@ struct machine {
     uint64_t uplink_free_us;  /* when the last byte written so far has left */
     uint64_t disk_free_us;    /* when the last disk job is done */
     uint64_t stepped_us;
+    uint64_t frozen_until_us;
     struct node node;
     struct node_env env;
     struct timer wake; /* the node's deadline */
@@ -122,6 +123,8 @@ struct sim {
 /* ---- sim.c ---- */
 /* Hand one event to a machine's node (nothing when it is off) and carry out what it asks. */
 void sim_step(struct sim *sim, struct machine *machine, struct node_event *event);
+/* True when a machine hangs: the timer is set to when it will not. */
+bool sim_defer(struct sim *sim, const struct machine *machine, struct timer *timer);
 /* A new post for a machine's present life; send it with post_at. */
 struct post *post_new(struct machine *machine, enum node_event_kind kind);
 void post_at(struct sim *sim, struct post *post, uint64_t due_us);

@@ -20,13 +20,24 @@ static uint32_t supernodes_down(const struct overlay *overlay) {
     return down;
 }
 
+/* Most pauses are short; some outlast the patience of whoever is linked. */
+static void hang(struct overlay *overlay) {
+    uint32_t machine = random_machine(overlay);
+    uint64_t most_us = sim_below(overlay->sim, 5) == 0 ? 400 * SECOND_US : 20 * SECOND_US;
+    uint64_t until_us = sim_now_us(overlay->sim) + 1 + sim_below(overlay->sim, most_us);
+    if (sim_is_up(overlay->sim, machine)) {
+        sim_freeze(overlay->sim, machine, until_us);
+    }
+}
+
 static void take_down(struct overlay *overlay, uint32_t machine) {
     bool is_too_many =
         machine < overlay->config.supernodes && supernodes_down(overlay) >= SUPERNODES_DOWN_MAX;
     if (!sim_is_up(overlay->sim, machine) || is_too_many) {
         return;
     }
-    switch (sim_below(overlay->sim, 4)) {
+    /* A process that hangs cannot be asked to stop. */
+    switch (sim_below(overlay->sim, sim_is_frozen(overlay->sim, machine) ? 1 : 4)) {
     case 0:
         overlay_crash(overlay, machine, SIM_POWER);
         break;
@@ -111,9 +122,11 @@ static const struct trouble {
     uint32_t weight;
     void (*make)(struct overlay *overlay);
 } troubles[] = {
-    {10, crash_a_peer},      {3, crash_a_supernode},  {10, start_some},
-    {1, cut_in_two},         {2, join_again},         {3, step_a_clock},
-    {3, change_the_weather}, {30, somebody_searches}, {40, somebody_fetches},
+    {10, crash_a_peer},      {5, hang},
+    {3, crash_a_supernode},  {10, start_some},
+    {1, cut_in_two},         {2, join_again},
+    {3, step_a_clock},       {3, change_the_weather},
+    {30, somebody_searches}, {40, somebody_fetches},
 };
 #define TROUBLES (sizeof troubles / sizeof *troubles)
 

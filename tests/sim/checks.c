@@ -86,17 +86,22 @@ static enum err see_query(struct checks *checks, const struct sim_message *messa
     wire_query_id(query.body, sim_crypto(checks->sim), &id);
     uint8_t key[COPY_KEY_BYTES];
     copy_key(key, message, message->from, &id, query.ttl);
-    if (map_get(&checks->copies, key) != NULL) {
+    uint64_t now_us = sim_now_us(checks->sim);
+    struct copy *copy = map_get(&checks->copies, key);
+    if (copy != NULL && now_us - copy->asked_us < QUERY_ID_KEEP_MS * 1000ull) {
         sim_fail(checks->sim, "machine %u sends machine %u the same query twice with ttl %u",
                  message->from, message->to, query.ttl);
         return OK;
     }
-    struct copy *copy = mem_new(sizeof *copy);
+    if (copy == NULL) {
+        copy = mem_new(sizeof *copy);
+        map_put(&checks->copies, key, copy);
+    }
+    *copy = (struct copy){0}; /* one from long ago is forgotten by all */
     copy->link = message->link;
     copy->asker = message->from;
     copy->answerer = message->to;
-    copy->asked_us = sim_now_us(checks->sim);
-    map_put(&checks->copies, key, copy);
+    copy->asked_us = now_us;
     return OK;
 }
 

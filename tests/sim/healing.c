@@ -20,6 +20,11 @@ static void put_right(struct overlay *overlay) {
         sim_set_group(overlay->sim, i, 0);
         sim_set_wall_offset(overlay->sim, i, 0);
     }
+    for (uint32_t i = 0; i < overlay_machines(overlay); i++) {
+        if (sim_is_frozen(overlay->sim, i)) { /* somebody sees that it hangs */
+            overlay_crash(overlay, i, SIM_KILL);
+        }
+    }
     /* Whoever was asked to stop has to do so before it is started again. */
     sim_run(overlay->sim, sim_now_us(overlay->sim) + 15 * SECOND_US);
     overlay_start_all(overlay);
@@ -76,10 +81,16 @@ static void search_all(struct overlay *overlay) {
     }
 }
 
+/* A download that a crash has interrupted and that nobody has asked for again. */
+static bool is_forgotten(const struct overlay *overlay, const struct request *request) {
+    uint32_t file = overlay->published[request->published].file;
+    return request->is_owed && !sim_has_file(overlay->sim, request->machine, file);
+}
+
 static bool all_are_answered(const struct overlay *overlay) {
     for (uint32_t i = 1; i <= overlay->request_count; i++) {
         const struct request *request = &overlay->requests[i];
-        if (!request->is_answered && !request->is_lost) {
+        if ((!request->is_answered && !request->is_lost) || is_forgotten(overlay, request)) {
             return false;
         }
     }
@@ -110,13 +121,19 @@ static void fetch_all(struct overlay *overlay) {
     }
 }
 
-/* Commands get exactly one last report, also those given in the middle of the chaos. */
+/* Commands get exactly one last report, also those given in the middle of the chaos; downloads
+ * outlive their node. */
 static void check_commands(struct overlay *overlay) {
     for (uint32_t i = 1; i <= overlay->request_count; i++) {
         const struct request *request = &overlay->requests[i];
         if (!request->is_answered && !request->is_lost) {
             sim_fail(overlay->sim, "machine %u never answered command %u, given at %llu s",
                      request->machine, i, (unsigned long long)(request->asked_us / SECOND_US));
+        }
+        if (is_forgotten(overlay, request)) {
+            sim_fail(overlay->sim, "machine %u never finished file %u, begun at %llu s",
+                     request->machine, request->published,
+                     (unsigned long long)(request->queued_us / SECOND_US));
         }
     }
 }

@@ -15,6 +15,7 @@
 #define HIDDEN_EVERY 5        /* one peer of so many cannot be dialled */
 #define SHARED_WIDELY_EVERY 5 /* one file of so many has PUBLISHED_HOLDERS sources */
 #define NAME_BYTES 96
+#define DURABLE_US SECOND_US /* what a node has written is on the disk by then */
 
 /* ---- Reports ---- */
 
@@ -72,6 +73,9 @@ static void take_report(void *context, uint64_t command, struct slice fields,
     if (is_search && report_is(fields, "hit")) {
         uint32_t file = overlay->published[request->published].file;
         request->is_hit |= report_names_content(fields, sim_file_content(overlay->sim, file));
+    }
+    if (request->kind == REQUEST_GET && report_is(fields, "queued")) {
+        request->queued_us = sim_now_us(overlay->sim);
     }
     if (request->kind == REQUEST_STATUS && report_is(fields, "status")) {
         request->linked = report_links(fields);
@@ -272,7 +276,12 @@ void overlay_start_all(struct overlay *overlay) {
 static void lose_requests(struct overlay *overlay, uint32_t machine) {
     for (uint32_t i = 1; i <= overlay->request_count; i++) {
         struct request *request = &overlay->requests[i];
-        request->is_lost |= request->machine == machine && !request->is_answered;
+        if (request->machine != machine || request->is_answered || request->is_lost) {
+            continue;
+        }
+        request->is_lost = true;
+        request->is_owed =
+            request->queued_us > 0 && sim_now_us(overlay->sim) - request->queued_us > DURABLE_US;
     }
 }
 

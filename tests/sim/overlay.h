@@ -41,10 +41,12 @@ struct request {
     uint32_t published; /* index, for searches and gets */
     bool is_lost;       /* the node that was asked has crashed since */
     bool is_answered;
+    bool is_owed;    /* a download that was begun and has to go on after the crash */
     bool is_hit;     /* a search gave the wanted content */
     uint64_t linked; /* a status: how many parents or neighbours */
     enum err err;
     uint64_t asked_us;
+    uint64_t queued_us; /* a download was begun; 0 = not yet */
     uint64_t answered_us;
 };
 

@@ -225,6 +225,27 @@ static void test_lost_power_is_silent(void **state) {
     pair_end(&pair);
 }
 
+static void test_a_hung_node_gets_all_at_once(void **state) {
+    (void)state;
+    struct pair pair;
+    pair_begin(&pair, 19);
+    pair.toys[0].act = greet;
+    pair_start(&pair);
+    sim_run(pair.sim, 5 * SECOND);
+    uint64_t heard = pair.toys[1].bytes;
+    uint64_t said = pair.toys[1].seen_us[NODE_LINK_BYTES];
+    sim_freeze(pair.sim, 1, 500 * SECOND);
+    sim_run(pair.sim, 500 * SECOND - 1);
+    assert_true(sim_is_frozen(pair.sim, 1));
+    assert_int_equal(pair.toys[1].bytes, heard);
+    assert_int_equal(pair.toys[0].seen[NODE_LINK_DOWN], 0);
+    sim_run(pair.sim, 500 * SECOND);
+    assert_int_equal(pair.toys[1].bytes, heard + 49500);
+    assert_in_range(pair.toys[1].seen_us[NODE_LINK_BYTES], said + 494 * SECOND,
+                    said + 500 * SECOND);
+    pair_end(&pair);
+}
+
 /* Answers link-up with 600,000 bytes, then 100,000 per READY. */
 static void pour(struct toy *toy, const struct node_event *event, struct outbox *out) {
     if (event->kind == NODE_LINK_UP) {
@@ -652,6 +673,7 @@ int main(void) {
         cmocka_unit_test(test_partition_holds_then_breaks),
         cmocka_unit_test(test_a_killed_node_is_noticed),
         cmocka_unit_test(test_lost_power_is_silent),
+        cmocka_unit_test(test_a_hung_node_gets_all_at_once),
         cmocka_unit_test(test_a_slow_reader_stalls_the_writer),
         cmocka_unit_test(test_output_has_a_hard_cap),
         cmocka_unit_test(test_close_flushes_first),
