@@ -188,7 +188,8 @@ static void fetch_run(struct fetch *fetch) {
     fetch->probe = (struct probe){.on = fetch_script, .context = fetch};
     fetch->reason = OK;
     fetch->path[0] = '\0';
-    folder_make_temporary(fetch->probe.folder);
+    /* Below what fetch_free removes: a run that is killed cannot clear up. */
+    snprintf(fetch->probe.folder, sizeof fetch->probe.folder, "%.50s/.state", fetch->downloads);
     struct host_node_config config = {.network = test_network(),
                                       .state_dir = fetch->probe.folder,
                                       .download_dir = fetch->downloads,

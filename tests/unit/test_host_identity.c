@@ -1,6 +1,9 @@
 /* test_host_identity.c - the key on disk: made once, never replaced, for its owner only. */
 #include <fcntl.h>
 
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
 #include "src/host/crypto.h"
 #include "src/host/identity.h"
 #include "tests/unit/hostlib.h"
@@ -100,21 +103,27 @@ static void test_damaged_key_is_kept(void **state) {
     folder_remove(desk.folder);
 }
 
+/* Write `key` over the key on disk, encrypted with a passphrase when `cipher` is one. */
+static void write_key(const struct desk *desk, EVP_PKEY *key, const EVP_CIPHER *cipher) {
+    static const unsigned char pass[] = "x";
+    FILE *file = fopen(desk->key, "we");
+    assert_non_null(file);
+    assert_non_null(key);
+    assert_int_equal(PEM_write_PrivateKey(file, key, cipher, cipher == NULL ? NULL : pass,
+                                          cipher == NULL ? 0 : sizeof pass - 1, NULL, NULL),
+                     1);
+    assert_int_equal(fclose(file), 0);
+    EVP_PKEY_free(key);
+}
+
 static void test_key_of_another_kind(void **state) {
     (void)state;
     struct desk desk;
-    char command[300];
     desk_init(&desk);
     make(&desk);
-    snprintf(command, sizeof command,
-             "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out %s 2>/dev/null",
-             desk.key);
-    assert_int_equal(system(command), 0);
+    write_key(&desk, EVP_EC_gen("P-256"), NULL);
     expect_refusal(&desk, ERR_CONFIG, "Ed25519");
-    snprintf(command, sizeof command,
-             "openssl genpkey -algorithm ED25519 -aes128 -pass pass:x -out %s 2>/dev/null",
-             desk.key);
-    assert_int_equal(system(command), 0);
+    write_key(&desk, EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), EVP_aes_128_cbc());
     expect_refusal(&desk, ERR_CONFIG, "not a readable Ed25519 key"); /* and does not ask */
     folder_remove(desk.folder);
 }
