@@ -87,6 +87,12 @@ void process_sleep_ms(int ms) {
     nanosleep(&pause, NULL);
 }
 
+static void close_if_open(int fd) {
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 static void watch_signals(void) {
     struct sigaction action = {.sa_handler = end_at_once};
     sigemptyset(&action.sa_mask);
@@ -98,9 +104,20 @@ static void watch_signals(void) {
     }
 }
 
+/* Where a standard stream is closed, one of our pipes would get its number, and a child its pipe
+ * in place of a stream. */
+static void open_standard_streams(void) {
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    close_if_open(fd);
+}
+
 struct owner *owner_new(const char *prefix) {
     static bool at_exit_set;
     CHECK(current == NULL || current->pid != getpid());
+    open_standard_streams();
     const char *temporary = getenv("TMPDIR");
     char folder[4096];
     snprintf(folder, sizeof folder, "%s/%s-XXXXXX",
@@ -238,12 +255,6 @@ static enum err err_of_errno(int number) {
         }
     }
     return ERR_IO;
-}
-
-static void close_if_open(int fd) {
-    if (fd >= 0) {
-        close(fd);
-    }
 }
 
 /* Open what the child will have as its files; false when that fails (errno). */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "common/mem.h"
@@ -24,6 +25,7 @@
 #define BIG_WORDS "whale song recordings"
 #define BIG_MIB 256
 #define BIG_MIB_MAX 65536
+#define SPARE_MIB 64 /* beside the big file and its copy: stores, logs, small files */
 #define UPLOAD_RATE "8M"
 #define UPLOAD_MIB_PER_S 8
 #define SETTLE_MS 60000
@@ -66,15 +68,33 @@ static struct localnet_node *reader(struct demo *demo) {
     return &demo->net.peers[READER];
 }
 
+/* Better said at the start than found out by a peer in the middle. */
+static bool has_room(struct demo *demo) {
+    struct statvfs room;
+    uint64_t wanted = 2 * demo->big_mib + SPARE_MIB;
+    if (statvfs(owner_folder(demo->owner), &room) != 0) {
+        return failed(demo, "statvfs of the folder: %s", strerror(errno));
+    }
+    uint64_t free_mib = (uint64_t)room.f_bavail * room.f_frsize >> 20;
+    return free_mib >= wanted ||
+           failed(demo,
+                  "there is room for %llu MiB and it takes %llu;\n"
+                  "set TMPDIR to a folder with more, or let it fetch less with --mib N",
+                  (unsigned long long)free_mib, (unsigned long long)wanted);
+}
+
 /* ---- The steps ---- */
 
 static bool make_network(struct demo *demo, const char *bin) {
     int64_t start = process_now_ms();
+    if (!has_room(demo)) {
+        return false;
+    }
     if (localnet_init(&demo->net, demo->owner, bin, SUPERNODES, PEERS) != OK) {
         return failed(demo, "%s", demo->net.trouble);
     }
-    show_result("keys for %d supernodes, an anchor's certificate for %d of them, one network file",
-                SUPERNODES, SUPERNODES - 1);
+    show_result("%d keys, an anchor's certificate for %d of them, a network file", SUPERNODES,
+                SUPERNODES - 1);
     show_time(start);
     return true;
 }
@@ -113,8 +133,9 @@ static bool deal_small(struct demo *demo) {
     }
     char size[SHOW_BYTES];
     show_bytes(size, bytes);
-    show_result("%u files of this machine's /usr/share (%s): %u with 1 source, %u with %d",
-                deal->count, size, deal->count - four, four, SOURCES);
+    bool from_here = deal->files[deal->count - 1].path[0] == '.'; /* the last root */
+    show_result("%u files of /usr/share%s (%s): %u with 1 source, %u with %d", deal->count,
+                from_here ? " and of this folder" : "", size, deal->count - four, four, SOURCES);
     show_time(start);
     return true;
 }
@@ -125,8 +146,7 @@ static bool deal_big(struct demo *demo) {
     demo->big = owner_path(demo->owner, BIG_NAME);
     enum err err = deal_generate(demo->big, demo->big_mib << 20, (uint64_t)start);
     if (err != OK) {
-        return failed(demo, "cannot write %s: %s; set TMPDIR to a place with more room", demo->big,
-                      err_text(err));
+        return failed(demo, "cannot write %s: %s", demo->big, err_text(err));
     }
     for (uint32_t i = 0; i < SOURCES; i++) {
         struct localnet_node *peer = &demo->net.peers[i];
@@ -137,7 +157,7 @@ static bool deal_big(struct demo *demo) {
             return failed(demo, "cannot link %s: %s", to, strerror(errno));
         }
     }
-    show_result("one generated file of %llu MiB with %d sources, each held to %d MiB/s",
+    show_result("a generated file of %llu MiB, %d sources held to %d MiB/s each",
                 (unsigned long long)demo->big_mib, SOURCES, UPLOAD_MIB_PER_S);
     show_time(start);
     return true;
@@ -162,7 +182,7 @@ static bool settle(struct demo *demo) {
     if (localnet_settle(&demo->net, SETTLE_MS) != OK) {
         return failed(demo, "%s", demo->net.trouble);
     }
-    show_result("every supernode is linked to the others, every peer registered with two of them");
+    show_result("supernodes linked to each other, every peer to two of them");
     show_time(start);
     return true;
 }
@@ -336,7 +356,7 @@ static bool fetch_big(struct demo *demo) {
         return false;
     }
     double seconds = (double)(process_now_ms() - start) / 1000;
-    show_result("%llu MiB in %.1f s: %.1f MiB/s from %d sources of %d MiB/s each",
+    show_result("%llu MiB in %.1f s: %.1f MiB/s from %d sources of %d MiB/s",
                 (unsigned long long)demo->big_mib, seconds, (double)demo->big_mib / seconds,
                 SOURCES, UPLOAD_MIB_PER_S);
     show_time(start);
@@ -344,7 +364,7 @@ static bool fetch_big(struct demo *demo) {
     if (!same_by_sha256sum(demo, demo->big, path, digest)) {
         return false;
     }
-    show_result("sha256sum of the original and of the copy agree: %.16s...", digest);
+    show_result("compared with the original: sha256sum %.16s... twice", digest);
     show_time(start);
     return true;
 }

@@ -4,12 +4,15 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "src/cluster/process.h"
 
-#define COLUMN_OF_TIMES 86
-#define BAR_CELLS 32
+#define COLUMNS 80 /* of a terminal that does not say, and of no terminal */
+#define COLUMN_OF_TIMES (COLUMNS - 10)
+#define BAR_CELLS_MIN 8
+#define BAR_CELLS_MAX 32
 #define BAR_LINE_MS 2000
 #define FILE_END_BYTES 2000
 
@@ -44,26 +47,42 @@ void show_bytes(char text[SHOW_BYTES], uint64_t bytes) {
     snprintf(text, SHOW_BYTES, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
 }
 
+static int columns_of_terminal(void) {
+    struct winsize size;
+    return ioctl(1, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : COLUMNS;
+}
+
+/* What stands right of the bar. */
+static int format_progress(char text[COLUMNS], const struct show_progress *progress) {
+    char done[SHOW_BYTES], speed[SHOW_BYTES];
+    uint64_t left = progress->size - progress->done, rate = progress->rate;
+    show_bytes(done, progress->done);
+    show_bytes(speed, rate);
+    return snprintf(text, COLUMNS, "%3d%% %10s %10s/s  %u sources  ETA %llu s",
+                    (int)(progress->done * 100 / progress->size), done, speed, progress->sources,
+                    (unsigned long long)(rate == 0 ? 0 : (left + rate - 1) / rate));
+}
+
+/* A line that is longer than the terminal is wide could not be drawn over: the bar gives way. */
 void show_bar(const struct show_progress *progress, int64_t *shown_ms) {
     bool terminal = isatty(1);
     int64_t now = process_now_ms();
-    uint64_t done = progress->done, size = progress->size, rate = progress->rate;
-    if (size == 0 || (!terminal && now - *shown_ms < BAR_LINE_MS)) {
+    if (progress->size == 0 || (!terminal && now - *shown_ms < BAR_LINE_MS)) {
         return;
     }
     *shown_ms = now;
-    char bar[BAR_CELLS + 1], text[SHOW_BYTES], speed[SHOW_BYTES];
-    int full = (int)(done * BAR_CELLS / size);
-    for (int i = 0; i < BAR_CELLS; i++) {
-        bar[i] = i < full ? '#' : '-';
+    char text[COLUMNS], bar[BAR_CELLS_MAX + 1];
+    int columns = columns_of_terminal() - 1; /* the last one may wrap */
+    int cells = columns - format_progress(text, progress) - (int)strlen("      [] ");
+    cells = cells < BAR_CELLS_MAX ? cells : BAR_CELLS_MAX;
+    printf("%s", terminal ? "\r" : "");
+    if (cells >= BAR_CELLS_MIN) {
+        int full = (int)(progress->done * (uint64_t)cells / progress->size);
+        memset(bar, '#', (size_t)full);
+        memset(bar + full, '-', (size_t)(cells - full));
+        printf("      [%.*s] ", cells, bar);
     }
-    bar[BAR_CELLS] = '\0';
-    show_bytes(text, done);
-    show_bytes(speed, rate);
-    printf("%s      [%s] %3d%%  %9s  %9s/s  %u sources  ETA %llu s%s", terminal ? "\r" : "", bar,
-           (int)(done * 100 / size), text, speed, progress->sources,
-           (unsigned long long)(rate == 0 ? 0 : (size - done + rate - 1) / rate),
-           terminal ? "  \033[K" : "\n");
+    printf("%.*s%s", columns, text, terminal ? "\033[K" : "\n");
     fflush(stdout);
 }
 

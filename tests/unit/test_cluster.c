@@ -237,6 +237,31 @@ static void test_lines_and_capture(void **state) {
     buf_free(&out);
 }
 
+/* Runs in a fork that cron or a careless shell left without standard streams. */
+static _Noreturn void be_an_owner_without_streams(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        close(fd);
+    }
+    struct owner *owner = owner_new("trunkline-inner");
+    struct buf out = {0};
+    int status = 0;
+    const struct process_options options = {.argv = SHELL("cat && echo out && echo err >&2")};
+    enum err err = process_capture(owner, &options, 5000, &out, &status);
+    owner_free(owner);
+    _exit(err != OK ? 1 : status != 0 ? 2 : strcmp((char *)out.data, "out\n") != 0 ? 3 : 0);
+}
+
+static void test_closed_standard_streams(void **state) {
+    (void)state;
+    int status;
+    pid_t inner = fork();
+    if (inner == 0) {
+        be_an_owner_without_streams();
+    }
+    assert_int_equal(waitpid(inner, &status, 0), inner);
+    assert_int_equal(status, 0);
+}
+
 static void test_slots_are_bounded_and_come_back(void **state) {
     struct process *processes[PROCESSES_MAX], *extra;
     const struct process_options options = {.argv = COMMAND("true")};
@@ -367,6 +392,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_freeze_and_thaw, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_whole_group_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lines_and_capture, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_closed_standard_streams, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_slots_are_bounded_and_come_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nothing_outlives_its_owner, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_sweep_ends_only_its_own, set_up, tear_down),
