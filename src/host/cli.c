@@ -2,6 +2,7 @@
 #include "src/host/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,7 +202,20 @@ static int dispatch(const struct cli_program *program, int argc, char *const *ar
     return start_command(program, help, argc - skip, argv + skip);
 }
 
+/* Where a standard stream is closed, a socket or the database would get its number, and whatever is
+ * printed would go there. */
+static void open_standard_streams(void) {
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 int cli_main(const struct cli_program *program, int argc, char *const *argv) {
+    open_standard_streams();
     int code = dispatch(program, argc, argv);
     if (fflush(stdout) != 0 && code == CLI_OK) {
         fprintf(stderr, "%s: standard output: %s\n", program->name, strerror(errno));

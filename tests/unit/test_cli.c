@@ -366,12 +366,23 @@ static void a_network_of_three(void **state) {
     process_free(supernode);
 }
 
+/* Started by something careless: no socket or database may become what is printed to. */
+static void closed_standard_streams(void **state) {
+    struct world *world = *state;
+    run(world,
+        "$S init --anchor --dir mute >/dev/null; "
+        "$S run --dir mute --listen 127.78.1.2:6346 <&- >&- 2>&- & "
+        "for i in $(seq 200); do $S status --dir mute >/dev/null 2>&1 && break; sleep 0.1; done; "
+        "readlink /proc/$!/fd/0 /proc/$!/fd/1 /proc/$!/fd/2; $S stop --dir mute");
+    assert_result(world, 0, "/dev/null\n/dev/null\n/dev/null\nstopped\n");
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(wrong_usage_is_explained), TEST(every_command_has_help_and_manual),
         TEST(networks_are_made_once),   TEST(certificates_are_what_they_say),
-        TEST(a_network_of_three),
+        TEST(a_network_of_three),       TEST(closed_standard_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
