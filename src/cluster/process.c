@@ -512,11 +512,20 @@ enum err process_wait_file(struct process *process, const char *path, int timeou
     return err;
 }
 
+/* Through its folder's descriptor: the path itself may be longer than a UNIX address. */
 static bool socket_accepts(void *context) {
+    const char *path = context, *slash = strrchr(path, '/');
+    char folder[4096];
+    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : (int)(slash - path),
+             slash == NULL ? "." : path);
+    int folder_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", (const char *)context);
+    snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", folder_fd,
+             slash == NULL ? path : slash + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool good = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    bool good = folder_fd >= 0 && fd >= 0 &&
+                connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close_if_open(folder_fd);
     close_if_open(fd);
     return good;
 }

@@ -120,7 +120,8 @@ static bool deal_small(struct demo *demo) {
     deal_choose(&demo->deal, roots, FILES_WITH_ONE + FILES_WITH_FOUR);
     const struct deal *deal = &demo->deal;
     if (deal->count < FILES_WITH_ONE) {
-        return failed(demo, "only %u files in /usr/share/doc and here; run it in the source tree",
+        return failed(demo, "only %u fit files in /usr/share/doc and in this folder;\n"
+                      "run it in the source tree",
                       deal->count);
     }
     uint64_t bytes = 0;
@@ -133,9 +134,8 @@ static bool deal_small(struct demo *demo) {
     }
     char size[SHOW_BYTES];
     show_bytes(size, bytes);
-    bool from_here = deal->files[deal->count - 1].path[0] == '.'; /* the last root */
-    show_result("%u files of /usr/share%s (%s): %u with 1 source, %u with %d", deal->count,
-                from_here ? " and of this folder" : "", size, deal->count - four, four, SOURCES);
+    show_result("%u files of this machine (%s): %u with 1 source, %u with %d", deal->count, size,
+                deal->count - four, four, SOURCES);
     show_time(start);
     return true;
 }

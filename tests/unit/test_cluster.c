@@ -148,7 +148,15 @@ static void test_waiting_for_a_socket(void **state) {
     assert_int_equal(process_wait_socket(process, path, 60), ERR_TIMEOUT); /* bound, deaf */
     assert_int_equal(listen(fd, 4), 0);
     assert_int_equal(process_wait_socket(process, path, 5000), OK);
+    /* A path that is longer than a UNIX address. */
+    char *folder = owner_path(*state, "%0120d", 7);
+    char *link = owner_path(*state, "%0120d/socket", 7);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(symlink(path, link), 0);
+    assert_int_equal(process_wait_socket(process, link, 5000), OK);
     close(fd);
+    mem_free(link);
+    mem_free(folder);
     mem_free(path);
 }
 
