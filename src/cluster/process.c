@@ -523,8 +523,8 @@ static bool socket_accepts(void *context) {
     snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", folder_fd,
              slash == NULL ? path : slash + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool good = folder_fd >= 0 && fd >= 0 &&
-                connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    bool good =
+        folder_fd >= 0 && fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
     close_if_open(folder_fd);
     close_if_open(fd);
     return good;

@@ -81,8 +81,9 @@ static void print_end(const struct search *search) {
     } else {
         printf("%" PRIu32 " file%s found", search->count, search->count == 1 ? "" : "s");
     }
-    printf("; asked %" PRIu64 " supernode%s with %" PRIu64 " leaves and %" PRIu64 " files",
-           search->supernodes, search->supernodes == 1 ? "" : "s", search->leaves, search->files);
+    printf("; asked %" PRIu64 " supernode%s with %" PRIu64 " %s and %" PRIu64 " file%s",
+           search->supernodes, search->supernodes == 1 ? "" : "s", search->leaves,
+           search->leaves == 1 ? "leaf" : "leaves", search->files, search->files == 1 ? "" : "s");
     if (search->refused > 0) {
         printf("; %" PRIu64 " refused", search->refused);
     }

@@ -120,7 +120,8 @@ static bool deal_small(struct demo *demo) {
     deal_choose(&demo->deal, roots, FILES_WITH_ONE + FILES_WITH_FOUR);
     const struct deal *deal = &demo->deal;
     if (deal->count < FILES_WITH_ONE) {
-        return failed(demo, "only %u fit files in /usr/share/doc and in this folder;\n"
+        return failed(demo,
+                      "only %u fit files in /usr/share/doc and in this folder;\n"
                       "run it in the source tree",
                       deal->count);
     }
@@ -446,7 +447,7 @@ static void usage(FILE *file) {
 
 int demo_run(int argc, char *const *argv) {
     struct demo demo = {.begun_ms = process_now_ms()};
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         usage(stdout);
         return 0;
     }

@@ -216,6 +216,12 @@ static void check_umbrella(const struct source *source, struct faults *faults) {
 
 void rules_check(const struct source *source, struct faults *faults) {
     size_t lines = check_lines(source, faults);
+    for (size_t i = 0; i < COUNT(pure_folders); i++) {
+        if (begins_with(source->path, pure_folders[i]) &&
+            strcmp(source->path + strlen(pure_folders[i]), "README.md") == 0) {
+            listing_check(source, faults);
+        }
+    }
     if (source->code == NULL) {
         return;
     }

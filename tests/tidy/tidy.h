@@ -41,6 +41,9 @@ size_t scan_line(const char *text, const char *at);
 /* Functions that are too long or take too many parameters. */
 void scan_functions(const struct source *source, struct faults *faults);
 
+/* Hold a folder's README.md against the C files in that folder. */
+void listing_check(const struct source *source, struct faults *faults);
+
 /* Check one file by every rule that applies to it. */
 void rules_check(const struct source *source, struct faults *faults);
 
