@@ -41,7 +41,8 @@ static const struct cli_command commands[] = {
              "--config may stand as `name = value` below [peer] in the configuration file\n"
              "(~/.config/trunkline/peer.ini); the command line wins. Folders of `peer share add`\n"
              "are shared too. State is kept in ~/.local/state/trunkline/peer, finished files go\n"
-             "to ~/Downloads. SIGTERM, Ctrl-C or `peer stop` end it.",
+             "to ~/Downloads/trunkline, where everything is shared. SIGTERM, Ctrl-C or\n"
+             "`peer stop` end it.",
      .accepted = RUN_SETTINGS,
      .run = run},
     {.name = "search",

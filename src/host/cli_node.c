@@ -76,21 +76,18 @@ static enum err collect_introducers(struct cli_node *node, struct host_error *er
 
 /* ---- Folders ---- */
 
+/* Finished files are shared from where they lie, and so is whatever else lies there: the same
+ * folders are refused, and the usual one is of its own. */
 static enum err choose_downloads(struct cli_node *node, struct host_error *error) {
     const char *given = node->cli->settings.downloads;
-    if (given != NULL) {
-        if (realpath(given, node->downloads) == NULL) {
-            (void)fail_errno(error, given, "the folder for downloads");
-            return error->err != ERR_NOT_FOUND
-                       ? error->err
-                       : fail(error, ERR_NOT_FOUND,
-                              "%.300s: there is no such folder for downloads; make it with mkdir",
-                              given);
-        }
-        return OK;
+    char usual[PATH_MAX];
+    enum err err = given != NULL ? OK : places_downloads(usual, error);
+    if (err == OK && given == NULL) {
+        err = folder_make(usual, error);
     }
-    enum err err = places_downloads(node->downloads, error);
-    return err != OK ? err : folder_make(node->downloads, error);
+    return err != OK ? err
+                     : shares_check(given != NULL ? given : usual, node->cli->dir, node->downloads,
+                                    error);
 }
 
 static enum err prepare_peer(struct cli_node *node, struct host_error *error) {

@@ -35,7 +35,8 @@ static enum err base(const char *variable, const char *below, char path[PATH_MAX
 
 static enum err join(const char *folder, const char *program, const char *ending,
                      char path[PATH_MAX], struct host_error *error) {
-    int len = snprintf(path, PATH_MAX, "%s/trunkline/%s%s", folder, program, ending);
+    const char *slash = program[0] == '\0' ? "" : "/";
+    int len = snprintf(path, PATH_MAX, "%s/trunkline%s%s%s", folder, slash, program, ending);
     return len < PATH_MAX ? OK : fail(error, ERR_CONFIG, "%.200s: the path is too long", folder);
 }
 
@@ -52,5 +53,7 @@ enum err places_config(const char *program, char path[PATH_MAX], struct host_err
 }
 
 enum err places_downloads(char path[PATH_MAX], struct host_error *error) {
-    return base("XDG_DOWNLOAD_DIR", "Downloads", path, error);
+    char folder[PATH_MAX];
+    enum err err = base("XDG_DOWNLOAD_DIR", "Downloads", folder, error);
+    return err != OK ? err : join(folder, "", "", path, error);
 }

@@ -9,7 +9,7 @@
 /* Absolute paths; `program` is "peer" or "supernode". ERR_CONFIG when there is no home folder.
  *   state      $XDG_STATE_HOME/trunkline/PROGRAM      (~/.local/state/...)
  *   config     $XDG_CONFIG_HOME/trunkline/PROGRAM.ini (~/.config/...)
- *   downloads  $XDG_DOWNLOAD_DIR                      (~/Downloads) */
+ *   downloads  $XDG_DOWNLOAD_DIR/trunkline            (~/Downloads/...) */
 MUST_CHECK enum err places_state(const char *program, char path[PATH_MAX],
                                  struct host_error *error);
 MUST_CHECK enum err places_config(const char *program, char path[PATH_MAX],

@@ -61,13 +61,15 @@ void bench_figure(const struct bench *bench, const struct figure *figure) {
     double ratio = figure->peer_value > 0 ? figure->value / figure->peer_value : 0;
     bool has_target = figure->target > 0;
     const char *ok = !has_target ? "null" : reaches_target(figure) ? "true" : "false";
+    char target[40];
     if (bench->json) {
+        snprintf(target, sizeof target, has_target ? "%.6g" : "null", figure->target);
         printf("{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\",\"peer\":\"%s\","
-               "\"peer_value\":%.6g,\"ratio\":%.4g,\"target\":%.6g,\"ok\":%s}\n",
+               "\"peer_value\":%.6g,\"ratio\":%.4g,\"target\":%s,\"ok\":%s}\n",
                figure->name, figure->value, figure->unit, figure->peer, figure->peer_value, ratio,
-               figure->target, ok);
+               target, ok);
     } else {
-        char target[40] = "-";
+        snprintf(target, sizeof target, "-");
         if (has_target) {
             snprintf(target, sizeof target, "%s %.4g %s",
                      figure->better == BETTER_LOW ? "<=" : ">=", figure->target,

@@ -143,6 +143,9 @@ static void wrong_usage_is_explained(void **state) {
         {"$S init --anchor --address nowhere --dir bad", 2, "HOST:PORT"},
         {"$P share add home", 1, "home folder"},
         {"$P share add missing", 1, "mkdir"},
+        {"$S init --anchor --dir n && $P run --network n/network.ini --downloads .", 1,
+         "home folder"},
+        {"$P run --network n/network.ini --downloads missing", 1, "mkdir"},
         {"$P --version >/dev/full", 1, "standard output"},
         {"$P status extra", 2, "does not know what to do with `extra`"},
     };

@@ -345,7 +345,7 @@ static void places_follow_xdg(void **state) {
     snprintf(wanted, sizeof wanted, "%s/.config/trunkline/supernode.ini", world->home);
     assert_string_equal(path, wanted);
     assert_int_equal(places_downloads(path, &error), OK);
-    snprintf(wanted, sizeof wanted, "%s/Downloads", world->home);
+    snprintf(wanted, sizeof wanted, "%s/Downloads/trunkline", world->home);
     assert_string_equal(path, wanted);
     setenv("XDG_STATE_HOME", "/elsewhere", 1);
     assert_int_equal(places_state("peer", path, &error), OK);
