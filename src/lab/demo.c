@@ -135,7 +135,7 @@ static bool deal_small(struct demo *demo) {
     }
     char size[SHOW_BYTES];
     show_bytes(size, bytes);
-    show_result("%u files of this machine (%s): %u with 1 source, %u with %d", deal->count, size,
+    show_result("%u local files (%s): %u with 1 source, %u with %d", deal->count, size,
                 deal->count - four, four, SOURCES);
     show_time(start);
     return true;
