@@ -16,7 +16,7 @@ enum err tree_of_file(int fd, uint64_t size, const struct workers *workers,
                       struct content_id *content, struct hash **pieces) {
     uint32_t count = hashtree_pieces(size);
     struct hash *roots = mem_array(count, sizeof *roots);
-    uint8_t *bytes = mem_new(PIECE_BYTES);
+    uint8_t *bytes = mem_new(size < PIECE_BYTES ? (size_t)size : PIECE_BYTES);
     struct crypto *crypto = crypto_make(NULL);
     enum err err = OK;
     for (uint32_t piece = 0; piece < count && err == OK; piece++) {
