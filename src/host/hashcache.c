@@ -1,6 +1,7 @@
 /* hashcache.c - remembers the hashes of shared files, so that nothing is hashed twice. */
 #include "src/host/hashcache.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,15 +9,17 @@
 #include "common/mem.h"
 #include "src/host/sqlite_file.h"
 
-#define VERSION 1
+#define VERSION 2
 #define SCHEMA                                                                                     \
     "CREATE TABLE hashes (path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime INTEGER NOT NULL, "  \
     "ctime INTEGER NOT NULL, inode INTEGER NOT NULL, root BLOB NOT NULL, pieces BLOB NOT NULL) "   \
-    "WITHOUT ROWID"
+    "WITHOUT ROWID;"                                                                               \
+    "CREATE INDEX inodes ON hashes (inode, mtime, size)"
 
 struct hashcache {
     sqlite3 *db;
     sqlite3_stmt *get;
+    sqlite3_stmt *get_moved;
     sqlite3_stmt *put;
     sqlite3_stmt *remove;
 };
@@ -26,6 +29,10 @@ static bool prepare(struct hashcache *cache) {
                               "SELECT size, mtime, ctime, inode, root, pieces FROM hashes "
                               "WHERE path = ?1",
                               -1, &cache->get, NULL) == SQLITE_OK &&
+           sqlite3_prepare_v2(cache->db,
+                              "SELECT size, mtime, ctime, inode, root, pieces, path FROM hashes "
+                              "WHERE inode = ?1 AND mtime = ?2 AND size = ?3 LIMIT 8",
+                              -1, &cache->get_moved, NULL) == SQLITE_OK &&
            sqlite3_prepare_v2(cache->db,
                               "INSERT OR REPLACE INTO hashes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                               -1, &cache->put, NULL) == SQLITE_OK &&
@@ -53,6 +60,7 @@ struct hashcache *hashcache_open(const char *state_dir, const struct log *log) {
 void hashcache_close(struct hashcache *cache) {
     if (cache != NULL) {
         sqlite3_finalize(cache->get);
+        sqlite3_finalize(cache->get_moved);
         sqlite3_finalize(cache->put);
         sqlite3_finalize(cache->remove);
         sqlite3_close(cache->db);
@@ -111,6 +119,47 @@ bool hashcache_get(struct hashcache *cache, const char *path, const struct stamp
                     read_row(cache->get, stamp->size, content, pieces);
     sqlite3_reset(cache->get);
     return is_known;
+}
+
+/* True when the path of a row leads to another file now, or to none. */
+static bool has_left(sqlite3_stmt *row, const struct stamp *stamp) {
+    char path[4096];
+    int len = sqlite3_column_bytes(row, 6);
+    if (len <= 0 || (size_t)len >= sizeof path) {
+        return false;
+    }
+    memcpy(path, sqlite3_column_blob(row, 6), (size_t)len);
+    path[len] = '\0';
+    struct stat stat;
+    return lstat(path, &stat) != 0 ? errno == ENOENT || errno == ENOTDIR
+                                   : stat.st_ino != stamp->inode;
+}
+
+bool hashcache_take_moved(struct hashcache *cache, const char *path, const struct stamp *stamp,
+                          struct content_id *content, struct hash **pieces) {
+    if (cache == NULL) {
+        return false;
+    }
+    sqlite3_stmt *rows = cache->get_moved;
+    sqlite3_bind_int64(rows, 1, (sqlite3_int64)stamp->inode);
+    sqlite3_bind_int64(rows, 2, (sqlite3_int64)stamp->mtime_ns);
+    sqlite3_bind_int64(rows, 3, (sqlite3_int64)stamp->size);
+    char *left = NULL;
+    while (left == NULL && sqlite3_step(rows) == SQLITE_ROW) {
+        if (has_left(rows, stamp) && read_row(rows, stamp->size, content, pieces)) {
+            size_t len = (size_t)sqlite3_column_bytes(rows, 6);
+            left = mem_new(len + 1); /* zeroed: terminated */
+            memcpy(left, sqlite3_column_blob(rows, 6), len);
+        }
+    }
+    sqlite3_reset(rows);
+    bool is_moved = left != NULL;
+    if (is_moved) {
+        hashcache_remove(cache, left);
+        hashcache_put(cache, path, stamp, content, *pieces);
+        mem_free(left);
+    }
+    return is_moved;
 }
 
 void hashcache_put(struct hashcache *cache, const char *path, const struct stamp *stamp,

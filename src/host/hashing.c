@@ -1,7 +1,10 @@
 /* hashing.c - turns found files into content ids: from the cache, or by reading them.
  *
- * Files are taken in batches, one transaction of the cache each; a batch is one slow job, and the
- * jobs of one library never overlap, so that the cache needs no lock. */
+ *     files --> batch: LOOK_UP --all known--> told
+ *                         `--some not--> READ --> told --> STORE
+ *
+ * Batches are read side by side, on as many workers as are free for slow jobs; looking up and
+ * storing share a strand, so that the cache needs no lock, and are one transaction each. */
 #include "src/host/hashing.h"
 
 #include <stdio.h>
@@ -17,10 +20,13 @@
 #define BATCH_BYTES (32u << 20) /* the first file may be larger */
 #define SETTLE_NS 20000000ull   /* the kernel's file times are that coarse */
 
+#define BATCHES_MAX 8 /* at a time: enough for WORKERS_MAX, and little to wait for */
+
 struct item {
     struct item *next;
     struct found_file found; /* root and path are owned */
-    bool is_known;           /* the content; on its way into the cache only */
+    bool is_given;           /* the content was known before; on its way into the cache only */
+    bool is_cached;          /* ... or it stands there */
     enum err err;
 };
 
@@ -31,13 +37,16 @@ struct hashing {
     struct item *first;
     struct item *last;
     struct strand strand;
-    uint32_t jobs;
+    uint32_t batches; /* under way */
     bool is_started;
 };
 
-struct batch_job {
+enum stage { LOOK_UP, READ, STORE };
+
+struct batch {
     struct job job;
     struct hashing *hashing;
+    enum stage stage;
     struct item *items;
 };
 
@@ -96,32 +105,52 @@ static enum err read_item(const struct workers *workers, struct found_file *foun
     return err;
 }
 
-static void look_at(struct hashing *hashing, struct item *item) {
+/* Find a file under its path, or under one that it has been moved away from. */
+static void look_up(struct hashing *hashing, struct item *item) {
     struct found_file *found = &item->found;
     char *full = path_join(found->root, found->path);
     struct hash *pieces = NULL;
-    if (!item->is_known &&
-        hashcache_get(hashing->cache, full, &found->stamp, &found->content, &pieces)) {
-        found->pieces = pieces;
-    } else {
-        item->err = item->is_known ? OK : read_item(hashing->config.workers, found);
-        if (item->err == OK) {
-            hashcache_put(hashing->cache, full, &found->stamp, &found->content, found->pieces);
-        }
-    }
+    item->is_cached =
+        hashcache_get(hashing->cache, full, &found->stamp, &found->content, &pieces) ||
+        hashcache_take_moved(hashing->cache, full, &found->stamp, &found->content, &pieces);
+    found->pieces = pieces;
     mem_free(full);
 }
 
-static void run(struct job *base) {
-    struct batch_job *job = (struct batch_job *)base;
-    struct hashing *hashing = job->hashing;
+static void store(struct hashing *hashing, const struct item *item) {
+    const struct found_file *found = &item->found;
+    char *full = path_join(found->root, found->path);
+    hashcache_put(hashing->cache, full, &found->stamp, &found->content, found->pieces);
+    mem_free(full);
+}
+
+static bool needs_reading(const struct item *item) {
+    return !item->is_given && !item->is_cached;
+}
+
+static void run_read(struct job *base) {
+    struct batch *batch = (struct batch *)base;
+    for (struct item *item = batch->items; item != NULL; item = item->next) {
+        if (needs_reading(item)) {
+            item->err = read_item(batch->hashing->config.workers, &item->found);
+        }
+    }
+}
+
+static void run_cache(struct job *base) {
+    struct batch *batch = (struct batch *)base;
+    struct hashing *hashing = batch->hashing;
     if (!hashing->is_open) {
         hashing->is_open = true;
         hashing->cache = hashcache_open(hashing->config.state_dir, hashing->config.log);
     }
     hashcache_begin(hashing->cache);
-    for (struct item *item = job->items; item != NULL; item = item->next) {
-        look_at(hashing, item);
+    for (struct item *item = batch->items; item != NULL; item = item->next) {
+        if (batch->stage == STORE && !item->is_cached && item->err == OK) {
+            store(hashing, item);
+        } else if (batch->stage == LOOK_UP && !item->is_given) {
+            look_up(hashing, item);
+        }
     }
     hashcache_commit(hashing->cache);
 }
@@ -148,20 +177,64 @@ static struct item *take_batch(struct hashing *hashing) {
 }
 
 static void go_on(struct hashing *hashing);
+static void done(struct job *base);
 
-static void done(struct job *base) {
-    struct batch_job *job = (struct batch_job *)base;
-    struct hashing *hashing = job->hashing;
-    for (struct item *item = job->items; item != NULL;) {
-        struct item *next = item->next;
-        if (item->err == OK && !item->is_known) {
-            hashing->config.hashed(hashing->config.context, &item->found);
+static void submit(struct batch *batch, enum stage stage) {
+    struct hashing *hashing = batch->hashing;
+    batch->stage = stage;
+    batch->job = (struct job){.run = stage == READ ? run_read : run_cache,
+                              .done = done,
+                              .strand = stage == READ ? NULL : &hashing->strand,
+                              .slow = true};
+    workers_submit(hashing->config.workers, &batch->job);
+}
+
+static void tell(const struct batch *batch) {
+    const struct hashing_config *config = &batch->hashing->config;
+    for (struct item *item = batch->items; item != NULL; item = item->next) {
+        if (item->err == OK && !item->is_given) {
+            config->hashed(config->context, &item->found);
         }
+    }
+}
+
+static void free_batch(struct batch *batch) {
+    for (struct item *item = batch->items; item != NULL;) {
+        struct item *next = item->next;
         free_item(item);
         item = next;
     }
-    mem_free(job);
-    hashing->jobs--;
+    batch->hashing->batches--;
+    mem_free(batch);
+}
+
+static bool any_item(const struct batch *batch, bool (*test)(const struct item *item)) {
+    const struct item *item = batch->items;
+    while (item != NULL && !test(item)) {
+        item = item->next;
+    }
+    return item != NULL;
+}
+
+static bool is_given(const struct item *item) {
+    return item->is_given;
+}
+
+static void done(struct job *base) {
+    struct batch *batch = (struct batch *)base;
+    struct hashing *hashing = batch->hashing;
+    if (batch->stage == LOOK_UP && any_item(batch, needs_reading)) {
+        submit(batch, READ);
+        return;
+    }
+    if (batch->stage != STORE) {
+        tell(batch);
+    }
+    if (batch->stage == READ || (batch->stage == LOOK_UP && any_item(batch, is_given))) {
+        submit(batch, STORE);
+        return;
+    }
+    free_batch(batch);
     go_on(hashing);
 }
 
@@ -178,17 +251,14 @@ static void go_on(struct hashing *hashing) {
     if (workers_stopping(hashing->config.workers)) {
         drop_all(hashing);
     }
-    if (hashing->jobs > 0) {
-        return;
+    while (hashing->first != NULL && hashing->batches < BATCHES_MAX) {
+        struct batch *batch = mem_new(sizeof *batch);
+        batch->hashing = hashing;
+        batch->items = take_batch(hashing);
+        hashing->batches++;
+        submit(batch, LOOK_UP);
     }
-    if (hashing->first != NULL) {
-        struct batch_job *job = mem_new(sizeof *job);
-        job->job = (struct job){.run = run, .done = done, .strand = &hashing->strand, .slow = true};
-        job->hashing = hashing;
-        job->items = take_batch(hashing);
-        hashing->jobs++;
-        workers_submit(hashing->config.workers, &job->job);
-    } else if (hashing->is_started) {
+    if (hashing->batches == 0 && hashing->is_started) {
         hashing->is_started = false;
         hashing->config.idle(hashing->config.context);
     }
@@ -222,7 +292,7 @@ void hashing_start(struct hashing *hashing) {
 void hashing_remember(struct hashing *hashing, const struct found_file *found) {
     struct item *item = add_item(hashing, found->root, found->path, &found->stamp);
     uint32_t count = hashtree_pieces(found->content.size);
-    item->is_known = true;
+    item->is_given = true;
     item->found.content = found->content;
     item->found.pieces = count > 1 ? mem_copy(found->pieces, count * sizeof *found->pieces) : NULL;
     go_on(hashing);

@@ -17,11 +17,12 @@
 #include "src/host/library.h"
 #include "src/host/logsink.h"
 #include "src/host/nodes.h"
+#include "src/host/watch.h"
 
 #define STOP_CAP_MS 9000 /* then what has not stopped is cut off: host_run promises 10 s */
 #define POLL_MS 10       /* while the last jobs and links end */
 #define LEAVING_MS 1000
-#define WORKERS_MAX 8
+#define WORKERS_MAX 9
 #define RESERVED_FDS_MIN 64
 
 /* ---- Stopping ---- */
@@ -126,9 +127,10 @@ static bool watch_signals(struct host *host) {
     return true;
 }
 
+/* One to hash on every processor, and the one that slow jobs never take. */
 static uint32_t worker_count(uint32_t wanted) {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    uint32_t count = wanted > 0 ? wanted : (uint32_t)(processors > 0 ? processors : 1);
+    uint32_t count = wanted > 0 ? wanted : (uint32_t)(processors > 0 ? processors : 1) + 1;
     return count > WORKERS_MAX ? WORKERS_MAX : count;
 }
 
@@ -150,6 +152,7 @@ struct host *host_new(const struct host_config *config, struct host_error *error
         conns_init(host);
         host->stop_timer = evtimer_new(host->base, on_stop_timer, host);
         host->workers = workers_new(host->base, worker_count(config->workers));
+        host->watch = watch_new(host->base, &host->log, library_watched, host);
     }
     if (host->workers == NULL || host->stop_timer == NULL ||
         (config->handle_signals && !watch_signals(host))) {
@@ -201,6 +204,7 @@ void host_free(struct host *host) {
         node_release(node);
     }
     workers_free(host->workers); /* completes every job */
+    watch_free(host->watch);
     if (host->dns != NULL) {
         evdns_base_free(host->dns, 1);
         event_base_loop(host->base, EVLOOP_NONBLOCK); /* cancelled lookups free themselves */

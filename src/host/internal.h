@@ -22,6 +22,7 @@ struct library;
 struct log_sink;
 struct part_line;
 struct queued;
+struct watch;
 
 struct host {
     struct event_base *base;
@@ -29,6 +30,7 @@ struct host {
     struct log log;
     SSL_CTX *tls;
     struct workers *workers;
+    struct watch *watch; /* of shared folders; NULL = none to be had */
     struct packer *packer;
     uint8_t *bulk;          /* conn.c's, to read many records into; NULL until needed */
     struct evdns_base *dns; /* made when first needed */

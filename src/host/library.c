@@ -2,12 +2,15 @@
  *
  * A round: one job walks the folders; the loop compares what it found with what is shared and
  * withdraws what is gone or different; batches of the rest are hashed (or found in the cache), one
- * job after the other, and shared as they come. The next round begins LIBRARY_RESCAN_MS later, or
- * at once when a block could not be served because its file had changed. */
+ * job after the other, and shared as they come. The next round begins soon after a watched folder
+ * has changed (but rounds take at most a fifth of the time), at once when a block could not be
+ * served because its file had changed, and without either after a while: not every file system
+ * tells of its changes, and a system may have fewer watches than there are folders. */
 #include "src/host/library.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/hashtree.h"
 #include "common/mem.h"
@@ -15,9 +18,14 @@
 #include "src/host/failure.h"
 #include "src/host/hashing.h"
 #include "src/host/scan.h"
+#include "src/host/watch.h"
 
-#define LIBRARY_RESCAN_MS 60000
+#define LIBRARY_RESCAN_MS 600000   /* when every folder is watched */
+#define LIBRARY_UNWATCHED_MS 60000 /* ... and when not */
 #define LIBRARY_SOON_MS 100
+#define LIBRARY_PAUSE_MS 500    /* after a round, for changes to add up ... */
+#define LIBRARY_REST 4          /* ... or so many times as long as the round took */
+#define LIBRARY_CALM_MS 1000    /* a file that was written to so recently may well be again */
 #define LIBRARY_FOLDERS_MAX 257 /* 256 shares and the downloads */
 
 struct shared {
@@ -37,9 +45,12 @@ struct library {
     struct map by_path; /* hash -> struct shared */
     uint64_t last_file;
     uint64_t round;
-    bool is_working; /* a round is under way */
-    bool is_wanted;  /* another one right after it */
-    bool is_ready;   /* NODE_SHARES_READY was told */
+    bool is_working;   /* a round is under way */
+    bool is_wanted;    /* another one right after it */
+    bool is_watched;   /* all folders are */
+    uint64_t round_us; /* when it began, and when it ended */
+    uint64_t rest_us;
+    bool is_ready; /* NODE_SHARES_READY was told */
     struct event timer;
     struct hashing *hashing;
 };
@@ -56,6 +67,13 @@ static void schedule(struct library *library, uint32_t ms) {
     struct timeval wait = {.tv_sec = (time_t)(ms / 1000),
                            .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
     event_add(&library->timer, &wait);
+}
+
+/* The next round: soon after a change, but not one after the other. */
+static void schedule_changed(struct library *library) {
+    uint64_t now_us = clock_mono_us();
+    uint64_t wait_us = library->rest_us > now_us ? library->rest_us - now_us : 0;
+    schedule(library, LIBRARY_SOON_MS + (uint32_t)(wait_us / 1000));
 }
 
 static void key_of(struct hash *key, const char *root, const char *path) {
@@ -161,6 +179,10 @@ static void run_scan(struct job *base) {
         scan_folder(&job->scan, i, job->folders[i], base->workers);
     }
     scan_sort(&job->scan);
+    for (uint32_t i = 0; i < job->scan.count; i++) {
+        struct scanned *file = &job->scan.files[i];
+        key_of(&file->key, job->folders[file->root], file->path);
+    }
 }
 
 static void end_round(void *context) {
@@ -173,8 +195,18 @@ static void end_round(void *context) {
         struct node_event event = {.kind = NODE_SHARES_READY};
         node_queue(node, &event, NULL);
     }
-    if (!workers_stopping(node->host->workers)) {
-        schedule(library, library->is_wanted ? LIBRARY_SOON_MS : LIBRARY_RESCAN_MS);
+    uint64_t now_us = clock_mono_us();
+    uint64_t rest_us = LIBRARY_REST * (now_us - library->round_us);
+    library->rest_us =
+        now_us + (rest_us > LIBRARY_PAUSE_MS * 1000 ? rest_us : LIBRARY_PAUSE_MS * 1000);
+    if (workers_stopping(node->host->workers)) {
+        node_run(node);
+        return;
+    }
+    if (library->is_wanted) {
+        schedule_changed(library);
+    } else {
+        schedule(library, library->is_watched ? LIBRARY_RESCAN_MS : LIBRARY_UNWATCHED_MS);
     }
     node_run(node);
 }
@@ -187,6 +219,14 @@ static void on_hashed(void *context, const struct found_file *found) {
     node_run(library->node);
 }
 
+/* True for a file that was changed a moment ago (a wall clock set back makes none older). */
+static bool is_fresh(const struct stamp *stamp) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return stamp->mtime_ns <= now_ns && now_ns - stamp->mtime_ns < LIBRARY_CALM_MS * 1000000ull;
+}
+
 /* Keep what is as it was; hand what is new or different to the hashers. */
 static void compare(struct library *library, struct scan_job *job) {
     for (uint32_t i = 0; i < job->scan.count; i++) {
@@ -195,13 +235,15 @@ static void compare(struct library *library, struct scan_job *job) {
         if (find_folder(library, root) == library->folder_count) {
             continue; /* not shared any more */
         }
-        struct hash key;
-        key_of(&key, root, file->path);
-        struct shared *shared = map_get(&library->by_path, &key);
+        struct shared *shared = map_get(&library->by_path, &file->key);
         if (shared != NULL && stamp_equal(&shared->source->stamp, &file->stamp)) {
             shared->round = library->round;
         } else if (shared == NULL || shared->round < library->round) {
-            hashing_add(library->hashing, root, file->path, &file->stamp);
+            if (library->is_ready && is_fresh(&file->stamp)) {
+                library->is_wanted = true; /* hash it when it is at rest */
+            } else {
+                hashing_add(library->hashing, root, file->path, &file->stamp);
+            }
         }
     }
 }
@@ -225,6 +267,8 @@ static void done_scan(struct job *base) {
     if (!workers_stopping(base->workers)) { /* else the scan may have been cut short */
         compare(library, job);
         withdraw_missing(library);
+        watch_keep(node->host->watch, library, job->scan.folders, job->scan.folder_count);
+        library->is_watched = job->scan.unwatched == 0;
     }
     for (uint32_t i = 0; i < job->folder_count; i++) {
         mem_free(job->folders[i]);
@@ -243,10 +287,26 @@ static void start_round(struct library *library) {
     for (uint32_t i = 0; i < library->folder_count; i++) {
         job->folders[i] = mem_string(library->folders[i]);
     }
+    job->scan.watch = library->node->host->watch;
+    library->round_us = clock_mono_us();
     library->round++; /* what is shared from now on is not missed by this scan */
     library->is_working = true;
     library->is_wanted = false;
     workers_submit(library->node->host->workers, &job->job);
+}
+
+void library_watched(void *context, void *owner) {
+    struct host *host = context;
+    for (struct host_node *node = host->nodes; node != NULL; node = node->next) {
+        struct library *library = node->library;
+        if (library == NULL || (owner != NULL && owner != library) || library->is_wanted) {
+            continue;
+        }
+        library->is_wanted = true;
+        if (!library->is_working && library->is_ready) {
+            schedule_changed(library);
+        }
+    }
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *context) {
@@ -337,6 +397,7 @@ void library_start(struct library *library) {
 void library_stop(struct library *library) {
     if (library != NULL) {
         event_del(&library->timer);
+        watch_keep(library->node->host->watch, library, NULL, 0);
     }
 }
 

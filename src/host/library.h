@@ -29,6 +29,10 @@ void library_add(struct host_node *node, const struct found_file *found);
 /* A shared file is not what it was: withdraw it and look again. */
 void library_changed(struct host_node *node, uint64_t file);
 
+/* Something in a watched folder is different: look again soon. `owner` is a library, NULL = each of
+ * the host's. */
+void library_watched(void *host, void *owner);
+
 /* A shared file, held for the caller; NULL when it is gone. */
 struct source *library_source(struct host_node *node, uint64_t file);
 /* Its size in bytes; 0 when it is gone. */

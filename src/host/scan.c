@@ -13,6 +13,7 @@
 #include <utf8proc.h>
 
 #include "common/mem.h"
+#include "src/host/watch.h"
 
 struct folder_list {
     char **paths;
@@ -100,6 +101,20 @@ static int open_folder(const char *folder, const char *path) {
     return open_beneath(folder, path);
 }
 
+/* Before its entries are read, so that no change is missed. */
+static void watch_one(struct scan *scan, int fd) {
+    int number = watch_folder(scan->watch, fd);
+    if (number < 0) {
+        scan->unwatched++;
+        return;
+    }
+    if (scan->folder_count == scan->folder_cap) {
+        scan->folder_cap = scan->folder_cap == 0 ? 16 : scan->folder_cap * 2;
+        scan->folders = mem_resize(scan->folders, scan->folder_cap, sizeof *scan->folders);
+    }
+    scan->folders[scan->folder_count++] = number;
+}
+
 void scan_folder(struct scan *scan, uint32_t root, const char *folder,
                  const struct workers *workers) {
     struct folder_list waiting = {0};
@@ -110,6 +125,9 @@ void scan_folder(struct scan *scan, uint32_t root, const char *folder,
         DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
         if (dir == NULL && fd >= 0) {
             close(fd);
+        }
+        if (dir != NULL) {
+            watch_one(scan, fd);
         }
         for (struct dirent *at; dir != NULL && (at = readdir(dir)) != NULL;) {
             struct scanned entry = {.root = root, .path = at->d_name};
@@ -143,5 +161,6 @@ void scan_free(struct scan *scan) {
         mem_free(scan->files[i].path);
     }
     mem_free(scan->files);
+    mem_free(scan->folders);
     *scan = (struct scan){0};
 }

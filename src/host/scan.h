@@ -13,16 +13,23 @@ struct scanned {
     uint32_t root; /* place among the folders */
     char *path;    /* from there */
     struct stamp stamp;
+    struct hash key; /* of the full path; the caller's */
 };
 
 struct scan {
     struct scanned *files; /* sorted by root and path */
     uint32_t count;
     uint32_t cap;
-    uint32_t skipped; /* names the wire cannot carry, and files beyond the limit */
+    const struct watch *watch; /* set by the caller; NULL = none */
+    int *folders;              /* that are watched now */
+    uint32_t folder_count;
+    uint32_t folder_cap;
+    uint32_t unwatched; /* folders that could not be */
+    uint32_t skipped;   /* names the wire cannot carry, and files beyond the limit */
 };
 
-/* Add the files below folder number `root`. Folders that vanish meanwhile are passed over. */
+/* Add the files below folder number `root`, and watch all folders. Folders that vanish meanwhile
+ * are passed over. */
 void scan_folder(struct scan *scan, uint32_t root, const char *folder,
                  const struct workers *workers);
 void scan_sort(struct scan *scan);

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/check.h"
@@ -93,6 +94,18 @@ static void finish(struct workers *workers, struct job *job) {
     }
 }
 
+/* Whole files are read only when nobody else wants the disk (ioprio_set(2); no C library wraps it).
+ * A kernel without it reads them like the rest. */
+static void let_others_read_first(bool is_slow) {
+    enum { WHO_PROCESS = 1, CLASS_NONE = 0, CLASS_IDLE = 3, CLASS_SHIFT = 13 };
+    static _Thread_local bool is_idle;
+    if (is_slow != is_idle) {
+        is_idle = is_slow;
+        (void)syscall(SYS_ioprio_set, WHO_PROCESS, 0,
+                      (is_slow ? CLASS_IDLE : CLASS_NONE) << CLASS_SHIFT);
+    }
+}
+
 static void *work(void *context) {
     struct workers *workers = context;
     pthread_mutex_lock(&workers->lock);
@@ -100,6 +113,7 @@ static void *work(void *context) {
         struct job *job = take(workers);
         if (job != NULL) {
             pthread_mutex_unlock(&workers->lock);
+            let_others_read_first(job->slow);
             job->run(job);
             pthread_mutex_lock(&workers->lock);
             finish(workers, job);

@@ -1,7 +1,8 @@
 /* workers.h - a bounded pool of threads for what must not hold up the loop: disk and hashing.
  *
  * A job runs on a worker and is completed on the loop. Jobs of one strand run one after the other,
- * in the order of submission. Slow jobs (whole files) never occupy the last free worker. */
+ * in the order of submission.  Slow jobs (whole files) never occupy the last free worker, and
+ * let everybody else's disk traffic pass. */
 #ifndef TRUNKLINE_HOST_WORKERS_H
 #define TRUNKLINE_HOST_WORKERS_H
 

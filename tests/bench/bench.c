@@ -19,6 +19,7 @@ static const struct {
     {"latency", bench_latency, "from a search to its first hit through 1, 2 and 3 supernodes"},
     {"leaves", bench_leaves, "memory of a supernode per connected leaf with 100 files"},
     {"download", bench_download, "rate of a verified download from 1 and 4 sources"},
+    {"library", bench_library, "sharing 100,000 small files, and the rate of hashing big ones"},
 };
 #define BENCHMARKS (sizeof benchmarks / sizeof *benchmarks)
 

@@ -55,5 +55,6 @@ void bench_latency(const struct bench *bench);
 void bench_startup(const struct bench *bench);
 void bench_leaves(const struct bench *bench);
 void bench_download(const struct bench *bench);
+void bench_library(const struct bench *bench);
 
 #endif

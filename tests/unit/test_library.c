@@ -269,6 +269,153 @@ static void test_folders_come_and_go(void **state) {
     shelf_free(&other);
 }
 
+/* ---- Watching ---- */
+
+/* One thing done to the folder, and what the node must be told of it, long before any rescan. */
+struct change {
+    void (*make)(struct shelf *shelf);
+    bool (*is_known)(struct shelf *shelf);
+};
+
+struct watching {
+    struct shelf shelf; /* first: it is its probe's context */
+    const struct change *changes;
+    uint32_t count;
+    uint32_t at;
+    bool is_made;
+    double made_s;
+    double slowest_s;
+    struct content_id before;
+};
+
+#define NOTICED_S 5.0
+
+static void move(const struct shelf *shelf, const char *from, const char *to) {
+    char one[400], other[400];
+    snprintf(one, sizeof one, "%s/%s", shelf->folder, from);
+    snprintf(other, sizeof other, "%s/%s", shelf->folder, to);
+    assert_int_equal(rename(one, other), 0);
+}
+
+static void make_new(struct shelf *shelf) {
+    put(shelf, "new", 5000, 1);
+}
+
+static bool new_is_known(struct shelf *shelf) {
+    return find(shelf, "new") != NULL;
+}
+
+/* Other bytes behind an unchanged modification time show whether it is read again. */
+static void make_renamed(struct shelf *shelf) {
+    ((struct watching *)shelf)->before = find(shelf, "new")->content;
+    exchange_keeping_times(shelf, "new");
+    move(shelf, "new", "renamed");
+}
+
+static bool renamed_is_known(struct shelf *shelf) {
+    return find(shelf, "renamed") != NULL && find(shelf, "new") == NULL;
+}
+
+static void make_rewritten(struct shelf *shelf) {
+    const struct content_id *before = &((struct watching *)shelf)->before;
+    assert_true(content_equal(before, &find(shelf, "renamed")->content));
+    put(shelf, "renamed", 5000, 3);
+}
+
+static bool rewritten_is_known(struct shelf *shelf) {
+    const struct known *known = find(shelf, "renamed");
+    const struct content_id *before = &((struct watching *)shelf)->before;
+    return known != NULL && !content_equal(before, &known->content);
+}
+
+static void make_folder(struct shelf *shelf) {
+    char path[400];
+    assert_known(shelf, "renamed");
+    snprintf(path, sizeof path, "%s/folder", shelf->folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/folder/below", shelf->folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    put(shelf, "folder/below/deep", 100, 4);
+}
+
+static bool deep_is_known(struct shelf *shelf) {
+    return find(shelf, "deep") != NULL;
+}
+
+static void make_deeper(struct shelf *shelf) {
+    put(shelf, "folder/below/deeper", 100, 5);
+}
+
+static bool deeper_is_known(struct shelf *shelf) {
+    return find(shelf, "deeper") != NULL;
+}
+
+static void hide_folder(struct shelf *shelf) {
+    move(shelf, "folder", ".folder");
+}
+
+static bool folder_is_gone(struct shelf *shelf) {
+    return find(shelf, "deep") == NULL && find(shelf, "deeper") == NULL;
+}
+
+static void make_gone(struct shelf *shelf) {
+    char path[400];
+    snprintf(path, sizeof path, "%s/renamed", shelf->folder);
+    assert_int_equal(unlink(path), 0);
+}
+
+static bool all_is_gone(struct shelf *shelf) {
+    return shelf->count == 0;
+}
+
+static void watch_changes(struct probe *probe, const struct node_event *event, struct outbox *out) {
+    struct watching *watching = probe->context;
+    (void)out;
+    if (event->kind != NODE_TIMER && event->kind != NODE_SHARES_READY) {
+        return;
+    }
+    const struct change *change = &watching->changes[watching->at];
+    double now_s = seconds_now();
+    if (!watching->is_made) {
+        change->make(&watching->shelf);
+        watching->is_made = true;
+        watching->made_s = now_s;
+    } else if (change->is_known(&watching->shelf)) {
+        double took_s = now_s - watching->made_s;
+        watching->slowest_s = took_s > watching->slowest_s ? took_s : watching->slowest_s;
+        watching->is_made = false;
+        watching->at++;
+    } else if (now_s - watching->made_s > 2 * NOTICED_S) {
+        fail_msg("change %u is not noticed", watching->at);
+    }
+    if (watching->at == watching->count) {
+        host_stop(watching->shelf.host);
+    } else {
+        probe_wake(probe, event, 20);
+    }
+}
+
+static void test_changes_are_noticed(void **state) {
+    (void)state;
+    static const struct change changes[] = {
+        {make_new, new_is_known},
+        {make_renamed, renamed_is_known},
+        {make_rewritten, rewritten_is_known},
+        {make_folder, deep_is_known},
+        {make_deeper, deeper_is_known},
+        {hide_folder, folder_is_gone},
+        {make_gone, all_is_gone},
+    };
+    struct watching watching = {.changes = changes, .count = sizeof changes / sizeof *changes};
+    shelf_init(&watching.shelf);
+    watching.shelf.when_ready = watch_changes;
+    watching.shelf.later = watch_changes;
+    shelf_run(&watching.shelf);
+    print_message("the slowest was noticed after %.3f s\n", watching.slowest_s);
+    assert_true(watching.slowest_s < NOTICED_S);
+    shelf_free(&watching.shelf);
+}
+
 /* ---- Blocks ---- */
 
 #define SERVED_BYTES (300 * BLOCK_BYTES + 100)
@@ -315,7 +462,9 @@ static void lend(struct probe *probe, const struct node_event *event, struct out
         lending->done_s = seconds_now();
         probe_wake(probe, event, 300); /* time for the bytes to arrive, and for UNSHARED */
     }
-    if (event->kind == NODE_TIMER) {
+    if (event->kind == NODE_TIMER && lending->shelf.count == 0) {
+        probe_wake(probe, event, 50); /* what was changed comes again when it is at rest */
+    } else if (event->kind == NODE_TIMER) {
         host_stop(lending->shelf.host);
     }
 }
@@ -410,11 +559,9 @@ static void test_changed_file_is_not_sent(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_shared),
-        cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_folders_come_and_go),
-        cmocka_unit_test(test_blocks_are_sent),
-        cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_what_is_shared),           cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_folders_come_and_go),      cmocka_unit_test(test_changes_are_noticed),
+        cmocka_unit_test(test_blocks_are_sent),          cmocka_unit_test(test_pace),
         cmocka_unit_test(test_changed_file_is_not_sent),
     };
     alarm(110);
