@@ -38,7 +38,7 @@ enum err cli_share_collect(struct cli_node *node, struct host_error *error) {
         err = shares_check(named->values[i], dir, real, error);
         err = err != OK ? err : share_too(&node->shared, real, error);
     }
-    return err;
+    return err != OK ? err : share_too(&node->shared, node->downloads, error);
 }
 
 /* ---- In the running peer ---- */

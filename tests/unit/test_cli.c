@@ -307,6 +307,7 @@ static void sharing_while_it_runs(struct world *world) {
     assert_json_lines(world);
     run(world, "$P share --dir p1");
     assert_result(world, 0, "/home/extra\n");
+    assert_result(world, 0, "/down\n");
     run(world, "$P share remove home/extra --dir p1 && cat p1/shares");
     assert_result(world, 0, "removed ");
 }
@@ -345,7 +346,7 @@ static void a_network_of_three(void **state) {
     struct process *sharer = start(world, "peer",
                                    "--dir p1 --network sn/network.ini --listen 127.78.2.1:0 "
                                    "--share home/shared --log p1.log --downloads down");
-    assert_result(world, 0, "sharing 1 folder");
+    assert_result(world, 0, "sharing 2 folders"); /* and what it fetches */
     run(world, "printf '[peer]\\ndir = p2\\nnetwork = sn/network.ini\\nlisten = 127.78.2.2:0\\n"
                "downloads = down\\nlog = nowhere/p2.log\\n' >p2.ini");
     struct process *seeker = start(world, "peer", "--config p2.ini --log p2.log --json");
