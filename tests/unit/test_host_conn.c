@@ -395,6 +395,38 @@ static void test_dirty_end(void **state) {
     assert_int_equal(visit.probe.reason, ERR_CLOSED);
 }
 
+/* Closing says so: the other side can tell our end from a cut, whatever its options. */
+static void close_at_once(struct probe *probe, const struct node_event *event, struct outbox *out) {
+    struct visit *visit = probe->context;
+    if (event->kind == NODE_LINK_BYTES) {
+        outbox_write(out, event->bytes.link, test_slice("bye"));
+        probe_act(out, ACTION_CLOSE, event->bytes.link);
+    } else if (event->kind == NODE_LINK_DOWN) {
+        host_stop(visit->host);
+    }
+}
+
+static void *hear_the_end(void *context) {
+    struct visit *visit = context;
+    struct stranger stranger = {0};
+    char bytes[8];
+    bool is_up = stranger_start(&stranger, stranger_connect(&visit->address), &visit->id);
+    SSL_clear_options(stranger.ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
+    visit->is_ok = is_up && SSL_write(stranger.ssl, "x", 1) == 1 &&
+                   SSL_read(stranger.ssl, bytes, sizeof bytes) == 3 &&
+                   SSL_read(stranger.ssl, bytes, sizeof bytes) == 0 &&
+                   SSL_get_shutdown(stranger.ssl) == SSL_RECEIVED_SHUTDOWN;
+    stranger_free(&stranger);
+    return NULL;
+}
+
+static void test_close_says_so(void **state) {
+    (void)state;
+    struct visit visit = {.stranger = hear_the_end};
+    run_visit(&visit, close_at_once);
+    assert_true(visit.is_ok);
+}
+
 /* Many small messages of one step leave in one TLS record: one SSL_read brings them all. */
 static void chatter(struct probe *probe, const struct node_event *event, struct outbox *out) {
     struct visit *visit = probe->context;
@@ -575,6 +607,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_wrong_id),
         cmocka_unit_test(test_refused_again_and_again),
         cmocka_unit_test(test_dirty_end),
+        cmocka_unit_test(test_close_says_so),
         cmocka_unit_test(test_sigpipe_survived),
         cmocka_unit_test(test_refused_after_connected),
         cmocka_unit_test(test_silent_handshake_ends),
