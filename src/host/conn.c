@@ -491,14 +491,16 @@ static void link_up(struct conn *conn) {
     update_reading(conn);
 }
 
-/* What OpenSSL or the kernel said, as a reason for the node. */
+/* What OpenSSL or the kernel said, as a reason for the node. Where the kernel spoke, libevent notes
+ * SSL_ERROR_SYSCALL among OpenSSL's own codes: a link that was reset is no proof of a wrong key. */
 static enum err reason_of(struct conn *conn, short what) {
     unsigned long code = bufferevent_get_openssl_error(conn->bev);
-    bool is_cut = code != 0 && ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    bool is_kernels = code == 0 || code == SSL_ERROR_SYSCALL;
+    bool is_cut = !is_kernels && ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
     if ((what & BEV_EVENT_EOF) != 0 || is_cut) {
         return conn->state < CONN_UP ? ERR_REFUSED : ERR_CLOSED;
     }
-    if (code == 0) {
+    if (is_kernels) {
         int number = EVUTIL_SOCKET_ERROR();
         return number != 0 ? failure_of(number) : ERR_CLOSED;
     }
