@@ -334,6 +334,10 @@ static void test_clocks_jump_only_on_the_wall(void **state) {
     sim_start(pair.sim, 1);
     sim_run(pair.sim, 102 * SECOND);
     assert_in_range(pair.toys[1].seen_us[NODE_TIMER], mono + SECOND, mono + 2 * SECOND);
+    sim_crash(pair.sim, 1, SIM_POWER);
+    sim_start(pair.sim, 1);
+    sim_run(pair.sim, 104 * SECOND);
+    assert_not_in_range(pair.toys[1].seen_us[NODE_TIMER], mono, mono + 10 * SECOND);
     pair_end(&pair);
 }
 
