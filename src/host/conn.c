@@ -491,14 +491,16 @@ static void link_up(struct conn *conn) {
     update_reading(conn);
 }
 
-/* What OpenSSL or the kernel said, as a reason for the node. */
+/* What OpenSSL or the kernel said, as a reason for the node. Where the kernel spoke, libevent notes
+ * SSL_ERROR_SYSCALL among OpenSSL's own codes: a link that was reset is no proof of a wrong key. */
 static enum err reason_of(struct conn *conn, short what) {
     unsigned long code = bufferevent_get_openssl_error(conn->bev);
-    bool is_cut = code != 0 && ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    bool is_kernels = code == 0 || code == SSL_ERROR_SYSCALL;
+    bool is_cut = !is_kernels && ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
     if ((what & BEV_EVENT_EOF) != 0 || is_cut) {
         return conn->state < CONN_UP ? ERR_REFUSED : ERR_CLOSED;
     }
-    if (code == 0) {
+    if (is_kernels) {
         int number = EVUTIL_SOCKET_ERROR();
         return number != 0 ? failure_of(number) : ERR_CLOSED;
     }
@@ -525,21 +527,17 @@ static void on_event(struct bufferevent *bev, short what, void *context) {
     node_run(node);
 }
 
-static bool start_tls(struct conn *conn) {
+static void start_tls(struct conn *conn) {
     struct host_node *node = conn->node;
     SSL *ssl = tls_new(node->host->tls, node->identity, &conn->peer);
     enum bufferevent_ssl_state state =
         conn->is_accepted ? BUFFEREVENT_SSL_ACCEPTING : BUFFEREVENT_SSL_CONNECTING;
     conn->bev = bufferevent_openssl_socket_new(node->host->base, conn->fd, ssl, state,
                                                BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-    if (conn->bev == NULL) {
-        SSL_free(ssl);
-        return false;
-    }
+    CHECK(conn->bev != NULL); /* out of memory: half-way libevent 2.1 crashes in its own clean-up */
     conn->state = CONN_HANDSHAKE;
     bufferevent_setcb(conn->bev, on_read, on_write, on_event, conn);
     set_timer(conn, HANDSHAKE_TIMEOUT_MS);
-    return true;
 }
 
 void conn_accept(struct host_node *node, int fd, const struct address *remote) {
@@ -548,9 +546,7 @@ void conn_accept(struct host_node *node, int fd, const struct address *remote) {
     conn->counts_as_handshake = true;
     node->host->handshakes++;
     socket_tune(fd);
-    if (!start_tls(conn)) {
-        conn_kill(conn, ERR_IO);
-    }
+    start_tls(conn);
 }
 
 static void on_connected(evutil_socket_t fd, short what, void *context) {
@@ -564,8 +560,8 @@ static void on_connected(evutil_socket_t fd, short what, void *context) {
     }
     if (number != 0) {
         conn_kill(conn, failure_of(number));
-    } else if (!start_tls(conn)) {
-        conn_kill(conn, ERR_IO);
+    } else {
+        start_tls(conn);
     }
     node_run(node);
 }
@@ -615,7 +611,10 @@ void conn_dial(struct host_node *node, uint32_t token, const struct node_id *id,
     conn->token = token;
     conn->peer = (struct tls_peer){.dialled = true, .wanted = *id};
     event_assign(&conn->connected, host->base, fd, EV_WRITE, on_connected, conn);
-    event_add(&conn->connected, NULL);
+    if (event_add(&conn->connected, NULL) != 0) {
+        conn_kill(conn, ERR_IO);
+        return;
+    }
     set_timer(conn, DIAL_TIMEOUT_MS);
 }
 

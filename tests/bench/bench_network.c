@@ -69,7 +69,8 @@ static void read_id(struct bench_network *network, const char *folder, uint32_t 
 static void start_supernode(struct bench_network *network, const char *folder, uint32_t index) {
     struct address address = bench_address();
     address.port = PORT;
-    char listen[ADDRESS_TEXT_BYTES], id[NODE_ID_TEXT_BYTES], introducer[256] = "";
+    char listen[ADDRESS_TEXT_BYTES], id[NODE_ID_TEXT_BYTES];
+    char introducer[NODE_ID_TEXT_BYTES + sizeof network->introducers->host + 8] = "";
     address_format(listen, &address);
     if (index > 0) {
         const struct introducer *before = &network->introducers[index - 1];

@@ -28,6 +28,8 @@ struct options {
     bool twice;  /* run every seed twice and compare the traces */
     bool hashes; /* print one line per seed, nothing else */
     bool verbose;
+    bool plant_failure;    /* break a check of every seed, */
+    bool plant_difference; /* or let the second run of a seed differ: to see that it is told */
 };
 
 struct result {
@@ -48,6 +50,9 @@ static void run_seed(const struct options *options, uint64_t seed, struct result
     overlay_begin(overlay, &config);
     overlay_start_all(overlay);
     sim_run(overlay->sim, START_US);
+    if (options->plant_failure) {
+        sim_fail(overlay->sim, "a planted failure");
+    }
     if (options->has_faults) {
         chaos_run(overlay, START_US + CHAOS_US);
     }
@@ -104,7 +109,7 @@ static bool check_seed(const struct options *options, uint64_t seed) {
     }
     if (options->twice) {
         struct result again;
-        run_seed(options, seed, &again);
+        run_seed(options, options->plant_difference ? seed + 1 : seed, &again);
         if (memcmp(again.trace.b, result.trace.b, HASH_BYTES) != 0) {
             printf("seed %llu FAILED: two runs leave different traces\n", (unsigned long long)seed);
             print_replay(options, seed);
@@ -156,7 +161,9 @@ static int usage(const char *program) {
             "  --jobs N         processes to share the seeds (1)\n"
             "  --twice          run every seed twice and compare the traces\n"
             "  --verbose        one line of figures per seed\n"
-            "  --trace          every step and message on standard output\n",
+            "  --trace          every step and message on standard output\n"
+            "  --plant-failure, --plant-difference\n"
+            "                   break every seed, to see how that is told\n",
             program);
     return 2;
 }
@@ -197,7 +204,9 @@ static bool parse_flag(struct options *options, const char *name) {
         bool *to;
     } rows[] = {{"--trace", &options->trace},
                 {"--twice", &options->twice},
-                {"--verbose", &options->verbose}};
+                {"--verbose", &options->verbose},
+                {"--plant-failure", &options->plant_failure},
+                {"--plant-difference", &options->plant_difference}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (strcmp(name, rows[i].name) == 0) {
             *rows[i].to = true;

@@ -39,6 +39,20 @@ static const char *const forbidden_words[] = {"TO"
                                               "XX"
                                               "X"};
 
+/* Ways of libevent 2.1 and OpenSSL 3 that look right and are not, each seen to fail. */
+static const struct pitfall {
+    const char *name;
+    const char *why;
+} pitfalls[] = {
+    {"bufferevent_ssl_renegotiate", "TLS 1.3 has no such thing; it fires CONNECTED again"},
+    {"bufferevent_openssl_filter_new", "recurses without end with deferred callbacks"},
+    {"bufferevent_openssl_set_allow_dirty_shutdown", "has no effect with OpenSSL 3"},
+    {"bufferevent_set_rate_limit", "counts bytes of TLS, not ours"},
+    {"SSL_MODE_ENABLE_PARTIAL_WRITE", "the rest of a buffer would be skipped"},
+    {"SSL_read_early_data", "early data can be replayed"},
+    {"SSL_set_tlsext_host_name", "a name in the clear; a node is known by its key"},
+};
+
 static const char *const role_words[] = {"PEER", "SUPERNODE", "LEAF", "ROLE"};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -202,6 +216,32 @@ static void check_typedef(const struct source *source, struct faults *faults) {
     }
 }
 
+static bool is_identifier(const char *text, const char *at, size_t len) {
+    bool begins = at == text || (!isalnum((unsigned char)at[-1]) && at[-1] != '_');
+    return begins && !isalnum((unsigned char)at[len]) && at[len] != '_';
+}
+
+static void check_pitfalls(const struct source *source, struct faults *faults) {
+    for (size_t i = 0; i < COUNT(pitfalls); i++) {
+        size_t len = strlen(pitfalls[i].name);
+        for (const char *at = source->code; (at = strstr(at, pitfalls[i].name)) != NULL; at++) {
+            if (is_identifier(source->code, at, len)) {
+                fault_add(faults, "%s:%zu: pitfall: %s: %s", source->path,
+                          scan_line(source->code, at), pitfalls[i].name, pitfalls[i].why);
+            }
+        }
+    }
+    /* A high mark on input stalls or spins (what SSL has read is not told again). */
+    for (const char *at = source->code; (at = strstr(at, "bufferevent_setwatermark")) != NULL;
+         at++) {
+        const char *read = strstr(at, "EV_READ");
+        if (read != NULL && read < at + strcspn(at, ";{")) {
+            fault_add(faults, "%s:%zu: pitfall: a watermark on input", source->path,
+                      scan_line(source->code, at));
+        }
+    }
+}
+
 /* A header with includes and nothing else but its guard only hides who needs what. */
 static void check_umbrella(const struct source *source, struct faults *faults) {
     size_t defines = 0;
@@ -231,5 +271,6 @@ void rules_check(const struct source *source, struct faults *faults) {
     check_first_line(source, faults);
     check_typedef(source, faults);
     check_umbrella(source, faults);
+    check_pitfalls(source, faults);
     scan_functions(source, faults);
 }

@@ -395,6 +395,79 @@ static void test_dirty_end(void **state) {
     assert_int_equal(visit.probe.reason, ERR_CLOSED);
 }
 
+/* Closing says so: the other side can tell our end from a cut, whatever its options. */
+static void close_at_once(struct probe *probe, const struct node_event *event, struct outbox *out) {
+    struct visit *visit = probe->context;
+    if (event->kind == NODE_LINK_BYTES) {
+        outbox_write(out, event->bytes.link, test_slice("bye"));
+        probe_act(out, ACTION_CLOSE, event->bytes.link);
+    } else if (event->kind == NODE_LINK_DOWN) {
+        host_stop(visit->host);
+    }
+}
+
+static void *hear_the_end(void *context) {
+    struct visit *visit = context;
+    struct stranger stranger = {0};
+    char bytes[8];
+    bool is_up = stranger_start(&stranger, stranger_connect(&visit->address), &visit->id);
+    SSL_clear_options(stranger.ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
+    visit->is_ok = is_up && SSL_write(stranger.ssl, "x", 1) == 1 &&
+                   SSL_read(stranger.ssl, bytes, sizeof bytes) == 3 &&
+                   SSL_read(stranger.ssl, bytes, sizeof bytes) == 0 &&
+                   SSL_get_shutdown(stranger.ssl) == SSL_RECEIVED_SHUTDOWN;
+    stranger_free(&stranger);
+    return NULL;
+}
+
+static void test_close_says_so(void **state) {
+    (void)state;
+    struct visit visit = {.stranger = hear_the_end};
+    run_visit(&visit, close_at_once);
+    assert_true(visit.is_ok);
+}
+
+/* Hears our end and does not end itself: its socket is not kept for ever. */
+static void *never_close(void *context) {
+    struct visit *visit = context;
+    struct stranger stranger = {0};
+    char bytes[8];
+    bool is_up = stranger_start(&stranger, stranger_connect(&visit->address), &visit->id) &&
+                 SSL_write(stranger.ssl, "x", 1) == 1 &&
+                 SSL_read(stranger.ssl, bytes, sizeof bytes) == 3 &&
+                 SSL_read(stranger.ssl, bytes, sizeof bytes) == 0;
+    double start_s = seconds_now();
+    double waited_s = 0;
+    while (is_up && waited_s < 10 && SSL_write(stranger.ssl, "x", 1) == 1) {
+        usleep(50000);
+        waited_s = seconds_now() - start_s;
+    }
+    visit->is_ok = is_up && waited_s > 1 && waited_s < 5;
+    stranger_free(&stranger);
+    atomic_store(&visit->is_over, true);
+    return NULL;
+}
+
+static void close_and_go_on(struct probe *probe, const struct node_event *event,
+                            struct outbox *out) {
+    struct visit *visit = probe->context;
+    if (event->kind == NODE_LINK_BYTES) {
+        outbox_write(out, event->bytes.link, test_slice("bye"));
+        probe_act(out, ACTION_CLOSE, event->bytes.link);
+    }
+    probe_wake(probe, event, 100);
+    if (atomic_load(&visit->is_over)) {
+        host_stop(visit->host);
+    }
+}
+
+static void test_lingering_ends(void **state) {
+    (void)state;
+    struct visit visit = {.stranger = never_close};
+    run_visit(&visit, close_and_go_on);
+    assert_true(visit.is_ok);
+}
+
 /* Many small messages of one step leave in one TLS record: one SSL_read brings them all. */
 static void chatter(struct probe *probe, const struct node_event *event, struct outbox *out) {
     struct visit *visit = probe->context;
@@ -461,7 +534,20 @@ static void test_sigpipe_survived(void **state) {
         run_visit(&visit, keep_writing);
         assert_true(visit.is_ok);
         assert_int_equal(visit.probe.counts[NODE_LINK_DOWN], 1);
+        assert_int_equal(visit.probe.reason, ERR_CLOSED); /* not ERR_AUTH: nobody lied */
     }
+}
+
+/* Dialled, and reset in the middle of TLS, as by a supernode that is killed just then. */
+static void *reset_the_caller(void *context) {
+    struct visit *visit = context;
+    struct linger linger = {.l_onoff = 1};
+    char bytes[64];
+    int fd = accept(visit->listener, NULL, NULL);
+    visit->is_ok = read(fd, bytes, sizeof bytes) > 0 &&
+                   setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0;
+    close(fd);
+    return NULL;
 }
 
 /* A server that refuses us: TLS 1.3 tells us after we thought we were connected. */
@@ -510,22 +596,33 @@ static int listen_on_22(uint16_t *port) {
     return fd;
 }
 
+/* One node dials a stranger who does this with its one caller. */
+static void run_dial(struct visit *visit) {
+    visit->listener = listen_on_22(&visit->address.port);
+    visit->host = test_host();
+    visit->probe.on = dial_stranger;
+    visit->probe.context = visit;
+    assert_int_equal(pthread_create(&visit->thread, NULL, visit->stranger, visit), 0);
+    probe_add(visit->host, &visit->probe, 21);
+    assert_int_equal(host_run(visit->host), 0);
+    pthread_join(visit->thread, NULL);
+    test_host_done(visit->host, &visit->probe, 1);
+    close(visit->listener);
+    assert_true(visit->is_ok);
+}
+
+static void test_reset_while_dialling(void **state) {
+    (void)state;
+    struct visit visit = {.stranger = reset_the_caller};
+    run_dial(&visit);
+    assert_int_equal(visit.probe.counts[NODE_DIAL_FAILED], 1);
+    assert_int_equal(visit.probe.reason, ERR_CLOSED); /* the address is as good as before */
+}
+
 static void test_refused_after_connected(void **state) {
     (void)state;
     struct visit visit = {.stranger = serve_refusing};
-    uint16_t port;
-    visit.listener = listen_on_22(&port);
-    visit.host = test_host();
-    visit.probe.on = dial_stranger;
-    visit.probe.context = &visit;
-    visit.address.port = port;
-    assert_int_equal(pthread_create(&visit.thread, NULL, serve_refusing, &visit), 0);
-    probe_add(visit.host, &visit.probe, 21);
-    assert_int_equal(host_run(visit.host), 0);
-    pthread_join(visit.thread, NULL);
-    test_host_done(visit.host, &visit.probe, 1);
-    close(visit.listener);
-    assert_true(visit.is_ok);
+    run_dial(&visit);
     assert_int_equal(visit.probe.counts[NODE_LINK_UP], 1); /* this is why WELCOME exists */
     assert_int_equal(visit.probe.counts[NODE_LINK_DOWN], 1);
     assert_int_equal(visit.probe.reason, ERR_AUTH);
@@ -575,7 +672,10 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_wrong_id),
         cmocka_unit_test(test_refused_again_and_again),
         cmocka_unit_test(test_dirty_end),
+        cmocka_unit_test(test_close_says_so),
+        cmocka_unit_test(test_lingering_ends),
         cmocka_unit_test(test_sigpipe_survived),
+        cmocka_unit_test(test_reset_while_dialling),
         cmocka_unit_test(test_refused_after_connected),
         cmocka_unit_test(test_silent_handshake_ends),
     };

@@ -1,8 +1,11 @@
 /* test_host_limits.c - what many links cost, and what happens when descriptors run out. */
+#include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -140,6 +143,17 @@ static void hoard(struct probe *probe, const struct node_event *event, struct ou
     }
 }
 
+/* How many of these sockets the other side has closed. */
+static size_t count_ended(const int *fds, size_t count) {
+    size_t ended = 0;
+    for (size_t i = 0; i < count; i++) {
+        char byte;
+        ssize_t got = recv(fds[i], &byte, 1, MSG_DONTWAIT);
+        ended += got == 0 || (got < 0 && errno == ECONNRESET);
+    }
+    return ended;
+}
+
 static int run_miser(int report) {
     struct rlimit limit = {.rlim_cur = 128, .rlim_max = 128};
     setrlimit(RLIMIT_NOFILE, &limit);
@@ -183,7 +197,8 @@ static void test_descriptors_run_out(void **state) {
     uint32_t cpu_ms = UINT32_MAX;
     assert_int_equal(read(report[0], &cpu_ms, sizeof cpu_ms), sizeof cpu_ms);
     print_message("%u ms of CPU in 2.5 s without descriptors\n", cpu_ms);
-    assert_true(cpu_ms < 500); /* below 20 % */
+    assert_true(cpu_ms < 500);                                    /* below 20 % */
+    assert_in_range(count_ended(callers, LENGTH(callers)), 2, 5); /* sent away, one per second */
     for (size_t i = 0; i < LENGTH(callers); i++) {
         close(callers[i]);
     }
@@ -201,6 +216,201 @@ static void test_descriptors_run_out(void **state) {
     assert_int_equal(status, 0);
     close(report[0]);
     close(report[1]);
+}
+
+/* ---- Callers who say nothing: so many may be in the middle of TLS, at such a rate ---- */
+
+#define SILENT (HANDSHAKES_PENDING_MAX + 40)
+
+struct siege {
+    struct host *host;
+    struct probe probe;
+    struct address address;
+    struct node_id id;
+    int callers[SILENT];
+    double first_refused_s; /* after the first call */
+    size_t refused;
+    bool is_served_after;
+    atomic_bool is_over;
+};
+
+static void *besiege(void *context) {
+    struct siege *siege = context;
+    double start_s = seconds_now();
+    for (size_t i = 0; i < SILENT; i++) {
+        siege->callers[i] = stranger_connect(&siege->address);
+    }
+    while (seconds_now() - start_s < 5) { /* before the first has used up its time */
+        siege->refused = count_ended(siege->callers, SILENT);
+        if (siege->refused > 0 && siege->first_refused_s == 0) {
+            siege->first_refused_s = seconds_now() - start_s;
+        }
+        usleep(20000);
+    }
+    for (size_t i = 0; i < SILENT; i++) {
+        close(siege->callers[i]);
+    }
+    struct stranger stranger = {0};
+    siege->is_served_after =
+        stranger_start(&stranger, stranger_connect(&siege->address), &siege->id);
+    stranger_free(&stranger);
+    atomic_store(&siege->is_over, true);
+    return NULL;
+}
+
+static void wait_for_end(struct probe *probe, const struct node_event *event, struct outbox *out) {
+    struct siege *siege = probe->context;
+    (void)out;
+    probe_wake(probe, event, 50);
+    if (atomic_load(&siege->is_over)) {
+        host_stop(siege->host);
+    }
+}
+
+static void test_silent_callers_are_bounded(void **state) {
+    (void)state;
+    struct siege siege = {.host = test_host()};
+    siege.probe.on = wait_for_end;
+    siege.probe.context = &siege;
+    probe_add(siege.host, &siege.probe, 35);
+    siege.address = host_node_address(siege.probe.node);
+    siege.id = *host_node_id(siege.probe.node);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, besiege, &siege), 0);
+    assert_int_equal(host_run(siege.host), 0);
+    pthread_join(thread, NULL);
+    test_host_done(siege.host, &siege.probe, 1);
+    assert_int_equal(siege.refused, SILENT - HANDSHAKES_PENDING_MAX);
+    /* Half a second's worth may come at once. */
+    double least_s = (double)HANDSHAKES_PENDING_MAX / HANDSHAKES_PER_S - 0.5;
+    print_message("the first was refused after %.2f s, by the rate %.2f s\n", siege.first_refused_s,
+                  least_s);
+    assert_true(siege.first_refused_s > least_s * 0.9);
+    assert_true(siege.is_served_after);
+}
+
+/* ---- Links leave descriptors to files: so many and no more, dialled ones included ---- */
+
+#define FEW_FDS 128
+
+struct crowded {
+    struct host *host;
+    struct probe probe;
+    int report; /* to the parent: port, then why a dial failed */
+    uint32_t failures;
+};
+
+static void dial_when_full(struct probe *probe, const struct node_event *event,
+                           struct outbox *out) {
+    struct crowded *crowded = probe->context;
+    uint32_t word = 0;
+    if (event->kind == NODE_START) {
+        word = host_node_address(probe->node).port;
+        probe_wake(probe, event, 2500);
+    } else if (event->kind == NODE_TIMER) {
+        probe_dial(probe, out, 1); /* itself */
+    } else if (event->kind == NODE_DIAL_FAILED) {
+        word = crowded->failures++ == 0 ? (uint32_t)event->dial.reason : 0;
+        probe_wake(probe, event, 100);
+    } else if (event->kind == NODE_LINK_UP) {
+        host_stop(crowded->host); /* when the callers have gone */
+    }
+    if (word != 0) {
+        assert_int_equal(write(crowded->report, &word, sizeof word), sizeof word);
+    }
+}
+
+static int run_crowded(int report) {
+    struct rlimit limit = {.rlim_cur = FEW_FDS, .rlim_max = FEW_FDS};
+    setrlimit(RLIMIT_NOFILE, &limit);
+    struct crowded crowded = {.host = test_host(), .report = report};
+    crowded.probe.on = dial_when_full;
+    crowded.probe.context = &crowded;
+    probe_add(crowded.host, &crowded.probe, 36);
+    int result = host_run(crowded.host);
+    test_host_done(crowded.host, &crowded.probe, 1);
+    return result;
+}
+
+static void test_links_leave_room_for_files(void **state) {
+    (void)state;
+    int report[2];
+    int callers[FEW_FDS / 2 + 10];
+    uint32_t word = 0;
+    int status = 0;
+    assert_int_equal(pipe(report), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        alarm(60);
+        _exit(run_crowded(report[1]));
+    }
+    assert_int_equal(read(report[0], &word, sizeof word), sizeof word);
+    struct address address = {.family = ADDRESS_IPV4, .ip = {127, 0, 0, 36}};
+    address.port = (uint16_t)word;
+    for (size_t i = 0; i < LENGTH(callers); i++) {
+        callers[i] = stranger_connect(&address);
+    }
+    assert_int_equal(read(report[0], &word, sizeof word), sizeof word);
+    assert_int_equal(word, ERR_BUSY);
+    assert_int_equal(count_ended(callers, LENGTH(callers)), LENGTH(callers) - FEW_FDS / 2);
+    for (size_t i = 0; i < LENGTH(callers); i++) {
+        close(callers[i]);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close(report[0]);
+    close(report[1]);
+}
+
+/* ---- A link that is not read costs no time, however much waits for it ---- */
+
+struct sleeper {
+    struct host *host;
+    struct probe probes[2]; /* the first writes, the second does not read */
+    double cpu_s;
+    double spent_s;
+};
+
+static void pour_in(struct probe *probe, const struct node_event *event, struct outbox *out) {
+    struct sleeper *sleeper = probe->context;
+    static uint8_t bytes[200000];
+    if (event->kind == NODE_START) {
+        probe_dial(&sleeper->probes[1], out, 1);
+    } else if (event->kind == NODE_LINK_UP) {
+        outbox_write(out, event->up.link, (struct slice){bytes, sizeof bytes});
+    }
+}
+
+static void sleep_through(struct probe *probe, const struct node_event *event, struct outbox *out) {
+    struct sleeper *sleeper = probe->context;
+    if (event->kind == NODE_LINK_UP) {
+        probe_wake(probe, event, 300); /* until some of it has been read */
+    } else if (event->kind == NODE_LINK_BYTES && sleeper->cpu_s == 0) {
+        sleeper->cpu_s = cpu_now();
+        probe_act(out, ACTION_READ_STOP, probe->link);
+        probe_wake(probe, event, 1500);
+    } else if (event->kind == NODE_TIMER) {
+        sleeper->spent_s = cpu_now() - sleeper->cpu_s;
+        host_stop(sleeper->host);
+    }
+}
+
+static void test_an_unread_link_costs_no_time(void **state) {
+    (void)state;
+    struct sleeper sleeper = {.host = test_host()};
+    sleeper.probes[0].on = pour_in;
+    sleeper.probes[1].on = sleep_through;
+    for (size_t i = 0; i < 2; i++) {
+        sleeper.probes[i].context = &sleeper;
+    }
+    probe_add(sleeper.host, &sleeper.probes[1], 38);
+    probe_add(sleeper.host, &sleeper.probes[0], 37);
+    assert_int_equal(host_run(sleeper.host), 0);
+    test_host_done(sleeper.host, sleeper.probes, 2);
+    assert_true(sleeper.cpu_s > 0 && sleeper.probes[1].bytes < 200000);
+    print_message("%.0f ms of CPU in 1.5 s without reading\n", sleeper.spent_s * 1000);
+    assert_true(sleeper.spent_s < 0.3);
 }
 
 /* ---- Signals ---- */
@@ -312,6 +522,9 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle_links),
         cmocka_unit_test(test_descriptors_run_out),
+        cmocka_unit_test(test_silent_callers_are_bounded),
+        cmocka_unit_test(test_links_leave_room_for_files),
+        cmocka_unit_test(test_an_unread_link_costs_no_time),
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_second_instance_is_refused),
     };

@@ -2,6 +2,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -196,6 +197,60 @@ static void test_damaged(void **state) {
     desk_free(&desk);
 }
 
+static void run_sql(const struct desk *desk, const char *sql) {
+    char path[100];
+    sqlite3 *db = NULL;
+    snprintf(path, sizeof path, "%s/state.db", desk->folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* Rows that no version of ours wrote are skipped; they do not reach a CHECK. */
+static void test_foreign_rows(void **state) {
+    (void)state;
+    struct desk desk;
+    desk_init(&desk);
+    struct store *store = desk_open(&desk);
+    conform_put(store, STORE_META, "ours", "kept");
+    store = desk_reopen(&desk, store);
+    run_sql(&desk, "INSERT INTO entries VALUES (99, x'61', x'62'), (-1, x'61', x'62'),"
+                   "(0, x'', x'62'), (0, zeroblob(65), x'62'), (1, x'63', zeroblob(65537)),"
+                   "('text', x'61', x'62')");
+    store = desk_reopen(&desk, store);
+    conform_expect(store, STORE_META, "ours", "kept");
+    struct slice key;
+    struct slice value;
+    assert_false(store_next(store, STORE_HOSTS, (struct slice){0}, &key, &value));
+    assert_int_equal(count_bad(desk.folder), 0);
+    desk_stop(&desk);
+    store_free(store);
+    folder_remove(desk.folder);
+}
+
+/* A later version's file is not ours to change; nobody else may read any of them. */
+static void test_other_version(void **state) {
+    (void)state;
+    struct desk desk;
+    struct stat stat_now;
+    char path[100];
+    desk_init(&desk);
+    struct store *store = desk_open(&desk);
+    snprintf(path, sizeof path, "%s/state.db", desk.folder);
+    assert_int_equal(stat(path, &stat_now), 0);
+    assert_int_equal(stat_now.st_mode & 07777, 0600);
+    conform_put(store, STORE_META, "from", "the future");
+    store = desk_reopen(&desk, store);
+    run_sql(&desk, "PRAGMA user_version = 77");
+    store = desk_reopen(&desk, store);
+    struct slice value;
+    assert_false(store_get(store, STORE_META, test_slice("from"), &value));
+    assert_true(count_bad(desk.folder) >= 1);
+    desk_stop(&desk);
+    store_free(store);
+    folder_remove(desk.folder);
+}
+
 /* A disk that refuses: nothing is confirmed and nothing lost, and all is well when it recovers. */
 static void test_full_disk(void **state) {
     (void)state;
@@ -244,6 +299,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conformance),       cmocka_unit_test(test_closing_writes),
         cmocka_unit_test(test_killed_after_sync), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_foreign_rows),      cmocka_unit_test(test_other_version),
         cmocka_unit_test(test_full_disk),         cmocka_unit_test(test_unwritable_folder),
     };
     alarm(110);

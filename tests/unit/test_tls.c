@@ -19,6 +19,7 @@ struct world {
     struct identity *identity;
     struct tls_peer peer;
     SSL *ours;
+    int complaint; /* OpenSSL's first on our end, 0 = none */
     struct stranger stranger;
 };
 
@@ -166,6 +167,28 @@ static void make_large(struct stranger *stranger) {
     use(stranger);
 }
 
+/* A wrong clock, theirs or ours, must not cut anybody off. */
+static void redate(struct stranger *stranger, long from_s, long to_s) {
+    X509 *x = stranger->certificate;
+    X509_gmtime_adj(X509_getm_notBefore(x), from_s);
+    X509_gmtime_adj(X509_getm_notAfter(x), to_s);
+    assert_true(X509_sign(x, stranger->key, NULL) > 0);
+    use(stranger);
+}
+
+static void make_expired(struct stranger *stranger) {
+    redate(stranger, -7200, -3600);
+}
+
+static void make_from_tomorrow(struct stranger *stranger) {
+    redate(stranger, 86400, 2 * 86400);
+}
+
+static void make_with_aes256_only(struct stranger *stranger) {
+    use(stranger);
+    assert_int_equal(SSL_CTX_set_ciphersuites(stranger->context, "TLS_AES_256_GCM_SHA384"), 1);
+}
+
 static const struct row {
     const char *name;
     void (*make)(struct stranger *stranger);
@@ -182,6 +205,9 @@ static const struct row {
     {"no ALPN", make_without_alpn, false},
     {"TLS 1.2", make_tls12, false},
     {"no X25519", make_without_x25519, false},
+    {"another cipher", make_with_aes256_only, false},
+    {"expired yesterday", make_expired, true},
+    {"valid from tomorrow", make_from_tomorrow, true},
 };
 
 /* ---- Handshakes over memory ---- */
@@ -220,6 +246,17 @@ static void connect_ends(SSL *one, SSL *other) {
     SSL_set_bio(other, b, b);
 }
 
+static void take_turns(struct world *world) {
+    SSL_do_handshake(world->ours);
+    unsigned long code = ERR_peek_error();
+    if (world->complaint == 0 && code != 0) {
+        world->complaint = ERR_GET_REASON(code);
+    }
+    ERR_clear_error();
+    SSL_do_handshake(world->stranger.ssl);
+    ERR_clear_error();
+}
+
 /* Run both handshakes until neither moves; return whether ours ended well. */
 static bool shake_hands(struct world *world, bool we_dial) {
     world->peer.dialled = we_dial;
@@ -234,9 +271,7 @@ static bool shake_hands(struct world *world, bool we_dial) {
         SSL_set_connect_state(world->stranger.ssl);
     }
     for (int i = 0; i < 10; i++) {
-        SSL_do_handshake(world->ours);
-        SSL_do_handshake(world->stranger.ssl);
-        ERR_clear_error();
+        take_turns(world);
     }
     struct hash exporter;
     return tls_finish(world->ours, &exporter) == OK;
@@ -283,6 +318,22 @@ static void test_wrong_id_is_refused(void **state) {
     world.peer.wanted.b[31] ^= 1;
     assert_false(shake_hands(&world, true));
     assert_false(world.peer.proven);
+    world_free(&world);
+}
+
+/* Megabytes of certificates are refused by their length alone, before anything parses them. */
+static void test_many_certificates_are_not_read(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    use(&world.stranger);
+    for (size_t bytes = 0; bytes < TLS_CERTIFICATES_BYTES_MAX;) {
+        X509 *more = certificate_of(world.stranger.key, world.stranger.key, false);
+        bytes += (size_t)i2d_X509(more, NULL);
+        assert_int_equal(SSL_CTX_add_extra_chain_cert(world.stranger.context, more), 1);
+    }
+    assert_false(shake_hands(&world, false));
+    assert_int_equal(world.complaint, SSL_R_EXCESSIVE_MESSAGE_SIZE);
     world_free(&world);
 }
 
@@ -348,9 +399,12 @@ static void test_certificate_bytes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matrix_accepting),    cmocka_unit_test(test_matrix_dialling),
-        cmocka_unit_test(test_wrong_id_is_refused), cmocka_unit_test(test_two_of_us),
+        cmocka_unit_test(test_matrix_accepting),
+        cmocka_unit_test(test_matrix_dialling),
+        cmocka_unit_test(test_wrong_id_is_refused),
+        cmocka_unit_test(test_two_of_us),
         cmocka_unit_test(test_certificate_bytes),
+        cmocka_unit_test(test_many_certificates_are_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
