@@ -60,7 +60,7 @@ static bool is_recent(const struct peer *peer, uint64_t at_us) {
 
 static void send_push(struct peer *peer, struct link *supernode, const struct node_id *target,
                       const struct expected *expected) {
-    struct push message = {.target = *target, .requester = links_own_record(&peer->links)};
+    struct push message = {.target = *target, .requester = links_own_record(&peer->links, supernode)};
     memcpy(message.nonce, expected->nonce, sizeof message.nonce);
     struct buf payload = {0};
     wire_push_encode(&payload, &message);
@@ -95,7 +95,7 @@ bool push_ask(struct peer *peer, const struct node_id *supernode, const struct n
     uint64_t now_us = peer->links.mono_us;
     bool is_again = expected != NULL && now_us - expected->asked_us < PUSH_ASK_MS * 1000ull;
     struct link *link = uplink_link_to(peer, supernode);
-    if (is_again || links_own_record(&peer->links).len == 0 ||
+    if (is_again || peer->env->listen_count == 0 ||
         (link == NULL && !dial_supernode(peer, supernode))) {
         return false;
     }

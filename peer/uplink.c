@@ -319,7 +319,7 @@ enum err uplink_take_nodes(struct peer *peer, struct link *link, struct slice pa
     struct parent *parent = link->owner;
     struct nodes nodes;
     enum err err = wire_nodes_decode(payload, &nodes);
-    if (err != OK || !parent->nodes_asked) {
+    if (err != OK || !parent->nodes_asked || nodes.list.count > NODES_WANTED) {
         return err != OK ? err : ERR_UNEXPECTED;
     }
     parent->nodes_asked = false;

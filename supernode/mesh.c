@@ -142,15 +142,6 @@ void mesh_maintain(struct supernode *supernode) {
 
 /* ---- Whom to tell about whom ---- */
 
-static bool record_names_host(const struct address_record *record, const struct address *host) {
-    for (uint8_t i = 0; i < record->address_count; i++) {
-        if (address_same_host(&record->addresses[i], host)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Remember a supernode. `seen` is where a link to it shows it to be, NULL when we only heard of
  * it. A record whose address nobody has seen may be dialled, but is not passed on. */
 static void learn(struct supernode *supernode, struct slice encoded, const struct address *seen) {
@@ -170,7 +161,7 @@ static void learn(struct supernode *supernode, struct slice encoded, const struc
         return;
     }
     host->in_use = links_find(&supernode->links, &host->id, PURPOSE_MESH) != NULL;
-    if (seen != NULL && record_names_host(&record, seen)) {
+    if (seen != NULL && address_record_is_at(&record, seen)) {
         hostcache_succeeded(hosts, host, supernode->links.wall_s);
     } else if (seen != NULL || !address_same_host(&before, &host->address)) {
         host->succeeded_s = 0;
@@ -181,7 +172,7 @@ enum err mesh_take_nodes(struct supernode *supernode, struct link *link, struct 
     struct neighbour *neighbour = link->owner;
     struct nodes nodes;
     enum err err = wire_nodes_decode(payload, &nodes);
-    if (err == OK && !neighbour->nodes_wanted) {
+    if (err == OK && (!neighbour->nodes_wanted || nodes.list.count > NODES_ASKED)) {
         err = ERR_UNEXPECTED;
     }
     if (err != OK) {
@@ -209,7 +200,7 @@ enum err mesh_take_nodes_request(struct supernode *supernode, struct link *link,
         return OK;
     }
     struct nodes nodes = {0};
-    struct slice own = links_own_record(&supernode->links);
+    struct slice own = links_own_record(&supernode->links, link);
     uint32_t room = own.len > 0 ? request.count - 1u : request.count;
     hostcache_sample(&supernode->hosts, &supernode->rng, room, &link->id, &nodes.list);
     if (own.len > 0) {

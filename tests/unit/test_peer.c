@@ -471,7 +471,7 @@ static void a_source_that_talks_nonsense_does_no_harm(void **state) {
     const struct world_file *file = world_make_file(world, 3 * 1024 * 1024 - 5, "blue.ogg");
     const struct world_file *ours = world_make_file(world, 3 * 1024 * 1024 - 7, "green.ogg");
     raw_begin(noisy);
-    struct slice record = links_own_record(&noisy->links);
+    struct slice record = links_own_record(&noisy->links, NULL);
     add_holder(&stage->oracle, 0, HOLDER_REACHABLE);
     stage->oracle.hits.holders[0].id = noisy->node->identity.id;
     stage->oracle.hits.holders[0].address_record = record;

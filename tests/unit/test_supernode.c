@@ -392,7 +392,7 @@ static void push_goes_to_our_leaf_from_its_true_sender(void **state) {
         struct push push = {.target = alice->place->env.id, .nonce = {5}};
         push.target.b[0] ^= which == 2; /* 2: a leaf that is not here */
         fake_begin(signer);
-        push.requester = links_own_record(&signer->links);
+        push.requester = links_own_record(&signer->links, NULL);
         struct buf payload = {0};
         wire_push_encode(&payload, &push);
         fake_end(signer);

@@ -232,6 +232,20 @@ static void nodes_are_told_on_request_only(void **state) {
         net_run(net, 100);
         assert_int_equal(mesh->closed, i); /* the second was not asked for */
     }
+
+    struct fake *talker = fake_add(net);
+    struct link *talker_link = fake_dial(talker, one, PURPOSE_MESH);
+    struct nodes many = {.list.count = 33}; /* one more than it asks for */
+    fake_begin(talker);
+    for (uint8_t i = 0; i < many.list.count; i++) {
+        many.list.records[i] = links_own_record(&talker->links, NULL);
+    }
+    struct buf payload = {0};
+    wire_nodes_encode(&payload, &many);
+    fake_end(talker);
+    fake_send(talker_link, MSG_NODES, &payload);
+    net_run(net, 100);
+    assert_int_equal(talker->closed, 1);
     net_free(net);
 }
 
@@ -281,7 +295,7 @@ static void a_moved_supernode_must_be_seen_again(void **state) {
     assert_true(host->succeeded_s > 0);
     fake_close(link);
     mover->place->env.listen[0] = test_address(99999, NET_PORT);
-    buf_free(&mover->links.address_record);
+    buf_free(&mover->links.address_records[0]);
     assert_non_null(fake_dial(mover, one, PURPOSE_MESH));
     assert_int_equal(host->succeeded_s, 0);
     net_free(net);
