@@ -82,7 +82,7 @@ static bool dial_supernode(struct peer *peer, const struct node_id *id) {
         count++;
     }
     const struct host *host = hostcache_find(&peer->hosts, id);
-    if (host == NULL || count >= PUSH_LINKS_MAX) {
+    if (host == NULL || count >= PUSH_LINKS_MAX || host->retry_us > peer->links.mono_us) {
         return false;
     }
     links_dial(&peer->links, &host->id, &host->address, PURPOSE_DIRECTORY, NULL);
@@ -131,6 +131,18 @@ void push_link_opened(struct peer *peer, struct link *link) {
         }
     }
     links_close(link, GOAWAY_IDLE, OK);
+}
+
+void push_link_closed(struct peer *peer, const struct link *link) {
+    struct host *host = hostcache_find(&peer->hosts, &link->id);
+    if (host == NULL || host->in_use) {
+        return; /* a parent is looked after elsewhere */
+    }
+    if (link->number != 0) { /* TLS has proven that it is there */
+        hostcache_succeeded(&peer->hosts, host, peer->links.wall_s);
+    } else {
+        hostcache_failed(&peer->hosts, host, &peer->rng, 0, peer->links.mono_us);
+    }
 }
 
 bool push_is_expected(struct peer *peer, const struct link *link) {
