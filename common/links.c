@@ -297,6 +297,7 @@ static enum err take_hello(struct link *link, struct slice payload) {
     struct hello hello;
     enum err err = check_hello(link, payload, &hello);
     if (err == ERR_AUTH) {
+        log_info(links->env->log, "link.stranger link=%u", link->number);
         close_silently(link, err); /* a stranger to a private network learns nothing */
         return OK;
     }

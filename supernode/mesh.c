@@ -71,7 +71,22 @@ void mesh_init(struct supernode *supernode) {
     supernode->resolve_timer.kind = TIMER_RESOLVE;
 }
 
+/* Without a certificate it runs, but alone: say so, since nothing else fails. */
+static void check_own_certificate(const struct supernode *supernode) {
+    const struct node_env *env = supernode->env;
+    int64_t until_s;
+    enum err err = admission_certified(supernode, &env->id, env->cert, &until_s);
+    if (err != OK) {
+        log_warn(env->log,
+                 "mesh.uncertified reason=%s remedy=\"other supernodes will not link with this one; "
+                 "have an anchor run `supernode certify ID` for this node's id and put the result "
+                 "into the state folder as `cert`\"",
+                 err == ERR_POLICY ? "outdated" : "missing_or_of_another");
+    }
+}
+
 void mesh_start(struct supernode *supernode) {
+    check_own_certificate(supernode);
     for (uint32_t i = 0; i < supernode->config.introducer_count; i++) {
         struct address address;
         if (introducer_address(&supernode->config.introducers[i], &address)) {
@@ -219,6 +234,8 @@ enum err mesh_take_goaway(struct supernode *supernode, struct link *link, struct
         return err;
     }
     struct neighbour *neighbour = link->owner;
+    log_info(supernode->env->log, "mesh.goaway link=%u reason=%u retry_s=%u", link->number,
+             goaway.reason, goaway.retry_after_s);
     neighbour->is_leaving = true;
     neighbour->retry_s = goaway.retry_after_s;
     for (uint8_t i = 0; i < goaway.alternatives.count; i++) {

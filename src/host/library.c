@@ -40,6 +40,7 @@ struct library {
     bool is_working; /* a round is under way */
     bool is_wanted;  /* another one right after it */
     bool is_ready;   /* NODE_SHARES_READY was told */
+    uint32_t skipped; /* by the last scan */
     struct event timer;
     struct hashing *hashing;
 };
@@ -219,6 +220,7 @@ static void done_scan(struct job *base) {
     struct scan_job *job = (struct scan_job *)base;
     struct library *library = job->library;
     struct host_node *node = library->node;
+    library->skipped = job->scan.skipped;
     if (job->scan.skipped > 0) {
         log_info(&node->host->log, "library.skipped files=%u", job->scan.skipped);
     }
@@ -332,6 +334,10 @@ struct library *library_new(struct host_node *node) {
 
 void library_start(struct library *library) {
     start_round(library);
+}
+
+uint32_t library_skipped(const struct library *library) {
+    return library->skipped;
 }
 
 void library_stop(struct library *library) {

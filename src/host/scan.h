@@ -19,7 +19,7 @@ struct scan {
     struct scanned *files; /* sorted by root and path */
     uint32_t count;
     uint32_t cap;
-    uint32_t skipped; /* names the wire cannot carry, and files beyond the limit */
+    uint32_t skipped; /* names the wire cannot carry, files beyond the limit, unreadable folders */
 };
 
 /* Add the files below folder number `root`. Folders that vanish meanwhile are passed over. */

@@ -359,6 +359,37 @@ static void messages_have_their_place(void **state) {
     assert_true(stage->supernode->closed > 0);
 }
 
+static void assert_advised(struct world_node *peer, const char *part) {
+    char text[512] = "";
+    uint64_t search = world_command(peer, "search", "text", "whale");
+    cast_wait(peer, search, 10 * SECOND_US);
+    assert_true(world_field(world_reported(peer, search, "error", 0), "text", text, NULL));
+    assert_non_null(strstr(text, part));
+    uint64_t status = world_command(peer, "status", NULL, NULL);
+    assert_true(
+        world_field(world_reported(peer, status, "status", 0), "trouble", text, NULL));
+    assert_non_null(strstr(text, part));
+}
+
+/* A private network sends strangers away without a word: they are told what that may mean. */
+static void who_finds_no_parent_is_told_why(void **state) {
+    struct stage *stage = *state;
+    struct network other = stage->world->network;
+    other.secret_len = 16;
+    stage->supernode->node->env.network = &other;
+    struct world_node *peer = start_peer(stage);
+    assert_advised(peer, "close the link without a word");
+    stage->supernode->node->is_hidden = true;
+    world_run_for(stage->world, 20 * SECOND_US);
+    assert_advised(peer, "check the introducers");
+    stage->supernode->node->is_hidden = false;
+    stage->supernode->node->env.network = &stage->world->network;
+    world_run_for(stage->world, 400 * SECOND_US);
+    uint64_t status = world_command(peer, "status", NULL, NULL);
+    assert_false(
+        world_field(world_reported(peer, status, "status", 0), "trouble", NULL, NULL));
+}
+
 /* ---- Noise: well-formed messages with senseless fields, and some that are not well-formed ---- */
 
 static uint32_t some(struct world *world, uint32_t below) {
@@ -538,6 +569,7 @@ int main(void) {
         CASE(too_many_searches_are_refused),
         CASE(whoever_left_hears_no_more),
         CASE(names_on_disk_may_be_ugly),
+        CASE(who_finds_no_parent_is_told_why),
         CASE(strangers_get_in_for_what_a_peer_does),
         CASE(messages_have_their_place),
         CASE(a_source_that_talks_nonsense_does_no_harm),

@@ -116,6 +116,30 @@ static void an_expired_certificate_ends_the_link(void **state) {
     buf_free(&cert);
 }
 
+/* One that nobody will link with says so in its status. */
+static void a_supernode_knows_whether_it_is_certified(void **state) {
+    (void)state;
+    for (int has_cert = 0; has_cert < 2; has_cert++) {
+        struct net *net = net_new(51);
+        struct net_node *anchor = net_add(net);
+        struct net_node *place = net_add(net);
+        certify(net, anchor, NULL);
+        struct buf cert = {0};
+        struct paper paper = {.epoch_shift = -3}; /* ends within the hour */
+        write_cert(&paper, anchor, place, &cert);
+        place->env.cert = has_cert ? (struct slice){cert.data, cert.len} : (struct slice){0};
+        struct supernode_config config = {0};
+        place->node = supernode_new(&place->env, &config);
+        net_start(place);
+        assert_non_null(
+            strstr(net_command(place, "status"), has_cert ? "certified=1" : "certified=0"));
+        net_run(net, 3600 * 1000);
+        assert_non_null(strstr(net_command(place, "status"), "certified=0"));
+        net_free(net);
+        buf_free(&cert);
+    }
+}
+
 /* ---- Mesh ---- */
 
 static void supernodes_find_each_other(void **state) {
@@ -464,6 +488,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mesh_links_need_a_certificate),
         cmocka_unit_test(an_expired_certificate_ends_the_link),
+        cmocka_unit_test(a_supernode_knows_whether_it_is_certified),
         cmocka_unit_test(supernodes_find_each_other),
         cmocka_unit_test(a_fixed_mesh_does_not_grow),
         cmocka_unit_test(introducers_are_looked_up_by_name),
