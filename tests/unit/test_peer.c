@@ -1,5 +1,6 @@
 /* test_peer.c - a peer as people see it: searches, commands, names, stopping, small lies. */
 #include "tests/unit/peer_cast.h"
+#include "peer/state.h"
 #include "tests/unit/peer_raw.h"
 
 /* What the supernode without a mind (node 0) answers to a QUERY. */
@@ -339,6 +340,38 @@ static void strangers_get_in_for_what_a_peer_does(void **state) {
     }
 }
 
+static void strangers_at_a_time_are_bounded(void **state) {
+    struct stage *stage = *state;
+    struct world_node *node = start_peer(stage);
+    struct peer *peer = node->node.self;
+    for (int is_full = 0; is_full < 2; is_full++) {
+        struct raw *stranger = raw_add(stage->world);
+        raw_dial(stranger, node, PURPOSE_TRANSFER);
+        assert_int_equal(stranger->opened, 1 - is_full);
+        assert_int_equal(raw_count(stranger, MSG_GOAWAY), is_full);
+        assert_int_equal(peer->transfer_links, is_full ? TRANSFER_LINKS_MAX : 1);
+        peer->transfer_links = TRANSFER_LINKS_MAX; /* as if so many were open */
+    }
+    peer->transfer_links = 1;
+}
+
+/* Many downloads at once ask for their sources in turn: a supernode takes so many and no more. */
+static void searches_for_sources_are_rationed(void **state) {
+    struct stage *stage = *state;
+    struct world_node *peer = start_peer(stage);
+    enum { GETS = 12 };
+    for (uint64_t i = 0; i < GETS; i++) {
+        char text[CONTENT_TEXT_BYTES];
+        struct content_id content = {.size = i + 1};
+        content_format(text, &content);
+        world_command(peer, "get", "content", text);
+    }
+    world_run_for(stage->world, SECOND_US / 10);
+    assert_int_equal(raw_count(stage->supernode, MSG_LOCATE), LOCATE_BURST);
+    world_run_for(stage->world, 20 * SECOND_US);
+    assert_in_range(raw_count(stage->supernode, MSG_LOCATE), LOCATE_BURST + 3, LOCATE_BURST + 5);
+}
+
 /* A message that has no business on a link ends it; one that only came late does not. */
 static void messages_have_their_place(void **state) {
     struct stage *stage = *state;
@@ -571,6 +604,8 @@ int main(void) {
         CASE(names_on_disk_may_be_ugly),
         CASE(who_finds_no_parent_is_told_why),
         CASE(strangers_get_in_for_what_a_peer_does),
+        CASE(strangers_at_a_time_are_bounded),
+        CASE(searches_for_sources_are_rationed),
         CASE(messages_have_their_place),
         CASE(a_source_that_talks_nonsense_does_no_harm),
         CASE(stopping_is_polite_and_short),

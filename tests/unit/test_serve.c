@@ -172,6 +172,33 @@ static void slots_are_kept_and_the_queue_has_an_order(void **state) {
     assert_int_equal(raw_count(readers[4], MSG_BLOCK), 1);
 }
 
+static void the_queue_has_an_end(void **state) {
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 3 * MIB, "whale.bin");
+    struct world_node *server = world_add(world);
+    world_share(server, file);
+    cast_start(server, 16 * 1024, 1);
+    ask_blocks(reader_of_file(world, server, file), 1, 0, 64); /* has the slot for a minute */
+    uint32_t queued = 0;
+    uint32_t busy = 0;
+    for (uint32_t node = 0; node < 1 + UPLOAD_QUEUE_MAX / SERVINGS_MAX; node++) {
+        struct raw *reader = reader_of_file(world, server, file);
+        for (uint32_t handle = 1; handle <= SERVINGS_MAX; handle++) {
+            if (handle > 1) {
+                open_file(reader, handle, &file->content);
+            }
+            ask_blocks(reader, handle, 0, 1);
+            world_run_for(world, 5 * LATENCY_US);
+            struct reject reject = last_reject(reader);
+            assert_int_equal(reject.handle, handle);
+            queued += reject.reason == REJECT_QUEUED;
+            busy += reject.reason == REJECT_BUSY;
+        }
+    }
+    assert_int_equal(queued, UPLOAD_QUEUE_MAX);
+    assert_int_equal(busy, (1 + UPLOAD_QUEUE_MAX / SERVINGS_MAX) * SERVINGS_MAX - UPLOAD_QUEUE_MAX);
+}
+
 static void one_node_gets_two_slots(void **state) {
     struct world *world = *state;
     const struct world_file *file = world_make_file(world, 4 * MIB, "whale.bin");
@@ -365,6 +392,7 @@ int main(void) {
         CASE(too_many_blocks_are_refused),
         CASE(a_changed_file_is_said_to_be),
         CASE(slots_are_kept_and_the_queue_has_an_order),
+        CASE(the_queue_has_an_end),
         CASE(one_node_gets_two_slots),
         CASE(a_stalled_reader_costs_little_and_hurts_nobody),
         CASE(the_upload_rate_is_kept_and_shared),

@@ -273,6 +273,23 @@ static void nodes_are_told_on_request_only(void **state) {
     net_free(net);
 }
 
+static void few_neighbours_are_accepted(void **state) {
+    (void)state;
+    struct net *net = net_new(65);
+    struct net_node *one = start_plain(net);
+    for (uint32_t i = 0; i <= MESH_ACCEPT_MAX; i++) {
+        struct fake *fake = fake_add(net);
+        struct link *link = fake_dial(fake, one, PURPOSE_MESH);
+        if (i < MESH_ACCEPT_MAX) {
+            assert_non_null(link);
+        } else {
+            assert_int_equal(last_goaway(fake).reason, GOAWAY_FULL);
+        }
+    }
+    assert_int_equal(supernode_of(one)->neighbour_count, MESH_ACCEPT_MAX);
+    net_free(net);
+}
+
 /* A record that names a host where nobody has seen its owner is not passed on: not to askers, and
  * not as a holder's address. */
 static void unseen_addresses_are_not_passed_on(void **state) {
@@ -493,6 +510,7 @@ int main(void) {
         cmocka_unit_test(a_fixed_mesh_does_not_grow),
         cmocka_unit_test(introducers_are_looked_up_by_name),
         cmocka_unit_test(nodes_are_told_on_request_only),
+        cmocka_unit_test(few_neighbours_are_accepted),
         cmocka_unit_test(unseen_addresses_are_not_passed_on),
         cmocka_unit_test(a_moved_supernode_must_be_seen_again),
         cmocka_unit_test(another_supernode_dials_back),
