@@ -60,7 +60,8 @@ static bool is_recent(const struct peer *peer, uint64_t at_us) {
 
 static void send_push(struct peer *peer, struct link *supernode, const struct node_id *target,
                       const struct expected *expected) {
-    struct push message = {.target = *target, .requester = links_own_record(&peer->links, supernode)};
+    struct push message = {.target = *target,
+                           .requester = links_own_record(&peer->links, supernode)};
     memcpy(message.nonce, expected->nonce, sizeof message.nonce);
     struct buf payload = {0};
     wire_push_encode(&payload, &message);

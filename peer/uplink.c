@@ -284,11 +284,13 @@ void uplink_opened(struct peer *peer, struct link *link) {
 const char *uplink_advice(const struct peer *peer) {
     switch (peer->uplink.trouble) {
     case ERR_CLOSED:
-        return "supernodes answer, but close the link without a word: the network file of this peer "
+        return "supernodes answer, but close the link without a word: the network file of this "
+               "peer "
                "is not theirs (its secret, name, policy, profile, epoch or anchors); get the file "
                "again from whoever runs the network";
     case ERR_AUTH:
-        return "another node answers at the address of the supernode: its key is not the one in the "
+        return "another node answers at the address of the supernode: its key is not the one in "
+               "the "
                "network file; get the file again from whoever runs the network";
     default:
         return "not connected to any supernode; check the introducers in the network file and that "

@@ -48,7 +48,8 @@ struct uplink {
     uint64_t changed_us; /* first change that is not registered yet; 0 = none */
     /* What is registered, kept in the store. */
     bool is_loaded;
-    uint8_t trouble; /* enum err: why the last dial came to nothing; OK = none did since a success */
+    uint8_t
+        trouble; /* enum err: why the last dial came to nothing; OK = none did since a success */
     uint64_t index_id;
     uint64_t sequence;
     uint32_t count;

@@ -78,7 +78,7 @@ bool leaves_record_is_seen(const struct supernode *supernode, const struct link 
     }
     return address_record_is_at(&record, &link->remote) &&
            wire_address_record_check(&record, env->crypto, &env->network->id,
-                                                supernode->links.wall_s) == OK;
+                                     supernode->links.wall_s) == OK;
 }
 
 static struct leaf *leaf_of(struct supernode *supernode, const struct node_id *id) {

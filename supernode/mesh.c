@@ -77,11 +77,12 @@ static void check_own_certificate(const struct supernode *supernode) {
     int64_t until_s;
     enum err err = admission_certified(supernode, &env->id, env->cert, &until_s);
     if (err != OK) {
-        log_warn(env->log,
-                 "mesh.uncertified reason=%s remedy=\"other supernodes will not link with this one; "
-                 "have an anchor run `supernode certify ID` for this node's id and put the result "
-                 "into the state folder as `cert`\"",
-                 err == ERR_POLICY ? "outdated" : "missing_or_of_another");
+        log_warn(
+            env->log,
+            "mesh.uncertified reason=%s remedy=\"other supernodes will not link with this one; "
+            "have an anchor run `supernode certify ID` for this node's id and put the result "
+            "into the state folder as `cert`\"",
+            err == ERR_POLICY ? "outdated" : "missing_or_of_another");
     }
 }
 

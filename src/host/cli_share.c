@@ -50,10 +50,11 @@ static enum err list_folders(struct cli_node *node, struct buf *lines) {
     uint32_t skipped = host_share_skipped(node->node);
     if (skipped > 0) {
         char text[160];
-        snprintf(text, sizeof text,
-                 "%u left out: files whose name is no UTF-8 or which are too many or too large, and "
-                 "folders that cannot be read",
-                 skipped);
+        snprintf(
+            text, sizeof text,
+            "%u left out: files whose name is no UTF-8 or which are too many or too large, and "
+            "folders that cannot be read",
+            skipped);
         control_json_line(lines, "note", "text", text);
     }
     return OK;

@@ -37,9 +37,9 @@ struct library {
     struct map by_path; /* hash -> struct shared */
     uint64_t last_file;
     uint64_t round;
-    bool is_working; /* a round is under way */
-    bool is_wanted;  /* another one right after it */
-    bool is_ready;   /* NODE_SHARES_READY was told */
+    bool is_working;  /* a round is under way */
+    bool is_wanted;   /* another one right after it */
+    bool is_ready;    /* NODE_SHARES_READY was told */
     uint32_t skipped; /* by the last scan */
     struct event timer;
     struct hashing *hashing;

@@ -16,8 +16,8 @@ struct end {
     int messages;
     enum err last_close;
     enum err admit_answer;
-    uint8_t welcome_purpose; /* 0 = the right one */
-    struct address local;    /* its end of every link; family 0 = not told */
+    uint8_t welcome_purpose;     /* 0 = the right one */
+    struct address local;        /* its end of every link; family 0 = not told */
     struct address_record heard; /* the other end's, of the last link */
     struct link *last_open;
 };
@@ -350,8 +350,7 @@ static void own_record_names_what_is_seen(void **state) {
     struct world *world = *state;
     struct end *home = &world->ends[0];
     home->env.listen_count = 2;
-    home->env.listen[1] =
-        (struct address){.family = ADDRESS_IPV4, .ip = {10, 0, 0, 9}, .port = 7};
+    home->env.listen[1] = (struct address){.family = ADDRESS_IPV4, .ip = {10, 0, 0, 9}, .port = 7};
     for (int place = 1; place >= 0; place--) {
         home->local = home->env.listen[place];
         home->local.port = 40000; /* of the socket */
@@ -359,8 +358,8 @@ static void own_record_names_what_is_seen(void **state) {
             struct link *link = dial(world, from);
             settle(world);
             assert_int_equal(world->ends[1].heard.address_count, 1);
-            assert_true(address_equal(&world->ends[1].heard.addresses[0],
-                                      &home->env.listen[place]));
+            assert_true(
+                address_equal(&world->ends[1].heard.addresses[0], &home->env.listen[place]));
             links_close(link, GOAWAY_IDLE, OK);
             settle(world);
         }

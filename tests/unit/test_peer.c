@@ -1,7 +1,8 @@
 /* test_peer.c - a peer as people see it: searches, commands, names, stopping, small lies. */
 #include "tests/unit/peer_cast.h"
-#include "peer/state.h"
 #include "tests/unit/peer_raw.h"
+
+#include "peer/state.h"
 
 /* What the supernode without a mind (node 0) answers to a QUERY. */
 struct oracle {
@@ -399,8 +400,7 @@ static void assert_advised(struct world_node *peer, const char *part) {
     assert_true(world_field(world_reported(peer, search, "error", 0), "text", text, NULL));
     assert_non_null(strstr(text, part));
     uint64_t status = world_command(peer, "status", NULL, NULL);
-    assert_true(
-        world_field(world_reported(peer, status, "status", 0), "trouble", text, NULL));
+    assert_true(world_field(world_reported(peer, status, "status", 0), "trouble", text, NULL));
     assert_non_null(strstr(text, part));
 }
 
@@ -419,8 +419,7 @@ static void who_finds_no_parent_is_told_why(void **state) {
     stage->supernode->node->env.network = &stage->world->network;
     world_run_for(stage->world, 400 * SECOND_US);
     uint64_t status = world_command(peer, "status", NULL, NULL);
-    assert_false(
-        world_field(world_reported(peer, status, "status", 0), "trouble", NULL, NULL));
+    assert_false(world_field(world_reported(peer, status, "status", 0), "trouble", NULL, NULL));
 }
 
 /* ---- Noise: well-formed messages with senseless fields, and some that are not well-formed ---- */

@@ -2,6 +2,9 @@
 #include "tests/unit/peer_cast.h"
 #include "tests/unit/peer_raw.h"
 
+#include "peer/serve.h"
+#include "peer/state.h"
+
 #define MIB (1024 * 1024ull)
 
 static int setup(void **state) {
@@ -306,6 +309,25 @@ static void hashes_come_with_proofs(void **state) {
 }
 
 /* "A fetching peer serves what it has verified." */
+/* A proof costs a pass over all hashes of a file, so that there are only so many in a second. */
+static void proofs_are_rationed(void **state) {
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 3 * MIB, "whale.bin");
+    struct world_node *server = cast_peer(world, file, 0);
+    struct raw *reader = reader_of_file(world, server, file);
+    struct peer *peer = server->node.self;
+    ask_hashes(reader, 6, 0, 4);
+    assert_int_equal(raw_count(reader, MSG_HASHES), 1);
+    /* All is spent, and nothing comes back for a second. */
+    peer->serve->proofs = (struct ratelimit){.spent_micro = UPLOAD_PROOF_HASHES_BURST * 1000000,
+                                             .at_us = world->now_us + SECOND_US};
+    ask_hashes(reader, 6, 0, 4);
+    assert_int_equal(last_reject(reader).reason, REJECT_BUSY);
+    world_run_for(world, 2 * SECOND_US);
+    ask_hashes(reader, 6, 0, 4);
+    assert_int_equal(raw_count(reader, MSG_HASHES), 2);
+}
+
 static void a_growing_file_is_served(void **state) {
     struct world *world = *state;
     const struct world_file *file = world_make_file(world, 8 * MIB, "whale.bin");
@@ -397,6 +419,7 @@ int main(void) {
         CASE(a_stalled_reader_costs_little_and_hurts_nobody),
         CASE(the_upload_rate_is_kept_and_shared),
         CASE(hashes_come_with_proofs),
+        CASE(proofs_are_rationed),
         CASE(a_growing_file_is_served),
         CASE(either_end_may_ask),
         CASE(a_stranger_may_not_push_blocks),
