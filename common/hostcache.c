@@ -331,9 +331,26 @@ void hostcache_succeeded(struct hostcache *cache, struct host *host, int64_t wal
     save(cache, host, hostcache_record(cache, host));
 }
 
+/* True for an address that only others told us, where nobody has answered yet. */
+static bool is_hearsay(const struct host *host) {
+    return !host->introducer && host->succeeded_s == 0;
+}
+
+/* Many ids may name one victim. */
+static void spare_address(struct hostcache *cache, const struct address *address,
+                          uint64_t retry_us) {
+    uint32_t cursor = 0;
+    for (struct host *host; (host = map_next(&cache->hosts, &cursor, NULL)) != NULL;) {
+        if (is_hearsay(host) && host->retry_us < retry_us &&
+            address_equal(&host->address, address)) {
+            host->retry_us = retry_us;
+        }
+    }
+}
+
 void hostcache_failed(struct hostcache *cache, struct host *host, struct rng *rng,
                       uint32_t retry_after_s, uint64_t now_us) {
-    (void)cache;
+    bool may_be_a_victims = is_hearsay(host) && retry_after_s == 0; /* a GOAWAY is an answer */
     if (host->failures < UINT8_MAX) {
         host->failures++;
     }
@@ -343,6 +360,10 @@ void hostcache_failed(struct hostcache *cache, struct host *host, struct rng *rn
     }
     uint64_t jitter_us = rng_below(rng, span_ms * 1000) + 1;
     host->retry_us = now_us + (uint64_t)retry_after_s * 1000000 + jitter_us;
+    if (may_be_a_victims) {
+        host->retry_us += UNPROVEN_DIAL_MS * 1000ull;
+        spare_address(cache, &host->address, host->retry_us);
+    }
 }
 
 /* ---- Telling others ---- */

@@ -67,7 +67,9 @@ struct host *hostcache_pick(struct hostcache *cache, struct rng *rng, uint64_t n
                             uint64_t *wait_us);
 
 /* Note the outcome of a dial. A failure backs off with full jitter: up to REDIAL_MS_MIN * 2^n,
- * at most REDIAL_MS_MAX. `retry_after_s` from a GOAWAY is honoured (0 = none). */
+ * at most REDIAL_MS_MAX. `retry_after_s` from a GOAWAY is honoured (0 = none). An address that we
+ * only heard of and that did not answer is left alone for UNPROVEN_DIAL_MS, whoever else names it.
+ */
 void hostcache_succeeded(struct hostcache *cache, struct host *host, int64_t wall_s);
 void hostcache_failed(struct hostcache *cache, struct host *host, struct rng *rng,
                       uint32_t retry_after_s, uint64_t now_us);

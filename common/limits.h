@@ -52,6 +52,7 @@
 #define TRANSFER_LINKS_MAX 200 /* per peer */
 #define REDIAL_MS_MIN 1000
 #define REDIAL_MS_MAX 300000
+#define UNPROVEN_DIAL_MS 600000 /* where nobody has answered yet: it may be a victim's address */
 #define HOSTCACHE_MAX 1024
 
 /* Search. */

@@ -106,7 +106,7 @@ static void close_silently(struct link *link, enum err why) {
         return;
     }
     link->closing = true;
-    link->why = why;
+    link->why = (uint8_t)why;
     timers_cancel(link->links->timers, &link->timer);
     if (link->number != 0) {
         struct action *action = outbox_add(link->links->out, ACTION_CLOSE);
@@ -132,7 +132,28 @@ void links_close(struct link *link, enum goaway_reason reason, enum err why) {
 
 /* ---- HELLO and WELCOME ---- */
 
-struct slice links_own_record(struct links *links) {
+/* Forget our records: they are signed again when somebody wants them. */
+static void drop_own_records(struct links *links) {
+    for (uint32_t i = 0; links->address_records != NULL && i < links->env->listen_count; i++) {
+        buf_free(&links->address_records[i]);
+    }
+    mem_free(links->address_records);
+    links->address_records = NULL;
+}
+
+static void make_own_record(struct links *links, uint32_t place, struct buf *out) {
+    const struct node_env *env = links->env;
+    struct address_record record = {.key = env->id,
+                                    .seq = links->address_record_made_s,
+                                    .minutes = RECORD_MINUTES,
+                                    .flags = links->address_record_flags,
+                                    .address_count = 1,
+                                    .addresses = {env->listen[place]}};
+    wire_address_record_sign(&record, env->crypto, &env->network->id);
+    wire_address_record_encode(out, &record);
+}
+
+struct slice links_own_record(struct links *links, const struct link *link) {
     const struct node_env *env = links->env;
     if (env->listen_count == 0) {
         return (struct slice){0};
@@ -142,19 +163,27 @@ struct slice links_own_record(struct links *links) {
     bool is_fresh = made_s != 0 && now_s >= made_s && now_s - made_s < RECORD_MINUTES * 60 / 2;
     if (!is_fresh) {
         links->address_record_made_s = now_s > made_s ? now_s : made_s + 1;
-        links->address_record.len = 0;
+        drop_own_records(links);
     }
-    if (links->address_record.len == 0) {
-        struct address_record record = {.key = env->id,
-                                        .seq = links->address_record_made_s,
-                                        .minutes = RECORD_MINUTES,
-                                        .flags = links->address_record_flags,
-                                        .address_count = (uint8_t)env->listen_count};
-        memcpy(record.addresses, env->listen, env->listen_count * sizeof *env->listen);
-        wire_address_record_sign(&record, env->crypto, &env->network->id);
-        wire_address_record_encode(&links->address_record, &record);
+    if (links->address_records == NULL) {
+        links->address_records = mem_array(env->listen_count, sizeof *links->address_records);
     }
-    return (struct slice){links->address_record.data, links->address_record.len};
+    uint32_t place = link != NULL ? link->place : 0;
+    struct buf *record = &links->address_records[place];
+    if (record->len == 0) {
+        make_own_record(links, place, record);
+    }
+    return (struct slice){record->data, record->len};
+}
+
+/* The place in env->listen of our end of a link; 0 when it is not among them. */
+static uint8_t place_of(const struct links *links, const struct address *local) {
+    uint32_t place = 0;
+    while (place < links->env->listen_count &&
+           !address_same_host(&links->env->listen[place], local)) {
+        place++;
+    }
+    return place < links->env->listen_count ? (uint8_t)place : 0;
 }
 
 static void send_hello(struct link *link, uint8_t type) {
@@ -167,7 +196,7 @@ static void send_hello(struct link *link, uint8_t type) {
         .purpose = link->purpose,
         .listen_port = env->listen_count > 0 ? env->listen[0].port : 0,
         .agent = {(const uint8_t *)env->agent, strlen(env->agent)},
-        .address_record = links_own_record(links),
+        .address_record = links_own_record(links, link),
         .cert = env->cert,
     };
     network_auth(env->network, env->crypto, &link->handshake->exporter, we_dialled, &hello.auth);
@@ -246,10 +275,10 @@ static enum err settle_duplicate(struct link *link) {
 }
 
 /* A supernode hands its record out all the time; a leaf only says it in its HELLO. */
-static void drop_own_record(struct links *links) {
+static void drop_idle_records(struct links *links) {
     bool is_wanted = links->by_token.count > 0 || links->pending_in > 0;
     if (!is_wanted && (links->address_record_flags & ADDRESS_RECORD_SUPERNODE) == 0) {
-        buf_free(&links->address_record);
+        drop_own_records(links);
     }
 }
 
@@ -260,7 +289,7 @@ static void open_link(struct link *link, const struct hello *hello) {
     links->role->opened(links->context, link, hello);
     mem_free(link->handshake);
     link->handshake = NULL;
-    drop_own_record(links);
+    drop_idle_records(links);
 }
 
 static enum err take_hello(struct link *link, struct slice payload) {
@@ -268,6 +297,7 @@ static enum err take_hello(struct link *link, struct slice payload) {
     struct hello hello;
     enum err err = check_hello(link, payload, &hello);
     if (err == ERR_AUTH) {
+        log_info(links->env->log, "link.stranger link=%u", link->number);
         close_silently(link, err); /* a stranger to a private network learns nothing */
         return OK;
     }
@@ -296,6 +326,9 @@ static enum err take_hello(struct link *link, struct slice payload) {
 static enum err take_welcome(struct link *link, struct slice payload) {
     struct hello hello;
     enum err err = check_hello(link, payload, &hello);
+    if (err == OK && hello.purpose != link->purpose) {
+        err = ERR_UNEXPECTED;
+    }
     if (err == OK) {
         open_link(link, &hello);
     }
@@ -396,13 +429,14 @@ static void link_up(struct links *links, const struct node_event *event) {
         links->pending_in++;
     }
     link->number = event->up.link;
+    link->place = place_of(links, &event->up.local);
     link->handshake->exporter = event->up.exporter;
     link->heard_us = links->mono_us;
     map_put(&links->by_number, &link->number, link);
     if (link->closing) { /* we lost interest while it was dialled */
         struct action *action = outbox_add(links->out, ACTION_CLOSE);
         action->link = link->number;
-        action->reason = link->why;
+        action->reason = (enum err)link->why;
         return;
     }
     timers_set(links->timers, &link->timer, after_ms(links, HANDSHAKE_TIMEOUT_MS));
@@ -418,9 +452,9 @@ static void link_gone(struct link *link, enum err reason) {
     if (link->token == 0 && !link->open) {
         links->pending_in--;
     }
-    enum err why = link->closing ? link->why : reason;
+    enum err why = link->closing ? (enum err)link->why : reason;
     link->closing = true;
-    link->why = why;
+    link->why = (uint8_t)why;
     links->role->closed(links->context, link, why);
     free_link(link);
 }
@@ -525,5 +559,5 @@ void links_free(struct links *links) {
     }
     map_free(&links->by_number);
     map_free(&links->by_token);
-    buf_free(&links->address_record);
+    drop_own_records(links);
 }

@@ -29,7 +29,8 @@ struct link {
     bool open;       /* HELLO and WELCOME are done: messages may flow */
     bool stalled;    /* send no more bulk */
     bool closing;
-    enum err why;           /* closing: the reason for `closed` */
+    uint8_t why;            /* closing: the reason for `closed`, enum err */
+    uint8_t place;          /* in env->listen of the address that our end of it has */
     struct node_id id;      /* proven by TLS (wanted, while dialling) */
     struct address remote;  /* host as observed; port of the far socket */
     uint32_t round_trip_us; /* of the last PING; 0 = unknown */
@@ -73,8 +74,9 @@ struct links {
     uint32_t last_token;
     uint32_t pending_in;            /* accepted, not yet welcomed */
     uint64_t address_record_made_s; /* its sequence number */
-    struct buf address_record; /* our own, encoded, renewed when half of its life is over; signed
-                                * again when it was dropped in between */
+    struct buf *address_records; /* our own, one per place in env->listen, or NULL; encoded, renewed
+                                  * when half of their life is over; signed again when they were
+                                  * dropped in between */
     uint16_t address_record_flags;
 };
 
@@ -126,8 +128,9 @@ struct link *links_find(const struct links *links, const struct node_id *id, uin
 /* Walk all links, *cursor from 0; the current one may be closed while walking. */
 struct link *links_next(const struct links *links, uint32_t *cursor);
 
-/* Our own address record, signed and fresh; empty when we cannot be dialled. */
-struct slice links_own_record(struct links *links);
+/* Our own address record, signed and fresh; empty when we cannot be dialled. It names one address:
+ * that of our end of `link` (NULL = any), since others pass on only what they have seen. */
+struct slice links_own_record(struct links *links, const struct link *link);
 
 /* Release everything; no callbacks. */
 void links_free(struct links *links);

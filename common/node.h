@@ -86,6 +86,7 @@ struct node_event {
             uint32_t token; /* of ACTION_DIAL; 0 = the other side dialled */
             struct node_id id;
             struct address remote; /* as seen by this machine */
+            struct address local;  /* our end of it; family ADDRESS_NONE when unknown */
             struct hash exporter;  /* TLS exporter "trunkline-auth", 32 bytes, same on both ends */
         } up;
         struct {

@@ -115,6 +115,10 @@ struct address_record {
 };
 #define ADDRESS_RECORD_SUPERNODE 0x0001 /* a hint for NODES; a role is still a certificate */
 
+/* True when all of its addresses are this host (ports aside): what nobody has seen is not passed
+ * on, and a victim's address may stand beside one's own. */
+bool address_record_is_at(const struct address_record *record, const struct address *host);
+
 void wire_address_record_encode(struct buf *out, const struct address_record *record);
 MUST_CHECK enum err wire_address_record_decode(struct slice bytes, struct address_record *record);
 /* Set the signature. */

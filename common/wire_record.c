@@ -23,6 +23,14 @@ static enum err address_record_rule(const struct address_record *record) {
     return is_whole ? err : ERR_FORMAT;
 }
 
+bool address_record_is_at(const struct address_record *record, const struct address *host) {
+    bool is_there = record->address_count > 0;
+    for (uint8_t i = 0; i < record->address_count; i++) {
+        is_there = is_there && address_same_host(&record->addresses[i], host);
+    }
+    return is_there;
+}
+
 /* Append all that the signature covers. */
 static void put_signed_part(struct buf *out, const struct address_record *record) {
     CHECK(address_record_rule(record) == OK);

@@ -199,7 +199,8 @@ void fetch_get_command(struct peer *peer, const struct node_event *event) {
         return;
     }
     if (share_find(&peer->share, &wish.content) != NULL) {
-        report_error(out, command, ERR_EXISTS, "this file is already among the shared files");
+        report_error(out, command, ERR_EXISTS,
+                     "this file is already among the shared files (`peer share list`)");
         return;
     }
     char safe[NAMES_DISK_MAX + 1];

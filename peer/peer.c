@@ -110,6 +110,8 @@ static void closed(void *role, struct link *link, enum err reason) {
         transfer_closed(peer, link, reason);
     } else if (link->owner != NULL) {
         uplink_closed(peer, link, reason);
+    } else if (link->purpose == PURPOSE_DIRECTORY) {
+        push_link_closed(peer, link);
     }
 }
 

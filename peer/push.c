@@ -60,7 +60,8 @@ static bool is_recent(const struct peer *peer, uint64_t at_us) {
 
 static void send_push(struct peer *peer, struct link *supernode, const struct node_id *target,
                       const struct expected *expected) {
-    struct push message = {.target = *target, .requester = links_own_record(&peer->links)};
+    struct push message = {.target = *target,
+                           .requester = links_own_record(&peer->links, supernode)};
     memcpy(message.nonce, expected->nonce, sizeof message.nonce);
     struct buf payload = {0};
     wire_push_encode(&payload, &message);
@@ -82,7 +83,7 @@ static bool dial_supernode(struct peer *peer, const struct node_id *id) {
         count++;
     }
     const struct host *host = hostcache_find(&peer->hosts, id);
-    if (host == NULL || count >= PUSH_LINKS_MAX) {
+    if (host == NULL || count >= PUSH_LINKS_MAX || host->retry_us > peer->links.mono_us) {
         return false;
     }
     links_dial(&peer->links, &host->id, &host->address, PURPOSE_DIRECTORY, NULL);
@@ -95,7 +96,7 @@ bool push_ask(struct peer *peer, const struct node_id *supernode, const struct n
     uint64_t now_us = peer->links.mono_us;
     bool is_again = expected != NULL && now_us - expected->asked_us < PUSH_ASK_MS * 1000ull;
     struct link *link = uplink_link_to(peer, supernode);
-    if (is_again || links_own_record(&peer->links).len == 0 ||
+    if (is_again || peer->env->listen_count == 0 ||
         (link == NULL && !dial_supernode(peer, supernode))) {
         return false;
     }
@@ -131,6 +132,18 @@ void push_link_opened(struct peer *peer, struct link *link) {
         }
     }
     links_close(link, GOAWAY_IDLE, OK);
+}
+
+void push_link_closed(struct peer *peer, const struct link *link) {
+    struct host *host = hostcache_find(&peer->hosts, &link->id);
+    if (host == NULL || host->in_use) {
+        return; /* a parent is looked after elsewhere */
+    }
+    if (link->number != 0) { /* TLS has proven that it is there */
+        hostcache_succeeded(&peer->hosts, host, peer->links.wall_s);
+    } else {
+        hostcache_failed(&peer->hosts, host, &peer->rng, 0, peer->links.mono_us);
+    }
 }
 
 bool push_is_expected(struct peer *peer, const struct link *link) {

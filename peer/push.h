@@ -13,6 +13,8 @@ bool push_ask(struct peer *peer, const struct node_id *supernode, const struct n
 
 /* A link of PURPOSE_DIRECTORY that we dialled is open: hand over what waits for it. */
 void push_link_opened(struct peer *peer, struct link *link);
+/* Such a link is gone, or could not be dialled. */
+void push_link_closed(struct peer *peer, const struct link *link);
 /* We called an address back and it was the right node. */
 void push_called(struct peer *peer, const struct address *address);
 

@@ -13,8 +13,6 @@
 #include "peer/state.h"
 
 #define QUERY_TRIES 2
-#define NO_PARENT_TEXT                                                                             \
-    "not connected to any supernode; check the introducers in the network file and that one runs"
 
 /* What was last reported of one content. */
 struct tally {
@@ -139,7 +137,7 @@ static bool try_another(struct peer *peer, struct query *query) {
 
 void search_timer(struct peer *peer, struct query *query) {
     if (!query->is_out && query->command != 0) {
-        report_error(peer->links.out, query->command, ERR_UNREACHABLE, NO_PARENT_TEXT);
+        report_error(peer->links.out, query->command, ERR_UNREACHABLE, uplink_advice(peer));
         free_query(peer, query);
         return;
     }

@@ -45,6 +45,9 @@ void peer_status_command(struct peer *peer, const struct node_event *event) {
     report_begin(out, command, "status");
     report_node(out, &env->id, env->listen_count > 0 ? &env->listen[0] : NULL);
     report_text(out, "state", state_of(peer));
+    if (uplink_count(peer, PARENT_STANDBY) == 0 && peer->uplink.trouble != OK) {
+        report_text(out, "trouble", uplink_advice(peer));
+    }
     report_number(out, "parents", uplink_count(peer, PARENT_REGISTERED));
     report_number(out, "known", peer->hosts.hosts.count);
     report_number(out, "files", share_count(&peer->share));

@@ -276,8 +276,26 @@ void uplink_opened(struct peer *peer, struct link *link) {
     node_id_short(id, &link->id);
     log_info(peer->env->log, "uplink.open link=%u parent=%s", link->number, id);
     peer->uplink.ask_us = 0;
+    peer->uplink.trouble = OK;
     uplink_tend(peer);
     search_parent_opened(peer);
+}
+
+const char *uplink_advice(const struct peer *peer) {
+    switch (peer->uplink.trouble) {
+    case ERR_CLOSED:
+        return "supernodes answer, but close the link without a word: the network file of this "
+               "peer "
+               "is not theirs (its secret, name, policy, profile, epoch or anchors); get the file "
+               "again from whoever runs the network";
+    case ERR_AUTH:
+        return "another node answers at the address of the supernode: its key is not the one in "
+               "the "
+               "network file; get the file again from whoever runs the network";
+    default:
+        return "not connected to any supernode; check the introducers in the network file and that "
+               "one runs";
+    }
 }
 
 void uplink_closed(struct peer *peer, struct link *link, enum err reason) {
@@ -287,6 +305,9 @@ void uplink_closed(struct peer *peer, struct link *link, enum err reason) {
         if (uplink->parents[i] == parent) {
             uplink->parents[i] = NULL;
         }
+    }
+    if (parent->state == PARENT_DIALLING) {
+        uplink->trouble = (uint8_t)reason;
     }
     parent->host->in_use = false;
     hostcache_failed(&peer->hosts, parent->host, &peer->rng, parent->retry_s, peer->links.mono_us);
@@ -319,7 +340,7 @@ enum err uplink_take_nodes(struct peer *peer, struct link *link, struct slice pa
     struct parent *parent = link->owner;
     struct nodes nodes;
     enum err err = wire_nodes_decode(payload, &nodes);
-    if (err != OK || !parent->nodes_asked) {
+    if (err != OK || !parent->nodes_asked || nodes.list.count > NODES_WANTED) {
         return err != OK ? err : ERR_UNEXPECTED;
     }
     parent->nodes_asked = false;

@@ -48,6 +48,8 @@ struct uplink {
     uint64_t changed_us; /* first change that is not registered yet; 0 = none */
     /* What is registered, kept in the store. */
     bool is_loaded;
+    uint8_t
+        trouble; /* enum err: why the last dial came to nothing; OK = none did since a success */
     uint64_t index_id;
     uint64_t sequence;
     uint32_t count;
@@ -74,6 +76,8 @@ enum err uplink_take_goaway(struct peer *peer, struct link *link, struct slice p
 /* An open link to ask a supernode through, registered ones first, `except` (may be NULL) left out;
  * NULL when there is none. */
 struct link *uplink_link(const struct peer *peer, const struct node_id *except);
+/* What to do when there is no parent, for people. */
+const char *uplink_advice(const struct peer *peer);
 /* The open link to this supernode, or NULL. */
 struct link *uplink_link_to(const struct peer *peer, const struct node_id *id);
 

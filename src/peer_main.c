@@ -68,7 +68,8 @@ static const struct cli_command commands[] = {
      .words = "[list|add FOLDER|remove FOLDER]",
      .help = "show or change what is shared",
      .more = "Changes are remembered, and take effect at once when the peer runs. Refused: /,\n"
-             "home folders, hidden folders, the system's own. Removing a folder that an option\n"
+             "home folders, hidden folders, the system's own. Left out of what is shared: empty\n"
+             "and hidden files, links, names that are no UTF-8. Removing a folder that an option\n"
              "or the configuration file names holds until the next start.",
      .accepted = SETTING(LINKS),
      .words_max = 2,

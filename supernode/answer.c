@@ -102,7 +102,7 @@ bool answer_send(struct supernode *supernode, const struct reply *reply,
     struct filling *filling = mem_new(sizeof *filling);
     filling->hits.id = reply->id;
     filling->hits.ttl = reply->ttl;
-    filling->hits.answerer = links_own_record(&supernode->links);
+    filling->hits.answerer = links_own_record(&supernode->links, reply->link);
     filling->bytes = HITS_FIXED_BYTES;
     for (uint32_t i = 0; i < answer->count; i++) {
         if (!fits(filling, &answer->found[i])) {

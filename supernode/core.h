@@ -199,8 +199,8 @@ enum err leaves_take_add(struct supernode *supernode, struct link *link, struct 
 enum err leaves_take_commit(struct supernode *supernode, struct link *link, struct slice payload);
 enum err leaves_take_push(struct supernode *supernode, struct link *link, struct slice payload);
 
-/* True when one of the record's addresses is the host that the link was observed from, and the
- * record is fresh and signed: then it may be passed on. */
+/* True when every address of the record is the host that the link was observed from, and the record
+ * is fresh and signed: then it may be passed on. */
 bool leaves_record_is_seen(const struct supernode *supernode, const struct link *link,
                            struct slice record);
 

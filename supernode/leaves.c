@@ -76,12 +76,9 @@ bool leaves_record_is_seen(const struct supernode *supernode, const struct link 
         !node_id_equal(&record.key, &link->id)) {
         return false;
     }
-    bool is_seen = false;
-    for (uint8_t i = 0; i < record.address_count; i++) {
-        is_seen = is_seen || address_same_host(&record.addresses[i], &link->remote);
-    }
-    return is_seen && wire_address_record_check(&record, env->crypto, &env->network->id,
-                                                supernode->links.wall_s) == OK;
+    return address_record_is_at(&record, &link->remote) &&
+           wire_address_record_check(&record, env->crypto, &env->network->id,
+                                     supernode->links.wall_s) == OK;
 }
 
 static struct leaf *leaf_of(struct supernode *supernode, const struct node_id *id) {

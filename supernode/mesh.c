@@ -71,7 +71,23 @@ void mesh_init(struct supernode *supernode) {
     supernode->resolve_timer.kind = TIMER_RESOLVE;
 }
 
+/* Without a certificate it runs, but alone: say so, since nothing else fails. */
+static void check_own_certificate(const struct supernode *supernode) {
+    const struct node_env *env = supernode->env;
+    int64_t until_s;
+    enum err err = admission_certified(supernode, &env->id, env->cert, &until_s);
+    if (err != OK) {
+        log_warn(
+            env->log,
+            "mesh.uncertified reason=%s remedy=\"other supernodes will not link with this one; "
+            "have an anchor run `supernode certify ID` for this node's id and put the result "
+            "into the state folder as `cert`\"",
+            err == ERR_POLICY ? "outdated" : "missing_or_of_another");
+    }
+}
+
 void mesh_start(struct supernode *supernode) {
+    check_own_certificate(supernode);
     for (uint32_t i = 0; i < supernode->config.introducer_count; i++) {
         struct address address;
         if (introducer_address(&supernode->config.introducers[i], &address)) {
@@ -142,15 +158,6 @@ void mesh_maintain(struct supernode *supernode) {
 
 /* ---- Whom to tell about whom ---- */
 
-static bool record_names_host(const struct address_record *record, const struct address *host) {
-    for (uint8_t i = 0; i < record->address_count; i++) {
-        if (address_same_host(&record->addresses[i], host)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Remember a supernode. `seen` is where a link to it shows it to be, NULL when we only heard of
  * it. A record whose address nobody has seen may be dialled, but is not passed on. */
 static void learn(struct supernode *supernode, struct slice encoded, const struct address *seen) {
@@ -170,7 +177,7 @@ static void learn(struct supernode *supernode, struct slice encoded, const struc
         return;
     }
     host->in_use = links_find(&supernode->links, &host->id, PURPOSE_MESH) != NULL;
-    if (seen != NULL && record_names_host(&record, seen)) {
+    if (seen != NULL && address_record_is_at(&record, seen)) {
         hostcache_succeeded(hosts, host, supernode->links.wall_s);
     } else if (seen != NULL || !address_same_host(&before, &host->address)) {
         host->succeeded_s = 0;
@@ -181,7 +188,7 @@ enum err mesh_take_nodes(struct supernode *supernode, struct link *link, struct 
     struct neighbour *neighbour = link->owner;
     struct nodes nodes;
     enum err err = wire_nodes_decode(payload, &nodes);
-    if (err == OK && !neighbour->nodes_wanted) {
+    if (err == OK && (!neighbour->nodes_wanted || nodes.list.count > NODES_ASKED)) {
         err = ERR_UNEXPECTED;
     }
     if (err != OK) {
@@ -209,7 +216,7 @@ enum err mesh_take_nodes_request(struct supernode *supernode, struct link *link,
         return OK;
     }
     struct nodes nodes = {0};
-    struct slice own = links_own_record(&supernode->links);
+    struct slice own = links_own_record(&supernode->links, link);
     uint32_t room = own.len > 0 ? request.count - 1u : request.count;
     hostcache_sample(&supernode->hosts, &supernode->rng, room, &link->id, &nodes.list);
     if (own.len > 0) {
@@ -228,6 +235,8 @@ enum err mesh_take_goaway(struct supernode *supernode, struct link *link, struct
         return err;
     }
     struct neighbour *neighbour = link->owner;
+    log_info(supernode->env->log, "mesh.goaway link=%u reason=%u retry_s=%u", link->number,
+             goaway.reason, goaway.retry_after_s);
     neighbour->is_leaving = true;
     neighbour->retry_s = goaway.retry_after_s;
     for (uint8_t i = 0; i < goaway.alternatives.count; i++) {

@@ -54,6 +54,10 @@ static void report_self(struct supernode *supernode, uint64_t command) {
     if (supernode->env->listen_count > 0) {
         report_address(out, &supernode->env->listen[0]);
     }
+    int64_t until_s;
+    report_flag(
+        out, "certified",
+        admission_certified(supernode, &supernode->env->id, supernode->env->cert, &until_s) == OK);
     report_number(out, "leaves", supernode->leaf_links);
     report_number(out, "files", index.files);
     report_number(out, "records", index.records);

@@ -17,9 +17,9 @@ struct supernode_config {
 
 /* Return a supernode; config is copied, env borrowed for the node's life. Free with node_free.
  *
- * Commands: status -> "status" {id, leaves, files, index_bytes, neighbours, queries, ...}, one
- * "leaf" {id, address, files, reachable} per leaf and one "neighbour" {id, address, dialled,
- * round_trip_us} per mesh link, then done. */
+ * Commands: status -> "status" {id, certified, leaves, files, index_bytes, neighbours, queries,
+ * ...}, one "leaf" {id, address, files, reachable} per leaf and one "neighbour" {id, address,
+ * dialled, round_trip_us} per mesh link, then done. */
 struct node supernode_new(const struct node_env *env, const struct supernode_config *config);
 
 #endif

@@ -64,6 +64,11 @@ static int unknown_command(const struct cli_program *program, const char *name) 
         names[i] = program->commands[i].name;
     }
     terminal_clean(clean, sizeof clean, name, 40);
+    if (name[0] == '-') {
+        fprintf(stderr, "%s: `%s` comes before the command; write `%s COMMAND [OPTIONS]`\n",
+                program->name, clean, program->name);
+        return CLI_USAGE;
+    }
     const char *nearest = options_nearest(name, names, count);
     fprintf(stderr,
             nearest != NULL ? "%s: unknown command `%s`; did you mean `%s`?\n"

@@ -43,7 +43,10 @@ static enum err add_addresses(const struct cli *cli, const struct node_id *id,
     const struct option_list *addresses = &cli->settings.addresses;
     char id_text[NODE_ID_TEXT_BYTES];
     node_id_format(id_text, id);
-    for (uint32_t i = 0; i < addresses->count && i < INTRODUCERS_MAX; i++) {
+    if (addresses->count > INTRODUCERS_MAX) {
+        return fail(error, ERR_CONFIG, "more than %d addresses; a few are enough", INTRODUCERS_MAX);
+    }
+    for (uint32_t i = 0; i < addresses->count; i++) {
         char text[NODE_ID_TEXT_BYTES + HOST_NAME_MAX_BYTES + 16];
         snprintf(text, sizeof text, "%s@%s", id_text, addresses->values[i]);
         if (introducer_parse(&file->introducers[file->introducer_count++], text) != OK) {
@@ -71,11 +74,6 @@ static enum err fill_network(const struct cli *cli, struct identity *identity,
     struct network *network = &file->network;
     const struct crypto *crypto = identity_crypto(identity);
     const char *name = settings->name != NULL ? settings->name : "trunkline";
-    if (!name_ok(name)) {
-        return fail(error, ERR_CONFIG,
-                    "the name needs 1 to %d letters, digits or signs, without blanks",
-                    NETWORK_NAME_MAX);
-    }
     snprintf(network->name, sizeof network->name, "%s", name);
     network->policy = (enum network_policy)settings->policy;
     network->profile = (enum network_profile)settings->profile;
@@ -126,10 +124,18 @@ static const char *needs_anchor(const struct cli *cli) {
     return NULL;
 }
 
-/* A network file that is there already would only be found after the key was made. */
-static enum err check_free(const struct cli *cli, struct host_error *error) {
+/* What can be wrong with a new network is found before its anchor's key is made. */
+static enum err check_wishes(const struct cli *cli, struct host_error *error) {
     char path[PATH_MAX];
-    enum err err = network_path(cli, path, error);
+    struct network_file tried = {0};
+    const struct node_id nobody = {0};
+    if (cli->settings.name != NULL && !name_ok(cli->settings.name)) {
+        return fail(error, ERR_CONFIG,
+                    "the name needs 1 to %d letters, digits or signs, without blanks",
+                    NETWORK_NAME_MAX);
+    }
+    enum err err = add_addresses(cli, &nobody, &tried, error);
+    err = err != OK ? err : network_path(cli, path, error);
     if (err == OK && access(path, F_OK) == 0) {
         err = fail(error, ERR_EXISTS,
                    "%.300s is there already and is not overwritten; choose another folder with "
@@ -147,7 +153,7 @@ int cli_init(struct cli *cli) {
         err = fail(&error, ERR_CONFIG, "`--%s` belongs to making a network; add --anchor", orphan);
     }
     if (err == OK && cli->settings.anchor) {
-        err = check_free(cli, &error);
+        err = check_wishes(cli, &error);
     }
     err = err != OK ? err : folder_make(cli->dir, &error);
     if (err != OK) {

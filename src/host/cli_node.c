@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/check.h"
 #include "src/host/cli_share.h"
 #include "src/host/control.h"
 #include "src/host/failure.h"
@@ -31,30 +32,6 @@ static enum err load_network(struct cli_node *node, struct host_error *error) {
     return network_load(path, &node->network, error);
 }
 
-/* Say what is wrong with ID@HOST:PORT. */
-static enum err bad_introducer(const char *text, struct host_error *error) {
-    char id_text[NODE_ID_TEXT_BYTES + 1];
-    struct node_id id;
-    size_t len = strcspn(text, "@");
-    if (text[len] == '@' && len < sizeof id_text) {
-        snprintf(id_text, sizeof id_text, "%.*s", (int)len, text);
-        if (node_id_parse(&id, id_text) == ERR_MISMATCH) {
-            return fail(error, ERR_CONFIG,
-                        "introducer `%.200s`: a check character of the node id is wrong, so it was "
-                        "mistyped; copy it again",
-                        text);
-        }
-        if (node_id_parse(&id, id_text) != OK) {
-            return fail(error, ERR_CONFIG,
-                        "introducer `%.200s`: the node id before `@` has the wrong length or "
-                        "letters; `supernode id` prints it",
-                        text);
-        }
-    }
-    return fail(error, ERR_CONFIG,
-                "introducer `%.200s`: expected ID@HOST:PORT; `supernode id` prints the id", text);
-}
-
 static enum err collect_introducers(struct cli_node *node, struct host_error *error) {
     const struct option_list *given = &node->cli->settings.introducers;
     if (given->count > INTRODUCERS_MAX) {
@@ -62,10 +39,8 @@ static enum err collect_introducers(struct cli_node *node, struct host_error *er
                     INTRODUCERS_MAX);
     }
     for (uint32_t i = 0; i < given->count; i++) {
-        if (introducer_parse(&node->introducers[node->introducer_count++], given->values[i]) !=
-            OK) {
-            return bad_introducer(given->values[i], error);
-        }
+        CHECK(introducer_parse(&node->introducers[node->introducer_count++], given->values[i]) ==
+              OK); /* the option's row has checked it */
     }
     for (uint32_t i = 0;
          i < node->network.introducer_count && node->introducer_count < INTRODUCERS_MAX; i++) {

@@ -47,6 +47,16 @@ static enum err list_folders(struct cli_node *node, struct buf *lines) {
     for (uint32_t i = 0; i < node->shared.count; i++) {
         control_json_line(lines, "folder", "path", node->shared.paths[i]);
     }
+    uint32_t skipped = host_share_skipped(node->node);
+    if (skipped > 0) {
+        char text[160];
+        snprintf(
+            text, sizeof text,
+            "%u left out: files whose name is no UTF-8 or which are too many or too large, and "
+            "folders that cannot be read",
+            skipped);
+        control_json_line(lines, "note", "text", text);
+    }
     return OK;
 }
 
@@ -159,6 +169,8 @@ static bool print_line(void *context, const json_t *object, const char *text) {
         if (cli->settings.links) {
             printf("              %s\n", client_text(object, "content"));
         }
+    } else if (strcmp(kind, "note") == 0) {
+        printf("%s\n", client_text(object, "text"));
     } else {
         terminal_clean(clean, sizeof clean, client_text(object, "path"), 0);
         printf("%s %s\n", kind, clean);

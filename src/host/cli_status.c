@@ -21,6 +21,8 @@ static void format_number(char value[VALUE_BYTES], const char *key, uint64_t num
     if (ends_with(key, "bytes") || strcmp(key, "size") == 0 || strcmp(key, "rate") == 0) {
         units_bytes(text, number);
         snprintf(value, VALUE_BYTES, "%s", text);
+    } else if (ends_with(key, "_us") && number == 0) {
+        snprintf(value, VALUE_BYTES, "unknown"); /* not measured yet */
     } else if (ends_with(key, "_us")) {
         snprintf(value, VALUE_BYTES, "%" PRIu64 ".%" PRIu64 " ms", number / 1000,
                  number / 100 % 10);

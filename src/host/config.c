@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "src/host/crypto.h"
 #include "src/host/failure.h"
+#include "src/host/textfile.h"
 
 #define SECTION "network"
 
@@ -123,12 +124,10 @@ static char *read_line(char *text, int size, void *context) {
         return NULL;
     }
     reading->line++;
-    size_t len = strlen(got);
-    if (len + 1 == (size_t)size && got[len - 1] != '\n') {
-        note(reading, "the line is too long", "", "shorten it to 190 characters");
-    }
-    if ((got[0] == ' ' || got[0] == '\t') && got[strspn(got, " \t\r\n")] != '\0') {
-        note(reading, "the line begins with a blank", "", "remove it");
+    const char *remedy = NULL;
+    const char *problem = ini_line_problem(got, size, &remedy);
+    if (problem != NULL) {
+        note(reading, problem, "", remedy);
     }
     return got;
 }

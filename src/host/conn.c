@@ -487,6 +487,7 @@ static void link_up(struct conn *conn) {
     event.up.token = conn->token;
     event.up.id = conn->peer.id;
     event.up.remote = conn->remote;
+    event.up.local = socket_own_address(bufferevent_getfd(conn->bev));
     node_queue(node, &event, NULL);
     update_reading(conn);
 }

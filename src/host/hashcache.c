@@ -43,9 +43,10 @@ static bool prepare(struct hashcache *cache) {
 struct hashcache *hashcache_open(const char *state_dir, const struct log *log) {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", state_dir, HASHCACHE_FILE);
-    struct host_error ignored;
-    sqlite3 *db = sqlite_file_open(path, SCHEMA, VERSION, log, &ignored);
+    struct host_error error;
+    sqlite3 *db = sqlite_file_open(path, SCHEMA, VERSION, log, &error);
     if (db == NULL) {
+        log_warn(log, "hashcache.missing reason=\"%s\"", error.text);
         return NULL;
     }
     struct hashcache *cache = mem_new(sizeof *cache);

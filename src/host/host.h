@@ -77,6 +77,9 @@ MUST_CHECK enum err host_share_add(struct host_node *node, const char *folder,
                                    struct host_error *error);
 MUST_CHECK enum err host_share_remove(struct host_node *node, const char *folder);
 
+/* What the last scan left out: files that cannot be shared, folders that cannot be read. */
+uint32_t host_share_skipped(const struct host_node *node);
+
 /* The loop, for control sockets and the like. */
 struct event_base *host_base(struct host *host);
 

@@ -48,9 +48,10 @@ struct library {
     bool is_working;   /* a round is under way */
     bool is_wanted;    /* another one right after it */
     bool is_watched;   /* all folders are */
+    bool is_ready;     /* NODE_SHARES_READY was told */
     uint64_t round_us; /* when it began, and when it ended */
     uint64_t rest_us;
-    bool is_ready; /* NODE_SHARES_READY was told */
+    uint32_t skipped; /* by the last scan */
     struct event timer;
     struct hashing *hashing;
 };
@@ -261,6 +262,7 @@ static void done_scan(struct job *base) {
     struct scan_job *job = (struct scan_job *)base;
     struct library *library = job->library;
     struct host_node *node = library->node;
+    library->skipped = job->scan.skipped;
     if (job->scan.skipped > 0) {
         log_info(&node->host->log, "library.skipped files=%u", job->scan.skipped);
     }
@@ -392,6 +394,10 @@ struct library *library_new(struct host_node *node) {
 
 void library_start(struct library *library) {
     start_round(library);
+}
+
+uint32_t library_skipped(const struct library *library) {
+    return library->skipped;
 }
 
 void library_stop(struct library *library) {

@@ -38,6 +38,9 @@ struct source *library_source(struct host_node *node, uint64_t file);
 /* Its size in bytes; 0 when it is gone. */
 uint64_t library_size(const struct host_node *node, uint64_t file);
 
+/* What the last scan left out: files that cannot be shared, folders that cannot be read. */
+uint32_t library_skipped(const struct library *library);
+
 /* No more rounds. */
 void library_stop(struct library *library);
 /* After all jobs are done. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/host/failure.h"
+#include "src/host/textfile.h"
 
 /* inih reports only the number of the first bad line; we count lines to know the text for it. */
 struct reading {
@@ -18,19 +19,25 @@ struct reading {
     struct host_error failure;
 };
 
-static void note(struct reading *reading, const char *text) {
+static void note(struct reading *reading, const char *text, const char *remedy) {
     if (reading->failed_line == 0) {
         reading->failed_line = reading->line;
-        (void)fail(&reading->failure, ERR_CONFIG, "%s", text);
+        (void)fail(&reading->failure, ERR_CONFIG, "%s%s%s", text, remedy != NULL ? "; " : "",
+                   remedy != NULL ? remedy : "");
     }
 }
 
 static char *read_line(char *text, int size, void *stream) {
     struct reading *reading = stream;
     char *got = fgets(text, size, reading->file);
-    reading->line += got != NULL;
-    if (got != NULL && strlen(got) + 1 == (size_t)size && strchr(got, '\n') == NULL) {
-        note(reading, "the line is too long; shorten it");
+    if (got == NULL) {
+        return NULL;
+    }
+    reading->line++;
+    const char *remedy = NULL;
+    const char *problem = ini_line_problem(got, size, &remedy);
+    if (problem != NULL) {
+        note(reading, problem, remedy);
     }
     return got;
 }
@@ -45,7 +52,7 @@ static int take(void *user, const char *section, const char *name, const char *v
     } else if (options_set_from_file(reading->options, name, value, &error) == OK) {
         return 1;
     }
-    note(reading, error.text);
+    note(reading, error.text, NULL);
     return 0;
 }
 

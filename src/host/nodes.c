@@ -148,6 +148,10 @@ enum err host_share_remove(struct host_node *node, const char *folder) {
     return library_remove_folder(node->library, folder);
 }
 
+uint32_t host_share_skipped(const struct host_node *node) {
+    return library_skipped(node->library);
+}
+
 /* ---- Stopping ---- */
 
 void node_shut_down(struct host_node *node) {

@@ -119,8 +119,11 @@ static enum err set_list(const struct value *value) {
         return fail(value->error, ERR_CONFIG, "%s is given more than %d times", value->row->name,
                     OPTION_VALUES_MAX);
     }
-    list->values[list->count++] = value->text;
-    return OK;
+    enum err err = value->row->check != NULL ? value->row->check(value->text, value->error) : OK;
+    if (err == OK) {
+        list->values[list->count++] = value->text;
+    }
+    return err;
 }
 
 static enum err set_number(const struct value *value) {

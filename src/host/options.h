@@ -43,6 +43,8 @@ struct option_row {
     uint64_t min;  /* OPTION_NUMBER, OPTION_MILLI, OPTION_BYTES */
     uint64_t max;  /* the same; 0 = no bound */
     bool in_file;  /* may stand in a configuration file */
+    /* OPTION_LIST: says what is wrong with one of its values; NULL = nothing can be. */
+    enum err (*check)(const char *text, struct host_error *error);
 };
 
 struct options {

@@ -21,7 +21,7 @@ struct folder_list {
     uint32_t cap;
 };
 
-/* A name that text8 of the wire takes: UTF-8 without control characters. */
+/* UTF-8 that fits text8 of the wire; the node makes what it must not hold visible. */
 static bool name_is_fine(const char *name) {
     size_t len = strlen(name);
     const uint8_t *at = (const uint8_t *)name;
@@ -29,7 +29,7 @@ static bool name_is_fine(const char *name) {
     while (left > 0) {
         utf8proc_int32_t rune;
         utf8proc_ssize_t used = utf8proc_iterate(at, (utf8proc_ssize_t)left, &rune);
-        if (used <= 0 || rune < 0x20 || rune == 0x7f) {
+        if (used <= 0) {
             return false;
         }
         at += used;
@@ -129,6 +129,7 @@ void scan_folder(struct scan *scan, uint32_t root, const char *folder,
         if (dir != NULL) {
             watch_one(scan, fd);
         }
+        scan->skipped += dir == NULL;
         for (struct dirent *at; dir != NULL && (at = readdir(dir)) != NULL;) {
             struct scanned entry = {.root = root, .path = at->d_name};
             take_entry(scan, &waiting, path, dirfd(dir), &entry);

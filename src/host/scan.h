@@ -25,7 +25,7 @@ struct scan {
     uint32_t folder_count;
     uint32_t folder_cap;
     uint32_t unwatched; /* folders that could not be */
-    uint32_t skipped;   /* names the wire cannot carry, and files beyond the limit */
+    uint32_t skipped;   /* names the wire cannot carry, files too many, unreadable folders */
 };
 
 /* Add the files below folder number `root`, and watch all folders. Folders that vanish meanwhile

@@ -1,8 +1,12 @@
 /* settings.c - every option of the two programs: one row each in one table. */
 #include "src/host/settings.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "common/limits.h"
 #include "src/host/config.h"
+#include "src/host/failure.h"
 
 #define AT(field) .offset = offsetof(struct settings, field)
 #define RATE_BYTES_MIN 1024           /* below it no block would ever leave in time */
@@ -11,6 +15,34 @@
 #define LEAVES_CONFIG_MAX 100000      /* limited by descriptors long before */
 #define LEAF_QUERY_MILLI_MAX 1000000  /* 1,000 a second */
 #define DAYS_MAX 3650                 /* the network's epoch sets a nearer limit */
+
+/* Say what is wrong with ID@HOST:PORT, if anything is. */
+static enum err check_introducer(const char *text, struct host_error *error) {
+    struct introducer introducer;
+    char id_text[NODE_ID_TEXT_BYTES + 1];
+    struct node_id id;
+    size_t len = strcspn(text, "@");
+    if (introducer_parse(&introducer, text) == OK) {
+        return OK;
+    }
+    if (text[len] == '@' && len < sizeof id_text) {
+        snprintf(id_text, sizeof id_text, "%.*s", (int)len, text);
+        if (node_id_parse(&id, id_text) == ERR_MISMATCH) {
+            return fail(error, ERR_CONFIG,
+                        "introducer `%.200s`: a check character of the node id is wrong, so it was "
+                        "mistyped; copy it again",
+                        text);
+        }
+        if (node_id_parse(&id, id_text) != OK) {
+            return fail(error, ERR_CONFIG,
+                        "introducer `%.200s`: the node id before `@` has the wrong length or "
+                        "letters; `supernode id` prints it",
+                        text);
+        }
+    }
+    return fail(error, ERR_CONFIG,
+                "introducer `%.200s`: expected ID@HOST:PORT; `supernode id` prints the id", text);
+}
 
 const struct option_row settings_rows[SETTINGS] = {
     [SETTING_HELP] =
@@ -62,6 +94,7 @@ const struct option_row settings_rows[SETTINGS] = {
                             .argument = "ID@HOST:PORT",
                             AT(introducers),
                             .in_file = true,
+                            .check = check_introducer,
                             .help = "begin with this supernode too (repeatable)"},
     [SETTING_SHARE] = {.name = "share",
                        .letter = 's',

@@ -9,7 +9,8 @@
 
 /* Open (0600) or make the file with this schema and version (PRAGMA user_version). A damaged file,
  * or one of another version, is moved to PATH.bad-<Unix time> and made anew. WAL, synchronous =
- * NORMAL. NULL with *error set when the folder cannot be written. */
+ * NORMAL. NULL with *error set when the disk or the
+ * file's mode does not allow it: the file then stays as it is. */
 sqlite3 *sqlite_file_open(const char *path, const char *schema, int version, const struct log *log,
                           struct host_error *error);
 

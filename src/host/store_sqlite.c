@@ -134,7 +134,7 @@ static void put_back(struct sqlite_store *store, struct write *writes) {
     store->first = writes;
     store->last = store->last != NULL ? store->last : last;
     if (!store->has_failed) {
-        log_error(store->config.log, "store.failed code=%d", sqlite3_errcode(store->db));
+        log_error(store->config.log, "store.failed reason=\"%s\"", sqlite3_errmsg(store->db));
     }
     store->has_failed = true;
     while (count-- > BACKLOG_MAX) { /* what is oldest is overwritten soonest */
@@ -232,7 +232,8 @@ static void sqlite_free(struct store *base) {
     struct sqlite_store *store = upcast(base);
     CHECK(store->writing == NULL);
     if (store->first != NULL && !commit(store, store->first)) {
-        log_error(store->config.log, "store.failed_at_end code=%d", sqlite3_errcode(store->db));
+        log_error(store->config.log, "store.failed_at_end reason=\"%s\"",
+                  sqlite3_errmsg(store->db));
     }
     free_writes(store, store->first, false);
     sqlite3_finalize(store->put);

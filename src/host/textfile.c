@@ -114,3 +114,16 @@ enum err folder_make(const char *path, struct host_error *error) {
     }
     return OK;
 }
+
+const char *ini_line_problem(const char *line, int size, const char **remedy) {
+    size_t len = strlen(line);
+    if (len + 1 == (size_t)size && line[len - 1] != '\n') {
+        *remedy = "shorten it to 190 characters";
+        return "the line is too long";
+    }
+    if ((line[0] == ' ' || line[0] == '\t') && line[strspn(line, " \t\r\n")] != '\0') {
+        *remedy = "remove it";
+        return "the line begins with a blank";
+    }
+    return NULL;
+}

@@ -15,6 +15,11 @@ MUST_CHECK enum err textfile_load(const char *path, size_t max, struct buf *out,
 MUST_CHECK enum err textfile_replace(const char *path, mode_t mode, struct slice bytes,
                                      struct host_error *error);
 
+/* What inih would take in silence and wrongly in a line that it was given room of `size` for: a cut
+ * one, and one that begins with a blank, which goes on the value before. NULL = nothing; else what
+ * is wrong, and *remedy. */
+const char *ini_line_problem(const char *line, int size, const char **remedy);
+
 /* Make a folder and its parents (0700) where they are missing. */
 MUST_CHECK enum err folder_make(const char *path, struct host_error *error);
 

@@ -24,12 +24,14 @@ struct crowd {
     uint32_t round;
     size_t heap_before;
     size_t heap_idle; /* all links up and quiet */
+    double dialled_s;
     int fds_before;
     int fds_after;
 };
 
 static void dial_many(struct crowd *crowd, struct outbox *out) {
     crowd->up = 0;
+    crowd->dialled_s = seconds_now();
     for (uint32_t i = 0; i < LINKS; i++) {
         probe_dial(&crowd->probes[1], out, crowd->round * LINKS + i + 1);
     }
@@ -51,6 +53,9 @@ static void come_and_go(struct probe *probe, const struct node_event *event, str
     case NODE_LINK_UP:
         crowd->links[crowd->up++] = event->up.link;
         if (crowd->up == LINKS) {
+            /* 100 handshakes at once, then HANDSHAKES_PER_S of them */
+            assert_true(seconds_now() - crowd->dialled_s >
+                        (LINKS - 100.0) / HANDSHAKES_PER_S - 0.05);
             probe_wake(probe, event, 300);
         }
         break;

@@ -307,6 +307,7 @@ static void test_pick_prefers_few_failures(void **state) {
 static void test_back_off(void **state) {
     struct fixture *fixture = *state;
     struct host *host = added(fixture, 100);
+    host->succeeded_s = NOW_S;
     const uint64_t now_us = 77;
     for (uint8_t failures = 1; failures <= 40; failures++) {
         uint64_t span_us = REDIAL_MS_MAX * 1000ULL;
@@ -333,6 +334,36 @@ static void test_back_off(void **state) {
     hostcache_succeeded(&fixture->cache, host, NOW_S);
     assert_int_equal(host->failures, 0);
     assert_int_equal(host->retry_us, 0);
+}
+
+/* An address that somebody made up is dialled once in ten minutes, under whatever ids. */
+static void test_hearsay(void **state) {
+    struct fixture *fixture = *state;
+    const uint64_t long_us = UNPROVEN_DIAL_MS * 1000ULL;
+    struct address victim = test_address(1, 80);
+    struct buf record = {0};
+    struct host *hosts[3];
+    for (uint64_t i = 0; i < 3; i++) {
+        record.len = 0;
+        struct node_id id = make_record(fixture, 100 + i, (uint64_t)NOW_S, &victim, &record);
+        struct slice bytes = {record.data, record.len};
+        assert_int_equal(hostcache_add(&fixture->cache, bytes, NOW_S), OK);
+        hosts[i] = hostcache_find(&fixture->cache, &id);
+    }
+    buf_free(&record);
+    struct host *elsewhere = added(fixture, 200);
+    hosts[2]->introducer = true;
+    hostcache_failed(&fixture->cache, hosts[0], &fixture->rng, 0, 5);
+    assert_in_range(hosts[0]->retry_us, long_us, long_us + 2 * REDIAL_MS_MIN * 1000 + 5);
+    assert_int_equal(hosts[1]->retry_us, hosts[0]->retry_us);
+    assert_int_equal(hosts[2]->retry_us, 0); /* configured by hand */
+    assert_int_equal(elsewhere->retry_us, 0);
+    /* Who answers with a GOAWAY, or did answer once, is no victim. */
+    hostcache_failed(&fixture->cache, elsewhere, &fixture->rng, 30, 5);
+    assert_in_range(elsewhere->retry_us, 30000000, 33000000);
+    hostcache_succeeded(&fixture->cache, hosts[1], NOW_S);
+    hostcache_failed(&fixture->cache, hosts[1], &fixture->rng, 0, 5);
+    assert_in_range(hosts[1]->retry_us, 5, 3000000);
 }
 
 /* ---- Telling others ---- */
@@ -470,6 +501,7 @@ int main(void) {
         FIXTURE_TEST(test_full_cache),
         FIXTURE_TEST(test_pick_prefers_few_failures),
         FIXTURE_TEST(test_back_off),
+        FIXTURE_TEST(test_hearsay),
         FIXTURE_TEST(test_sample),
         FIXTURE_TEST(test_survives),
         FIXTURE_TEST(test_damaged_store),

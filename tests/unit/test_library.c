@@ -170,7 +170,8 @@ static void test_what_is_shared(void **state) {
     snprintf(path, sizeof path, "%s/fifo", shelf.folder);
     assert_int_equal(mkfifo(path, 0600), 0);
     shelf_run(&shelf);
-    assert_int_equal(shelf.count, 5);
+    assert_int_equal(shelf.count, 6);
+    assert_known(&shelf, "line\nbreak");
     assert_known(&shelf, "one byte");
     assert_known(&shelf, "block");
     assert_known(&shelf, "deep/piece");

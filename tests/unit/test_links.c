@@ -16,6 +16,9 @@ struct end {
     int messages;
     enum err last_close;
     enum err admit_answer;
+    uint8_t welcome_purpose;     /* 0 = the right one */
+    struct address local;        /* its end of every link; family 0 = not told */
+    struct address_record heard; /* the other end's, of the last link */
     struct link *last_open;
 };
 
@@ -33,17 +36,19 @@ struct world {
 static enum err admit(void *role, struct link *link, const struct hello *hello,
                       struct goaway *goaway) {
     struct end *end = role;
-    (void)link;
     assert_int_equal(hello->purpose, PURPOSE_MESH);
+    if (end->welcome_purpose != 0) {
+        link->purpose = end->welcome_purpose;
+    }
     goaway->reason = GOAWAY_FULL;
     return end->admit_answer;
 }
 
 static void opened(void *role, struct link *link, const struct hello *hello) {
     struct end *end = role;
-    (void)hello;
     end->opened++;
     end->last_open = link;
+    assert_int_equal(wire_address_record_decode(hello->address_record, &end->heard), OK);
 }
 
 static enum err message(void *role, struct link *link, uint8_t type, struct slice payload) {
@@ -93,10 +98,12 @@ static void carry_out_dial(struct world *world, int which, const struct action *
     memset(event.up.exporter.b, (int)link, sizeof event.up.exporter.b);
     event.up.id = world->ends[which].env.id;
     event.up.remote = world->ends[which].env.listen[0];
+    event.up.local = world->ends[1 - which].local;
     step(world, 1 - which, &event);
     event.up.token = action->token32;
     event.up.id = world->ends[1 - which].env.id;
     event.up.remote = world->ends[1 - which].env.listen[0];
+    event.up.local = world->ends[which].local;
     step(world, which, &event);
 }
 
@@ -324,18 +331,52 @@ static void own_record_is_renewed(void **state) {
     struct world *world = *state;
     struct links *links = &world->ends[0].links;
     struct address_record record;
-    assert_int_equal(wire_address_record_decode(links_own_record(links), &record), OK);
+    assert_int_equal(wire_address_record_decode(links_own_record(links, NULL), &record), OK);
     assert_int_equal(
         wire_address_record_check(&record, links->env->crypto, &world->network.id, links->wall_s),
         OK);
     uint64_t first = record.seq;
     links->wall_s += 13 * 3600;
-    assert_int_equal(wire_address_record_decode(links_own_record(links), &record), OK);
+    assert_int_equal(wire_address_record_decode(links_own_record(links, NULL), &record), OK);
     assert_true(record.seq > first);
     uint64_t second = record.seq;
     links->wall_s -= 100 * 3600; /* the clock was set back: still a larger sequence */
-    assert_int_equal(wire_address_record_decode(links_own_record(links), &record), OK);
+    assert_int_equal(wire_address_record_decode(links_own_record(links, NULL), &record), OK);
     assert_true(record.seq > second);
+}
+
+/* Of several addresses the one that the other end sees: only that may be passed on. */
+static void own_record_names_what_is_seen(void **state) {
+    struct world *world = *state;
+    struct end *home = &world->ends[0];
+    home->env.listen_count = 2;
+    home->env.listen[1] = (struct address){.family = ADDRESS_IPV4, .ip = {10, 0, 0, 9}, .port = 7};
+    for (int place = 1; place >= 0; place--) {
+        home->local = home->env.listen[place];
+        home->local.port = 40000; /* of the socket */
+        for (int from = 0; from < 2; from++) {
+            struct link *link = dial(world, from);
+            settle(world);
+            assert_int_equal(world->ends[1].heard.address_count, 1);
+            assert_true(
+                address_equal(&world->ends[1].heard.addresses[0], &home->env.listen[place]));
+            links_close(link, GOAWAY_IDLE, OK);
+            settle(world);
+        }
+    }
+    home->local.ip[0] = 99; /* not one of them */
+    dial(world, 0);
+    settle(world);
+    assert_true(address_equal(&world->ends[1].heard.addresses[0], &home->env.listen[0]));
+}
+
+static void a_welcome_names_the_purpose_back(void **state) {
+    struct world *world = *state;
+    world->ends[1].welcome_purpose = PURPOSE_LEAF;
+    dial(world, 0);
+    settle(world);
+    assert_int_equal(world->ends[0].opened, 0);
+    assert_int_equal(world->ends[0].last_close, ERR_UNEXPECTED);
 }
 
 int main(void) {
@@ -349,6 +390,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(misbehaviour_closes_with_goaway, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_secret_learns_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(own_record_is_renewed, setup, teardown),
+        cmocka_unit_test_setup_teardown(own_record_names_what_is_seen, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_welcome_names_the_purpose_back, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

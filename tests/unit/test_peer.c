@@ -2,6 +2,8 @@
 #include "tests/unit/peer_cast.h"
 #include "tests/unit/peer_raw.h"
 
+#include "peer/state.h"
+
 /* What the supernode without a mind (node 0) answers to a QUERY. */
 struct oracle {
     struct hits hits; /* sent for every query; `id` is filled in */
@@ -339,6 +341,38 @@ static void strangers_get_in_for_what_a_peer_does(void **state) {
     }
 }
 
+static void strangers_at_a_time_are_bounded(void **state) {
+    struct stage *stage = *state;
+    struct world_node *node = start_peer(stage);
+    struct peer *peer = node->node.self;
+    for (int is_full = 0; is_full < 2; is_full++) {
+        struct raw *stranger = raw_add(stage->world);
+        raw_dial(stranger, node, PURPOSE_TRANSFER);
+        assert_int_equal(stranger->opened, 1 - is_full);
+        assert_int_equal(raw_count(stranger, MSG_GOAWAY), is_full);
+        assert_int_equal(peer->transfer_links, is_full ? TRANSFER_LINKS_MAX : 1);
+        peer->transfer_links = TRANSFER_LINKS_MAX; /* as if so many were open */
+    }
+    peer->transfer_links = 1;
+}
+
+/* Many downloads at once ask for their sources in turn: a supernode takes so many and no more. */
+static void searches_for_sources_are_rationed(void **state) {
+    struct stage *stage = *state;
+    struct world_node *peer = start_peer(stage);
+    enum { GETS = 12 };
+    for (uint64_t i = 0; i < GETS; i++) {
+        char text[CONTENT_TEXT_BYTES];
+        struct content_id content = {.size = i + 1};
+        content_format(text, &content);
+        world_command(peer, "get", "content", text);
+    }
+    world_run_for(stage->world, SECOND_US / 10);
+    assert_int_equal(raw_count(stage->supernode, MSG_LOCATE), LOCATE_BURST);
+    world_run_for(stage->world, 20 * SECOND_US);
+    assert_in_range(raw_count(stage->supernode, MSG_LOCATE), LOCATE_BURST + 3, LOCATE_BURST + 5);
+}
+
 /* A message that has no business on a link ends it; one that only came late does not. */
 static void messages_have_their_place(void **state) {
     struct stage *stage = *state;
@@ -357,6 +391,35 @@ static void messages_have_their_place(void **state) {
     world_run_for(stage->world, SECOND_US / 10);
     assert_int_equal(stage->supernode->last_close, ERR_CLOSED);
     assert_true(stage->supernode->closed > 0);
+}
+
+static void assert_advised(struct world_node *peer, const char *part) {
+    char text[512] = "";
+    uint64_t search = world_command(peer, "search", "text", "whale");
+    cast_wait(peer, search, 10 * SECOND_US);
+    assert_true(world_field(world_reported(peer, search, "error", 0), "text", text, NULL));
+    assert_non_null(strstr(text, part));
+    uint64_t status = world_command(peer, "status", NULL, NULL);
+    assert_true(world_field(world_reported(peer, status, "status", 0), "trouble", text, NULL));
+    assert_non_null(strstr(text, part));
+}
+
+/* A private network sends strangers away without a word: they are told what that may mean. */
+static void who_finds_no_parent_is_told_why(void **state) {
+    struct stage *stage = *state;
+    struct network other = stage->world->network;
+    other.secret_len = 16;
+    stage->supernode->node->env.network = &other;
+    struct world_node *peer = start_peer(stage);
+    assert_advised(peer, "close the link without a word");
+    stage->supernode->node->is_hidden = true;
+    world_run_for(stage->world, 20 * SECOND_US);
+    assert_advised(peer, "check the introducers");
+    stage->supernode->node->is_hidden = false;
+    stage->supernode->node->env.network = &stage->world->network;
+    world_run_for(stage->world, 400 * SECOND_US);
+    uint64_t status = world_command(peer, "status", NULL, NULL);
+    assert_false(world_field(world_reported(peer, status, "status", 0), "trouble", NULL, NULL));
 }
 
 /* ---- Noise: well-formed messages with senseless fields, and some that are not well-formed ---- */
@@ -471,7 +534,7 @@ static void a_source_that_talks_nonsense_does_no_harm(void **state) {
     const struct world_file *file = world_make_file(world, 3 * 1024 * 1024 - 5, "blue.ogg");
     const struct world_file *ours = world_make_file(world, 3 * 1024 * 1024 - 7, "green.ogg");
     raw_begin(noisy);
-    struct slice record = links_own_record(&noisy->links);
+    struct slice record = links_own_record(&noisy->links, NULL);
     add_holder(&stage->oracle, 0, HOLDER_REACHABLE);
     stage->oracle.hits.holders[0].id = noisy->node->identity.id;
     stage->oracle.hits.holders[0].address_record = record;
@@ -538,7 +601,10 @@ int main(void) {
         CASE(too_many_searches_are_refused),
         CASE(whoever_left_hears_no_more),
         CASE(names_on_disk_may_be_ugly),
+        CASE(who_finds_no_parent_is_told_why),
         CASE(strangers_get_in_for_what_a_peer_does),
+        CASE(strangers_at_a_time_are_bounded),
+        CASE(searches_for_sources_are_rationed),
         CASE(messages_have_their_place),
         CASE(a_source_that_talks_nonsense_does_no_harm),
         CASE(stopping_is_polite_and_short),

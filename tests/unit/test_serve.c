@@ -2,6 +2,9 @@
 #include "tests/unit/peer_cast.h"
 #include "tests/unit/peer_raw.h"
 
+#include "peer/serve.h"
+#include "peer/state.h"
+
 #define MIB (1024 * 1024ull)
 
 static int setup(void **state) {
@@ -172,6 +175,33 @@ static void slots_are_kept_and_the_queue_has_an_order(void **state) {
     assert_int_equal(raw_count(readers[4], MSG_BLOCK), 1);
 }
 
+static void the_queue_has_an_end(void **state) {
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 3 * MIB, "whale.bin");
+    struct world_node *server = world_add(world);
+    world_share(server, file);
+    cast_start(server, 16 * 1024, 1);
+    ask_blocks(reader_of_file(world, server, file), 1, 0, 64); /* has the slot for a minute */
+    uint32_t queued = 0;
+    uint32_t busy = 0;
+    for (uint32_t node = 0; node < 1 + UPLOAD_QUEUE_MAX / SERVINGS_MAX; node++) {
+        struct raw *reader = reader_of_file(world, server, file);
+        for (uint32_t handle = 1; handle <= SERVINGS_MAX; handle++) {
+            if (handle > 1) {
+                open_file(reader, handle, &file->content);
+            }
+            ask_blocks(reader, handle, 0, 1);
+            world_run_for(world, 5 * LATENCY_US);
+            struct reject reject = last_reject(reader);
+            assert_int_equal(reject.handle, handle);
+            queued += reject.reason == REJECT_QUEUED;
+            busy += reject.reason == REJECT_BUSY;
+        }
+    }
+    assert_int_equal(queued, UPLOAD_QUEUE_MAX);
+    assert_int_equal(busy, (1 + UPLOAD_QUEUE_MAX / SERVINGS_MAX) * SERVINGS_MAX - UPLOAD_QUEUE_MAX);
+}
+
 static void one_node_gets_two_slots(void **state) {
     struct world *world = *state;
     const struct world_file *file = world_make_file(world, 4 * MIB, "whale.bin");
@@ -279,6 +309,25 @@ static void hashes_come_with_proofs(void **state) {
 }
 
 /* "A fetching peer serves what it has verified." */
+/* A proof costs a pass over all hashes of a file, so that there are only so many in a second. */
+static void proofs_are_rationed(void **state) {
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 3 * MIB, "whale.bin");
+    struct world_node *server = cast_peer(world, file, 0);
+    struct raw *reader = reader_of_file(world, server, file);
+    struct peer *peer = server->node.self;
+    ask_hashes(reader, 6, 0, 4);
+    assert_int_equal(raw_count(reader, MSG_HASHES), 1);
+    /* All is spent, and nothing comes back for a second. */
+    peer->serve->proofs = (struct ratelimit){.spent_micro = UPLOAD_PROOF_HASHES_BURST * 1000000,
+                                             .at_us = world->now_us + SECOND_US};
+    ask_hashes(reader, 6, 0, 4);
+    assert_int_equal(last_reject(reader).reason, REJECT_BUSY);
+    world_run_for(world, 2 * SECOND_US);
+    ask_hashes(reader, 6, 0, 4);
+    assert_int_equal(raw_count(reader, MSG_HASHES), 2);
+}
+
 static void a_growing_file_is_served(void **state) {
     struct world *world = *state;
     const struct world_file *file = world_make_file(world, 8 * MIB, "whale.bin");
@@ -365,10 +414,12 @@ int main(void) {
         CASE(too_many_blocks_are_refused),
         CASE(a_changed_file_is_said_to_be),
         CASE(slots_are_kept_and_the_queue_has_an_order),
+        CASE(the_queue_has_an_end),
         CASE(one_node_gets_two_slots),
         CASE(a_stalled_reader_costs_little_and_hurts_nobody),
         CASE(the_upload_rate_is_kept_and_shared),
         CASE(hashes_come_with_proofs),
+        CASE(proofs_are_rationed),
         CASE(a_growing_file_is_served),
         CASE(either_end_may_ask),
         CASE(a_stranger_may_not_push_blocks),

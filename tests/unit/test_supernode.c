@@ -392,7 +392,7 @@ static void push_goes_to_our_leaf_from_its_true_sender(void **state) {
         struct push push = {.target = alice->place->env.id, .nonce = {5}};
         push.target.b[0] ^= which == 2; /* 2: a leaf that is not here */
         fake_begin(signer);
-        push.requester = links_own_record(&signer->links);
+        push.requester = links_own_record(&signer->links, NULL);
         struct buf payload = {0};
         wire_push_encode(&payload, &push);
         fake_end(signer);
@@ -402,6 +402,54 @@ static void push_goes_to_our_leaf_from_its_true_sender(void **state) {
     }
     assert_int_equal(supernode_of(one)->counts.pushes, 1);
     assert_int_equal(supernode_of(one)->counts.pushes_dropped, 2);
+    net_free(net);
+}
+
+/* A leaf is not made to call more often than PUSHES_PER_S by one asker. */
+static void pushes_are_rationed(void **state) {
+    (void)state;
+    struct net *net = net_new(84);
+    struct net_node *one = start_plain(net);
+    struct fake *alice = fake_add(net);
+    struct fake *bob = fake_add(net);
+    assert_non_null(fake_dial(alice, one, PURPOSE_LEAF));
+    struct link *link = fake_dial(bob, one, PURPOSE_DIRECTORY);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < PUSHES_BURST + 5; i++) {
+            struct push push = {.target = alice->place->env.id};
+            fake_begin(bob);
+            push.requester = links_own_record(&bob->links, NULL);
+            struct buf payload = {0};
+            wire_push_encode(&payload, &push);
+            fake_end(bob);
+            fake_send(link, MSG_PUSH, &payload);
+        }
+        net_run(net, 100);
+        assert_int_equal(fake_count(alice, MSG_PUSH), PUSHES_BURST + round * 10 * PUSHES_PER_S);
+        net_run(net, 9900);
+    }
+    assert_int_equal(bob->closed, 0);
+    net_free(net);
+}
+
+static void lists_are_rationed(void **state) {
+    (void)state;
+    struct net *net = net_new(85);
+    struct net_node *one = start_plain(net);
+    struct fake *alice = fake_add(net);
+    struct link *link = fake_dial(alice, one, PURPOSE_LEAF);
+    struct reg_state list = {.index_id = 1, .count = 1};
+    for (int i = 0; i < LISTS_BURST; i++) {
+        list.root.b[0] = (uint8_t)i;
+        fake_send_state(link, MSG_REG_BEGIN, &list);
+    }
+    net_run(net, 100);
+    assert_int_equal(fake_count(alice, MSG_REG_STATUS), LISTS_BURST);
+    assert_int_equal(alice->closed, 0);
+    fake_send_state(link, MSG_REG_BEGIN, &list);
+    net_run(net, 100);
+    assert_int_equal(alice->closed, 1);
+    assert_int_equal(last_goaway(alice).reason, GOAWAY_RATE);
     net_free(net);
 }
 
@@ -496,6 +544,8 @@ int main(void) {
         cmocka_unit_test(only_fitting_purposes_come_in),
         cmocka_unit_test(visitors_are_few),
         cmocka_unit_test(push_goes_to_our_leaf_from_its_true_sender),
+        cmocka_unit_test(pushes_are_rationed),
+        cmocka_unit_test(lists_are_rationed),
         cmocka_unit_test(messages_on_the_wrong_link_close_it),
         cmocka_unit_test(status_tells_what_is),
         cmocka_unit_test(shutdown_says_where_else_to_go),

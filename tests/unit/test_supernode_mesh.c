@@ -116,6 +116,30 @@ static void an_expired_certificate_ends_the_link(void **state) {
     buf_free(&cert);
 }
 
+/* One that nobody will link with says so in its status. */
+static void a_supernode_knows_whether_it_is_certified(void **state) {
+    (void)state;
+    for (int has_cert = 0; has_cert < 2; has_cert++) {
+        struct net *net = net_new(51);
+        struct net_node *anchor = net_add(net);
+        struct net_node *place = net_add(net);
+        certify(net, anchor, NULL);
+        struct buf cert = {0};
+        struct paper paper = {.epoch_shift = -3}; /* ends within the hour */
+        write_cert(&paper, anchor, place, &cert);
+        place->env.cert = has_cert ? (struct slice){cert.data, cert.len} : (struct slice){0};
+        struct supernode_config config = {0};
+        place->node = supernode_new(&place->env, &config);
+        net_start(place);
+        assert_non_null(
+            strstr(net_command(place, "status"), has_cert ? "certified=1" : "certified=0"));
+        net_run(net, 3600 * 1000);
+        assert_non_null(strstr(net_command(place, "status"), "certified=0"));
+        net_free(net);
+        buf_free(&cert);
+    }
+}
+
 /* ---- Mesh ---- */
 
 static void supernodes_find_each_other(void **state) {
@@ -232,6 +256,37 @@ static void nodes_are_told_on_request_only(void **state) {
         net_run(net, 100);
         assert_int_equal(mesh->closed, i); /* the second was not asked for */
     }
+
+    struct fake *talker = fake_add(net);
+    struct link *talker_link = fake_dial(talker, one, PURPOSE_MESH);
+    struct nodes many = {.list.count = 33}; /* one more than it asks for */
+    fake_begin(talker);
+    for (uint8_t i = 0; i < many.list.count; i++) {
+        many.list.records[i] = links_own_record(&talker->links, NULL);
+    }
+    struct buf payload = {0};
+    wire_nodes_encode(&payload, &many);
+    fake_end(talker);
+    fake_send(talker_link, MSG_NODES, &payload);
+    net_run(net, 100);
+    assert_int_equal(talker->closed, 1);
+    net_free(net);
+}
+
+static void few_neighbours_are_accepted(void **state) {
+    (void)state;
+    struct net *net = net_new(65);
+    struct net_node *one = start_plain(net);
+    for (uint32_t i = 0; i <= MESH_ACCEPT_MAX; i++) {
+        struct fake *fake = fake_add(net);
+        struct link *link = fake_dial(fake, one, PURPOSE_MESH);
+        if (i < MESH_ACCEPT_MAX) {
+            assert_non_null(link);
+        } else {
+            assert_int_equal(last_goaway(fake).reason, GOAWAY_FULL);
+        }
+    }
+    assert_int_equal(supernode_of(one)->neighbour_count, MESH_ACCEPT_MAX);
     net_free(net);
 }
 
@@ -281,7 +336,7 @@ static void a_moved_supernode_must_be_seen_again(void **state) {
     assert_true(host->succeeded_s > 0);
     fake_close(link);
     mover->place->env.listen[0] = test_address(99999, NET_PORT);
-    buf_free(&mover->links.address_record);
+    buf_free(&mover->links.address_records[0]);
     assert_non_null(fake_dial(mover, one, PURPOSE_MESH));
     assert_int_equal(host->succeeded_s, 0);
     net_free(net);
@@ -450,10 +505,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mesh_links_need_a_certificate),
         cmocka_unit_test(an_expired_certificate_ends_the_link),
+        cmocka_unit_test(a_supernode_knows_whether_it_is_certified),
         cmocka_unit_test(supernodes_find_each_other),
         cmocka_unit_test(a_fixed_mesh_does_not_grow),
         cmocka_unit_test(introducers_are_looked_up_by_name),
         cmocka_unit_test(nodes_are_told_on_request_only),
+        cmocka_unit_test(few_neighbours_are_accepted),
         cmocka_unit_test(unseen_addresses_are_not_passed_on),
         cmocka_unit_test(a_moved_supernode_must_be_seen_again),
         cmocka_unit_test(another_supernode_dials_back),

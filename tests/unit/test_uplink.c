@@ -312,7 +312,7 @@ static void a_full_supernode_names_others(void **state) {
     fourth->answer = answer;
     fourth->context = &registry;
     raw_begin(fourth);
-    struct slice record = links_own_record(&fourth->links);
+    struct slice record = links_own_record(&fourth->links, NULL);
     for (int i = 0; i < 3; i++) {
         struct raw *full = stage->supernodes[i];
         full->refuses = true;
@@ -328,6 +328,44 @@ static void a_full_supernode_names_others(void **state) {
     assert_int_equal(peer->dials, 4); /* retry_after is honoured */
     world_run_for(stage->world, 60 * SECOND_US);
     assert_true(peer->dials > 4);
+}
+
+static void send_nodes(struct raw *raw, struct link *link, uint8_t count) {
+    struct nodes nodes = {.list.count = count};
+    for (uint8_t i = 0; i < count; i++) {
+        nodes.list.records[i] = links_own_record(&raw->links, link);
+    }
+    struct buf payload = {0};
+    wire_nodes_encode(&payload, &nodes);
+    links_send(link, MSG_NODES, (struct slice){payload.data, payload.len});
+    buf_free(&payload);
+}
+
+/* Answers with as many records as asked for, then with one more. */
+static void tell_of_nodes(struct raw *raw, struct link *link, uint8_t type, struct slice payload) {
+    (void)payload;
+    if (type == MSG_NODES_REQUEST) {
+        uint32_t *told = raw->context;
+        send_nodes(raw, link, (uint8_t)(*told < 1 ? NODES_WANTED : NODES_WANTED + 1));
+        *told += 1;
+    }
+}
+
+static void more_nodes_than_asked_for_are_refused(void **state) {
+    struct stage *stage = *state;
+    struct raw *teller = stage->supernodes[0];
+    uint32_t told = 0;
+    teller->answer = tell_of_nodes;
+    teller->context = &told;
+    stage->config.introducer_count = 1;
+    start_peer(stage);
+    assert_int_equal(told, 1);
+    assert_int_equal(teller->closed, 0);
+    world_run_for(stage->world, NODES_AGAIN_MS_MIN * 1000ull);
+    assert_int_equal(told, 2);
+    assert_int_equal(teller->closed, 1);
+    assert_int_equal(teller->last_close, ERR_CLOSED);
+    teller->context = &stage->registries[0];
 }
 
 static void a_scan_that_lasts_is_not_waited_for(void **state) {
@@ -368,6 +406,7 @@ int main(void) {
         CASE(a_list_that_changes_on_its_way_ends_up_right),
         CASE(a_refusal_leads_to_another),
         CASE(a_full_supernode_names_others),
+        CASE(more_nodes_than_asked_for_are_refused),
         CASE(a_scan_that_lasts_is_not_waited_for),
         CASE(a_silent_parent_is_left),
     };

@@ -115,6 +115,26 @@ static void test_validity(void **state) {
     }
 }
 
+/* A victim's address beside the true one is as bad as alone. */
+static void test_record_is_at(void **state) {
+    struct fixture *fixture = *state;
+    struct address_record record = fixture->record;
+    struct address host = record.addresses[0];
+    host.port++;
+    record.address_count = 1;
+    assert_true(address_record_is_at(&record, &host));
+    record.address_count = 2;
+    record.addresses[1] = host; /* another port of the same host */
+    assert_true(address_record_is_at(&record, &host));
+    for (int victim = 0; victim < 2; victim++) {
+        record.addresses[victim].ip[3] ^= 1;
+        assert_false(address_record_is_at(&record, &host));
+        record.addresses[victim].ip[3] ^= 1;
+    }
+    record.address_count = 0;
+    assert_false(address_record_is_at(&record, &host));
+}
+
 static void test_cert_signed_bytes(void **state) {
     struct fixture *fixture = *state;
     uint8_t bytes[256];
@@ -153,7 +173,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_signature),   cmocka_unit_test(test_every_byte_is_covered),
         cmocka_unit_test(test_validity),          cmocka_unit_test(test_cert_signed_bytes),
-        cmocka_unit_test(test_hashes_of_records),
+        cmocka_unit_test(test_hashes_of_records), cmocka_unit_test(test_record_is_at),
     };
     return cmocka_run_group_tests_name("wire records", tests, set_up, tear_down);
 }
