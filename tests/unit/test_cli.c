@@ -103,66 +103,66 @@ static int tear_down(void **state) {
 
 /* ---- Usage ---- */
 
+static const struct {
+    const char *line;
+    int status;
+    const char *part;
+} usages[] = {
+    {"$P", 2, "Commands:"},
+    {"$P --help", 0, "Commands:"},
+    {"$P help get", 0, "NUMBER|LINK"},
+    {"$P get --help", 0, "--no-wait"},
+    {"$S certify -h", 0, "--days N"},
+    {"$P --version", 0, "peer (trunkline) "},
+    {"$S -V", 0, "supernode (trunkline) "},
+    {"$P serach x", 2, "did you mean `search`?"},
+    {"$P help nothing", 2, "unknown command `nothing`"},
+    {"$P search", 2, "needs WORDS..."},
+    {"$P get", 2, "needs NUMBER|LINK"},
+    {"$P get 1 2", 2, "does not know what to do with `2`"},
+    {"$P get whale", 2, "neither a number of a search nor a link"},
+    {"$P search --wnat 5 x", 2, "did you mean `--want`?"},
+    {"$P search x --want 1001", 2, "1 to 1000"},
+    {"$P stop --share x", 2, "does not belong to this command"},
+    {"$P share rename x", 2, "expected `share list`"},
+    {"$P search $(head -c 300 /dev/zero | tr '\\0' x)", 2, "longer than 256 bytes"},
+    {"$P run --config missing.ini", 1, "missing.ini"},
+    {"printf '[peer]\\n\\nshare\\n' >bad.ini; $P status --config bad.ini", 2, "bad.ini:3: "},
+    {"printf '[peer]\\nshare = x\\n\\tquiet = yes\\n' >bad.ini; $P status --config bad.ini", 2,
+     "bad.ini:3: the line begins with a blank; remove it"},
+    {"printf '[peer]\\n#\\nintroducer = x@y:1\\n' >bad.ini; $P status --config bad.ini", 2,
+     "bad.ini:3: introducer `x@y:1`: the node id"},
+    {"$P --json status", 2, "write `peer COMMAND [OPTIONS]`"},
+    {"$P run -i x@y:1", 2, "introducer `x@y:1`: the node id"},
+    {"$P run", 1, "--network FILE"},
+    {"$P status", 1, "start one with `peer run`"},
+    {"$P search whale", 1, "no peer is running in "},
+    {"$P stop", 1, "start one with `peer run`"},
+    {"$S status --dir nowhere", 1, "start one with `supernode run`"},
+    {"$P status --json 2>/dev/null", 1, "{\"kind\":\"error\",\"error\":\"not-found\","},
+    {"$S id", 1, "make one with `supernode init`"},
+    {"$S certify AAAA", 2, "no node id"},
+    {"$S init --policy open", 2, "add --anchor"},
+    {"$S init --anchor --name 'two words' --dir bad", 2, "without blanks"},
+    {"$S init --anchor --address nowhere --dir bad", 2, "HOST:PORT"},
+    {"$S init --anchor --dir bad $(for i in $(seq 17); do echo --address h:$i; done)", 2,
+     "more than 16 addresses"},
+    {"ls bad", 2, "bad"}, /* nothing was made for a wrong option */
+    {"$P share add home", 1, "home folder"},
+    {"$P share add missing", 1, "mkdir"},
+    {"$S init --anchor --dir n && $P run --network n/network.ini --downloads .", 1, "home folder"},
+    {"$P run --network n/network.ini --downloads missing", 1, "mkdir"},
+    {"$P --version >/dev/full", 1, "standard output"},
+    {"$P status extra", 2, "does not know what to do with `extra`"},
+};
+
 static void wrong_usage_is_explained(void **state) {
     struct world *world = *state;
-    static const struct {
-        const char *line;
-        int status;
-        const char *part;
-    } cases[] = {
-        {"$P", 2, "Commands:"},
-        {"$P --help", 0, "Commands:"},
-        {"$P help get", 0, "NUMBER|LINK"},
-        {"$P get --help", 0, "--no-wait"},
-        {"$S certify -h", 0, "--days N"},
-        {"$P --version", 0, "peer (trunkline) "},
-        {"$S -V", 0, "supernode (trunkline) "},
-        {"$P serach x", 2, "did you mean `search`?"},
-        {"$P help nothing", 2, "unknown command `nothing`"},
-        {"$P search", 2, "needs WORDS..."},
-        {"$P get", 2, "needs NUMBER|LINK"},
-        {"$P get 1 2", 2, "does not know what to do with `2`"},
-        {"$P get whale", 2, "neither a number of a search nor a link"},
-        {"$P search --wnat 5 x", 2, "did you mean `--want`?"},
-        {"$P search x --want 1001", 2, "1 to 1000"},
-        {"$P stop --share x", 2, "does not belong to this command"},
-        {"$P share rename x", 2, "expected `share list`"},
-        {"$P search $(head -c 300 /dev/zero | tr '\\0' x)", 2, "longer than 256 bytes"},
-        {"$P run --config missing.ini", 1, "missing.ini"},
-        {"printf '[peer]\\n\\nshare\\n' >bad.ini; $P status --config bad.ini", 2, "bad.ini:3: "},
-        {"printf '[peer]\\nshare = x\\n\\tquiet = yes\\n' >bad.ini; $P status --config bad.ini", 2,
-         "bad.ini:3: the line begins with a blank; remove it"},
-        {"printf '[peer]\\n#\\nintroducer = x@y:1\\n' >bad.ini; $P status --config bad.ini", 2,
-         "bad.ini:3: introducer `x@y:1`: the node id"},
-        {"$P --json status", 2, "write `peer COMMAND [OPTIONS]`"},
-        {"$P run -i x@y:1", 2, "introducer `x@y:1`: the node id"},
-        {"$P run", 1, "--network FILE"},
-        {"$P status", 1, "start one with `peer run`"},
-        {"$P search whale", 1, "no peer is running in "},
-        {"$P stop", 1, "start one with `peer run`"},
-        {"$S status --dir nowhere", 1, "start one with `supernode run`"},
-        {"$P status --json 2>/dev/null", 1, "{\"kind\":\"error\",\"error\":\"not-found\","},
-        {"$S id", 1, "make one with `supernode init`"},
-        {"$S certify AAAA", 2, "no node id"},
-        {"$S init --policy open", 2, "add --anchor"},
-        {"$S init --anchor --name 'two words' --dir bad", 2, "without blanks"},
-        {"$S init --anchor --address nowhere --dir bad", 2, "HOST:PORT"},
-        {"$S init --anchor --dir bad $(for i in $(seq 17); do echo --address h:$i; done)", 2,
-         "more than 16 addresses"},
-        {"ls bad", 2, "bad"}, /* nothing was made for a wrong option */
-        {"$P share add home", 1, "home folder"},
-        {"$P share add missing", 1, "mkdir"},
-        {"$S init --anchor --dir n && $P run --network n/network.ini --downloads .", 1,
-         "home folder"},
-        {"$P run --network n/network.ini --downloads missing", 1, "mkdir"},
-        {"$P --version >/dev/full", 1, "standard output"},
-        {"$P status extra", 2, "does not know what to do with `extra`"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        run(world, "{ %s; } 2>&1", cases[i].line);
-        if (world->status != cases[i].status || strstr(output(world), cases[i].part) == NULL) {
-            fail_msg("%s: wanted %d and `%s`, got %d and `%s`", cases[i].line, cases[i].status,
-                     cases[i].part, world->status, output(world));
+    for (size_t i = 0; i < sizeof usages / sizeof *usages; i++) {
+        run(world, "{ %s; } 2>&1", usages[i].line);
+        if (world->status != usages[i].status || strstr(output(world), usages[i].part) == NULL) {
+            fail_msg("%s: wanted %d and `%s`, got %d and `%s`", usages[i].line, usages[i].status,
+                     usages[i].part, world->status, output(world));
         }
     }
 }
