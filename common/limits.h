@@ -12,6 +12,8 @@
 #define QUERY_BODY_MAX 1024 /* inflated; gtk-gnutella drops longer queries */
 #define QUERY_TEXT_MAX 256  /* bytes; CVE-2009-1830 was a long query */
 #define QUERY_TERMS_MAX 16
+#define QUERY_PHRASES_MAX 4
+#define QUERY_EXTENSIONS_MAX 8
 #define HITS_RECORDS_MAX 50 /* per message, as gtk-gnutella and Kazaa */
 #define HITS_HOLDERS_MAX 64 /* per message */
 #define RECORD_HOLDERS_MAX 16
