@@ -270,7 +270,6 @@ struct file_record {
     struct slice name;
     struct slice meta;
 };
-#define FILE_META_MAX 512
 void wire_file_record_encode(struct buf *out, const struct file_record *record);
 /* Read one record from a reader; on error reader->failed is set. */
 MUST_CHECK enum err wire_file_record_read(struct reader *reader, struct file_record *record);
