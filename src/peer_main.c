@@ -65,6 +65,7 @@ static const struct cli_command commands[] = {
      .accepted = SETTING(WANT) | SETTING(LINKS),
      .words_min = 1,
      .words_max = OPTION_VALUES_MAX,
+     .dash_words = true,
      .run = cli_search},
     {.name = "get",
      .words = "NUMBER|LINK",
