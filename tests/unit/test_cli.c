@@ -326,7 +326,7 @@ static void fetching(struct world *world) {
     assert_result(world, 0, "every block verified\n");
     run(world, "$P get 99 --dir p2 2>&1");
     assert_result(world, 1, "search again");
-    run(world, "$P search '\"whale song\"' ext:bin type:other 'size:>0' -tea --dir p2");
+    run(world, "$P search '\"whale song\"' ext:bin type:software 'size:>0' -tea --dir p2");
     assert_result(world, 0, "1 file found");
     run(world, "$P search '\"song whale\"' --dir p2");
     assert_result(world, 0, "nothing found");

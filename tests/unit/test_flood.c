@@ -290,7 +290,7 @@ static void answers_match_in_full(void **state) {
     assert_int_equal(fake_register(owner_link, 1, files, LENGTH(files)), REG_DONE);
     struct link *link = fake_dial(leaf, place, PURPOSE_LEAF);
     for (size_t i = 0; i < LENGTH(rows); i++) {
-        struct fake_query query = {.text = rows[i].text, .want = rows[i].want};
+        struct fake_query query = {.text = rows[i].text, .want = rows[i].want, .salt = (uint8_t)i};
         fake_forget(leaf);
         fake_ask(link, &query);
         net_run(net, 1000);
