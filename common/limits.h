@@ -11,13 +11,19 @@
 #define AGENT_BYTES_MAX 64
 #define QUERY_BODY_MAX 1024 /* inflated; gtk-gnutella drops longer queries */
 #define QUERY_TEXT_MAX 256  /* bytes; CVE-2009-1830 was a long query */
-#define QUERY_TERMS_MAX 16
-#define HITS_RECORDS_MAX 50 /* per message, as gtk-gnutella and Kazaa */
-#define HITS_HOLDERS_MAX 64 /* per message */
+#define QUERY_TERMS_MAX 16  /* words, and excluded words, and words of phrases; 16 bits of state */
+#define QUERY_PHRASES_MAX 4 /* each is followed through every text of a candidate */
+#define QUERY_EXTENSIONS_MAX 8 /* of one query */
+#define HITS_RECORDS_MAX 50    /* per message, as gtk-gnutella and Kazaa */
+#define HITS_HOLDERS_MAX 64    /* per message */
 #define RECORD_HOLDERS_MAX 16
 #define NODES_MAX 64 /* per message; CVE-2003-0397 was a long supernode list */
 #define NAME_BYTES_MAX 255
-#define ADDRESSES_MAX 4 /* per address record */
+#define FILE_META_MAX 512       /* bytes: all that is told of a file beside its name */
+#define FILE_TEXT_BYTES_MAX 128 /* title, artist, album: ID3v2 titles of real files end before */
+#define LANGUAGE_BYTES_MAX 35   /* a tag of RFC 5646, by its section 4.4.1 */
+#define EXTENSION_BYTES_MAX 16  /* longer ones are the end of a sentence */
+#define ADDRESSES_MAX 4         /* per address record */
 #define ADDRESS_RECORD_BYTES_MAX 512
 #define CERT_SIGNERS_MAX 16
 #define REG_RECORDS_MAX 2000 /* per batch */

@@ -4,7 +4,8 @@
  * that many bytes of UTF-8 without NUL and control characters. Every message and record ends in
  * TLVs {tag u8, length u16, value} in strictly rising tag order that run to its end: unknown even
  * tags are skipped (and kept where the message is passed on), unknown odd ones refuse it.
- * Version 1 defines no tag. docs/PROTOCOL.md draws each layout.
+ * Version 1 defines tags in the metadata of files alone (common/facts.h). docs/PROTOCOL.md draws
+ * each layout.
  *
  * Decoding is canonical: what a decoder accepts, the encoder of the same struct writes back byte
  * for byte, unknown TLVs included. Decoded slices borrow from the payload. Decoders return OK,
@@ -274,7 +275,6 @@ struct file_record {
     struct slice name;
     struct slice meta;
 };
-#define FILE_META_MAX 512
 void wire_file_record_encode(struct buf *out, const struct file_record *record);
 /* Read one record from a reader; on error reader->failed is set. */
 MUST_CHECK enum err wire_file_record_read(struct reader *reader, struct file_record *record);

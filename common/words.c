@@ -13,26 +13,50 @@ static const utf8proc_option_t normal_form = UTF8PROC_STABLE | UTF8PROC_COMPAT |
                                              UTF8PROC_CASEFOLD | UTF8PROC_IGNORE |
                                              UTF8PROC_STRIPMARK;
 
-static bool is_word_point(utf8proc_int32_t point) {
+/* Scripts that write words without blanks between them, by blocks, after NFKC. */
+static const struct {
+    utf8proc_int32_t first;
+    utf8proc_int32_t last;
+} paired_blocks[] = {
+    {0x1100, 0x11ff},   /* Hangul Jamo */
+    {0x3005, 0x3007},   /* the Han marks for "again", "shut", "zero" */
+    {0x3021, 0x3029},   /* Hangzhou numerals */
+    {0x3031, 0x3035},   /* Kana repeat marks */
+    {0x3038, 0x303c},   /* Hangzhou numerals, Han repeat marks */
+    {0x3040, 0x30ff},   /* Hiragana, Katakana */
+    {0x31f0, 0x31ff},   /* Katakana of Ainu */
+    {0x3400, 0x4dbf},   /* Han extension A */
+    {0x4e00, 0x9fff},   /* Han */
+    {0xa960, 0xa97f},   /* Hangul Jamo extended A */
+    {0xac00, 0xd7ff},   /* Hangul, Jamo extended B */
+    {0xf900, 0xfaff},   /* Han for compatibility, the few that NFKC keeps */
+    {0x1aff0, 0x1b16f}, /* Kana supplements */
+    {0x20000, 0x3fffd}, /* Han extensions B and on */
+};
+
+static bool is_paired(utf8proc_int32_t point) {
+    size_t i = 0;
+    while (i < sizeof paired_blocks / sizeof *paired_blocks && paired_blocks[i].last < point) {
+        i++;
+    }
+    return i < sizeof paired_blocks / sizeof *paired_blocks && paired_blocks[i].first <= point;
+}
+
+/* What a character is to a word. */
+enum part { PART_NONE, PART_LETTER, PART_PAIRED };
+
+static enum part part_of(utf8proc_int32_t point) {
+    if (point < 0x80) {
+        bool is_letter = (point >= 'a' && point <= 'z') || (point >= '0' && point <= '9');
+        return is_letter ? PART_LETTER : PART_NONE;
+    }
     utf8proc_category_t category = utf8proc_category(point);
-    return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO) ||
-           (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO);
-}
-
-static bool has_word(const struct words *words, const struct word *word) {
-    for (uint32_t i = 0; i < words->count; i++) {
-        if (words->words[i].len == word->len &&
-            memcmp(words->words[i].text, word->text, word->len) == 0) {
-            return true;
-        }
+    bool is_letter = (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO) ||
+                     (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO);
+    if (!is_letter) {
+        return PART_NONE;
     }
-    return false;
-}
-
-static void add_word(struct words *words, uint32_t max, const struct word *word) {
-    if (word->len > 0 && words->count < max && !has_word(words, word)) {
-        words->words[words->count++] = *word;
-    }
+    return is_paired(point) ? PART_PAIRED : PART_LETTER;
 }
 
 /* Append a character; false once the word is full (the rest of it is left out). */
@@ -47,41 +71,91 @@ static bool append_point(struct word *word, utf8proc_int32_t point) {
     return true;
 }
 
-static void cut_words(const utf8proc_int32_t *points, size_t count, uint32_t max,
-                      struct words *words) {
+/* Normalised text, being cut. */
+struct cut {
+    const utf8proc_int32_t *points;
+    size_t count;
+    word_fn *take;
+    void *context;
+};
+
+/* Hand out the word that begins at `at`; *next is where its run ends. */
+static bool cut_letters(const struct cut *cut, size_t at, size_t *next) {
     struct word word = {0};
     bool is_full = false;
-    for (size_t i = 0; i < count && words->count < max; i++) {
-        if (!is_word_point(points[i])) {
-            add_word(words, max, &word);
-            word.len = 0;
-            is_full = false;
-        } else if (!is_full) {
-            is_full = !append_point(&word, points[i]);
-        }
+    for (; at < cut->count && part_of(cut->points[at]) == PART_LETTER; at++) {
+        is_full = is_full || !append_point(&word, cut->points[at]);
     }
-    add_word(words, max, &word);
+    *next = at;
+    return cut->take(cut->context, &word);
 }
 
-enum err words_split(struct slice text, uint32_t max, struct words *words) {
-    words->count = 0;
-    max = max < NAME_WORDS_MAX ? max : NAME_WORDS_MAX;
-    if (text.len == 0) {
-        return OK;
+static bool cut_pairs(const struct cut *cut, size_t at, size_t *next) {
+    bool is_more = true;
+    size_t end = at;
+    while (end < cut->count && part_of(cut->points[end]) == PART_PAIRED) {
+        end++;
     }
+    *next = end;
+    do {
+        struct word word = {0};
+        (void)append_point(&word, cut->points[at]);
+        if (at + 1 < end) {
+            (void)append_point(&word, cut->points[at + 1]);
+        }
+        is_more = cut->take(cut->context, &word);
+        at++;
+    } while (is_more && at + 1 < end);
+    return is_more;
+}
+
+static void cut_words(const struct cut *cut) {
+    bool is_more = true;
+    for (size_t at = 0; is_more && at < cut->count;) {
+        switch (part_of(cut->points[at])) {
+        case PART_NONE:
+            at++;
+            break;
+        case PART_LETTER:
+            is_more = cut_letters(cut, at, &at);
+            break;
+        case PART_PAIRED:
+            is_more = cut_pairs(cut, at, &at);
+            break;
+        }
+    }
+}
+
+/* ASCII is its own normal form but for case: most names and queries need no tables. */
+static bool fold_ascii(struct slice text, utf8proc_int32_t *points) {
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t byte = text.data[i];
+        if (byte >= 0x80) {
+            return false;
+        }
+        points[i] = byte >= 'A' && byte <= 'Z' ? byte + ('a' - 'A') : byte;
+    }
+    return true;
+}
+
+enum err words_each(struct slice text, word_fn *take, void *context) {
     utf8proc_int32_t inline_points[POINTS_INLINE];
     utf8proc_int32_t *points = inline_points;
     utf8proc_ssize_t len = (utf8proc_ssize_t)text.len;
-    utf8proc_ssize_t count = utf8proc_decompose(text.data, len, points, POINTS_INLINE, normal_form);
-    if (count > POINTS_INLINE) {
-        points = mem_array((size_t)count, sizeof *points);
-        count = utf8proc_decompose(text.data, len, points, count, normal_form);
+    utf8proc_ssize_t count = len;
+    if (text.len > POINTS_INLINE || !fold_ascii(text, points)) {
+        count = utf8proc_decompose(text.data, len, points, POINTS_INLINE, normal_form);
+        if (count > POINTS_INLINE) {
+            points = mem_array((size_t)count, sizeof *points);
+            count = utf8proc_decompose(text.data, len, points, count, normal_form);
+        }
+        if (count > 0) {
+            count = utf8proc_normalize_utf32(points, count, normal_form);
+        }
     }
     if (count > 0) {
-        count = utf8proc_normalize_utf32(points, count, normal_form);
-    }
-    if (count > 0) {
-        cut_words(points, (size_t)count, max, words);
+        struct cut cut = {points, (size_t)count, take, context};
+        cut_words(&cut);
     }
     if (points != inline_points) {
         mem_free(points);
@@ -89,16 +163,62 @@ enum err words_split(struct slice text, uint32_t max, struct words *words) {
     return count < 0 ? ERR_FORMAT : OK;
 }
 
+/* ---- Sets of words ---- */
+
+bool word_is_piece(const struct word *word) {
+    utf8proc_int32_t point = 0;
+    utf8proc_ssize_t len =
+        utf8proc_iterate((const utf8proc_uint8_t *)word->text, word->len, &point);
+    return len == word->len && is_paired(point);
+}
+
+bool word_equal(const struct word *a, const struct word *b) {
+    return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
+
+uint32_t words_find(const struct words *words, const struct word *word) {
+    uint32_t i = 0;
+    while (i < words->count && !word_equal(&words->words[i], word)) {
+        i++;
+    }
+    return i;
+}
+
+uint32_t words_add(struct words *words, uint32_t max, const struct word *word) {
+    uint32_t at = words_find(words, word);
+    if (at == words->count && at < max) {
+        words->words[words->count++] = *word;
+    }
+    return at;
+}
+
+struct splitting {
+    struct words *words;
+    uint32_t max;
+};
+
+static bool take_distinct(void *context, const struct word *word) {
+    struct splitting *splitting = context;
+    words_add(splitting->words, splitting->max, word);
+    return splitting->words->count < splitting->max;
+}
+
+enum err words_split(struct slice text, uint32_t max, struct words *words) {
+    struct splitting splitting = {words, max < NAME_WORDS_MAX ? max : NAME_WORDS_MAX};
+    words->count = 0;
+    return words_each(text, take_distinct, &splitting);
+}
+
 bool words_contain(const struct words *present, const struct words *wanted) {
     for (uint32_t i = 0; i < wanted->count; i++) {
-        if (!has_word(present, &wanted->words[i])) {
+        if (words_find(present, &wanted->words[i]) == present->count) {
             return false;
         }
     }
     return true;
 }
 
-bool words_text_ok(struct slice text) {
+size_t words_text_span(struct slice text) {
     size_t at = 0;
     while (at < text.len) {
         utf8proc_int32_t point;
@@ -106,9 +226,13 @@ bool words_text_ok(struct slice text) {
             utf8proc_iterate(text.data + at, (utf8proc_ssize_t)(text.len - at), &point);
         bool is_control = point < 0x20 || (point >= 0x7f && point < 0xa0);
         if (len <= 0 || is_control) {
-            return false;
+            break;
         }
         at += (size_t)len;
     }
-    return true;
+    return at;
+}
+
+bool words_text_ok(struct slice text) {
+    return words_text_span(text) == text.len;
 }

@@ -19,16 +19,40 @@ struct words {
     struct word words[NAME_WORDS_MAX];
 };
 
-/* Split UTF-8 text into words: Unicode NFKC with case folding, marks stripped (utf8proc), runs of
- * letters and digits (UAX 44 general categories L and N); a word longer than WORD_BYTES_MAX bytes
- * is cut at a character. Words beyond `max` (at most NAME_WORDS_MAX) are left out. Return
+/* Called with each word of a text in turn; false = no more. */
+typedef bool word_fn(void *context, const struct word *word);
+
+/* Read the words of a UTF-8 text in order, repeated ones again: Unicode NFKC with case folding,
+ * marks stripped (utf8proc), runs of letters and digits (UAX 44 general categories L and N), where
+ * a run of Han, Kana and Hangul is a run of its own and becomes its overlapping pairs of
+ * characters, since these scripts do not part words (as Lucene's CJKBigramFilter); a single one is
+ * a word by itself. A word longer than WORD_BYTES_MAX bytes is cut at a character. Return
  * ERR_FORMAT for invalid UTF-8, with no words. */
+MUST_CHECK enum err words_each(struct slice text, word_fn *take, void *context);
+
+/* As words_each, distinct ones in *words; words beyond `max` (at most NAME_WORDS_MAX) are left
+ * out. */
 MUST_CHECK enum err words_split(struct slice text, uint32_t max, struct words *words);
+
+/* True for one character of a script that is cut into pairs: it may stand inside a pair. */
+bool word_is_piece(const struct word *word);
+
+bool word_equal(const struct word *a, const struct word *b);
+
+/* Where a word stands among the words; their count when it does not. */
+uint32_t words_find(const struct words *words, const struct word *word);
+
+/* Add a word unless it is there; return where it stands, or `max` when there is no room. */
+uint32_t words_add(struct words *words, uint32_t max, const struct word *word);
 
 /* True when every word of `wanted` is among `present`. */
 bool words_contain(const struct words *present, const struct words *wanted);
 
-/* True for UTF-8 without NUL and control characters (C0, DEL, C1). */
+/* How many bytes at the start are UTF-8 without NUL and control characters (C0, DEL, C1), whole
+ * characters. */
+size_t words_text_span(struct slice text);
+
+/* True when that is all of it. */
 bool words_text_ok(struct slice text);
 
 #endif

@@ -1,6 +1,6 @@
 /* search.c - sends queries to a parent and streams what comes back, checked and grouped.
  *
- * A supernode passes on what others claim, so every hit is matched against the words again. A query
+ * A supernode passes on what others claim, so every hit is matched against the query again. A query
  * whose parent is lost or refuses is asked once more through another, under a new id. */
 #include "peer/search.h"
 
@@ -13,6 +13,9 @@
 #include "peer/state.h"
 
 #define QUERY_TRIES 2
+
+#define LONE_TEXT                                                                                  \
+    "only files where this character stands alone were looked for; type the one beside it too"
 
 /* What was last reported of one content. */
 struct tally {
@@ -59,7 +62,7 @@ static void free_query(struct peer *peer, struct query *query) {
     }
     map_free(&query->reported);
     mem_free(query->text);
-    mem_free(query->words);
+    mem_free(query->expr);
     mem_free(query);
 }
 
@@ -114,6 +117,10 @@ static void report_end(struct peer *peer, struct query *query, const struct cove
     report_number(out, "refused", coverage->refused);
     report_flag(out, "truncated", coverage->truncated);
     report_number(out, "hits", query->reported.count);
+    report_number(out, "dropped", query->dropped);
+    if (query->expr->is_lone) {
+        report_text(out, "note", LONE_TEXT);
+    }
     report_done(out, query->command);
 }
 
@@ -202,34 +209,44 @@ static bool parse_want(const char *text, uint16_t *want) {
     return *want >= 1 && *want <= SEARCH_RESULTS_MAX;
 }
 
-/* Say what is wrong with a search, or NULL; *words and *want are set when nothing is. */
-static const char *check_search(const char *text, const char *want_text, struct words *words,
-                                uint16_t *want) {
+/* Say where and why a text is no query. */
+static void report_unread(struct outbox *out, uint64_t command, enum err err,
+                          const struct query_error *error) {
+    char text[256];
+    snprintf(text, sizeof text, "the search cannot be read at byte %zu: %s", error->at, error->why);
+    report_error(out, command, err, text);
+    report_number(out, "position", error->at);
+    report_text(out, "reason", error->why);
+}
+
+/* Read the command; false when it was answered with an error. */
+static bool read_search(struct outbox *out, const struct node_event *event, struct query_expr *expr,
+                        uint16_t *want) {
+    const char *text = command_arg(event, "text");
+    struct query_error error;
     if (text == NULL || text[0] == '\0') {
-        return "what to search for is missing: give one or more words";
+        report_error(out, event->command.id, ERR_FORMAT,
+                     "what to search for is missing: give one or more words");
+        return false;
     }
-    struct slice slice = {(const uint8_t *)text, strlen(text)};
-    if (slice.len > QUERY_TEXT_MAX) {
-        return "the search text is too long: at most 256 bytes";
+    enum err err = query_parse((struct slice){(const uint8_t *)text, strlen(text)}, expr, &error);
+    if (err != OK) {
+        report_unread(out, event->command.id, err, &error);
+        return false;
     }
-    if (!words_text_ok(slice) || words_split(slice, QUERY_TERMS_MAX, words) != OK) {
-        return "the search text is not valid UTF-8, or holds control characters";
+    if (!parse_want(command_arg(event, "want"), want)) {
+        report_error(out, event->command.id, ERR_FORMAT, "want must be a number from 1 to 1000");
+        return false;
     }
-    if (words->count == 0) {
-        return "the search text holds no word: use letters or digits";
-    }
-    return parse_want(want_text, want) ? NULL : "want must be a number from 1 to 1000";
+    return true;
 }
 
 void search_command(struct peer *peer, const struct node_event *event) {
     struct outbox *out = peer->links.out;
     uint64_t command = event->command.id;
-    const char *text = command_arg(event, "text");
-    struct words words;
+    struct query_expr expr;
     uint16_t want;
-    const char *problem = check_search(text, command_arg(event, "want"), &words, &want);
-    if (problem != NULL) {
-        report_error(out, command, ERR_FORMAT, problem);
+    if (!read_search(out, event, &expr, &want)) {
         return;
     }
     if (search_of(peer)->count >= SEARCHES_MAX) {
@@ -238,8 +255,8 @@ void search_command(struct peer *peer, const struct node_event *event) {
     }
     struct query *query = new_query(peer);
     query->command = command;
-    query->text = mem_string(text);
-    query->words = mem_copy(&words, sizeof words);
+    query->text = mem_string(command_arg(event, "text"));
+    query->expr = mem_copy(&expr, sizeof expr);
     query->want = want;
     struct link *link = uplink_link(peer, NULL);
     if (link != NULL) {
@@ -262,7 +279,31 @@ void search_command_gone(struct peer *peer, uint64_t command) {
 
 /* ---- Hits ---- */
 
-static void report_hit(struct peer *peer, const struct query *query, const struct result *result) {
+/* What its owner tells of a file, as far as it is known. */
+static void report_facts(struct outbox *out, const struct file_record *file) {
+    static const char *const texts[FILE_TEXTS] = {NULL, "title", "artist", "album"};
+    static const char *const numbers[FILE_NUMBERS] = {NULL,       "year",  "bitrate",
+                                                      "duration", "width", "height"};
+    struct file_facts facts;
+    file_facts_read(file, &facts);
+    report_text(out, "type", file_type_name(facts.type));
+    for (int i = TEXT_TITLE; i < FILE_TEXTS; i++) {
+        if (facts.texts[i].len > 0) {
+            report_slice(out, texts[i], facts.texts[i]);
+        }
+    }
+    for (int i = NUMBER_YEAR; i < FILE_NUMBERS; i++) {
+        if (facts.numbers[i] > 0) {
+            report_number(out, numbers[i], facts.numbers[i]);
+        }
+    }
+    if (facts.language.len > 0) {
+        report_slice(out, "language", facts.language);
+    }
+}
+
+static void report_hit(struct peer *peer, const struct query *query, const struct result *result,
+                       const struct file_record *file) {
     char content[CONTENT_TEXT_BYTES];
     content_format(content, &result->content);
     uint32_t reachable = 0;
@@ -280,10 +321,12 @@ static void report_hit(struct peer *peer, const struct query *query, const struc
     report_number(out, "sources", result->holder_count);
     report_number(out, "reachable", reachable);
     report_number(out, "speed", (uint64_t)speed_kib * 1024);
+    report_facts(out, file);
 }
 
 /* Report a result when it is new to this search or has other sources than last told. */
-static void report_changed(struct peer *peer, struct query *query, const struct result *result) {
+static void report_changed(struct peer *peer, struct query *query, const struct result *result,
+                           const struct file_record *file) {
     uint8_t key[CONTENT_KEY_BYTES];
     content_key(key, &result->content);
     struct tally *tally = map_get(&query->reported, key);
@@ -296,14 +339,14 @@ static void report_changed(struct peer *peer, struct query *query, const struct 
     }
     if (tally->holders != result->holder_count) {
         tally->holders = result->holder_count;
-        report_hit(peer, query, result);
+        report_hit(peer, query, result, file);
     }
 }
 
 static bool hit_matches(const struct query *query, const struct hit *hit) {
-    struct words words;
-    return words_split(hit->file.name, NAME_WORDS_MAX, &words) == OK &&
-           words_contain(&words, query->words);
+    struct file_facts facts;
+    file_facts_read(&hit->file, &facts);
+    return query_matches(query->expr, &facts);
 }
 
 static void take_hit(struct peer *peer, struct query *query, const struct hits *hits,
@@ -329,7 +372,7 @@ static void take_hit(struct peer *peer, struct query *query, const struct hits *
         result_add_holder(result, holder, &answerer);
     }
     if (result != NULL) {
-        report_changed(peer, query, result);
+        report_changed(peer, query, result, &hit->file);
     }
 }
 
@@ -372,6 +415,7 @@ enum err search_take_hits(struct peer *peer, struct link *link, struct slice pay
                 dropped++;
             }
         }
+        query->dropped += dropped;
         if (dropped > 0) {
             log_info(peer->env->log, "search.hits_dropped link=%u count=%u", link->number, dropped);
         }

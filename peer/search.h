@@ -3,8 +3,8 @@
 #define TRUNKLINE_PEER_SEARCH_H
 
 #include "common/links.h"
+#include "common/query.h"
 #include "common/ratelimit.h"
-#include "common/words.h"
 #include "peer/results.h"
 
 struct peer;
@@ -15,11 +15,12 @@ struct query {
     struct timer timer;
     uint64_t command; /* who waits for hits; 0 = a LOCATE for downloads */
     struct content_id content;
-    char *text;          /* of a search */
-    struct words *words; /* its words */
-    struct map reported; /* content key -> struct tally */
-    struct query_id id;  /* of the copy that is out */
-    struct node_id via;  /* the supernode that was asked */
+    char *text;              /* of a search */
+    struct query_expr *expr; /* what it means */
+    struct map reported;     /* content key -> struct tally */
+    uint32_t dropped;        /* hits that are not what was asked for */
+    struct query_id id;      /* of the copy that is out */
+    struct node_id via;      /* the supernode that was asked */
     uint16_t want;
     uint8_t tries;
     bool is_out; /* else it waits for a supernode */

@@ -47,12 +47,26 @@ static const struct cli_command commands[] = {
      .run = run},
     {.name = "search",
      .words = "WORDS...",
-     .help = "find files whose names have all the words",
-     .more = "The numbers are for `peer get`. A `?` after the sources means that none of them\n"
-             "is known to be reachable from outside.",
+     .help = "find files that have all the words and pass the filters",
+     .more = "  blue whale            both words, in any order and case\n"
+             "  '\"blue whale\"'        the words side by side\n"
+             "  whale -remix          without this word; also -'\"radio edit\"'\n"
+             "  title:whale           in the title; artist: and album: likewise\n"
+             "  type:audio,video      also image, document, archive, software, other\n"
+             "  ext:flac,mp3          by the end of the name\n"
+             "  'size:>10M'           also size:1M..10M, size:1.5G.. and year:, bitrate:\n"
+             "  year:1990..1999       (kbit/s), width:, height: (pixels); any of > >= < <= =\n"
+             "  duration:3m..1h       also seconds and 3:30\n"
+             "  language:en           by its code, with all its kinds (en-GB)\n\n"
+             "At least one word is needed, filters only narrow; what is not known of a file does\n"
+             "not match. The shell takes quotes, > and < for itself unless they are quoted. Text\n"
+             "with a colon that is no field goes into quotes.\n\n"
+             "The numbers shown are for `peer get`. A `?` after the sources means that none of\n"
+             "them is known to be reachable from outside.",
      .accepted = SETTING(WANT) | SETTING(LINKS),
      .words_min = 1,
      .words_max = OPTION_VALUES_MAX,
+     .dash_words = true,
      .run = cli_search},
     {.name = "get",
      .words = "NUMBER|LINK",

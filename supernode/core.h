@@ -94,6 +94,7 @@ struct supernode_counts {
     uint64_t duplicates;     /* copies that let nothing new happen */
     uint64_t relayed;        /* copies sent */
     uint64_t limited;        /* copies refused for the rate */
+    uint64_t unread;         /* copies of neighbours refused since their text is no query to us */
     uint64_t hits;           /* records of our leaves sent */
     uint64_t hits_routed;    /* records passed back for others */
     uint64_t hits_dropped;   /* records over a cap, or that nobody waits for any more */

@@ -18,6 +18,7 @@
 
 #include "common/check.h"
 #include "common/mem.h"
+#include "common/query.h"
 #include "supernode/core.h"
 
 #define HITS_TTL_AT 16 /* bytes into HITS: after the id */
@@ -342,6 +343,43 @@ static struct wave *set_off(struct supernode *supernode, struct query *query,
 
 /* ---- Copies ---- */
 
+/* Take out of an answer what does not match in full, and what is beyond `max`. */
+static void keep_matching(struct index_answer *answer, const struct query_expr *query,
+                          uint32_t max) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < answer->count; i++) {
+        struct file_facts facts;
+        file_facts_read(&answer->found[i].file, &facts);
+        if (!query_matches(query, &facts)) {
+            continue;
+        }
+        answer->truncated = answer->truncated || kept == max;
+        if (kept < max) {
+            answer->found[kept++] = answer->found[i];
+        }
+    }
+    answer->count = kept;
+}
+
+/* A text that a neighbour could read and we cannot, since one of us has newer Unicode tables or
+ * fields, is not his misdeed: a leaf's choice of words must not cut the mesh. */
+static enum err ask_words(struct supernode *supernode, const struct copy *copy, struct slice text,
+                          struct index_ask *ask) {
+    struct index_answer *answer = supernode->flood.answer;
+    struct query_expr query;
+    enum err err = query_parse(text, &query, NULL);
+    if (err != OK) {
+        return copy->link->purpose == PURPOSE_LEAF ? err : ERR_REFUSED;
+    }
+    uint32_t max = ask->max;
+    ask->max = query.is_plain ? max : QUERY_RESULTS_MAX;
+    index_search(supernode->index, &query.words, ask, answer);
+    if (!query.is_plain) {
+        keep_matching(answer, &query, max);
+    }
+    return OK;
+}
+
 /* Look a query up in the index; the answer stands in flood.answer. */
 static enum err ask_index(struct supernode *supernode, const struct copy *copy) {
     struct flood *flood = &supernode->flood;
@@ -370,17 +408,23 @@ static enum err ask_index(struct supernode *supernode, const struct copy *copy) 
         index_locate(supernode->index, &body.content, &ask, flood->answer);
         return OK;
     }
-    struct words words;
-    err = words_split(body.text, QUERY_TERMS_MAX, &words);
-    if (err == OK) {
-        index_search(supernode->index, &words, &ask, flood->answer);
-    }
-    return err;
+    return ask_words(supernode, copy, body.text, &ask);
+}
+
+/* Answer a copy with nothing but that we refused it. */
+static enum err refuse_copy(struct supernode *supernode, const struct copy *copy, uint64_t *count) {
+    static const struct coverage refused = {.refused = 1};
+    ++*count;
+    end_copy(supernode, copy, &refused);
+    return OK;
 }
 
 static enum err first_copy(struct supernode *supernode, const struct copy *copy) {
     struct flood *flood = &supernode->flood;
     enum err err = ask_index(supernode, copy);
+    if (err == ERR_REFUSED) {
+        return refuse_copy(supernode, copy, &supernode->counts.unread);
+    }
     if (err != OK) {
         return err;
     }
@@ -461,10 +505,7 @@ static enum err take_copy(struct supernode *supernode, struct link *link, uint8_
     supernode->counts.copies++;
     wire_query_id(copy.header.body, supernode->env->crypto, &copy.id);
     if (!rate_allows(supernode, link)) {
-        static const struct coverage limited = {.refused = 1};
-        supernode->counts.limited++;
-        end_copy(supernode, &copy, &limited);
-        return OK;
+        return refuse_copy(supernode, &copy, &supernode->counts.limited);
     }
     bound_copy(&copy);
     struct query *query = map_get(&flood->queries, copy.id.b);

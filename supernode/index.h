@@ -27,6 +27,13 @@ struct index_list *index_list_new(struct index *index, void *owner);
  * nothing past LEAF_FILES_MAX, LEAF_INDEX_BYTES_MAX, or when the index is full. */
 MUST_CHECK enum err index_list_add(struct index_list *list, const struct file_record *file);
 
+/* Take a record out of the list, wherever it stands; false when it is not there. */
+bool index_list_remove(struct index_list *list, const struct file_record *file);
+
+/* Walk a list: set *file to the next record and advance *cursor (0 at first); false at the end. It
+ * borrows until the next call of any function of this index; the list must not change meanwhile. */
+bool index_list_next(const struct index_list *list, uint32_t *cursor, struct file_record *file);
+
 /* Let searches see the list, or not: at once, whatever its length. */
 void index_list_show(struct index_list *list, bool shown);
 
@@ -68,6 +75,16 @@ void index_search(const struct index *index, const struct words *wanted,
 /* Find the shown records of a content id. */
 void index_locate(const struct index *index, const struct content_id *content,
                   const struct index_ask *ask, struct index_answer *answer);
+
+/* Walk the distinct words that names and texts have brought in, those of hidden lists included, in
+ * any order: *cursor is 0 at first. The word borrows until the index changes; words that come or go
+ * during a walk over several steps may be missed or repeated. */
+bool index_word_next(const struct index *index, uint32_t *cursor, struct slice *word);
+
+/* Be told of each word that was not there before, as it comes in (borrowed for the call). One
+ * listener; NULL = nobody. */
+typedef void index_word_fn(void *context, struct slice word);
+void index_listen(struct index *index, index_word_fn *listener, void *context);
 
 struct index_counts {
     uint32_t leaves;  /* lists shown */

@@ -29,6 +29,7 @@ static void report_counts(struct outbox *out, const struct supernode_counts *cou
         {"duplicates", counts->duplicates},
         {"relayed", counts->relayed},
         {"limited", counts->limited},
+        {"unread", counts->unread},
         {"hits", counts->hits},
         {"hits_routed", counts->hits_routed},
         {"hits_dropped", counts->hits_dropped},

@@ -181,7 +181,8 @@ static int start_command(const struct cli_program *program, bool help, int argc,
     cli.options = (struct options){.rows = settings_rows,
                                    .row_count = SETTINGS,
                                    .accepted = command->accepted | COMMON,
-                                   .values = &cli.settings};
+                                   .values = &cli.settings,
+                                   .dash_words = command->dash_words};
     int code = CLI_OK;
     if (help) {
         print_command(&cli);

@@ -21,6 +21,7 @@ struct cli_command {
     uint64_t accepted; /* SETTING bits beside help, json, dir and config */
     uint32_t words_min;
     uint32_t words_max;
+    bool dash_words; /* `-word` is a word of it */
     int (*run)(struct cli *cli);
 };
 

@@ -273,18 +273,6 @@ static enum err take_long(struct options *options, const char *text, struct argu
     return take_option(options, row, text[len] == '=' ? text + len + 1 : NULL, arguments, error);
 }
 
-static enum err take_letter(struct options *options, const char *text, struct arguments *arguments,
-                            struct host_error *error) {
-    uint32_t row = find_letter(options, text[0]);
-    if (text[1] != '\0' || row == options->row_count || !HAS_BIT(options->accepted, row)) {
-        return fail(error, ERR_CONFIG,
-                    "unknown option `-%s`; `--help` lists them, and words that begin with a dash "
-                    "go after `--`",
-                    text);
-    }
-    return take_option(options, row, NULL, arguments, error);
-}
-
 static enum err take_word(struct options *options, const char *text, struct host_error *error) {
     struct option_list *words = &options->words;
     if (words->count == OPTION_VALUES_MAX) {
@@ -292,6 +280,22 @@ static enum err take_word(struct options *options, const char *text, struct host
     }
     words->values[words->count++] = text;
     return OK;
+}
+
+/* `text` follows a dash. */
+static enum err take_letter(struct options *options, const char *text, struct arguments *arguments,
+                            struct host_error *error) {
+    uint32_t row = find_letter(options, text[0]);
+    if (text[1] != '\0' || row == options->row_count || !HAS_BIT(options->accepted, row)) {
+        if (options->dash_words) {
+            return take_word(options, text - 1, error);
+        }
+        return fail(error, ERR_CONFIG,
+                    "unknown option `-%s`; `--help` lists them, and words that begin with a dash "
+                    "go after `--`",
+                    text);
+    }
+    return take_option(options, row, NULL, arguments, error);
 }
 
 enum err options_parse(struct options *options, int argc, char *const *argv,

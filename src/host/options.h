@@ -54,6 +54,7 @@ struct options {
     uint64_t given;    /* rows set on the command line */
     uint64_t filed;    /* rows set by the file */
     void *values;
+    bool dash_words; /* a dash with anything but an accepted letter is a word */
     struct option_list words;
     char **owned;
     uint32_t owned_count;

@@ -136,6 +136,15 @@ static const struct {
     {"$P run -i x@y:1", 2, "introducer `x@y:1`: the node id"},
     {"$P run", 1, "--network FILE"},
     {"$P status", 1, "start one with `peer run`"},
+    {"$P search whale colour:blue", 2,
+     "no such field; known are type, ext, size, year, bitrate, duration, width, height, title, "
+     "artist, album and language; put text with a colon in quotes\n"
+     "      whale colour:blue\n"
+     "            ^\n"},
+    {"$P search '鯨 size:10X'", 2, "      鯨 size:10X\n                ^\n"},
+    {"$P search '\"whale' song", 2, "this quote has no end\n      \"whale song\n      ^\n"},
+    {"$P search type:audio --json", 2, "\"position\":0,\"reason\":\"a word to look for"},
+    {"$P search --help", 0, "duration:3m..1h"},
     {"$P search whale", 1, "no peer is running in "},
     {"$P stop", 1, "start one with `peer run`"},
     {"$S status --dir nowhere", 1, "start one with `supernode run`"},
@@ -330,6 +339,14 @@ static void fetching(struct world *world) {
     assert_result(world, 0, "every block verified\n");
     run(world, "$P get 99 --dir p2 2>&1");
     assert_result(world, 1, "search again");
+    run(world, "$P search '\"whale song\"' ext:bin type:software 'size:>0' -tea --dir p2");
+    assert_result(world, 0, "1 file found");
+    run(world, "$P search '\"song whale\"' --dir p2");
+    assert_result(world, 0, "nothing found");
+    run(world, "$P search whale -song --dir p2");
+    assert_result(world, 0, "nothing found");
+    run(world, "$P search 鯨 --dir p2");
+    assert_result(world, 0, "stands alone");
     run(world, "$P downloads --dir p2");
     assert_result(world, 0, "nothing is being fetched");
 }

@@ -231,6 +231,77 @@ static void wrong_bodies_close_the_link(void **state) {
     }
 }
 
+/* What a leaf sends that is no query closes its link. A neighbour only relays: he is told. */
+static void texts_that_are_no_query(void **state) {
+    (void)state;
+    static const char *const texts[] = {"type:audio", "whale \"song", "whale colour:blue", "..."};
+    for (size_t i = 0; i < LENGTH(texts); i++) {
+        struct net *net = net_new(17);
+        struct net_node *place = start_plain(net);
+        struct fake *leaf = fake_add(net);
+        struct fake *mesh = fake_add(net);
+        struct fake *next = fake_add(net);
+        struct link *mesh_link = fake_dial(mesh, place, PURPOSE_MESH);
+        assert_non_null(fake_dial(next, place, PURPOSE_MESH));
+        struct fake_query query = {.ttl = 2, .text = texts[i]};
+        fake_ask(fake_dial(leaf, place, PURPOSE_LEAF), &query);
+        query.hops = 1;
+        fake_ask(mesh_link, &query);
+        net_run(net, 100);
+        assert_int_equal(leaf->closed, 1);
+        assert_int_equal(last_goaway(leaf).reason, GOAWAY_PROTOCOL);
+        assert_int_equal(mesh->closed, 0);
+        assert_int_equal(fake_result(mesh).lasts, 1);
+        assert_int_equal(fake_result(mesh).coverage.refused, 1);
+        assert_int_equal(supernode_of(place)->counts.unread, 1);
+        assert_int_equal(fake_count(next, MSG_QUERY), 0);
+        net_free(net);
+    }
+}
+
+/* Words find candidates, phrases and filters decide, and `want` counts what is left. */
+static void answers_match_in_full(void **state) {
+    (void)state;
+    static const struct fake_file files[] = {
+        {200, "blue whale song.mp3"},  {9, "whale song, blue.mp3"},  {3, "blue whale.txt"},
+        {4, "blue whales, whale.ogg"}, {5, "blue whale song b.mp3"}, {6, "blue whale remix.mp3"},
+    };
+    static const struct {
+        const char *text;
+        uint16_t want;
+        uint32_t records;
+        bool truncated;
+    } rows[] = {
+        {"whale blue", 100, 6, false},
+        {"\"blue whale\"", 100, 4, false},
+        {"blue whale type:audio", 100, 5, false},
+        {"blue whale type:audio", 2, 2, true},
+        {"whale -remix", 100, 5, false},
+        {"whale ext:ogg,txt", 2, 2, false},
+        {"whale size:>100", 100, 1, false},
+        {"whale year:1990..", 100, 0, false},
+        {"\"whale song\" -\"song blue\" type:audio size:>6", 100, 1, false},
+    };
+    struct net *net = net_new(18);
+    struct net_node *place = start_plain(net);
+    struct fake *owner = fake_add(net);
+    struct fake *leaf = fake_add(net);
+    struct link *owner_link = fake_dial(owner, place, PURPOSE_LEAF);
+    assert_int_equal(fake_register(owner_link, 1, files, LENGTH(files)), REG_DONE);
+    struct link *link = fake_dial(leaf, place, PURPOSE_LEAF);
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        struct fake_query query = {.text = rows[i].text, .want = rows[i].want, .salt = (uint8_t)i};
+        fake_forget(leaf);
+        fake_ask(link, &query);
+        net_run(net, 1000);
+        struct fake_result result = fake_result(leaf);
+        assert_int_equal(result.lasts, 1);
+        assert_int_equal(result.records, rows[i].records);
+        assert_int_equal(result.coverage.truncated, rows[i].truncated);
+    }
+    net_free(net);
+}
+
 /* Ids are kept a minute: the same query then is a new one; within it, a repeated ttl is a zero. */
 static void ids_are_forgotten_after_a_minute(void **state) {
     (void)state;
@@ -438,6 +509,8 @@ int main(void) {
         cmocka_unit_test(a_neighbour_is_not_sent_what_it_had),
         cmocka_unit_test(copies_are_bounded),
         cmocka_unit_test(wrong_bodies_close_the_link),
+        cmocka_unit_test(texts_that_are_no_query),
+        cmocka_unit_test(answers_match_in_full),
         cmocka_unit_test(ids_are_forgotten_after_a_minute),
         cmocka_unit_test(leaves_are_held_to_a_rate),
         cmocka_unit_test(routed_hits_are_capped),

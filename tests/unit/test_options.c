@@ -75,6 +75,27 @@ static void every_type_is_read(void **state) {
     assert_false(p.settings.json);
 }
 
+/* A command whose words may begin with a dash: letters that it knows stay options. */
+static void dashes_may_begin_words(void **state) {
+    (void)state;
+    char *argv[] = {"-remix", "-v", "-x", "-\"a b\"", "--want=3", "--", "-v"};
+    struct settings settings = {0};
+    struct host_error error = {0};
+    struct options options = {.rows = settings_rows,
+                              .row_count = SETTINGS,
+                              .accepted = SETTING(VERBOSE) | SETTING(WANT),
+                              .values = &settings,
+                              .dash_words = true};
+    assert_int_equal(options_parse(&options, (int)(sizeof argv / sizeof *argv), argv, &error), OK);
+    assert_true(settings.verbose);
+    assert_int_equal(settings.want, 3);
+    static const char *const words[] = {"-remix", "-x", "-\"a b\"", "-v"};
+    assert_int_equal(options.words.count, sizeof words / sizeof *words);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        assert_string_equal(options.words.values[i], words[i]);
+    }
+}
+
 static void refusals_name_the_remedy(void **state) {
     static const struct {
         const char *args[3];
@@ -333,17 +354,12 @@ static void missing_files_are_told_apart(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_type_is_read),
-        cmocka_unit_test(refusals_name_the_remedy),
-        cmocka_unit_test(lists_have_an_end),
-        cmocka_unit_test(the_table_is_sound),
-        cmocka_unit_test(the_nearest_name_is_near),
-        cmocka_unit_test(choices_have_names),
-        cmocka_unit_test(sizes_are_read),
-        cmocka_unit_test(sizes_and_times_are_written),
-        cmocka_unit_test(files_are_read),
-        cmocka_unit_test(bad_lines_are_named),
-        cmocka_unit_test(endless_lines_are_refused),
+        cmocka_unit_test(every_type_is_read),           cmocka_unit_test(dashes_may_begin_words),
+        cmocka_unit_test(refusals_name_the_remedy),     cmocka_unit_test(lists_have_an_end),
+        cmocka_unit_test(the_table_is_sound),           cmocka_unit_test(the_nearest_name_is_near),
+        cmocka_unit_test(choices_have_names),           cmocka_unit_test(sizes_are_read),
+        cmocka_unit_test(sizes_and_times_are_written),  cmocka_unit_test(files_are_read),
+        cmocka_unit_test(bad_lines_are_named),          cmocka_unit_test(endless_lines_are_refused),
         cmocka_unit_test(missing_files_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

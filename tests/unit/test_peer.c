@@ -156,6 +156,41 @@ static void hits_are_grouped_numbered_and_checked(void **state) {
     assert_int_equal(world_count(peer, search, "hit"), 3); /* 200 matches now */
 }
 
+/* Hits are held to the whole query, not to its words; what the owner tells of a file is shown. */
+static void hits_are_held_to_the_whole_query(void **state) {
+    struct stage *stage = *state;
+    struct oracle *oracle = &stage->oracle;
+    static const uint8_t year[] = {2, 0, 4, 'D', 'e', 'e', 'p', 10, 0, 2, 0x07, 0xca};
+    add_holder(oracle, 1, HOLDER_REACHABLE);
+    add_hit(oracle, 100, "Blue Whale Song.ogg", 1);
+    oracle->hits.hits[0].file.meta = (struct slice){year, sizeof year};
+    add_hit(oracle, 101, "Blue Whale Song.ogg", 1); /* no year */
+    add_hit(oracle, 102, "Whale Song, Blue.ogg", 1);
+    add_hit(oracle, 103, "Blue Whale Song.txt", 1);
+    for (size_t i = 2; i < 4; i++) {
+        oracle->hits.hits[i].file.meta = (struct slice){year, sizeof year};
+    }
+    struct world_node *peer = start_peer(stage);
+    uint64_t search = world_command(peer, "search", "text", "\"blue whale\" ext:ogg year:<2000");
+    cast_wait(peer, search, 10 * SECOND_US);
+    assert_int_equal(world_count(peer, search, "hit"), 1);
+    const struct world_report *hit = world_reported(peer, search, "hit", 0);
+    char text[256];
+    assert_int_equal(world_number(hit, "size"), 100);
+    assert_int_equal(world_number(hit, "year"), 1994);
+    assert_true(world_field(hit, "title", text, NULL));
+    assert_string_equal(text, "Deep");
+    assert_true(world_field(hit, "type", text, NULL));
+    assert_string_equal(text, "audio");
+    assert_false(world_field(hit, "artist", text, NULL));
+    const struct world_report *end = world_reported(peer, search, "end", 0);
+    assert_int_equal(world_number(end, "dropped"), 6); /* sent twice */
+    assert_false(world_field(end, "note", text, NULL));
+    search = world_command(peer, "search", "text", "鯨");
+    cast_wait(peer, search, 10 * SECOND_US);
+    assert_true(world_field(world_reported(peer, search, "end", 0), "note", text, NULL));
+}
+
 static void what_nobody_knows_ends_in_time(void **state) {
     struct stage *stage = *state;
     stage->oracle.is_silent = true;
@@ -242,6 +277,8 @@ static void bad_commands_say_what_is_wrong(void **state) {
         {"search", "text", "", ERR_FORMAT},
         {"search", NULL, NULL, ERR_FORMAT},
         {"search", "text", "- . !", ERR_FORMAT},
+        {"search", "text", "-whale type:audio", ERR_FORMAT},
+        {"search", "text", "a b c d e f g h i j k l m n o p q", ERR_LIMIT},
         {"search", "text", "a\x01z", ERR_FORMAT},
         {"search", "text", "\xff\xfe", ERR_FORMAT},
         {"get", "number", "7", ERR_NOT_FOUND},
@@ -259,6 +296,21 @@ static void bad_commands_say_what_is_wrong(void **state) {
         assert_true(error->last);
         assert_int_equal(error->reason, rows[i].err);
     }
+    assert_int_equal(stage->oracle.queries, 0);
+}
+
+static void a_mistake_in_a_search_has_a_place(void **state) {
+    struct stage *stage = *state;
+    struct world_node *peer = start_peer(stage);
+    uint64_t command = world_command(peer, "search", "text", "whale colour:blue");
+    const struct world_report *error = world_reported(peer, command, "error", 0);
+    char text[256];
+    assert_true(error->last);
+    assert_int_equal(world_number(error, "position"), 6);
+    assert_true(world_field(error, "reason", text, NULL));
+    assert_non_null(strstr(text, "no such field"));
+    assert_true(world_field(error, "text", text, NULL));
+    assert_non_null(strstr(text, "at byte 6: no such field"));
     assert_int_equal(stage->oracle.queries, 0);
 }
 
@@ -598,6 +650,8 @@ int main(void) {
         CASE(a_search_that_came_too_early_waits),
         CASE(a_refused_search_goes_to_another_parent),
         CASE(bad_commands_say_what_is_wrong),
+        CASE(hits_are_held_to_the_whole_query),
+        CASE(a_mistake_in_a_search_has_a_place),
         CASE(too_many_searches_are_refused),
         CASE(whoever_left_hears_no_more),
         CASE(names_on_disk_may_be_ugly),

@@ -38,9 +38,19 @@ static void test_table(void **state) {
         {"Ｆｕｌｌ ｗｉｄｔｈ", "full|width"},
         {"x² ½", "x2|1|2"}, /* 1, fraction slash, 2 */
         {"Ⅳ", "iv"},
-        {"한국어 음악", "한국어|음악"},
+        {"한국어 음악", "한국|국어|음악"},
         {"\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab", "한"}, /* the same in conjoining jamo */
         {"中文 音乐", "中文|音乐"},
+        {"鯨", "鯨"}, /* one character is a word */
+        {"鯨の歌", "鯨の|の歌"},
+        {"日本のアニメ", "日本|本の|のア|アニ|ニメ"}, /* across these scripts */
+        {"ｱﾆﾒ アニメ", "アニ|ニメ"},                  /* half width */
+        {"ガラスからす", "カラ|ラス|スか|から|らす"}, /* the voicing mark is a mark */
+        {"スーパー", "スー|ーハ|ハー"},               /* a lengthening is a letter */
+        {"第01話x264版", "第|01|話|x264|版"},
+        {"人々〆〇", "人々|々〆|〆〇"},
+        {"𠮷野家", "𠮷野|野家"}, /* beyond 16 bits */
+        {"ไทย", "ไทย"},          /* no pairs: not one of these scripts */
         {"soft\xc2\xadhyphen zero\xe2\x80\x8bwidth", "softhyphen|zerowidth"},
         {"a\x01"
          "b",
@@ -198,6 +208,67 @@ static void test_idempotent(void **state) {
     }
 }
 
+/* Plain ASCII has a short way: it must be the way of all. */
+static void test_ascii(void **state) {
+    (void)state;
+    struct rng rng;
+    rng_seed(&rng, 11);
+    for (int round = 0; round < 20000; round++) {
+        char text[64];
+        size_t len = rng_below(&rng, 40);
+        for (size_t i = 0; i < len; i++) {
+            text[i] = (char)(1 + rng_below(&rng, 127));
+        }
+        memcpy(text + len, " щ", sizeof " щ");
+        struct words plain;
+        struct words tail;
+        assert_int_equal(words_split((struct slice){(uint8_t *)text, len}, 20, &plain), OK);
+        assert_int_equal(words_split(test_slice(text), 21, &tail), OK);
+        assert_int_equal(tail.count, plain.count + 1);
+        assert_true(words_contain(&tail, &plain));
+    }
+}
+
+static void test_pieces(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_piece;
+    } rows[] = {{"鯨", true},  {"ア", true},  {"한", true},    {"𠮷", true}, {"ㇿ", true},
+                {"㐀", true},  {"鿿", true}, {"힣", true},    {"々", true}, {"ー", true},
+                {"ㄅ", false}, {"ꀀ", false}, {"鯨の", false}, {"a", false}, {"щ", false},
+                {"ไ", false},  {"1", false}};
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        struct words words;
+        assert_int_equal(words_split(test_slice(rows[i].text), 2, &words), OK);
+        assert_int_equal(words.count, 1);
+        assert_int_equal(word_is_piece(&words.words[0]), rows[i].is_piece);
+    }
+}
+
+static bool take_three(void *context, const struct word *word) {
+    struct words *words = context;
+    words->words[words->count++] = *word;
+    return words->count < 3;
+}
+
+/* In order, repeated ones too, until enough. */
+static void test_each(void **state) {
+    (void)state;
+    struct words words = {0};
+    char text[4096];
+    assert_int_equal(words_each(test_slice("b a b c"), take_three, &words), OK);
+    join(&words, text);
+    assert_string_equal(text, "b|a|b");
+    words.count = 0;
+    assert_int_equal(words_each(test_slice("青い鯨の歌 x"), take_three, &words), OK);
+    join(&words, text);
+    assert_string_equal(text, "青い|い鯨|鯨の");
+    words.count = 0;
+    assert_int_equal(words_each(test_slice("a b \xff"), take_three, &words), ERR_FORMAT);
+    assert_int_equal(words.count, 0);
+}
+
 /* Any bytes: an answer, never a crash, and both functions agree on what is UTF-8. */
 static void test_noise(void **state) {
     (void)state;
@@ -222,6 +293,8 @@ int main(void) {
         cmocka_unit_test(test_limits),     cmocka_unit_test(test_expansion),
         cmocka_unit_test(test_contain),    cmocka_unit_test(test_text_ok),
         cmocka_unit_test(test_idempotent), cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_ascii),      cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
