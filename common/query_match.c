@@ -5,7 +5,7 @@
 
 /* What was seen in the texts so far. Phrases are followed by Shift-And (Baeza-Yates and Gonnet,
  * "A new approach to text searching", 1992) with words for characters: bit i of a state is set when
- * the first i + 1 words of the phrase end here. */
+ * the first i words of the phrase end here, as the first none do anywhere. */
 struct scan {
     const struct query_expr *query;
     uint8_t text;                        /* the one being read: its bit */
@@ -51,8 +51,8 @@ static void follow_phrases(struct scan *scan, const struct word *word) {
         for (uint8_t at = 0; at < phrase->count; at++) {
             fitting |= (uint32_t)fits_phrase(query, phrase, at, word) << at;
         }
-        scan->states[i] = (scan->states[i] << 1 | 1) & fitting;
-        bool is_seen = (scan->states[i] >> (phrase->count - 1) & 1) != 0;
+        scan->states[i] = ((scan->states[i] | 1) & fitting) << 1;
+        bool is_seen = (scan->states[i] >> phrase->count & 1) != 0;
         if (is_seen && (phrase->texts & scan->text) != 0) {
             scan->phrases |= (uint8_t)(1 << i);
             scan->is_excluded = scan->is_excluded || phrase->is_excluded;
