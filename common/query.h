@@ -18,7 +18,7 @@
 #include "common/facts.h"
 
 struct query_range {
-    uint64_t min; /* both inclusive */
+    uint64_t min; /* both inclusive; at least 1, so that 0, unknown, is in no range */
     uint64_t max;
 };
 

@@ -142,7 +142,7 @@ bool query_admits(const struct query_expr *query, enum file_type type,
     for (uint8_t i = 0; i < FILE_NUMBERS; i++) {
         bool is_ranged = (query->ranged >> i & 1) != 0;
         const struct query_range *range = &query->ranges[i];
-        if (is_ranged && (numbers[i] == 0 || numbers[i] < range->min || numbers[i] > range->max)) {
+        if (is_ranged && (numbers[i] < range->min || numbers[i] > range->max)) {
             return false;
         }
     }

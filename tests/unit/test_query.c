@@ -213,7 +213,7 @@ static const struct {
     {"whale bitrate:1M", 15, "use k or none"},
     {"whale duration:3d", 16, "use s, m or h"},
     {"whale duration:1h30", 19, "a unit is missing"},
-    {"whale duration:3:61", 17, "end at 59"},
+    {"whale duration:3:60", 17, "end at 59"},
     {"whale duration:1:2:3:4", 20, "not part of a number"},
     {"whale duration:3:", 17, "a number is expected"},
     {"whale year:>2000 year:<1990", 17, "contradicts"},

@@ -234,8 +234,10 @@ static void test_pieces(void **state) {
     static const struct {
         const char *text;
         bool is_piece;
-    } rows[] = {{"鯨", true}, {"ア", true}, {"한", true}, {"𠮷", true}, {"鯨の", false},
-                {"a", false}, {"щ", false}, {"ไ", false}, {"1", false}};
+    } rows[] = {{"鯨", true},  {"ア", true},  {"한", true},    {"𠮷", true}, {"ㇿ", true},
+                {"㐀", true},  {"鿿", true}, {"힣", true},    {"々", true}, {"ー", true},
+                {"ㄅ", false}, {"ꀀ", false}, {"鯨の", false}, {"a", false}, {"щ", false},
+                {"ไ", false},  {"1", false}};
     for (size_t i = 0; i < LENGTH(rows); i++) {
         struct words words;
         assert_int_equal(words_split(test_slice(rows[i].text), 2, &words), OK);
@@ -259,7 +261,7 @@ static void test_each(void **state) {
     join(&words, text);
     assert_string_equal(text, "b|a|b");
     words.count = 0;
-    assert_int_equal(words_each(test_slice("青い鯨の歌"), take_three, &words), OK);
+    assert_int_equal(words_each(test_slice("青い鯨の歌 x"), take_three, &words), OK);
     join(&words, text);
     assert_string_equal(text, "青い|い鯨|鯨の");
     words.count = 0;
