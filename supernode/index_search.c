@@ -13,6 +13,7 @@ struct filter {
     uint8_t types; /* bit per enum file_type */
     uint64_t size_min;
     uint64_t size_max;
+    bool is_any;   /* all pass */
     bool is_exact; /* what passes it matches */
 };
 
@@ -50,10 +51,14 @@ static uint32_t gather_holders(struct scan *scan, uint32_t number,
     return found;
 }
 
-static bool passes(const struct filter *filter, const struct segment *segment, uint32_t at) {
+/* True when the type and the size are wanted. Types are looked at first: they stand closer. */
+static inline bool passes(const struct filter *filter, const struct segment *segment, uint32_t at) {
     uint32_t type = segment->rest[at] >> REST_TYPE_SHIFT & REST_TYPE;
+    if ((filter->types >> type & 1) == 0) {
+        return false;
+    }
     uint64_t size = record_size(segment, at);
-    return (filter->types >> type & 1) != 0 && size >= filter->size_min && size <= filter->size_max;
+    return size >= filter->size_min && size <= filter->size_max;
 }
 
 /* True when the texts match too. They are read into the scan's reader. */
@@ -76,15 +81,11 @@ static struct slice keep_text(struct index_answer *answer, struct slice text) {
     return (struct slice){to, text.len};
 }
 
-/* Look at a record that has the words; note it when it matches and anybody who is there holds it.
- * False when the answer is full. */
+/* Look at a record that has the words and passes the filter; note it when it matches and anybody
+ * who is there holds it. False when the answer is full. */
 static bool take_record(struct scan *scan, uint32_t number) {
     const struct segment *segment = segment_of(scan->index, number);
     uint32_t at = number % SEGMENT_RECORDS;
-    scan->looked_at++;
-    if (!passes(&scan->filter, segment, at)) {
-        return true;
-    }
     struct index_answer *answer = scan->answer;
     bool is_full = answer->count >= scan->ask->max || answer->count == QUERY_RESULTS_MAX;
     void *holders[RECORD_HOLDERS_MAX];
@@ -169,8 +170,8 @@ static bool is_spent(struct scan *scan) {
     return scan->looked_at >= INDEX_SCAN_MAX;
 }
 
-/* Take up to `max` runs of the rarest word, from scan->number on. */
-static uint32_t take_runs(struct scan *scan, struct run *runs, uint32_t max) {
+/* Draw up to `max` runs of the rarest word, from scan->number on. */
+static uint32_t draw_runs(struct scan *scan, struct run *runs, uint32_t max) {
     struct postings_walk *walk = &scan->walks[0];
     uint32_t count = 0;
     while (count < max && !scan->is_done) {
@@ -216,19 +217,45 @@ static uint32_t intersect(struct scan *scan, struct postings_walk *walk, const s
     return made;
 }
 
-/* Look at the records of some runs; false when no more are wanted. */
-static bool take_records(struct scan *scan, const struct run *runs, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
+/* The first number from `number` to `last` that passes the filter; last + 1 if none does. */
+static uint32_t next_passing(const struct scan *scan, uint32_t number, uint32_t last) {
+    const struct filter filter = scan->filter;
+    while (number <= last && !filter.is_any) {
+        const struct segment *segment = segment_of(scan->index, number);
+        uint32_t end = number | (SEGMENT_RECORDS - 1);
+        end = end < last ? end : last;
+        for (; number <= end; number++) {
+            if (passes(&filter, segment, number % SEGMENT_RECORDS)) {
+                return number;
+            }
+        }
+    }
+    return number;
+}
+
+/* Look at the records of a run; false when no more are wanted. */
+static bool take_run(struct scan *scan, struct run run) {
+    scan->looked_at += run.last - run.first + 1;
+    uint32_t number = next_passing(scan, run.first, run.last);
+    while (number <= run.last) {
+        if (!take_record(scan, number)) {
+            return false;
+        }
+        number = next_passing(scan, number + 1, run.last);
+    }
+    return !is_spent(scan);
+}
+
+static bool take_runs(struct scan *scan, const struct run *runs, uint32_t count) {
+    for (uint32_t i = 0; scan->filter.is_any && i < count; i++) {
         records_prefetch(scan->index, runs[i].first);
     }
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; scan->filter.is_any && i < count; i++) {
         names_prefetch(scan->index, runs[i].first);
     }
     for (uint32_t i = 0; i < count; i++) {
-        for (uint32_t number = runs[i].first; number <= runs[i].last; number++) {
-            if (is_spent(scan) || !take_record(scan, number)) {
-                return false;
-            }
+        if (!take_run(scan, runs[i])) {
+            return false;
         }
     }
     return true;
@@ -242,7 +269,7 @@ static void scan_words(struct scan *scan) {
     uint32_t batch = BATCH_RUNS / 8, count;
     do {
         struct run *from = runs[0], *to = runs[1];
-        count = take_runs(scan, from, batch);
+        count = draw_runs(scan, from, batch);
         for (uint32_t i = 1; i < lists && count > 0; i++) {
             count = intersect(scan, &scan->walks[i], from, count, to);
             struct run *other = from;
@@ -250,7 +277,7 @@ static void scan_words(struct scan *scan) {
             to = other;
         }
         batch = batch < BATCH_RUNS ? batch * 2 : BATCH_RUNS;
-        if (!take_records(scan, from, count)) {
+        if (!take_runs(scan, from, count)) {
             return;
         }
     } while (!scan->is_done && !is_spent(scan));
@@ -266,19 +293,34 @@ static void start(struct scan *scan, const struct index *index, const struct ind
     scan->is_done = false;
     scan->has_variants = false;
     scan->reader.group = NONE;
-    scan->filter = (struct filter){UINT8_MAX, 0, UINT64_MAX, true};
+    scan->filter = (struct filter){UINT8_MAX, 0, UINT64_MAX, true, true};
     answer->count = 0;
     answer->text_len = 0;
     answer->truncated = false;
 }
 
+/* True when words, type and size do not decide alone. */
+static bool needs_texts(const struct query_expr *query) {
+    bool is_bound = false;
+    for (uint32_t i = 0; i < query->words.count; i++) {
+        is_bound = is_bound || query->word_texts[i] != 0;
+    }
+    return is_bound || query->pieces.count > 0 || query->excluded.count > 0 ||
+           query->phrase_count > 0 || query->extension_count > 0 || query->language.len > 0 ||
+           (query->ranged & ~(1U << NUMBER_SIZE)) != 0;
+}
+
 /* Types and sizes stand beside the numbers; whatever else is asked needs the texts. */
 static struct filter filter_of(const struct query_expr *query) {
-    struct filter filter = {UINT8_MAX, 0, UINT64_MAX, query->is_plain};
-    filter.types = query->types != 0 ? query->types : UINT8_MAX;
+    struct filter filter = {UINT8_MAX, 0, UINT64_MAX, true, !needs_texts(query)};
+    if (query->types != 0) {
+        filter.types = query->types;
+        filter.is_any = false;
+    }
     if ((query->ranged >> NUMBER_SIZE & 1) != 0) {
         filter.size_min = query->ranges[NUMBER_SIZE].min;
         filter.size_max = query->ranges[NUMBER_SIZE].max;
+        filter.is_any = false;
     }
     return filter;
 }

@@ -94,7 +94,8 @@ static size_t cut_names(char *text, const char **names, size_t max) {
     struct seen seen = {.mask = ((size_t)1 << 24) - 1};
     seen.hashes = mem_array(seen.mask + 1, sizeof *seen.hashes);
     size_t count = 0;
-    for (char *line = text, *end; count < max && (end = strchr(line, '\n')) != NULL; line = end + 1) {
+    for (char *line = text, *end; count < max && (end = strchr(line, '\n')) != NULL;
+         line = end + 1) {
         *end = '\0';
         const char *name = last_parts(line);
         if (is_plain(name) && is_new(&seen, name)) {

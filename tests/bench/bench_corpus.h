@@ -1,4 +1,5 @@
-/* bench_corpus.h - real names to index: files of Debian's packages, as lists of peers, and queries. */
+/* bench_corpus.h - real names to index: files of Debian's packages, as lists of peers, and queries.
+ */
 #ifndef TRUNKLINE_TESTS_BENCH_BENCH_CORPUS_H
 #define TRUNKLINE_TESTS_BENCH_BENCH_CORPUS_H
 
@@ -23,9 +24,9 @@ struct corpus_query {
     size_t row;
 };
 
-/* Read the names that `./dev bench` has fetched and deal at most `max` of them to peers, by shuffled
- * runs of up to 20 files of one folder ("albums"), or one by one if `shuffled`. NULL, with the
- * reason and the remedy on standard error, when there are no names here. */
+/* Read the names that `./dev bench` has fetched and deal at most `max` of them to peers, by
+ * shuffled runs of up to 20 files of one folder ("albums"), or one by one if `shuffled`. NULL, with
+ * the reason and the remedy on standard error, when there are no names here. */
 struct corpus *corpus_new(size_t max, bool shuffled);
 void corpus_free(struct corpus *corpus);
 
