@@ -78,9 +78,9 @@
 #define LEAF_INDEX_BYTES_MAX (2 * 1024 * 1024)
 #define INDEX_BYTES_MAX (512ULL * 1024 * 1024)
 #define INDEX_REFUSE_PERCENT 85
-#define INDEX_SCAN_MAX 100000    /* records and holders looked at per query, some milliseconds */
-#define INDEX_RECLAIM_SLICE 1000 /* records of departed leaves taken apart per step */
-#define LEAF_KEEP_MS 600000      /* a departed leaf's list, so that its return is cheap */
+#define INDEX_SCAN_MAX 100000   /* records and holders looked at per query, some milliseconds */
+#define INDEX_RECLAIM_SLICE 500 /* steps of taking departed lists apart at a time: under 1 ms */
+#define LEAF_KEEP_MS 600000     /* a departed leaf's list, so that its return is cheap */
 #define WORD_BYTES_MAX 64
 #define NAME_WORDS_MAX 24
 

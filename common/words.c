@@ -126,32 +126,46 @@ static void cut_words(const struct cut *cut) {
     }
 }
 
-/* ASCII is its own normal form but for case: most names and queries need no tables. */
-static bool fold_ascii(struct slice text, utf8proc_int32_t *points) {
+static bool is_ascii(struct slice text) {
+    uint8_t all = 0;
     for (size_t i = 0; i < text.len; i++) {
-        uint8_t byte = text.data[i];
-        if (byte >= 0x80) {
-            return false;
-        }
-        points[i] = byte >= 'A' && byte <= 'Z' ? byte + ('a' - 'A') : byte;
+        all |= text.data[i];
     }
-    return true;
+    return all < 0x80;
 }
 
-enum err words_each(struct slice text, word_fn *take, void *context) {
+/* ASCII is its own normal form but for case: most names and queries need no tables. */
+static void cut_ascii(struct slice text, word_fn *take, void *context) {
+    bool is_more = true;
+    for (size_t at = 0; is_more && at < text.len;) {
+        struct word word;
+        word.len = 0;
+        for (; at < text.len; at++) {
+            uint8_t byte = text.data[at];
+            byte = byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + ('a' - 'A')) : byte;
+            if (part_of(byte) == PART_NONE) {
+                break;
+            }
+            if (word.len < WORD_BYTES_MAX) {
+                word.text[word.len++] = (char)byte;
+            }
+        }
+        is_more = word.len == 0 || take(context, &word);
+        at++; /* what ended the word */
+    }
+}
+
+static utf8proc_ssize_t cut_unicode(struct slice text, word_fn *take, void *context) {
     utf8proc_int32_t inline_points[POINTS_INLINE];
     utf8proc_int32_t *points = inline_points;
     utf8proc_ssize_t len = (utf8proc_ssize_t)text.len;
-    utf8proc_ssize_t count = len;
-    if (text.len > POINTS_INLINE || !fold_ascii(text, points)) {
-        count = utf8proc_decompose(text.data, len, points, POINTS_INLINE, normal_form);
-        if (count > POINTS_INLINE) {
-            points = mem_array((size_t)count, sizeof *points);
-            count = utf8proc_decompose(text.data, len, points, count, normal_form);
-        }
-        if (count > 0) {
-            count = utf8proc_normalize_utf32(points, count, normal_form);
-        }
+    utf8proc_ssize_t count = utf8proc_decompose(text.data, len, points, POINTS_INLINE, normal_form);
+    if (count > POINTS_INLINE) {
+        points = mem_array((size_t)count, sizeof *points);
+        count = utf8proc_decompose(text.data, len, points, count, normal_form);
+    }
+    if (count > 0) {
+        count = utf8proc_normalize_utf32(points, count, normal_form);
     }
     if (count > 0) {
         struct cut cut = {points, (size_t)count, take, context};
@@ -160,7 +174,15 @@ enum err words_each(struct slice text, word_fn *take, void *context) {
     if (points != inline_points) {
         mem_free(points);
     }
-    return count < 0 ? ERR_FORMAT : OK;
+    return count;
+}
+
+enum err words_each(struct slice text, word_fn *take, void *context) {
+    if (is_ascii(text)) {
+        cut_ascii(text, take, context);
+        return OK;
+    }
+    return cut_unicode(text, take, context) < 0 ? ERR_FORMAT : OK;
 }
 
 /* ---- Sets of words ---- */

@@ -343,40 +343,16 @@ static struct wave *set_off(struct supernode *supernode, struct query *query,
 
 /* ---- Copies ---- */
 
-/* Take out of an answer what does not match in full, and what is beyond `max`. */
-static void keep_matching(struct index_answer *answer, const struct query_expr *query,
-                          uint32_t max) {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < answer->count; i++) {
-        struct file_facts facts;
-        file_facts_read(&answer->found[i].file, &facts);
-        if (!query_matches(query, &facts)) {
-            continue;
-        }
-        answer->truncated = answer->truncated || kept == max;
-        if (kept < max) {
-            answer->found[kept++] = answer->found[i];
-        }
-    }
-    answer->count = kept;
-}
-
 /* A text that a neighbour could read and we cannot, since one of us has newer Unicode tables or
  * fields, is not his misdeed: a leaf's choice of words must not cut the mesh. */
 static enum err ask_words(struct supernode *supernode, const struct copy *copy, struct slice text,
-                          struct index_ask *ask) {
-    struct index_answer *answer = supernode->flood.answer;
+                          const struct index_ask *ask) {
     struct query_expr query;
     enum err err = query_parse(text, &query, NULL);
     if (err != OK) {
         return copy->link->purpose == PURPOSE_LEAF ? err : ERR_REFUSED;
     }
-    uint32_t max = ask->max;
-    ask->max = query.is_plain ? max : QUERY_RESULTS_MAX;
-    index_search(supernode->index, &query.words, ask, answer);
-    if (!query.is_plain) {
-        keep_matching(answer, &query, max);
-    }
+    index_search(supernode->index, &query, ask, supernode->flood.answer);
     return OK;
 }
 

@@ -1,86 +1,22 @@
-/* index.c - the inverted index: words -> records -> holders, with exact and cheap removal.
- *
- * A content id is one more word of its records (0xff and its key, which no UTF-8 word can be), so
- * locating by content is a search for one word.
- *
- *     word "whale"  records: [ 7 | 12 | 3 ]          places[] of record 12: {word, at = 1}
- *                                  ^-----------------------'
- * Every record knows where it stands in the array of each of its words, so it leaves them by
- * swapping with the last entry, however popular the word is. A search walks the array of its
- * rarest word and looks the other words up in the record's own places (at most NAME_WORDS_MAX);
- * no order is needed in the arrays. */
+/* index.c - the lists of leaves: their records come, are shown, hidden, walked, and go. */
 #include "supernode/index.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/check.h"
-#include "common/map.h"
 #include "common/mem.h"
 #include "common/rng.h"
-#include "supernode/table.h"
+#include "supernode/index_parts.h"
 
-#define BLOCK_OVERHEAD 16 /* bytes that malloc adds to a block, for the budget */
-#define ARRAY_CAP_MIN 2
+#define BLOCK_BITS                                                                                 \
+    11 /* of a block's handle, which has a 32nd bit to spare in lists and holders                  \
+        */
+#define PAGE_BITS 20
 #define RECORD_CHARGE 48
-#define CONTENT_WORD_MARK ((char)0xff) /* never the first byte of UTF-8 */
-
-/* An array of numbers inside words, records and lists. */
-struct numbers {
-    uint32_t *at;
-    uint32_t count;
-    uint32_t cap;
-};
-
-struct indexed_word {
-    struct table_item item;
-    struct numbers records;
-    uint8_t len;
-    char text[];
-};
-
-struct place {
-    uint32_t word;
-    uint32_t at; /* in the word's records */
-};
-
-/* Followed by its places, the name, and the metadata. */
-struct record {
-    struct table_item item; /* hash of content id, name and metadata */
-    struct content_id content;
-    struct numbers holders; /* lists */
-    uint16_t meta_len;
-    uint8_t name_len;
-    uint8_t place_count;
-    struct place places[];
-};
-
-struct index_list {
-    struct table_item item;
-    struct index *index;
-    void *owner;
-    struct numbers records;
-    uint32_t number;
-    bool shown;
-    uint64_t bytes; /* charged for its records */
-    struct index_list *next_dropped;
-};
-
-struct index {
-    struct table words;
-    struct table records;
-    struct table lists;
-    uint64_t sip_key[2];
-    uint64_t bytes;
-    uint64_t bytes_max;
-    uint32_t lists_made;
-    uint32_t leaves;
-    uint64_t files;
-    struct index_list *dropped; /* to be reclaimed, oldest first */
-    struct index_list **dropped_end;
-};
+#define WORD_CHARGE 8
 
 struct index *index_new(uint64_t seed, uint64_t bytes_max) {
+    CHECK(bytes_max <= INDEX_BYTES_MAX); /* numbers have 24 bits: more records than it can hold */
     struct index *index = mem_new(sizeof *index);
     struct rng rng;
     rng_seed(&rng, seed);
@@ -88,299 +24,248 @@ struct index *index_new(uint64_t seed, uint64_t bytes_max) {
     index->sip_key[1] = rng_u64(&rng);
     index->bytes_max = bytes_max / 100 * INDEX_REFUSE_PERCENT;
     index->dropped_end = &index->dropped;
+    pool_init(&index->pool, &index->bytes, BLOCK_BITS, PAGE_BITS);
+    records_init(index);
+    terms_init(index);
     return index;
 }
 
 bool index_is_full(const struct index *index) {
-    return index->bytes >= index->bytes_max;
+    return index->bytes >= index->bytes_max ||
+           index->terms.table.count > TABLE_NUMBERS_MAX - NAME_WORDS_MAX;
 }
 
-/* ---- Arrays of numbers, with their memory accounted for ---- */
+/* ---- Numbers of lists ---- */
 
-static uint64_t numbers_bytes(uint32_t cap) {
-    return cap == 0 ? 0 : (uint64_t)cap * sizeof(uint32_t) + BLOCK_OVERHEAD;
+static uint64_t directory_bytes(uint32_t lists) {
+    return lists == 0 ? 0 : lists * sizeof(struct list_place) + MALLOC_BYTES;
 }
 
-static void numbers_resize(struct index *index, struct numbers *numbers, uint32_t cap) {
-    index->bytes -= numbers_bytes(numbers->cap);
-    index->bytes += numbers_bytes(cap);
-    numbers->cap = cap;
-    if (cap == 0) {
-        mem_free(numbers->at);
-        numbers->at = NULL;
-    } else {
-        numbers->at = mem_resize(numbers->at, cap, sizeof *numbers->at);
+static uint64_t runs_bytes(uint32_t runs) {
+    return runs == 0 ? 0 : runs * sizeof(struct run) + MALLOC_BYTES;
+}
+
+static void resize_directory(struct index *index, uint32_t cap) {
+    index->bytes += directory_bytes(cap);
+    index->bytes -= directory_bytes(index->list_cap);
+    index->lists = mem_resize(index->lists, cap, sizeof *index->lists);
+    for (uint32_t i = index->list_cap; i < cap; i++) {
+        index->lists[i] = (struct list_place){0};
     }
-}
-
-static uint32_t numbers_add(struct index *index, struct numbers *numbers, uint32_t number) {
-    if (numbers->count == numbers->cap) {
-        uint32_t cap = numbers->cap < ARRAY_CAP_MIN ? ARRAY_CAP_MIN : numbers->cap * 2;
-        numbers_resize(index, numbers, cap);
-    }
-    numbers->at[numbers->count] = number;
-    return numbers->count++;
-}
-
-/* Give memory back after a removal. */
-static void numbers_shrink(struct index *index, struct numbers *numbers) {
-    if (numbers->count == 0) {
-        numbers_resize(index, numbers, 0);
-    } else if (numbers->cap > ARRAY_CAP_MIN && numbers->count <= numbers->cap / 4) {
-        numbers_resize(index, numbers, numbers->cap / 2);
-    }
-}
-
-/* ---- Words ---- */
-
-static struct indexed_word *word_at(const struct index *index, uint32_t number) {
-    return (struct indexed_word *)table_item(&index->words, number);
-}
-
-static uint32_t hash_of(const struct index *index, const void *bytes, size_t len) {
-    return (uint32_t)siphash(index->sip_key, bytes, len);
-}
-
-static uint32_t find_word(const struct index *index, const struct word *word, uint32_t hash) {
-    uint32_t number = table_first(&index->words, hash);
-    while (number != TABLE_NONE) {
-        const struct indexed_word *other = word_at(index, number);
-        if (other->item.hash == hash && other->len == word->len &&
-            memcmp(other->text, word->text, word->len) == 0) {
-            break;
-        }
-        number = other->item.next;
-    }
-    return number;
-}
-
-static uint64_t word_bytes(uint8_t len) {
-    return sizeof(struct indexed_word) + len + BLOCK_OVERHEAD + TABLE_ITEM_BYTES;
-}
-
-static uint32_t intern_word(struct index *index, const struct word *word) {
-    uint32_t hash = hash_of(index, word->text, word->len);
-    uint32_t number = find_word(index, word, hash);
-    if (number == TABLE_NONE) {
-        struct indexed_word *made = mem_new(sizeof *made + word->len);
-        made->item.hash = hash;
-        made->len = word->len;
-        memcpy(made->text, word->text, word->len);
-        index->bytes += word_bytes(word->len);
-        number = table_add(&index->words, &made->item);
-    }
-    return number;
-}
-
-static void free_word(struct index *index, uint32_t number) {
-    struct indexed_word *word = word_at(index, number);
-    index->bytes -= word_bytes(word->len);
-    table_remove(&index->words, number);
-    mem_free(word);
-}
-
-/* ---- Records ---- */
-
-static struct record *record_at(const struct index *index, uint32_t number) {
-    return (struct record *)table_item(&index->records, number);
-}
-
-static uint8_t *record_name(const struct record *record) {
-    return (uint8_t *)(record->places + record->place_count);
-}
-
-static struct file_record record_file(const struct record *record) {
-    const uint8_t *name = record_name(record);
-    return (struct file_record){.content = record->content,
-                                .name = {name, record->name_len},
-                                .meta = {name + record->name_len, record->meta_len}};
-}
-
-static uint64_t record_bytes(uint32_t places, size_t text) {
-    return sizeof(struct record) + places * sizeof(struct place) + text + BLOCK_OVERHEAD +
-           TABLE_ITEM_BYTES;
-}
-
-/* What a list is charged for a record, as if nobody shared it: its text, its words, and a flat
- * part. LEAF_FILES_MAX names of 60 bytes and 11 words just fit. */
-static uint64_t record_charge(const struct record *record) {
-    return RECORD_CHARGE + (uint64_t)record->name_len + record->meta_len +
-           sizeof(struct place) * record->place_count;
-}
-
-static bool slices_equal(struct slice a, struct slice b) {
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
-}
-
-static struct word content_word(const struct content_id *content) {
-    struct word word = {.len = 1 + CONTENT_KEY_BYTES};
-    uint8_t key[CONTENT_KEY_BYTES];
-    content_key(key, content);
-    word.text[0] = CONTENT_WORD_MARK;
-    memcpy(word.text + 1, key, sizeof key);
-    return word;
-}
-
-/* All that tells records apart goes in, or one content with many names would make long chains. */
-static uint32_t file_hash(const struct index *index, const struct file_record *file) {
-    uint8_t key[CONTENT_KEY_BYTES];
-    content_key(key, &file->content);
-    uint64_t hash = siphash(index->sip_key, key, sizeof key);
-    uint64_t part_key[2] = {index->sip_key[0] ^ hash, index->sip_key[1]};
-    hash = siphash(part_key, file->name.data, file->name.len);
-    part_key[0] = index->sip_key[0] ^ hash;
-    return (uint32_t)siphash(part_key, file->meta.data, file->meta.len);
-}
-
-static uint32_t find_record(const struct index *index, const struct file_record *file,
-                            uint32_t hash) {
-    uint32_t number = table_first(&index->records, hash);
-    while (number != TABLE_NONE) {
-        const struct record *record = record_at(index, number);
-        struct file_record other = record_file(record);
-        if (record->item.hash == hash && content_equal(&other.content, &file->content) &&
-            slices_equal(other.name, file->name) && slices_equal(other.meta, file->meta)) {
-            break;
-        }
-        number = record->item.next;
-    }
-    return number;
-}
-
-static void copy_slice(uint8_t *to, struct slice from) {
-    if (from.len > 0) {
-        memcpy(to, from.data, from.len);
-    }
-}
-
-static void join_word(struct index *index, uint32_t number, const struct word *word) {
-    struct record *record = record_at(index, number);
-    struct place *place = &record->places[record->place_count++];
-    place->word = intern_word(index, word);
-    place->at = numbers_add(index, &word_at(index, place->word)->records, number);
-}
-
-static uint32_t make_record(struct index *index, const struct file_record *file, uint32_t hash) {
-    struct words words;
-    if (words_split(file->name, NAME_WORDS_MAX, &words) != OK) {
-        words.count = 0; /* still found by its content id */
-    }
-    uint32_t places = words.count + 1;
-    size_t text = file->name.len + file->meta.len;
-    struct record *record = mem_new(sizeof *record + places * sizeof(struct place) + text);
-    record->item.hash = hash;
-    record->content = file->content;
-    record->name_len = (uint8_t)file->name.len;
-    record->meta_len = (uint16_t)file->meta.len;
-    index->bytes += record_bytes(places, text);
-    uint32_t number = table_add(&index->records, &record->item);
-    struct word content = content_word(&file->content);
-    join_word(index, number, &content);
-    for (uint32_t i = 0; i < words.count; i++) {
-        join_word(index, number, &words.words[i]);
-    }
-    uint8_t *name = record_name(record); /* after the places, now that they are counted */
-    copy_slice(name, file->name);
-    copy_slice(name + file->name.len, file->meta);
-    return number;
-}
-
-/* Take the entry of a record out of a word's array: the last entry moves there. */
-static void leave_word(struct index *index, const struct place *place) {
-    struct indexed_word *word = word_at(index, place->word);
-    uint32_t moved = word->records.at[--word->records.count];
-    if (place->at != word->records.count) {
-        word->records.at[place->at] = moved;
-        struct record *other = record_at(index, moved);
-        uint32_t i = 0;
-        while (other->places[i].word != place->word) {
-            i++;
-            CHECK(i < other->place_count);
-        }
-        other->places[i].at = place->at;
-    }
-    numbers_shrink(index, &word->records);
-    if (word->records.count == 0) {
-        free_word(index, place->word);
-    }
-}
-
-static void free_record(struct index *index, uint32_t number) {
-    struct record *record = record_at(index, number);
-    for (uint32_t i = 0; i < record->place_count; i++) {
-        leave_word(index, &record->places[i]);
-    }
-    numbers_resize(index, &record->holders, 0);
-    index->bytes -= record_bytes(record->place_count, (size_t)record->name_len + record->meta_len);
-    table_remove(&index->records, number);
-    mem_free(record);
-}
-
-static uint32_t find_holder(const struct record *record, uint32_t list) {
-    uint32_t i = 0;
-    while (i < record->holders.count && record->holders.at[i] != list) {
-        i++;
-    }
-    return i;
-}
-
-static void remove_holder(struct index *index, uint32_t number, uint32_t list) {
-    struct record *record = record_at(index, number);
-    uint32_t i = find_holder(record, list);
-    CHECK(i < record->holders.count);
-    record->holders.at[i] = record->holders.at[--record->holders.count];
-    if (record->holders.count == 0) {
-        free_record(index, number);
-    } else {
-        numbers_shrink(index, &record->holders);
-    }
-}
-
-/* ---- Lists ---- */
-
-static uint64_t list_bytes(void) {
-    return sizeof(struct index_list) + BLOCK_OVERHEAD + TABLE_ITEM_BYTES;
+    index->list_cap = cap;
 }
 
 struct index_list *index_list_new(struct index *index, void *owner) {
     CHECK(owner != NULL);
+    uint32_t number = index->list_hint;
+    while (number < index->list_cap && index->lists[number].list != NULL) {
+        number++;
+    }
+    if (number == index->list_cap) {
+        resize_directory(index, number + number / 2 + 4);
+    }
     struct index_list *list = mem_new(sizeof *list);
+    index->bytes += sizeof *list + MALLOC_BYTES;
     list->index = index;
     list->owner = owner;
-    list->item.hash = index->lists_made++; /* lists are only found by number */
-    list->number = table_add(&index->lists, &list->item);
-    index->bytes += list_bytes();
+    list->number = number;
+    index->lists[number].list = list;
+    index->list_hint = number + 1;
+    index->list_count++;
     return list;
+}
+
+void lists_free(struct index *index, struct index_list *list) {
+    index->lists[list->number].list = NULL;
+    index->list_hint = list->number < index->list_hint ? list->number : index->list_hint;
+    index->bytes -= sizeof *list + MALLOC_BYTES + runs_bytes(list->run_cap);
+    mem_free(list->runs);
+    mem_free(list);
+    if (--index->list_count == 0) {
+        index->bytes -= directory_bytes(index->list_cap);
+        mem_free(index->lists);
+        index->lists = NULL;
+        index->list_cap = 0;
+    }
+}
+
+void index_free(struct index *index) {
+    if (index == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; index->list_count > 0; i++) {
+        if (index->lists[i].list != NULL) {
+            lists_free(index, index->lists[i].list);
+        }
+    }
+    records_free(index);
+    terms_free(index);
+    pool_free(&index->pool);
+    CHECK(index->bytes == 0);
+    mem_free(index);
+}
+
+/* ---- Runs of a list ---- */
+
+/* The first run that ends at `number` or later; run_count if none does. */
+static uint32_t find_run(const struct index_list *list, uint32_t number) {
+    uint32_t low = 0, high = list->run_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (list->runs[middle].last < number) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static bool list_has(const struct index_list *list, uint32_t number) {
+    uint32_t at = find_run(list, number);
+    return at < list->run_count && list->runs[at].first <= number;
+}
+
+static void resize_runs(struct index_list *list, uint32_t cap) {
+    list->index->bytes += runs_bytes(cap);
+    list->index->bytes -= runs_bytes(list->run_cap);
+    list->runs = mem_resize(list->runs, cap, sizeof *list->runs);
+    list->run_cap = cap;
+}
+
+static void insert_run(struct index_list *list, uint32_t at, struct run run) {
+    if (list->run_count == list->run_cap) {
+        resize_runs(list, list->run_cap + list->run_cap / 2 + 2);
+    }
+    memmove(&list->runs[at + 1], &list->runs[at], (list->run_count - at) * sizeof run);
+    list->runs[at] = run;
+    list->run_count++;
+}
+
+static void remove_run(struct index_list *list, uint32_t at) {
+    list->run_count--;
+    memmove(&list->runs[at], &list->runs[at + 1], (list->run_count - at) * sizeof list->runs[0]);
+}
+
+static void put_number(struct index_list *list, uint32_t number) {
+    uint32_t at = find_run(list, number);
+    bool after = at > 0 && list->runs[at - 1].last + 1 == number;
+    bool before = at < list->run_count && list->runs[at].first == number + 1;
+    if (after && before) {
+        list->runs[at - 1].last = list->runs[at].last;
+        remove_run(list, at);
+    } else if (after) {
+        list->runs[at - 1].last = number;
+    } else if (before) {
+        list->runs[at].first = number;
+    } else {
+        insert_run(list, at, (struct run){number, number});
+    }
+    list->files++;
+}
+
+static void take_number(struct index_list *list, uint32_t number) {
+    uint32_t at = find_run(list, number);
+    struct run *run = &list->runs[at];
+    struct run tail = {number + 1, run->last};
+    if (run->first == run->last) {
+        remove_run(list, at);
+    } else if (number == run->first) {
+        run->first++;
+    } else {
+        run->last = number - 1;
+        if (tail.first <= tail.last) {
+            insert_run(list, at + 1, tail);
+        }
+    }
+    list->files--;
+}
+
+uint32_t lists_pop(struct index_list *list) {
+    struct run *run = &list->runs[list->run_count - 1];
+    uint32_t number = run->last;
+    if (run->first == run->last) {
+        list->run_count--;
+    } else {
+        run->last--;
+    }
+    list->files--;
+    return number;
+}
+
+/* ---- Records of a list ---- */
+
+/* What a list is charged for a record, as if nobody shared it: its text, its words, and a flat
+ * part. LEAF_FILES_MAX names of 60 bytes and 11 words just fit. */
+static uint64_t charge_of(const struct file_record *file, const struct words *words) {
+    return RECORD_CHARGE + file->name.len + file->meta.len + WORD_CHARGE * (words->count + 1ULL);
+}
+
+/* Read a file's words to where the next record's go; return its type. */
+static enum file_type read_words(struct index *index, const struct file_record *file) {
+    struct file_facts facts;
+    file_facts_read(file, &facts);
+    file_keywords(&facts, terms_next(index));
+    return facts.type;
 }
 
 enum err index_list_add(struct index_list *list, const struct file_record *file) {
     struct index *index = list->index;
     if (file->name.len > NAME_BYTES_MAX || file->meta.len > FILE_META_MAX ||
-        list->records.count >= LEAF_FILES_MAX || index_is_full(index)) {
+        file->content.size > FILE_BYTES_MAX || index_is_full(index)) {
         return ERR_LIMIT;
     }
-    uint32_t hash = file_hash(index, file);
-    uint32_t number = find_record(index, file, hash);
-    bool is_new = number == TABLE_NONE;
-    if (is_new) {
-        number = make_record(index, file, hash);
-    }
-    struct record *record = record_at(index, number);
-    if (find_holder(record, list->number) < record->holders.count) {
+    uint64_t hash = records_hash(index, &file->content);
+    enum file_type type = read_words(index, file);
+    uint32_t number = records_find(index, file, hash);
+    if (number != NONE && list_has(list, number)) {
         return OK;
     }
-    uint64_t bytes = list->bytes + record_charge(record);
-    if (bytes > LEAF_INDEX_BYTES_MAX) {
-        if (is_new) {
-            free_record(index, number);
-        }
+    uint64_t charge = list->charge + charge_of(file, terms_next(index));
+    if (list->files >= LEAF_FILES_MAX || charge > LEAF_INDEX_BYTES_MAX) {
         return ERR_LIMIT;
     }
-    list->bytes = bytes;
-    numbers_add(index, &record->holders, list->number);
-    numbers_add(index, &list->records, number);
-    index->files += list->shown ? 1 : 0;
+    if (number == NONE) {
+        number = records_make(index, file, type, hash);
+        terms_join(index, number);
+    }
+    records_hold(index, number, list->number);
+    put_number(list, number);
+    list->charge = charge;
+    if (list->shown) {
+        index->files++;
+        terms_flush(index);
+    }
     return OK;
+}
+
+bool index_list_remove(struct index_list *list, const struct file_record *file) {
+    struct index *index = list->index;
+    uint32_t number = records_find(index, file, records_hash(index, &file->content));
+    if (number == NONE || !list_has(list, number)) {
+        return false;
+    }
+    terms_flush(index);
+    (void)read_words(index, file);
+    list->charge -= charge_of(file, terms_next(index));
+    take_number(list, number);
+    records_let_go(index, number, list->number);
+    index->files -= list->shown ? 1 : 0;
+    return true;
+}
+
+bool index_list_next(const struct index_list *list, uint32_t *cursor, struct file_record *file) {
+    struct index *index = list->index;
+    uint32_t at = find_run(list, *cursor);
+    if (at == list->run_count) {
+        return false;
+    }
+    uint32_t number = list->runs[at].first > *cursor ? list->runs[at].first : *cursor;
+    index->scratch.group = *cursor == 0 ? NONE : index->scratch.group;
+    file->content = record_content(index, number);
+    names_read(index, &index->scratch, number, &file->name, &file->meta);
+    *cursor = number + 1;
+    return true;
 }
 
 void index_list_show(struct index_list *list, bool shown) {
@@ -388,207 +273,34 @@ void index_list_show(struct index_list *list, bool shown) {
     if (list->shown == shown) {
         return;
     }
+    terms_flush(index);
     list->shown = shown;
+    index->lists[list->number].owner = shown ? list->owner : NULL;
     if (shown) {
         index->leaves++;
-        index->files += list->records.count;
+        index->files += list->files;
     } else {
         index->leaves--;
-        index->files -= list->records.count;
+        index->files -= list->files;
     }
 }
 
 uint32_t index_list_files(const struct index_list *list) {
-    return list->records.count;
+    return list->files;
 }
 
 void index_list_drop(struct index_list *list) {
     struct index *index = list->index;
     index_list_show(list, false);
     list->owner = NULL;
-    list->next_dropped = NULL;
     *index->dropped_end = list;
     index->dropped_end = &list->next_dropped;
-}
-
-static void free_list(struct index *index, struct index_list *list) {
-    numbers_resize(index, &list->records, 0);
-    table_remove(&index->lists, list->number);
-    index->bytes -= list_bytes();
-    mem_free(list);
-}
-
-bool index_reclaim(struct index *index, uint32_t records) {
-    while (index->dropped != NULL) {
-        struct index_list *list = index->dropped;
-        while (list->records.count > 0) {
-            if (records-- == 0) {
-                return true;
-            }
-            remove_holder(index, list->records.at[--list->records.count], list->number);
-        }
-        index->dropped = list->next_dropped;
-        if (index->dropped == NULL) {
-            index->dropped_end = &index->dropped;
-        }
-        free_list(index, list);
-    }
-    return false;
-}
-
-void index_free(struct index *index) {
-    if (index == NULL) {
-        return;
-    }
-    for (uint32_t i = 0; i < index->lists.used; i++) {
-        struct index_list *list = (struct index_list *)index->lists.items[i];
-        if (list != NULL && list->owner != NULL) {
-            index_list_drop(list);
-        }
-    }
-    bool more = index_reclaim(index, UINT32_MAX);
-    CHECK(!more && index->records.count == 0 && index->words.count == 0 && index->bytes == 0);
-    table_free(&index->words);
-    table_free(&index->records);
-    table_free(&index->lists);
-    mem_free(index);
-}
-
-/* ---- Searching ---- */
-
-/* A search under way. */
-struct scan {
-    const struct index *index;
-    const struct index_ask *ask;
-    struct index_answer *answer;
-    uint32_t looked_at; /* records and holders */
-};
-
-/* The owner of the record's i-th list if a search may name him, else NULL. */
-static void *holder_at(const struct scan *scan, const struct record *record, uint32_t i) {
-    const struct index_list *list =
-        (const struct index_list *)table_item(&scan->index->lists, record->holders.at[i]);
-    return list->shown && list->owner != scan->ask->except ? list->owner : NULL;
-}
-
-/* Note a matching record if anybody who is there holds it. False when the answer is full. */
-static bool take_record(struct scan *scan, const struct record *record) {
-    struct index_found found;
-    found.holder_count = 0;
-    uint32_t holders = record->holders.count;
-    uint32_t first = scan->ask->spread % holders;
-    for (uint32_t n = 0; n < holders && found.holder_count < RECORD_HOLDERS_MAX; n++) {
-        void *holder = holder_at(scan, record, (first + n) % holders);
-        scan->looked_at++;
-        if (holder != NULL) {
-            found.holders[found.holder_count++] = holder;
-        }
-    }
-    if (found.holder_count == 0) {
-        return true;
-    }
-    if (scan->answer->count == scan->ask->max || scan->answer->count == QUERY_RESULTS_MAX) {
-        scan->answer->truncated = true;
-        return false;
-    }
-    found.file = record_file(record);
-    scan->answer->found[scan->answer->count++] = found;
-    return true;
-}
-
-static bool has_word(const struct record *record, uint32_t word) {
-    for (uint32_t i = 0; i < record->place_count; i++) {
-        if (record->places[i].word == word) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool has_words(const struct record *record, const uint32_t *words, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        if (!has_word(record, words[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static int compare_slices(struct slice a, struct slice b) {
-    size_t common = a.len < b.len ? a.len : b.len;
-    int order = common > 0 ? memcmp(a.data, b.data, common) : 0;
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-static int compare_found(const void *left, const void *right) {
-    const struct file_record *a = &((const struct index_found *)left)->file;
-    const struct file_record *b = &((const struct index_found *)right)->file;
-    int order = memcmp(a->content.root.b, b->content.root.b, sizeof a->content.root.b);
-    if (order == 0) {
-        order = (a->content.size > b->content.size) - (a->content.size < b->content.size);
-    }
-    if (order == 0) {
-        order = compare_slices(a->name, b->name);
-    }
-    return order != 0 ? order : compare_slices(a->meta, b->meta);
-}
-
-/* Look through the records of the rarest of these words. */
-static void scan_words(struct scan *scan, const uint32_t *words, uint32_t count) {
-    const struct index *index = scan->index;
-    const struct numbers *rarest = &word_at(index, words[0])->records;
-    for (uint32_t i = 1; i < count; i++) {
-        const struct numbers *records = &word_at(index, words[i])->records;
-        rarest = records->count < rarest->count ? records : rarest;
-    }
-    for (uint32_t i = 0; i < rarest->count; i++) {
-        if (scan->looked_at >= INDEX_SCAN_MAX) {
-            scan->answer->truncated = true;
-            return;
-        }
-        scan->looked_at++;
-        const struct record *record = record_at(index, rarest->at[i]);
-        if (has_words(record, words, count) && !take_record(scan, record)) {
-            return;
-        }
-    }
-}
-
-static void search(struct scan *scan, const struct word *wanted, uint32_t count) {
-    const struct index *index = scan->index;
-    uint32_t words[NAME_WORDS_MAX];
-    scan->answer->count = 0;
-    scan->answer->truncated = false;
-    for (uint32_t i = 0; i < count; i++) {
-        words[i] = find_word(index, &wanted[i], hash_of(index, wanted[i].text, wanted[i].len));
-        if (words[i] == TABLE_NONE) {
-            return;
-        }
-    }
-    if (count > 0) {
-        scan_words(scan, words, count);
-        qsort(scan->answer->found, scan->answer->count, sizeof scan->answer->found[0],
-              compare_found);
-    }
-}
-
-void index_search(const struct index *index, const struct words *wanted,
-                  const struct index_ask *ask, struct index_answer *answer) {
-    struct scan scan = {.index = index, .ask = ask, .answer = answer};
-    search(&scan, wanted->words, wanted->count);
-}
-
-void index_locate(const struct index *index, const struct content_id *content,
-                  const struct index_ask *ask, struct index_answer *answer) {
-    struct scan scan = {.index = index, .ask = ask, .answer = answer};
-    struct word word = content_word(content);
-    search(&scan, &word, 1);
 }
 
 struct index_counts index_count(const struct index *index) {
     return (struct index_counts){.leaves = index->leaves,
                                  .files = index->files,
-                                 .records = index->records.count,
-                                 .words = index->words.count,
+                                 .records = index->records.live,
+                                 .words = index->terms.table.count,
                                  .bytes = index->bytes};
 }

@@ -6,8 +6,7 @@
 #ifndef TRUNKLINE_SUPERNODE_INDEX_H
 #define TRUNKLINE_SUPERNODE_INDEX_H
 
-#include "common/wire.h"
-#include "common/words.h"
+#include "common/query.h"
 
 struct index;
 struct index_list;
@@ -43,9 +42,10 @@ uint32_t index_list_files(const struct index_list *list);
 /* Hide the list and give it up; the pointer is void. Its memory comes back with index_reclaim. */
 void index_list_drop(struct index_list *list);
 
-/* Take apart up to `records` records of dropped lists; true when more is left. The cost is that
- * of the records alone, not of the words' popularity. */
-bool index_reclaim(struct index *index, uint32_t records);
+/* Do up to `steps` steps (each a record or so, well under a microsecond) of taking dropped lists
+ * apart and of reusing what dead records held; true when more is left. The cost in all is that of
+ * the records, not of the words' popularity. */
+bool index_reclaim(struct index *index, uint32_t steps);
 
 /* Who asks for how much. */
 struct index_ask {
@@ -54,7 +54,7 @@ struct index_ask {
     uint32_t spread;    /* any number: where to start among many holders */
 };
 
-/* One record with up to RECORD_HOLDERS_MAX of its holders; borrows until the index changes. */
+/* One record with up to RECORD_HOLDERS_MAX of its holders; it borrows from the answer. */
 struct index_found {
     struct file_record file;
     uint32_t holder_count; /* at least 1 */
@@ -66,10 +66,12 @@ struct index_answer {
     uint32_t count;
     bool truncated; /* there is more: `max` or INDEX_SCAN_MAX was reached */
     struct index_found found[QUERY_RESULTS_MAX];
+    uint32_t text_len;
+    uint8_t text[QUERY_RESULTS_MAX * (NAME_BYTES_MAX + FILE_META_MAX)];
 };
 
-/* Find the shown records whose names contain all words; no words find nothing. */
-void index_search(const struct index *index, const struct words *wanted,
+/* Find the shown records that match. */
+void index_search(const struct index *index, const struct query_expr *query,
                   const struct index_ask *ask, struct index_answer *answer);
 
 /* Find the shown records of a content id. */

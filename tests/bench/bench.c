@@ -20,6 +20,8 @@ static const struct {
     {"leaves", bench_leaves, "memory of a supernode per connected leaf with 100 files"},
     {"download", bench_download, "rate of a verified download from 1 and 4 sources"},
     {"library", bench_library, "sharing 100,000 small files, and the rate of hashing big ones"},
+    {"index", bench_index, "the index on 1,000,000 real names: queries, memory, churn"},
+    {"index5m", bench_index_5m, "the index on 5,000,000 real names"},
 };
 #define BENCHMARKS (sizeof benchmarks / sizeof *benchmarks)
 

@@ -1,0 +1,515 @@
+/* index_records.c - the numbers of records: given out by groups, found by content, held by lists.
+ */
+#include <string.h>
+
+#include "common/check.h"
+#include "common/mem.h"
+#include "supernode/index_parts.h"
+
+#define VARIANT_BYTES 64 /* of the map and of malloc for a variant, for budgets */
+
+/* Variants of one content stand in a ring. */
+struct variant {
+    uint32_t next;
+    uint32_t before;
+};
+
+/* ---- Bits ---- */
+
+static void set_bit(uint64_t *bits, uint32_t at, bool is_set) {
+    uint64_t bit = 1ULL << (at % 64);
+    bits[at / 64] = is_set ? bits[at / 64] | bit : bits[at / 64] & ~bit;
+}
+
+/* The first bit that is set, NONE if none is. */
+static uint32_t first_bit(const uint64_t *bits, uint32_t words) {
+    for (uint32_t i = 0; i < words; i++) {
+        if (bits[i] != 0) {
+            return i * 64 + (uint32_t)__builtin_ctzll(bits[i]);
+        }
+    }
+    return NONE;
+}
+
+/* ---- Segments ---- */
+
+static uint64_t *resize_bits(uint64_t *bits, uint32_t former, uint32_t segments) {
+    const uint32_t words = SEGMENT_RECORDS / 64;
+    bits = mem_resize(bits, (size_t)segments * words, sizeof *bits);
+    if (segments > former) {
+        memset(bits + (size_t)former * words, 0,
+               (size_t)(segments - former) * words * sizeof *bits);
+    }
+    return bits;
+}
+
+static uint64_t directory_bytes(uint32_t segments) {
+    uint64_t each = sizeof(struct segment *) + 3 * SEGMENT_RECORDS / 8;
+    return segments == 0 ? 0 : segments * each + 4ULL * MALLOC_BYTES;
+}
+
+static void resize_directory(struct index *index, uint32_t segments) {
+    struct records *records = &index->records;
+    uint32_t former = records->segment_cap;
+    index->bytes += directory_bytes(segments);
+    index->bytes -= directory_bytes(former);
+    records->segment_cap = segments;
+    records->segments = mem_resize(records->segments, segments, sizeof *records->segments);
+    records->alive = resize_bits(records->alive, former, segments);
+    records->dead = resize_bits(records->dead, former, segments);
+    records->condemned = resize_bits(records->condemned, former, segments);
+    for (uint32_t i = former; i < segments; i++) {
+        records->segments[i] = NULL;
+    }
+}
+
+static void free_directory(struct index *index) {
+    struct records *records = &index->records;
+    index->bytes -= directory_bytes(records->segment_cap);
+    mem_free(records->segments);
+    mem_free(records->alive);
+    mem_free(records->dead);
+    mem_free(records->condemned);
+    records->segments = NULL;
+    records->alive = records->dead = records->condemned = NULL;
+    records->segment_cap = 0;
+}
+
+/* Make the first segment that is missing; return its number. */
+static uint32_t make_segment(struct index *index) {
+    struct records *records = &index->records;
+    uint32_t number = 0;
+    while (number < records->segment_cap && records->segments[number] != NULL) {
+        number++;
+    }
+    CHECK(number < SEGMENTS_MAX);
+    if (number == records->segment_cap) {
+        resize_directory(index, number + number / 4 + 1);
+    }
+    struct segment *segment = mem_new(sizeof *segment);
+    index->bytes += sizeof *segment + MALLOC_BYTES;
+    segment->free_groups = UINT64_MAX;
+    for (uint32_t i = 0; i < SEGMENT_GROUPS; i++) {
+        segment->names[i] = POOL_NONE;
+    }
+    records->segments[number] = segment;
+    records->segments_live++;
+    set_bit(records->roomy, number, true);
+    return number;
+}
+
+static void free_segment(struct index *index, uint32_t number) {
+    struct records *records = &index->records;
+    mem_free(records->segments[number]);
+    records->segments[number] = NULL;
+    index->bytes -= sizeof(struct segment) + MALLOC_BYTES;
+    set_bit(records->roomy, number, false);
+    set_bit(records->holed, number, false);
+    if (--records->segments_live == 0) {
+        free_directory(index);
+    }
+}
+
+/* ---- Groups ---- */
+
+/* The numbers of a group that are free, a bit per slot. */
+static uint16_t free_slots(const struct records *records, uint32_t group) {
+    uint32_t word = group / 4;
+    uint64_t in_use = records->alive[word] | records->dead[word] | records->condemned[word];
+    return (uint16_t) ~(in_use >> (group % 4 * GROUP_RECORDS));
+}
+
+/* Note which room a group has, that is not open. */
+static void note_room(struct records *records, uint32_t group) {
+    uint32_t number = group / SEGMENT_GROUPS;
+    struct segment *segment = records->segments[number];
+    uint16_t slots = free_slots(records, group);
+    set_bit(&segment->free_groups, group % SEGMENT_GROUPS, slots == UINT16_MAX);
+    set_bit(&segment->holed_groups, group % SEGMENT_GROUPS, slots != UINT16_MAX && slots != 0);
+    set_bit(records->roomy, number, segment->free_groups != 0);
+    set_bit(records->holed, number, segment->holed_groups != 0);
+}
+
+static void close_group(struct index *index) {
+    uint32_t group = index->records.open.group;
+    if (group != NONE) {
+        names_close(index);
+        note_room(&index->records, group);
+    }
+}
+
+/* Open a group with room: an empty one, or else one with holes, before memory is asked for. */
+static void open_group(struct index *index) {
+    struct records *records = &index->records;
+    uint32_t number = first_bit(records->roomy, BITMAP_WORDS);
+    uint64_t groups;
+    if (number == NONE && (number = first_bit(records->holed, BITMAP_WORDS)) != NONE) {
+        groups = records->segments[number]->holed_groups;
+    } else {
+        number = number == NONE ? make_segment(index) : number;
+        groups = records->segments[number]->free_groups;
+    }
+    struct segment *segment = records->segments[number];
+    uint32_t at = (uint32_t)__builtin_ctzll(groups);
+    set_bit(&segment->free_groups, at, false);
+    set_bit(&segment->holed_groups, at, false);
+    set_bit(records->roomy, number, segment->free_groups != 0);
+    set_bit(records->holed, number, segment->holed_groups != 0);
+    names_open(index, number * SEGMENT_GROUPS + at);
+}
+
+static uint32_t take_number(struct index *index) {
+    struct records *records = &index->records;
+    if (records->open.group == NONE || free_slots(records, records->open.group) == 0) {
+        close_group(index);
+        open_group(index);
+    }
+    uint32_t group = records->open.group;
+    uint32_t slot = (uint32_t)__builtin_ctz(free_slots(records, group));
+    uint32_t number = group * GROUP_RECORDS + slot;
+    set_bit(records->alive, number, true);
+    records->live++;
+    return number;
+}
+
+void records_close(struct index *index) {
+    close_group(index);
+}
+
+/* ---- Finding ---- */
+
+static uint64_t hash_content(const struct index *index, const struct content_id *content) {
+    uint8_t key[CONTENT_KEY_BYTES];
+    content_key(key, content);
+    return siphash(index->sip_key, key, sizeof key);
+}
+
+/* Of a variant that is not the main one: its texts go in, or one content with many names would make
+ * long walks. */
+static uint64_t hash_file(const struct index *index, const struct file_record *file) {
+    uint64_t hash = hash_content(index, &file->content);
+    uint64_t part_key[2] = {index->sip_key[0] ^ hash, index->sip_key[1]};
+    hash = siphash(part_key, file->name.data, file->name.len);
+    part_key[0] = index->sip_key[0] ^ hash;
+    return siphash(part_key, file->meta.data, file->meta.len);
+}
+
+static uint16_t *rest_of(const struct index *index, uint32_t number) {
+    return &segment_of(index, number)->rest[number % SEGMENT_RECORDS];
+}
+
+static struct file_record read_record(const struct index *index, struct name_reader *reader,
+                                      uint32_t number) {
+    struct file_record file = {.content = record_content(index, number)};
+    names_read(index, reader, number, &file.name, &file.meta);
+    return file;
+}
+
+static uint64_t hash_variant(const struct index *index, uint32_t number) {
+    struct name_reader reader = {.group = NONE};
+    struct file_record file = read_record(index, &reader, number);
+    return hash_file(index, &file);
+}
+
+/* The hash under which a record stands in the table. */
+static uint64_t hash_number(const struct index *index, uint32_t number) {
+    if ((*rest_of(index, number) & REST_IS_VARIANT) != 0) {
+        return hash_variant(index, number);
+    }
+    struct content_id content = record_content(index, number);
+    return hash_content(index, &content);
+}
+
+uint64_t records_hash(const struct index *index, const struct content_id *content) {
+    uint64_t hash = hash_content(index, content);
+    table_prefetch(&index->records.contents, hash);
+    return hash;
+}
+
+uint32_t records_find_content(const struct index *index, const struct content_id *content,
+                              uint64_t hash) {
+    struct table_walk walk = table_start(&index->records.contents, hash);
+    uint32_t number;
+    while ((number = table_next(&walk)) != TABLE_NONE) {
+        const struct segment *segment = segment_of(index, number);
+        uint32_t at = number % SEGMENT_RECORDS;
+        if (memcmp(segment->root[at].b, content->root.b, sizeof content->root.b) == 0 &&
+            record_size(segment, at) == content->size && record_is_alive(index, number) &&
+            (segment->rest[at] & REST_IS_VARIANT) == 0) {
+            break;
+        }
+    }
+    return number;
+}
+
+static bool slices_equal(struct slice a, struct slice b) {
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static bool texts_equal(const struct index *index, uint32_t number,
+                        const struct file_record *file) {
+    struct name_reader reader;
+    reader.group = NONE;
+    struct slice name, meta;
+    names_read(index, &reader, number, &name, &meta);
+    return slices_equal(name, file->name) && slices_equal(meta, file->meta);
+}
+
+static uint32_t find_variant(const struct index *index, const struct file_record *file) {
+    struct table_walk walk = table_start(&index->records.contents, hash_file(index, file));
+    uint32_t number;
+    while ((number = table_next(&walk)) != TABLE_NONE) {
+        struct content_id content = record_content(index, number);
+        if (record_is_alive(index, number) && (*rest_of(index, number) & REST_IS_VARIANT) != 0 &&
+            content_equal(&content, &file->content) && texts_equal(index, number, file)) {
+            break;
+        }
+    }
+    return number;
+}
+
+uint32_t records_find(const struct index *index, const struct file_record *file, uint64_t hash) {
+    uint32_t number = records_find_content(index, &file->content, hash);
+    if (number == NONE || texts_equal(index, number, file)) {
+        return number;
+    }
+    bool has_variants = (*rest_of(index, number) & REST_HAS_VARIANTS) != 0;
+    return has_variants ? find_variant(index, file) : NONE;
+}
+
+/* ---- Variants ---- */
+
+static struct variant *variant_of(const struct index *index, uint32_t number) {
+    struct variant *variant = map_get(&index->records.variants, &number);
+    CHECK(variant != NULL);
+    return variant;
+}
+
+static struct variant *make_variant(struct index *index, uint32_t number) {
+    struct variant *variant = mem_new(sizeof *variant);
+    map_put(&index->records.variants, &number, variant);
+    index->bytes += VARIANT_BYTES;
+    *variant = (struct variant){number, number};
+    return variant;
+}
+
+static void free_variant(struct index *index, uint32_t number) {
+    mem_free(map_remove(&index->records.variants, &number));
+    index->bytes -= VARIANT_BYTES;
+    if (index->records.variants.count == 0) {
+        map_free(&index->records.variants);
+    }
+}
+
+uint32_t records_next_variant(const struct index *index, uint32_t number) {
+    bool is_alone = (*rest_of(index, number) & (REST_HAS_VARIANTS | REST_IS_VARIANT)) == 0;
+    return is_alone ? number : variant_of(index, number)->next;
+}
+
+/* Let a record stand beside the main one of its content. */
+static void join_variants(struct index *index, uint32_t main, uint32_t number) {
+    uint16_t *rest = rest_of(index, main);
+    if ((*rest & REST_HAS_VARIANTS) == 0) {
+        *rest |= REST_HAS_VARIANTS;
+        make_variant(index, main);
+    }
+    *rest_of(index, number) |= REST_IS_VARIANT;
+    struct variant *variant = make_variant(index, number), *first = variant_of(index, main);
+    variant->before = main;
+    variant->next = first->next;
+    variant_of(index, first->next)->before = number;
+    first->next = number;
+}
+
+/* Take a dying record out of the ring; if it was the main one, another takes its place. */
+static void leave_variants(struct index *index, uint32_t number) {
+    struct table *contents = &index->records.contents;
+    uint16_t *rest = rest_of(index, number);
+    bool was_main = (*rest & REST_HAS_VARIANTS) != 0;
+    struct variant left = *variant_of(index, number);
+    table_remove(contents, hash_number(index, number), number);
+    variant_of(index, left.before)->next = left.next;
+    variant_of(index, left.next)->before = left.before;
+    free_variant(index, number);
+    *rest &= (uint16_t) ~(REST_HAS_VARIANTS | REST_IS_VARIANT);
+    if (was_main) {
+        uint16_t *heir = rest_of(index, left.next);
+        table_remove(contents, hash_number(index, left.next), left.next);
+        *heir = (uint16_t)((*heir & ~REST_IS_VARIANT) | REST_HAS_VARIANTS);
+        table_add(contents, hash_number(index, left.next), left.next);
+    }
+    if (variant_of(index, left.next)->next == left.next) { /* nobody else */
+        *rest_of(index, left.next) &= (uint16_t)~REST_HAS_VARIANTS;
+        free_variant(index, left.next);
+    }
+}
+
+/* ---- Coming and going ---- */
+
+uint32_t records_make(struct index *index, const struct file_record *file, enum file_type type,
+                      uint64_t hash) {
+    uint32_t main = records_find_content(index, &file->content, hash);
+    uint32_t number = take_number(index);
+    struct segment *segment = segment_of(index, number);
+    uint32_t at = number % SEGMENT_RECORDS;
+    segment->root[at] = file->content.root;
+    segment->size[at] = (uint32_t)file->content.size;
+    segment->rest[at] =
+        (uint16_t)((uint32_t)type << REST_TYPE_SHIFT | (uint32_t)(file->content.size >> 32));
+    segment->holder[at] = NONE;
+    names_put(index, number, file);
+    if (main != NONE) {
+        join_variants(index, main, number);
+        hash = hash_file(index, file);
+    }
+    table_add(&index->records.contents, hash, number);
+    return number;
+}
+
+static void kill(struct index *index, uint32_t number) {
+    struct records *records = &index->records;
+    if ((*rest_of(index, number) & (REST_HAS_VARIANTS | REST_IS_VARIANT)) != 0) {
+        leave_variants(index, number);
+    }
+    set_bit(records->alive, number, false);
+    set_bit(records->dead, number, true);
+    records->live--;
+    records->dead_count++;
+}
+
+uint32_t records_free_condemned(struct index *index, uint32_t number) {
+    struct records *records = &index->records;
+    uint32_t groups = 0;
+    struct segment *segment = records->segments[number];
+    for (uint32_t i = 0; segment != NULL && i < SEGMENT_GROUPS; i++) {
+        uint32_t group = number * SEGMENT_GROUPS + i;
+        uint64_t mask = (uint64_t)UINT16_MAX << (group % 4 * GROUP_RECORDS);
+        uint64_t gone = records->condemned[group / 4] & mask;
+        if (gone == 0) {
+            continue;
+        }
+        groups++;
+        records->condemned[group / 4] &= ~mask;
+        records->condemned_count -= (uint32_t)__builtin_popcountll(gone);
+        if (group != records->open.group) {
+            names_thin(index, group);
+            note_room(records, group);
+        }
+    }
+    if (segment != NULL && segment->free_groups == UINT64_MAX) {
+        free_segment(index, number);
+    }
+    return groups;
+}
+
+void records_condemn(struct index *index) {
+    struct records *records = &index->records;
+    CHECK(records->condemned_count == 0);
+    uint64_t *none = records->condemned;
+    records->condemned = records->dead;
+    records->dead = none;
+    records->condemned_count = records->dead_count;
+    records->dead_count = 0;
+}
+
+/* ---- Holders ---- */
+
+static uint32_t *set_at(const struct index *index, uint32_t holder) {
+    return pool_at(&index->pool, holder & ~HOLDER_SET);
+}
+
+const uint32_t *records_holders(const struct index *index, uint32_t number, uint32_t *one,
+                                uint32_t *count) {
+    uint32_t holder = segment_of(index, number)->holder[number % SEGMENT_RECORDS];
+    if ((holder & HOLDER_SET) == 0) {
+        *one = holder;
+        *count = 1;
+        return one;
+    }
+    const uint32_t *set = holder == NONE ? NULL : set_at(index, holder);
+    *count = set == NULL ? 0 : set[0];
+    return set == NULL ? one : set + 1;
+}
+
+/* Put `count` lists into a block of their own, with room for more. */
+static void make_set(struct index *index, uint32_t *holder, const uint32_t *lists, uint32_t count) {
+    uint32_t block =
+        pool_take(&index->pool, (uint32_t)((2 + count + count / 4) * sizeof(uint32_t)));
+    uint32_t *set = pool_at(&index->pool, block);
+    set[0] = count;
+    memcpy(set + 1, lists, count * sizeof *lists);
+    if (*holder != NONE && (*holder & HOLDER_SET) != 0) {
+        pool_give(&index->pool, *holder & ~HOLDER_SET);
+    }
+    *holder = HOLDER_SET | block;
+}
+
+void records_hold(struct index *index, uint32_t number, uint32_t list) {
+    uint32_t *holder = &segment_of(index, number)->holder[number % SEGMENT_RECORDS];
+    if (*holder == NONE) {
+        *holder = list;
+        return;
+    }
+    if ((*holder & HOLDER_SET) == 0) {
+        uint32_t both[2] = {*holder, list};
+        make_set(index, holder, both, 2);
+        return;
+    }
+    uint32_t *set = set_at(index, *holder);
+    if ((set[0] + 2) * sizeof *set > pool_bytes(&index->pool, *holder & ~HOLDER_SET)) {
+        make_set(index, holder, set + 1, set[0]);
+        set = set_at(index, *holder);
+    }
+    set[++set[0]] = list;
+}
+
+void records_let_go(struct index *index, uint32_t number, uint32_t list) {
+    uint32_t *holder = &segment_of(index, number)->holder[number % SEGMENT_RECORDS];
+    if (*holder == list) {
+        *holder = NONE;
+        kill(index, number);
+        return;
+    }
+    CHECK(*holder != NONE && (*holder & HOLDER_SET) != 0);
+    uint32_t *set = set_at(index, *holder);
+    uint32_t i = 1;
+    while (i <= set[0] && set[i] != list) {
+        i++;
+    }
+    CHECK(i <= set[0]);
+    set[i] = set[set[0]--];
+    if (set[0] == 1) {
+        uint32_t last = set[1];
+        pool_give(&index->pool, *holder & ~HOLDER_SET);
+        *holder = last;
+    } else if ((set[0] + 1) * 2 * sizeof *set < pool_bytes(&index->pool, *holder & ~HOLDER_SET)) {
+        make_set(index, holder, set + 1, set[0]);
+    }
+}
+
+/* ---- The whole ---- */
+
+void records_init(struct index *index) {
+    struct records *records = &index->records;
+    records->open.group = NONE;
+    table_init(&records->contents, &index->bytes);
+    map_init(&records->variants, sizeof(uint32_t), index->sip_key[1]);
+}
+
+void records_free(struct index *index) {
+    struct records *records = &index->records;
+    uint32_t cursor = 0;
+    for (struct variant *variant;
+         (variant = map_next(&records->variants, &cursor, NULL)) != NULL;) {
+        mem_free(variant);
+        index->bytes -= VARIANT_BYTES;
+    }
+    map_free(&records->variants);
+    table_free(&records->contents);
+    uint32_t segments = records->segment_cap;
+    for (uint32_t i = 0; i < segments; i++) {
+        if (records->segments != NULL && records->segments[i] != NULL) {
+            free_segment(index, i);
+        }
+    }
+}

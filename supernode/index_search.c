@@ -1,0 +1,351 @@
+/* index_search.c - finds the shown records that match a query, or are of a content. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "supernode/index_parts.h"
+
+#define BATCH_RUNS 32
+#define SCAN_PER_TEXT 8 /* reading a name costs as much as looking at so many records */
+
+/* What a record needs before anything is decoded. */
+struct filter {
+    uint8_t types; /* bit per enum file_type */
+    uint64_t size_min;
+    uint64_t size_max;
+    bool is_any;   /* all pass */
+    bool is_exact; /* what passes it matches */
+};
+
+/* A search under way. */
+struct scan {
+    const struct index *index;
+    const struct query_expr *query; /* NULL when looking for a content */
+    const struct index_ask *ask;
+    struct index_answer *answer;
+    struct filter filter;
+    uint32_t looked_at; /* records, runs and holders */
+    uint32_t number;    /* where the next batch begins */
+    bool is_done;       /* a word has no more records */
+    bool has_variants;
+    struct name_reader reader;
+    struct postings_walk walks[QUERY_TERMS_MAX];
+};
+
+/* ---- One record ---- */
+
+/* Gather the owners of a record's lists that a search may name; return how many there are. */
+static uint32_t gather_holders(struct scan *scan, uint32_t number,
+                               void *holders[RECORD_HOLDERS_MAX]) {
+    uint32_t one, count, found = 0;
+    const uint32_t *lists = records_holders(scan->index, number, &one, &count);
+    uint32_t first = count > 1 ? scan->ask->spread % count : 0;
+    for (uint32_t n = 0; n < count && found < RECORD_HOLDERS_MAX; n++) {
+        uint32_t i = first + n < count ? first + n : first + n - count;
+        void *owner = scan->index->lists[lists[i]].owner;
+        if (owner != NULL && owner != scan->ask->except) {
+            holders[found++] = owner;
+        }
+    }
+    scan->looked_at += count;
+    return found;
+}
+
+/* True when the type and the size are wanted. Types are looked at first: they stand closer. */
+static inline bool passes(const struct filter *filter, const struct segment *segment, uint32_t at) {
+    uint32_t type = segment->rest[at] >> REST_TYPE_SHIFT & REST_TYPE;
+    if ((filter->types >> type & 1) == 0) {
+        return false;
+    }
+    uint64_t size = record_size(segment, at);
+    return size >= filter->size_min && size <= filter->size_max;
+}
+
+/* True when the texts match too. They are read into the scan's reader. */
+static bool matches(struct scan *scan, uint32_t number) {
+    struct file_record file = {.content = record_content(scan->index, number)};
+    names_read(scan->index, &scan->reader, number, &file.name, &file.meta);
+    scan->looked_at += SCAN_PER_TEXT;
+    struct file_facts facts;
+    file_facts_read(&file, &facts);
+    return query_matches(scan->query, &facts);
+}
+
+static struct slice keep_text(struct index_answer *answer, struct slice text) {
+    uint8_t *to = answer->text + answer->text_len;
+    CHECK(answer->text_len + text.len <= sizeof answer->text);
+    if (text.len > 0) {
+        memcpy(to, text.data, text.len);
+    }
+    answer->text_len += (uint32_t)text.len;
+    return (struct slice){to, text.len};
+}
+
+/* Look at a record that has the words and passes the filter; note it when it matches and anybody
+ * who is there holds it. False when the answer is full. */
+static bool take_record(struct scan *scan, uint32_t number) {
+    const struct segment *segment = segment_of(scan->index, number);
+    uint32_t at = number % SEGMENT_RECORDS;
+    struct index_answer *answer = scan->answer;
+    bool is_full = answer->count >= scan->ask->max || answer->count == QUERY_RESULTS_MAX;
+    void *holders[RECORD_HOLDERS_MAX];
+    uint32_t count = gather_holders(scan, number, holders);
+    if (count == 0 || (!scan->filter.is_exact && !matches(scan, number))) {
+        return true;
+    }
+    if (is_full) {
+        answer->truncated = true;
+        return false;
+    }
+    struct index_found *found = &answer->found[answer->count++];
+    struct slice name, meta;
+    names_read(scan->index, &scan->reader, number, &name, &meta);
+    found->file.content = record_content(scan->index, number);
+    found->file.name = keep_text(answer, name);
+    found->file.meta = keep_text(answer, meta);
+    found->holder_count = count;
+    memcpy(found->holders, holders, count * sizeof holders[0]);
+    scan->has_variants |= (segment->rest[at] & (REST_HAS_VARIANTS | REST_IS_VARIANT)) != 0;
+    return true;
+}
+
+/* ---- Variants together ---- */
+
+static int compare_slices(struct slice a, struct slice b) {
+    size_t common = a.len < b.len ? a.len : b.len;
+    int order = common > 0 ? memcmp(a.data, b.data, common) : 0;
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int compare_found(const void *left, const void *right) {
+    const struct file_record *a = &((const struct index_found *)left)->file;
+    const struct file_record *b = &((const struct index_found *)right)->file;
+    int order = memcmp(a->content.root.b, b->content.root.b, sizeof a->content.root.b);
+    if (order == 0) {
+        order = (a->content.size > b->content.size) - (a->content.size < b->content.size);
+    }
+    if (order == 0) {
+        order = compare_slices(a->name, b->name);
+    }
+    return order != 0 ? order : compare_slices(a->meta, b->meta);
+}
+
+static void finish(struct scan *scan) {
+    if (scan->has_variants) {
+        qsort(scan->answer->found, scan->answer->count, sizeof scan->answer->found[0],
+              compare_found);
+    }
+}
+
+/* ---- All words ---- */
+
+/* Open the postings of the query's words, the rarest first; false when a word is unknown. */
+static bool open_words(struct scan *scan) {
+    const struct words *words = &scan->query->words;
+    uint32_t terms[NAME_WORDS_MAX], lists[QUERY_TERMS_MAX], weights[QUERY_TERMS_MAX], count = 0;
+    CHECK(words->count <= QUERY_TERMS_MAX);
+    terms_find(scan->index, words, terms);
+    for (uint32_t i = 0; i < words->count; i++) {
+        uint32_t list = terms[i] == NONE ? POSTINGS_EMPTY : term_of(scan->index, terms[i])->list;
+        if (list == POSTINGS_EMPTY) {
+            return false;
+        }
+        uint32_t weight = postings_weight(&scan->index->pool, list);
+        uint32_t at = count++;
+        for (; at > 0 && weights[at - 1] > weight; at--) {
+            weights[at] = weights[at - 1];
+            lists[at] = lists[at - 1];
+        }
+        weights[at] = weight;
+        lists[at] = list;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        postings_start(&scan->walks[i], &scan->index->pool, lists[i]);
+    }
+    return count > 0;
+}
+
+static bool is_spent(struct scan *scan) {
+    scan->answer->truncated |= scan->looked_at >= INDEX_SCAN_MAX;
+    return scan->looked_at >= INDEX_SCAN_MAX;
+}
+
+/* Draw up to `max` runs of the rarest word, from scan->number on. */
+static uint32_t draw_runs(struct scan *scan, struct run *runs, uint32_t max) {
+    struct postings_walk *walk = &scan->walks[0];
+    uint32_t count = 0;
+    while (count < max && !scan->is_done) {
+        scan->is_done = !postings_seek(walk, scan->number);
+        if (!scan->is_done) {
+            runs[count] = walk->run;
+            runs[count].first = walk->run.first > scan->number ? walk->run.first : scan->number;
+            scan->number = walk->run.last + 1;
+            count++;
+        }
+    }
+    scan->looked_at += count;
+    return count;
+}
+
+/* Write to `out` what the runs have in common with a word's. The list is likely out of the cache
+ * and the runs wide apart: all that they need is asked for first, then looked at. */
+static uint32_t intersect(struct scan *scan, struct postings_walk *walk, const struct run *runs,
+                          uint32_t count, struct run *out) {
+    uint32_t made = 0, ahead = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        ahead = postings_look_ahead(walk, ahead, runs[i].first);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t number = runs[i].first; number <= runs[i].last;) {
+            scan->looked_at++;
+            if (!postings_seek(walk, number)) {
+                scan->is_done = true;
+                return made;
+            }
+            if (walk->run.first > runs[i].last) {
+                break;
+            }
+            struct run both = {walk->run.first > number ? walk->run.first : number,
+                               walk->run.last < runs[i].last ? walk->run.last : runs[i].last};
+            out[made++] = both;
+            number = both.last + 1;
+        }
+    }
+    if (walk->run.first > scan->number) { /* nothing before can be in this list any more */
+        scan->number = walk->run.first;
+    }
+    return made;
+}
+
+/* The first number from `number` to `last` that passes the filter; last + 1 if none does. */
+static uint32_t next_passing(const struct scan *scan, uint32_t number, uint32_t last) {
+    const struct filter filter = scan->filter;
+    while (number <= last && !filter.is_any) {
+        const struct segment *segment = segment_of(scan->index, number);
+        uint32_t end = number | (SEGMENT_RECORDS - 1);
+        end = end < last ? end : last;
+        for (; number <= end; number++) {
+            if (passes(&filter, segment, number % SEGMENT_RECORDS)) {
+                return number;
+            }
+        }
+    }
+    return number;
+}
+
+/* Look at the records of a run; false when no more are wanted. */
+static bool take_run(struct scan *scan, struct run run) {
+    scan->looked_at += run.last - run.first + 1;
+    uint32_t number = next_passing(scan, run.first, run.last);
+    while (number <= run.last) {
+        if (!take_record(scan, number)) {
+            return false;
+        }
+        number = next_passing(scan, number + 1, run.last);
+    }
+    return !is_spent(scan);
+}
+
+static bool take_runs(struct scan *scan, const struct run *runs, uint32_t count) {
+    for (uint32_t i = 0; scan->filter.is_any && i < count; i++) {
+        records_prefetch(scan->index, runs[i].first);
+    }
+    for (uint32_t i = 0; scan->filter.is_any && i < count; i++) {
+        names_prefetch(scan->index, runs[i].first);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!take_run(scan, runs[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Go through the rarest word's runs in batches, and cut each by the other words, from rare to
+ * common. Batches begin small, for many a search is full soon. */
+static void scan_words(struct scan *scan) {
+    struct run runs[2][BATCH_RUNS * POSTINGS_RUN_MAX / 2];
+    uint32_t lists = scan->query->words.count;
+    uint32_t batch = BATCH_RUNS / 8, count;
+    do {
+        struct run *from = runs[0], *to = runs[1];
+        count = draw_runs(scan, from, batch);
+        for (uint32_t i = 1; i < lists && count > 0; i++) {
+            count = intersect(scan, &scan->walks[i], from, count, to);
+            struct run *other = from;
+            from = to;
+            to = other;
+        }
+        batch = batch < BATCH_RUNS ? batch * 2 : BATCH_RUNS;
+        if (!take_runs(scan, from, count)) {
+            return;
+        }
+    } while (!scan->is_done && !is_spent(scan));
+}
+
+static void start(struct scan *scan, const struct index *index, const struct index_ask *ask,
+                  struct index_answer *answer) {
+    scan->index = index;
+    scan->ask = ask;
+    scan->answer = answer;
+    scan->looked_at = 0;
+    scan->number = 0;
+    scan->is_done = false;
+    scan->has_variants = false;
+    scan->reader.group = NONE;
+    scan->filter = (struct filter){UINT8_MAX, 0, UINT64_MAX, true, true};
+    answer->count = 0;
+    answer->text_len = 0;
+    answer->truncated = false;
+}
+
+/* True when words, type and size do not decide alone. */
+static bool needs_texts(const struct query_expr *query) {
+    bool is_bound = false;
+    for (uint32_t i = 0; i < query->words.count; i++) {
+        is_bound = is_bound || query->word_texts[i] != 0;
+    }
+    return is_bound || query->pieces.count > 0 || query->excluded.count > 0 ||
+           query->phrase_count > 0 || query->extension_count > 0 || query->language.len > 0 ||
+           (query->ranged & ~(1U << NUMBER_SIZE)) != 0;
+}
+
+/* Types and sizes stand beside the numbers; whatever else is asked needs the texts. */
+static struct filter filter_of(const struct query_expr *query) {
+    struct filter filter = {UINT8_MAX, 0, UINT64_MAX, true, !needs_texts(query)};
+    if (query->types != 0) {
+        filter.types = query->types;
+        filter.is_any = false;
+    }
+    if ((query->ranged >> NUMBER_SIZE & 1) != 0) {
+        filter.size_min = query->ranges[NUMBER_SIZE].min;
+        filter.size_max = query->ranges[NUMBER_SIZE].max;
+        filter.is_any = false;
+    }
+    return filter;
+}
+
+void index_search(const struct index *index, const struct query_expr *query,
+                  const struct index_ask *ask, struct index_answer *answer) {
+    struct scan scan;
+    start(&scan, index, ask, answer);
+    scan.query = query;
+    scan.filter = filter_of(query);
+    if (open_words(&scan)) {
+        scan_words(&scan);
+        finish(&scan);
+    }
+}
+
+void index_locate(const struct index *index, const struct content_id *content,
+                  const struct index_ask *ask, struct index_answer *answer) {
+    struct scan scan;
+    start(&scan, index, ask, answer);
+    uint32_t main = records_find_content(index, content, records_hash(index, content));
+    uint32_t number = main;
+    while (number != NONE && !is_spent(&scan) && take_record(&scan, number)) {
+        number = records_next_variant(index, number);
+        number = number == main ? NONE : number;
+    }
+    finish(&scan);
+}

@@ -1,0 +1,669 @@
+/* postings.c - runs in chunks behind a directory of skips. */
+#include "supernode/postings.h"
+
+#include <string.h>
+
+#include "common/check.h"
+
+#define SINGLE 0x80000000U /* the list is this number, or empty, not a handle */
+#define DIRECTORY 0xff     /* first byte of a directory; a chunk's is its bytes in use */
+#define CHUNK_BYTES 64     /* with that first byte: two cache lines */
+#define CHUNK_RUNS (CHUNK_BYTES - 1)
+#define RUN_BYTES 6 /* at most: a gap below 2^25 and a length */
+#define SWEPT_RUNS (CHUNK_RUNS * (POSTINGS_RUN_MAX / 2)) /* a chunk whose every other is gone */
+#define SWEEP_CHUNKS 128                                 /* per step */
+#define SMALL_BYTES (CHUNK_BYTES / 2 - 4)
+
+struct skip {
+    uint32_t first;
+    uint32_t chunk;
+};
+
+struct directory {
+    uint8_t mark;
+    uint8_t unused[3];
+    uint32_t count;
+    struct skip skips[];
+};
+
+/* ---- Bytes of runs ---- */
+
+static uint8_t *put_vbyte(uint8_t *to, uint32_t value) {
+    while (value >= 0x80) {
+        *to++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *to++ = (uint8_t)value;
+    return to;
+}
+
+static inline const uint8_t *get_vbyte(const uint8_t *at, uint32_t *value) {
+    uint32_t byte = *at++;
+    uint32_t result = byte & 0x7f;
+    for (uint32_t shift = 7; byte >= 0x80; shift += 7) {
+        byte = *at++;
+        result |= (byte & 0x7f) << shift;
+    }
+    *value = result;
+    return at;
+}
+
+/* Read one run after `next`, the number behind the last one. */
+static inline const uint8_t *get_run(const uint8_t *at, uint32_t next, struct run *run) {
+    uint32_t gap, more = 0;
+    at = get_vbyte(at, &gap);
+    if ((gap & 1) != 0) {
+        more = 1U + *at++;
+    }
+    run->first = next + (gap >> 1);
+    run->last = run->first + more;
+    return at;
+}
+
+static uint8_t *put_run(uint8_t *to, uint32_t next, struct run run) {
+    uint32_t more = run.last - run.first;
+    to = put_vbyte(to, (run.first - next) << 1 | (more > 0));
+    if (more > 0) {
+        *to++ = (uint8_t)(more - 1);
+    }
+    return to;
+}
+
+static uint32_t decode(const uint8_t *chunk, uint32_t base, struct run runs[CHUNK_RUNS]) {
+    const uint8_t *end = chunk + chunk[0];
+    uint32_t count = 0;
+    for (const uint8_t *at = chunk + 1; at < end; count++) {
+        at = get_run(at, base, &runs[count]);
+        base = runs[count].last + 1;
+    }
+    return count;
+}
+
+/* Write as many of the runs as a chunk holds to `chunk`, which has room for CHUNK_BYTES; return
+ * their number. */
+static uint32_t encode(const struct run *runs, uint32_t count, uint32_t base,
+                       uint8_t chunk[CHUNK_BYTES]) {
+    uint8_t *at = chunk + 1;
+    uint32_t i = 0;
+    for (; i < count && at + RUN_BYTES <= chunk + CHUNK_BYTES; i++) {
+        at = put_run(at, base, runs[i]);
+        base = runs[i].last + 1;
+    }
+    for (; i < count; i++) { /* near the end */
+        uint8_t bytes[RUN_BYTES];
+        size_t len = (size_t)(put_run(bytes, base, runs[i]) - bytes);
+        if (at + len > chunk + CHUNK_BYTES) {
+            break;
+        }
+        memcpy(at, bytes, len);
+        at += len;
+        base = runs[i].last + 1;
+    }
+    chunk[0] = (uint8_t)(at - chunk);
+    return i;
+}
+
+/* Put an encoded chunk where *block is, or elsewhere when it does not fit or wastes half. */
+static void store(struct pool *pool, uint32_t *block, const uint8_t *chunk) {
+    uint32_t cap = *block == POOL_NONE ? 0 : pool_bytes(pool, *block);
+    if (cap < chunk[0] || cap > chunk[0] * 2U) {
+        if (*block != POOL_NONE) {
+            pool_give(pool, *block);
+        }
+        *block = pool_take(pool, chunk[0]);
+    }
+    memcpy(pool_at(pool, *block), chunk, chunk[0]);
+}
+
+/* ---- Directories ---- */
+
+static bool is_single(uint32_t list) {
+    return (list & SINGLE) != 0;
+}
+
+/* The directory of a list, NULL when it has none. */
+static struct directory *directory_of(const struct pool *pool, uint32_t list) {
+    if (is_single(list)) {
+        return NULL;
+    }
+    uint8_t *block = pool_at(pool, list);
+    return block[0] == DIRECTORY ? (struct directory *)(void *)block : NULL;
+}
+
+static uint32_t directory_bytes(uint32_t count) {
+    return (uint32_t)(sizeof(struct directory) + count * sizeof(struct skip));
+}
+
+/* Move a directory to a block with room for `cap` skips. */
+static struct directory *resize(struct pool *pool, uint32_t *list, uint32_t cap) {
+    const struct directory *old = directory_of(pool, *list);
+    uint32_t block = pool_take(pool, directory_bytes(cap));
+    struct directory *made = pool_at(pool, block);
+    memcpy(made, old, directory_bytes(old->count));
+    pool_give(pool, *list);
+    *list = block;
+    return made;
+}
+
+/* Make room for a skip at `at`; return it. */
+static struct skip *insert_skip(struct pool *pool, uint32_t *list, uint32_t at) {
+    struct directory *directory = directory_of(pool, *list);
+    if (directory_bytes(directory->count + 1) > pool_bytes(pool, *list)) {
+        directory = resize(pool, list, directory->count + directory->count / 4 + 1);
+    }
+    memmove(&directory->skips[at + 1], &directory->skips[at],
+            (directory->count - at) * sizeof(struct skip));
+    directory->count++;
+    directory->skips[at].chunk = POOL_NONE;
+    return &directory->skips[at];
+}
+
+/* The last skip whose chunk may hold `number`, 0 if none begins that early. */
+static uint32_t find_skip(const struct skip *skips, uint32_t count, uint32_t number) {
+    uint32_t low = 0;
+    while (count - low > 1) {
+        uint32_t middle = low + (count - low) / 2;
+        if (skips[middle].first <= number) {
+            low = middle;
+        } else {
+            count = middle;
+        }
+    }
+    return low;
+}
+
+/* ---- Adding ---- */
+
+/* Put a run among others, joined to a neighbour if it touches it; return where. */
+static uint32_t insert_run(struct run *runs, uint32_t *count, struct run run) {
+    uint32_t at = *count;
+    while (at > 0 && runs[at - 1].first > run.first) {
+        at--;
+    }
+    if (at > 0 && runs[at - 1].last + 1 == run.first &&
+        run.last - runs[at - 1].first < POSTINGS_RUN_MAX) {
+        runs[at - 1].last = run.last;
+        return at - 1;
+    }
+    if (at < *count && run.last + 1 == runs[at].first &&
+        runs[at].last - run.first < POSTINGS_RUN_MAX) {
+        runs[at].first = run.first;
+        return at;
+    }
+    memmove(&runs[at + 1], &runs[at], (*count - at) * sizeof *runs);
+    runs[at] = run;
+    ++*count;
+    return at;
+}
+
+/* Where a run belongs in a chunk: between the runs `before` and `after`, if there are any. */
+struct gap {
+    uint8_t *from; /* bytes of `before` begin */
+    uint8_t *at;   /* ... end, and those of `after` begin */
+    uint8_t *to;   /* ... end */
+    uint32_t base; /* number from which the gap of `before` counts */
+    struct run before;
+    struct run after;
+};
+
+static struct gap find_gap(uint8_t *chunk, uint32_t base, uint32_t number) {
+    uint8_t *end = chunk + chunk[0], *next = chunk + 1;
+    struct gap gap = {.from = next, .at = next, .to = next, .base = base, .before = {base, base}};
+    gap.before.last = base - 1; /* so that counting goes on at base */
+    while (next < end) {
+        struct run run;
+        gap.to = next + (get_run(next, gap.before.last + 1, &run) - next);
+        if (run.first > number) {
+            gap.after = run;
+            return gap;
+        }
+        gap.base = gap.before.last + 1;
+        gap.before = run;
+        gap.from = next;
+        gap.at = next = gap.to;
+    }
+    return gap;
+}
+
+static bool join_before(const struct gap *gap, struct run *run) {
+    bool joins = gap->from < gap->at && gap->before.last + 1 == run->first &&
+                 run->last - gap->before.first < POSTINGS_RUN_MAX;
+    run->first = joins ? gap->before.first : run->first;
+    return joins;
+}
+
+static bool join_after(const struct gap *gap, struct run *run) {
+    bool joins = gap->at < gap->to && run->last + 1 == gap->after.first &&
+                 gap->after.last - run->first < POSTINGS_RUN_MAX;
+    run->last = joins ? gap->after.last : run->last;
+    return joins;
+}
+
+/* Put a run into a chunk of `cap` bytes where it stands, joined to its neighbours if it touches
+ * them: most of the bytes stay as they are. False when it does not fit. */
+static bool splice(uint8_t *chunk, uint32_t cap, uint32_t base, struct run run) {
+    struct gap gap = find_gap(chunk, base, run.first);
+    uint8_t bytes[2 * RUN_BYTES], *end = bytes;
+    uint8_t *from = gap.at, *to = gap.to;
+    uint32_t next = gap.before.last + 1;
+    if (join_before(&gap, &run)) {
+        from = gap.from;
+        next = gap.base;
+    }
+    bool has_joined = join_after(&gap, &run);
+    end = put_run(end, next, run);
+    if (!has_joined && gap.at < gap.to) {
+        end = put_run(end, run.last + 1, gap.after);
+    }
+    size_t len = (size_t)(end - bytes), used = chunk[0] + len - (size_t)(to - from);
+    if (used > cap || used > CHUNK_BYTES) {
+        return false;
+    }
+    memmove(from + len, to, (size_t)(chunk + chunk[0] - to));
+    memcpy(from, bytes, len);
+    chunk[0] = (uint8_t)used;
+    return true;
+}
+
+/* Put a run into the chunk at *block, base being where its first gap counts from; false when it
+ * does not fit a chunk. */
+static bool add_to_chunk(struct pool *pool, uint32_t *block, uint32_t base, struct run run) {
+    uint8_t *chunk = pool_at(pool, *block);
+    if (splice(chunk, pool_bytes(pool, *block), base, run)) {
+        return true;
+    }
+    uint8_t longer[CHUNK_BYTES];
+    memcpy(longer, chunk, chunk[0]);
+    if (!splice(longer, CHUNK_BYTES, base, run)) {
+        return false;
+    }
+    store(pool, block, longer);
+    return true;
+}
+
+/* Where to cut runs that no longer fit one chunk: in half, or before the last when it is new, so
+ * that lists which grow at their end have full chunks. */
+static uint32_t cut_of(uint32_t count, uint32_t inserted) {
+    return inserted + 1 == count ? count - 1 : count / 2;
+}
+
+static void add_to_directory(struct pool *pool, uint32_t *list, struct run run) {
+    struct directory *directory = directory_of(pool, *list);
+    uint32_t at = find_skip(directory->skips, directory->count, run.first);
+    struct skip *skip = &directory->skips[at];
+    if (run.first >= skip->first && add_to_chunk(pool, &skip->chunk, skip->first, run)) {
+        return;
+    }
+    struct run runs[CHUNK_RUNS + 1];
+    uint32_t count = decode(pool_at(pool, skip->chunk), skip->first, runs);
+    uint32_t inserted = insert_run(runs, &count, run);
+    uint8_t chunk[CHUNK_BYTES];
+    skip->first = runs[0].first;
+    if (encode(runs, count, runs[0].first, chunk) == count) {
+        store(pool, &skip->chunk, chunk);
+        return;
+    }
+    uint32_t cut = cut_of(count, inserted);
+    CHECK(encode(runs, cut, runs[0].first, chunk) == cut);
+    store(pool, &skip->chunk, chunk);
+    skip = insert_skip(pool, list, at + 1);
+    skip->first = runs[cut].first;
+    CHECK(encode(runs + cut, count - cut, runs[cut].first, chunk) == count - cut);
+    store(pool, &skip->chunk, chunk);
+}
+
+/* Put two chunks behind a directory. */
+static void make_directory(struct pool *pool, uint32_t *list, const struct run *runs,
+                           uint32_t count, uint32_t cut) {
+    if (*list != POSTINGS_EMPTY) {
+        pool_give(pool, *list);
+    }
+    *list = pool_take(pool, directory_bytes(2));
+    struct directory *directory = pool_at(pool, *list);
+    *directory = (struct directory){.mark = DIRECTORY, .count = 2};
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t from = i == 0 ? 0 : cut, to = i == 0 ? cut : count;
+        uint8_t chunk[CHUNK_BYTES];
+        CHECK(encode(runs + from, to - from, runs[from].first, chunk) == to - from);
+        directory->skips[i] = (struct skip){runs[from].first, POOL_NONE};
+        store(pool, &directory->skips[i].chunk, chunk);
+    }
+}
+
+void postings_add(struct pool *pool, uint32_t *list, struct run run) {
+    struct run runs[CHUNK_RUNS + 1];
+    uint32_t count = 0;
+    if (*list == POSTINGS_EMPTY && run.first == run.last) {
+        *list = SINGLE | run.first;
+        return;
+    }
+    if (directory_of(pool, *list) != NULL) {
+        add_to_directory(pool, list, run);
+        return;
+    }
+    if (!is_single(*list)) {
+        if (add_to_chunk(pool, list, 0, run)) {
+            return;
+        }
+        count = decode(pool_at(pool, *list), 0, runs);
+    } else if (*list != POSTINGS_EMPTY) {
+        runs[count++] = (struct run){*list & ~SINGLE, *list & ~SINGLE};
+        *list = POSTINGS_EMPTY;
+    }
+    uint32_t inserted = insert_run(runs, &count, run);
+    uint8_t chunk[CHUNK_BYTES];
+    if (encode(runs, count, 0, chunk) == count) {
+        store(pool, list, chunk);
+    } else {
+        make_directory(pool, list, runs, count, cut_of(count, inserted));
+    }
+}
+
+void postings_prefetch(const struct pool *pool, uint32_t list) {
+    if (!is_single(list)) {
+        __builtin_prefetch(pool_at(pool, list));
+    }
+}
+
+void postings_free(struct pool *pool, uint32_t *list) {
+    if (!is_single(*list)) {
+        const struct directory *directory = directory_of(pool, *list);
+        for (uint32_t i = 0; directory != NULL && i < directory->count; i++) {
+            pool_give(pool, directory->skips[i].chunk);
+        }
+        pool_give(pool, *list);
+    }
+    *list = POSTINGS_EMPTY;
+}
+
+uint32_t postings_weight(const struct pool *pool, uint32_t list) {
+    if (is_single(list)) {
+        return 0;
+    }
+    const struct directory *directory = directory_of(pool, list);
+    const uint8_t *chunk = pool_at(pool, list);
+    return directory != NULL ? directory->count * CHUNK_BYTES : chunk[0];
+}
+
+/* ---- Sweeping ---- */
+
+static bool is_alive(const uint64_t *alive, uint32_t number) {
+    return (alive[number / 64] >> (number % 64) & 1) != 0;
+}
+
+/* Numbers from `from` to at most `last` whose bits are all alike. */
+static uint32_t end_of_streak(const uint64_t *alive, uint32_t from, uint32_t last) {
+    bool is_set = is_alive(alive, from);
+    uint32_t at = from;
+    while (at <= last) {
+        uint64_t bits = is_set ? ~alive[at / 64] : alive[at / 64];
+        bits >>= at % 64;
+        if (bits != 0) {
+            at += (uint32_t)__builtin_ctzll(bits);
+            break;
+        }
+        at += 64 - at % 64;
+    }
+    return at <= last ? at : last + 1;
+}
+
+static bool all_alive(const uint64_t *alive, struct run run) {
+    for (uint32_t at = run.first; at <= run.last; at += 64 - at % 64) {
+        uint32_t left = run.last - at;
+        uint64_t dead = ~alive[at / 64] >> (at % 64);
+        if ((left < 63 ? dead << (63 - left) : dead) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* True when nothing in a chunk is dead, as in most of them. */
+static bool chunk_is_alive(const uint8_t *chunk, uint32_t base, const uint64_t *alive) {
+    const uint8_t *end = chunk + chunk[0];
+    for (const uint8_t *at = chunk + 1; at < end;) {
+        struct run run;
+        at = get_run(at, base, &run);
+        if (!all_alive(alive, run)) {
+            return false;
+        }
+        base = run.last + 1;
+    }
+    return true;
+}
+
+/* Copy what lives of the runs; return how many runs that makes. */
+static uint32_t keep_alive(const struct run *runs, uint32_t count, const uint64_t *alive,
+                           struct run kept[SWEPT_RUNS]) {
+    uint32_t made = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t at = runs[i].first; at <= runs[i].last;) {
+            uint32_t end = end_of_streak(alive, at, runs[i].last);
+            if (is_alive(alive, at)) {
+                kept[made++] = (struct run){at, end - 1};
+            }
+            at = end;
+        }
+    }
+    return made;
+}
+
+/* Write runs as the chunks of skips `at` and on: the first takes the place of what is there. */
+static uint32_t store_runs(struct pool *pool, uint32_t *list, uint32_t at, const struct run *runs,
+                           uint32_t count) {
+    uint32_t chunks = 0;
+    for (uint32_t done = 0; done < count; chunks++) {
+        uint8_t chunk[CHUNK_BYTES];
+        uint32_t first = runs[done].first;
+        done += encode(runs + done, count - done, first, chunk);
+        struct skip *skip = chunks == 0 ? &directory_of(pool, *list)->skips[at]
+                                        : insert_skip(pool, list, at + chunks);
+        skip->first = first;
+        store(pool, &skip->chunk, chunk);
+    }
+    return chunks;
+}
+
+/* What a sweep of a directory carries along. */
+struct sweep {
+    struct pool *pool;
+    uint32_t *list;
+    const uint64_t *alive;
+    uint32_t kept; /* the skip last written, UINT32_MAX = none */
+};
+
+/* Join the chunk of skip `at` to the one before if both are small; true when it went there. */
+static bool join_before_it(struct sweep *sweep, uint32_t at) {
+    struct pool *pool = sweep->pool;
+    struct skip *skips = directory_of(pool, *sweep->list)->skips;
+    if (sweep->kept == UINT32_MAX) {
+        return false;
+    }
+    struct skip *before = &skips[sweep->kept], *skip = &skips[at];
+    const uint8_t *former = pool_at(pool, before->chunk), *chunk = pool_at(pool, skip->chunk);
+    if (former[0] > SMALL_BYTES || chunk[0] > SMALL_BYTES) {
+        return false;
+    }
+    struct run runs[2 * CHUNK_RUNS];
+    uint32_t count = decode(former, before->first, runs);
+    count += decode(chunk, skip->first, runs + count);
+    pool_give(pool, skip->chunk);
+    skip->chunk = POOL_NONE;
+    CHECK(store_runs(pool, sweep->list, sweep->kept, runs, count) == 1);
+    return true;
+}
+
+/* Sweep the chunk of skip `at`. Its skip's chunk becomes POOL_NONE when nothing is left of it, or
+ * when it went into the chunk before. Return how many skips it has become, at least 1. */
+static uint32_t sweep_chunk(struct sweep *sweep, uint32_t at) {
+    struct pool *pool = sweep->pool;
+    struct skip *skip = &directory_of(pool, *sweep->list)->skips[at];
+    uint32_t chunks = 1;
+    if (!chunk_is_alive(pool_at(pool, skip->chunk), skip->first, sweep->alive)) {
+        struct run runs[CHUNK_RUNS], kept[SWEPT_RUNS];
+        uint32_t count = decode(pool_at(pool, skip->chunk), skip->first, runs);
+        count = keep_alive(runs, count, sweep->alive, kept);
+        if (count == 0) {
+            pool_give(pool, skip->chunk);
+            skip->chunk = POOL_NONE;
+            return 1;
+        }
+        chunks = store_runs(pool, sweep->list, at, kept, count);
+    }
+    if (chunks > 1 || !join_before_it(sweep, at)) {
+        sweep->kept = at + chunks - 1;
+    }
+    return chunks;
+}
+
+/* Close the gaps that a sweep left. */
+static void compact(struct directory *directory) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < directory->count; i++) {
+        if (directory->skips[i].chunk != POOL_NONE) {
+            directory->skips[count++] = directory->skips[i];
+        }
+    }
+    directory->count = count;
+}
+
+/* Do without a directory when there is no need for it any more. */
+static void settle(struct pool *pool, uint32_t *list) {
+    struct directory *directory = directory_of(pool, *list);
+    if (directory->count > 1) {
+        if (directory_bytes(directory->count * 2) < pool_bytes(pool, *list)) {
+            resize(pool, list, directory->count);
+        }
+        return;
+    }
+    struct run runs[CHUNK_RUNS];
+    uint32_t count = 0;
+    if (directory->count == 1) {
+        count = decode(pool_at(pool, directory->skips[0].chunk), directory->skips[0].first, runs);
+    }
+    postings_free(pool, list);
+    for (uint32_t i = 0; i < count; i++) {
+        postings_add(pool, list, runs[i]);
+    }
+}
+
+static bool sweep_directory(struct sweep *sweep, uint32_t *from, uint32_t *work) {
+    struct directory *directory = directory_of(sweep->pool, *sweep->list);
+    uint32_t at = find_skip(directory->skips, directory->count, *from);
+    for (uint32_t i = 0; i < SWEEP_CHUNKS && at < directory->count; i++) {
+        at += sweep_chunk(sweep, at);
+        directory = directory_of(sweep->pool, *sweep->list);
+        ++*work;
+    }
+    bool is_done = at == directory->count;
+    *from = is_done ? 0 : directory->skips[at].first;
+    compact(directory);
+    if (is_done) {
+        settle(sweep->pool, sweep->list);
+    }
+    return is_done;
+}
+
+/* Sweep a list of one chunk. */
+static void sweep_alone(struct pool *pool, uint32_t *list, const uint64_t *alive) {
+    if (chunk_is_alive(pool_at(pool, *list), 0, alive)) {
+        return;
+    }
+    struct run runs[CHUNK_RUNS], kept[SWEPT_RUNS];
+    uint32_t count = decode(pool_at(pool, *list), 0, runs);
+    count = keep_alive(runs, count, alive, kept);
+    postings_free(pool, list);
+    for (uint32_t i = 0; i < count; i++) {
+        postings_add(pool, list, kept[i]);
+    }
+}
+
+bool postings_sweep(struct pool *pool, uint32_t *list, const uint64_t *alive, uint32_t *from,
+                    uint32_t *work) {
+    ++*work;
+    if (*list == POSTINGS_EMPTY) {
+        return true;
+    }
+    if (is_single(*list)) {
+        *list = is_alive(alive, *list & ~SINGLE) ? *list : POSTINGS_EMPTY;
+        return true;
+    }
+    if (directory_of(pool, *list) == NULL) {
+        sweep_alone(pool, list, alive);
+        return true;
+    }
+    struct sweep sweep = {pool, list, alive, UINT32_MAX};
+    return sweep_directory(&sweep, from, work);
+}
+
+/* ---- Walking ---- */
+
+static void enter_chunk(struct postings_walk *walk, const uint8_t *chunk, uint32_t base) {
+    walk->end = chunk + chunk[0];
+    walk->at = get_run(chunk + 1, base, &walk->run);
+}
+
+void postings_start(struct postings_walk *walk, const struct pool *pool, uint32_t list) {
+    *walk = (struct postings_walk){.pool = pool};
+    const struct directory *directory = directory_of(pool, list);
+    if (is_single(list)) {
+        walk->run = (struct run){list & ~SINGLE, list & ~SINGLE};
+    } else if (directory == NULL) {
+        enter_chunk(walk, pool_at(pool, list), 0);
+    } else {
+        walk->skips = directory->skips;
+        walk->skip_count = directory->count;
+        enter_chunk(walk, pool_at(pool, walk->skips[0].chunk), walk->skips[0].first);
+    }
+}
+
+/* The last skip from `at` on that begins at `number` or before; the one at `at` does. Gallops, for
+ * most steps are short. */
+static uint32_t gallop(const struct postings_walk *walk, uint32_t at, uint32_t number) {
+    uint32_t step = 1;
+    while (at + step < walk->skip_count && walk->skips[at + step].first <= number) {
+        at += step;
+        step *= 2;
+    }
+    uint32_t left = walk->skip_count - at < step ? walk->skip_count - at : step;
+    return at + find_skip(walk->skips + at, left, number);
+}
+
+bool postings_seek(struct postings_walk *walk, uint32_t number) {
+    if (walk->run.last >= number) {
+        return true;
+    }
+    uint32_t next = walk->skip_at + 1;
+    if (next < walk->skip_count && walk->skips[next].first <= number) {
+        walk->skip_at = gallop(walk, next, number);
+        const struct skip *skip = &walk->skips[walk->skip_at];
+        enter_chunk(walk, pool_at(walk->pool, skip->chunk), skip->first);
+    }
+    while (walk->run.last < number) {
+        if (walk->at < walk->end) {
+            walk->at = get_run(walk->at, walk->run.last + 1, &walk->run);
+        } else if (++walk->skip_at < walk->skip_count) {
+            const struct skip *skip = &walk->skips[walk->skip_at];
+            enter_chunk(walk, pool_at(walk->pool, skip->chunk), skip->first);
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint32_t postings_look_ahead(const struct postings_walk *walk, uint32_t ahead, uint32_t number) {
+    if (walk->skip_count == 0) {
+        return 0;
+    }
+    uint32_t at = ahead > walk->skip_at ? ahead : walk->skip_at;
+    if (at + 1 < walk->skip_count && walk->skips[at + 1].first <= number) {
+        at = gallop(walk, at + 1, number);
+    }
+    if (at != ahead && at < walk->skip_count) {
+        const uint8_t *chunk = pool_at(walk->pool, walk->skips[at].chunk);
+        __builtin_prefetch(chunk);
+        __builtin_prefetch(chunk + 64);
+    }
+    return at;
+}
