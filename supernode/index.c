@@ -383,6 +383,31 @@ enum err index_list_add(struct index_list *list, const struct file_record *file)
     return OK;
 }
 
+bool index_list_remove(struct index_list *list, const struct file_record *file) {
+    struct index *index = list->index;
+    uint32_t number = find_record(index, file, file_hash(index, file));
+    uint32_t i = 0;
+    while (i < list->records.count && list->records.at[i] != number) {
+        i++;
+    }
+    if (number == TABLE_NONE || i == list->records.count) {
+        return false;
+    }
+    list->records.at[i] = list->records.at[--list->records.count];
+    list->bytes -= record_charge(record_at(index, number));
+    index->files -= list->shown ? 1 : 0;
+    remove_holder(index, number, list->number);
+    return true;
+}
+
+bool index_list_next(const struct index_list *list, uint32_t *cursor, struct file_record *file) {
+    if (*cursor >= list->records.count) {
+        return false;
+    }
+    *file = record_file(record_at(list->index, list->records.at[(*cursor)++]));
+    return true;
+}
+
 void index_list_show(struct index_list *list, bool shown) {
     struct index *index = list->index;
     if (list->shown == shown) {
