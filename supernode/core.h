@@ -22,6 +22,7 @@ enum timer_kind {
     TIMER_QUERIES,   /* old query ids are forgotten */
     TIMER_PROBES,    /* old targets are forgotten */
     TIMER_VISITOR,   /* an idle one is sent off */
+    TIMER_TURNS,     /* lists that keep others waiting have taken long enough */
     TIMER_STOP,      /* goodbyes have taken long enough */
     TIMER_KINDS
 };
@@ -46,13 +47,33 @@ struct neighbour {
     int64_t certified_s; /* wall clock until which it may be a supernode */
 };
 
-/* A list on its way. */
+/* A list, or what changed in one, on its way or waiting for its turn. */
 struct registration {
+    struct leaf *leaf;
+    struct registration *next; /* that waits */
     struct reg_state promised;
+    bool is_waiting;
+    bool is_change;      /* of the list held */
+    bool is_spoilt;      /* it cannot come out right any more */
+    uint64_t started_us; /* when it got its turn */
+    uint32_t count;      /* records added so far */
+    /* All of it: in the index already, hidden. */
     struct index_list *list;
-    struct hash *hashes; /* of all records so far */
-    uint32_t count;
+    struct hash *hashes; /* of the records so far */
     uint32_t cap;
+    /* A change: as it came. */
+    struct buf removed; /* prefixes of record hashes, u64 */
+    struct buf added;   /* encoded records */
+};
+
+/* Whose list may come now. */
+struct turns {
+    struct registration *first; /* that waits, longest first */
+    struct registration **end;
+    uint32_t waiting;
+    uint32_t lists; /* on their way */
+    uint64_t bytes; /* that those are reckoned at */
+    struct timer timer;
 };
 
 enum reach { REACH_UNKNOWN, REACH_ASKED, REACH_PROVEN, REACH_FAILED };
@@ -99,7 +120,10 @@ struct supernode_counts {
     uint64_t hits_dropped;   /* records over a cap, or that nobody waits for any more */
     uint64_t unmatched;      /* answers to nothing we sent */
     uint64_t timeouts;       /* children that did not answer */
-    uint64_t registrations;  /* lists taken */
+    uint64_t registrations;  /* lists taken whole */
+    uint64_t changes;        /* lists taken by their difference */
+    uint64_t mismatches;     /* lists and differences that did not come out */
+    uint64_t waits;          /* lists told to wait */
     uint64_t unchanged;      /* lists we still had */
     uint64_t refused;        /* links and lists refused */
     uint64_t dialbacks;      /* probes dialled for others */
@@ -116,7 +140,8 @@ struct supernode {
     struct hostcache hosts;
     struct index *index;
     struct flood flood;
-    struct map leaves;             /* node id -> struct leaf */
+    struct map leaves; /* node id -> struct leaf */
+    struct turns turns;
     struct map probes;             /* address -> struct probe, oldest first */
     struct neighbour **neighbours; /* open mesh links, oldest first */
     uint32_t neighbour_count;
@@ -192,17 +217,31 @@ enum err mesh_take_goaway(struct supernode *supernode, struct link *link, struct
 void leaves_opened(struct supernode *supernode, struct link *link, const struct hello *hello);
 void leaves_closed(struct supernode *supernode, struct link *link);
 void leaves_timer(struct supernode *supernode, struct leaf *leaf);
-void leaves_reclaim(struct supernode *supernode);
 void leaves_free(struct supernode *supernode);
-enum err leaves_take_begin(struct supernode *supernode, struct link *link, struct slice payload);
-enum err leaves_take_add(struct supernode *supernode, struct link *link, struct slice payload);
-enum err leaves_take_commit(struct supernode *supernode, struct link *link, struct slice payload);
 enum err leaves_take_push(struct supernode *supernode, struct link *link, struct slice payload);
 
 /* True when one of the record's addresses is the host that the link was observed from, and the
  * record is fresh and signed: then it may be passed on. */
 bool leaves_record_is_seen(const struct supernode *supernode, const struct link *link,
                            struct slice record);
+
+/* ---- register.c ---- */
+
+void register_init(struct supernode *supernode);
+enum err register_take_begin(struct supernode *supernode, struct link *link, struct slice payload);
+enum err register_take_remove(struct supernode *supernode, struct link *link, struct slice payload);
+enum err register_take_add(struct supernode *supernode, struct link *link, struct slice payload);
+enum err register_take_commit(struct supernode *supernode, struct link *link, struct slice payload);
+/* Say what we hold of a leaf, and what we want. */
+void register_send_status(struct leaf *leaf, enum reg_verdict verdict);
+/* Forget what is on its way, or the list itself. */
+void register_drop_coming(struct leaf *leaf);
+void register_drop_list(struct leaf *leaf);
+/* The list has lost records: work out again what it comes to. */
+void register_restate(struct leaf *leaf);
+/* TIMER_TURNS, TIMER_RECLAIM. */
+void register_turns_timer(struct supernode *supernode);
+void register_reclaim(struct supernode *supernode);
 
 /* ---- dialback.c ---- */
 

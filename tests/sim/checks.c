@@ -204,6 +204,7 @@ SEE_DECODED(see_ping, struct ping, wire_ping_decode)
 SEE_DECODED(see_nodes_request, struct nodes_request, wire_nodes_request_decode)
 SEE_DECODED(see_nodes, struct nodes, wire_nodes_decode)
 SEE_DECODED(see_reg_state, struct reg_state, wire_reg_state_decode)
+SEE_DECODED(see_reg_remove, struct reg_remove, wire_reg_remove_decode)
 SEE_DECODED(see_reg_add, struct reg_add, wire_reg_add_decode)
 SEE_DECODED(see_reg_status, struct reg_status, wire_reg_status_decode)
 SEE_DECODED(see_dialback, struct dialback, wire_dialback_decode)
@@ -237,6 +238,7 @@ static const struct rule {
     {MSG_NODES_REQUEST, ANYBODY, see_nodes_request},
     {MSG_NODES, SUPERNODES, see_nodes},
     {MSG_REG_BEGIN, ANYBODY, see_reg_state},
+    {MSG_REG_REMOVE, ANYBODY, see_reg_remove},
     {MSG_REG_ADD, ANYBODY, see_reg_add},
     {MSG_REG_COMMIT, ANYBODY, see_reg_state},
     {MSG_REG_STATUS, SUPERNODES, see_reg_status},
