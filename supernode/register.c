@@ -536,9 +536,9 @@ static enum err ask_for_all(struct supernode *supernode, struct link *link) {
     supernode->counts.mismatches++;
     log_info(supernode->env->log, "leaf.list_mismatch link=%u change=%d came=%u promised=%u",
              link->number, !was_all, leaf->coming->count, again.count);
-    again.reach = 0;
+    leaf->held.sequence = 0; /* what we hold is no base, now or when it begins again */
     restart(leaf->coming, &again);
-    return was_all ? supernode_misdeed(link) : OK; /* it may have counted on another base */
+    return was_all ? supernode_misdeed(link) : OK;
 }
 
 enum err register_take_commit(struct supernode *supernode, struct link *link,

@@ -8,8 +8,8 @@
 #include "supernode/core.h"
 
 #define SUPERNODES 2
-#define POOL 40   /* files that may be shared */
-#define TWINS 8   /* of these the last ones are copies of the first */
+#define POOL 40 /* files that may be shared */
+#define TWINS 8 /* of these the last ones are copies of the first */
 #define QUIET_US (400 * SECOND_US)
 #define SEEDS 400
 
@@ -74,6 +74,16 @@ static void restart_supernode(struct play *play) {
     add_counts(&play->world->nodes[number]);
     world_kill(&play->world->nodes[number]);
     start_supernode(play, number);
+}
+
+/* A supernode is wrong about which list it holds, so that a difference starts from another one. */
+static void confuse(struct play *play) {
+    uint32_t number = (uint32_t)rng_below(&play->world->rng, SUPERNODES);
+    struct supernode *supernode = play->world->nodes[number].node.self;
+    struct leaf *leaf = map_get(&supernode->leaves, play->peer->identity.id.b);
+    if (leaf != NULL && leaf->held.sequence > 1) {
+        leaf->held.sequence += rng_below(&play->world->rng, 2) == 0 ? 1 : UINT64_MAX;
+    }
 }
 
 static const struct slice state_key = {(const uint8_t *)"registration", 12};
@@ -232,7 +242,7 @@ static void expect_agreement(struct play *play, uint64_t seed) {
 
 static void make_trouble(struct play *play) {
     struct rng *rng = &play->world->rng;
-    uint32_t what = (uint32_t)rng_below(rng, 12);
+    uint32_t what = (uint32_t)rng_below(rng, 13);
     uint64_t wait_us = 1 + rng_below(rng, 6 * SECOND_US);
     if (what < 6) {
         change(play);
@@ -245,6 +255,8 @@ static void make_trouble(struct play *play) {
         restart_supernode(play);
     } else if (what == 10) {
         restart_peer(play);
+    } else if (what == 11) {
+        confuse(play);
     } else {
         world_cut_all(play->peer);
     }
@@ -270,11 +282,12 @@ static void lists_end_right_after_any_trouble(void **state) {
         expect_agreement(play, seed);
         play_free(play);
     }
-    print_message("%llu whole lists, %llu differences, %llu unchanged, %llu that did not come out\n",
-                  (unsigned long long)sums.registrations, (unsigned long long)sums.changes,
-                  (unsigned long long)sums.unchanged, (unsigned long long)sums.mismatches);
+    print_message(
+        "%llu whole lists, %llu differences, %llu unchanged, %llu that did not come out\n",
+        (unsigned long long)sums.registrations, (unsigned long long)sums.changes,
+        (unsigned long long)sums.unchanged, (unsigned long long)sums.mismatches);
     assert_true(sums.registrations > SEEDS && sums.changes > SEEDS && sums.unchanged > SEEDS);
-    assert_true(sums.mismatches > 0);
+    assert_true(sums.mismatches > SEEDS / 10);
 }
 
 enum breaks { BREAK_LINKS, BREAK_SUPERNODE, BREAK_PEER, BREAKS };
@@ -319,8 +332,7 @@ static void a_change_may_break_at_every_message(void **state) {
     for (int how = 0; how < BREAKS; how++) {
         for (uint32_t again = 0; again < 2; again++) {
             for (uint32_t frames = 0; frames < 4; frames++) {
-                for (uint32_t nth = 1; break_at(nth, frames, (enum breaks)how, again == 1);
-                     nth++) {
+                for (uint32_t nth = 1; break_at(nth, frames, (enum breaks)how, again == 1); nth++) {
                     breaks++;
                 }
             }
