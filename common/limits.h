@@ -79,8 +79,15 @@
 #define REG_BYTES_MAX (8 * 1024 * 1024) /* that those are reckoned at ... */
 #define REG_RECORD_BYTES 128            /* ... per record of a full list: hash and frame */
 #define REG_CHANGE_BYTES (128 * 1024)   /* ... and per difference; a larger one is no gain */
-#define REG_TURN_MS 120000  /* for one list while others wait: 4 KiB/s for the longest */
-#define LEAF_KEEP_MS 600000 /* a departed leaf's list, so that its return is cheap */
+#define REG_TURN_MS 120000    /* for one list while others wait: 4 KiB/s for the longest */
+#define AUDIT_EVERY_MS 600000 /* on average, per leaf: 27 bytes a second of its uplink */
+#define AUDIT_AGAIN_MS 180000 /* after a miss: three rescans of a shared folder */
+#define AUDIT_FAILURES_MAX 3  /* records lost, less audits passed since, until a leaf goes */
+#define AUDIT_EXCUSES_MAX 5   /* for a list on its way: a quarter of an hour */
+#define AUDIT_BAN_S 3600
+#define AUDITS_MILLI_PER_S 17 /* that a leaf answers: one a minute ... */
+#define AUDITS_BURST 4        /* ... and some at once */
+#define LEAF_KEEP_MS 600000   /* a departed leaf's list, so that its return is cheap */
 #define WORD_BYTES_MAX 64
 #define NAME_WORDS_MAX 24
 

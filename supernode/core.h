@@ -22,6 +22,7 @@ enum timer_kind {
     TIMER_QUERIES,   /* old query ids are forgotten */
     TIMER_PROBES,    /* old targets are forgotten */
     TIMER_VISITOR,   /* an idle one is sent off */
+    TIMER_AUDIT,     /* a leaf is asked for a block, or has not answered */
     TIMER_TURNS,     /* lists that keep others waiting have taken long enough */
     TIMER_STOP,      /* goodbyes have taken long enough */
     TIMER_KINDS
@@ -78,6 +79,8 @@ struct turns {
 
 enum reach { REACH_UNKNOWN, REACH_ASKED, REACH_PROVEN, REACH_FAILED };
 
+struct audit;
+
 /* A peer that registered here; kept for LEAF_KEEP_MS after its departure. */
 struct leaf {
     struct port port;
@@ -88,6 +91,7 @@ struct leaf {
     struct index_list *list; /* complete, NULL = none; shown while it is known to be true */
     struct reg_state held;   /* what `list` is */
     struct registration *coming;
+    struct audit *audit;    /* NULL before the first list */
     struct buf record;      /* encoded address record that may be passed on, or empty */
     struct address address; /* observed host and the port it listens on; port 0 = none */
     enum reach reach;
@@ -124,6 +128,9 @@ struct supernode_counts {
     uint64_t changes;        /* lists taken by their difference */
     uint64_t mismatches;     /* lists and differences that did not come out */
     uint64_t waits;          /* lists told to wait */
+    uint64_t audits;         /* blocks asked for */
+    uint64_t audits_failed;  /* records that were not shown */
+    uint64_t banished;       /* leaves */
     uint64_t unchanged;      /* lists we still had */
     uint64_t refused;        /* links and lists refused */
     uint64_t dialbacks;      /* probes dialled for others */
@@ -242,6 +249,22 @@ void register_restate(struct leaf *leaf);
 /* TIMER_TURNS, TIMER_RECLAIM. */
 void register_turns_timer(struct supernode *supernode);
 void register_reclaim(struct supernode *supernode);
+
+/* ---- audit.c ---- */
+
+/* The leaf's list is shown: it will be asked for a file of it. */
+void audit_list_shown(struct leaf *leaf);
+/* Its link is gone. */
+void audit_leaf_gone(struct leaf *leaf);
+void audit_free(struct leaf *leaf);
+/* For how long it may not come back; 0 = it may. */
+uint64_t audit_banned_us(const struct leaf *leaf);
+/* TIMER_AUDIT. */
+void audit_timer(struct leaf *leaf);
+enum err audit_take_have(struct supernode *supernode, struct link *link, struct slice payload);
+enum err audit_take_block(struct supernode *supernode, struct link *link, struct slice payload);
+enum err audit_take_hashes(struct supernode *supernode, struct link *link, struct slice payload);
+enum err audit_take_reject(struct supernode *supernode, struct link *link, struct slice payload);
 
 /* ---- dialback.c ---- */
 

@@ -12,6 +12,7 @@ static void free_leaf(struct leaf *leaf) {
     struct supernode *supernode = leaf->supernode;
     register_drop_list(leaf);
     register_drop_coming(leaf);
+    audit_free(leaf);
     timers_cancel(&supernode->timers, &leaf->timer);
     map_remove(&supernode->leaves, leaf->id.b);
     buf_free(&leaf->record);
@@ -76,6 +77,7 @@ static void note_address(struct leaf *leaf, const struct link *link, const struc
 void leaves_opened(struct supernode *supernode, struct link *link, const struct hello *hello) {
     struct leaf *leaf = leaf_of(supernode, &link->id);
     if (leaf->link != NULL) { /* a second link of the same leaf: the first is being closed */
+        audit_leaf_gone(leaf);
         leaf->link->owner = NULL;
         supernode->leaf_links--;
     }
@@ -91,7 +93,16 @@ void leaves_opened(struct supernode *supernode, struct link *link, const struct 
     note_address(leaf, link, hello);
     log_info(supernode->env->log, "leaf.opened link=%u leaves=%u", link->number,
              supernode->leaf_links);
+    if (audit_banned_us(leaf) > 0) { /* since a moment ago, when it left its first link */
+        links_close(link, GOAWAY_POLICY, ERR_POLICY);
+        return;
+    }
     dialback_ask(supernode, leaf);
+}
+
+/* A list that may be shown again, or a name that may not come back. */
+static bool is_worth_keeping(const struct leaf *leaf) {
+    return leaf->list != NULL || audit_banned_us(leaf) > 0;
 }
 
 /* Forget the departed leaf that is worth least: one without a list, else the longest gone. */
@@ -100,9 +111,10 @@ static void make_room(struct supernode *supernode) {
     uint32_t cursor = 0;
     for (struct leaf *leaf; (leaf = map_next(&supernode->leaves, &cursor, NULL)) != NULL;) {
         bool is_departed = leaf->link == NULL;
-        bool is_worse = worst == NULL || (leaf->list == NULL && worst->list != NULL) ||
-                        ((leaf->list == NULL) == (worst->list == NULL) &&
-                         leaf->departed_us < worst->departed_us);
+        bool is_worth = is_worth_keeping(leaf);
+        bool is_worst_worth = worst != NULL && is_worth_keeping(worst);
+        bool is_worse = worst == NULL || (!is_worth && is_worst_worth) ||
+                        (is_worth == is_worst_worth && leaf->departed_us < worst->departed_us);
         worst = is_departed && is_worse ? leaf : worst;
     }
     CHECK(worst != NULL);
@@ -117,6 +129,7 @@ void leaves_closed(struct supernode *supernode, struct link *link) {
     supernode->leaf_links--;
     leaf->link = NULL;
     leaf->departed_us = supernode->links.mono_us;
+    audit_leaf_gone(leaf);
     register_drop_coming(leaf);
     if (leaf->list != NULL) {
         index_list_show(leaf->list, false);
@@ -124,7 +137,10 @@ void leaves_closed(struct supernode *supernode, struct link *link) {
     if (leaf->reach == REACH_ASKED) {
         leaf->reach = REACH_UNKNOWN;
     }
-    timers_set(&supernode->timers, &leaf->timer, supernode_after_ms(supernode, LEAF_KEEP_MS));
+    uint64_t keep_us = LEAF_KEEP_MS * 1000ull;
+    uint64_t banned_us = audit_banned_us(leaf);
+    keep_us = banned_us > keep_us ? banned_us : keep_us;
+    timers_set(&supernode->timers, &leaf->timer, supernode->links.mono_us + keep_us);
     log_info(supernode->env->log, "leaf.closed link=%u leaves=%u", link->number,
              supernode->leaf_links);
     if (supernode->leaves.count - supernode->leaf_links > LEAVES_DEPARTED_MAX) {

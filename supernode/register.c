@@ -228,6 +228,7 @@ static void hold(struct leaf *leaf, const struct reg_state *state) {
     leaf->held = *state;
     leaf->held.tlvs = (struct slice){0};
     index_list_show(leaf->list, true);
+    audit_list_shown(leaf);
 }
 
 /* Ask again, for another list or for all of it: the turn stays his, but gets no longer. */

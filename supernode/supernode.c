@@ -54,6 +54,10 @@ static const struct handler handlers[] = {
     {MSG_REG_REMOVE, LEAF, register_take_remove},
     {MSG_REG_ADD, LEAF, register_take_add},
     {MSG_REG_COMMIT, LEAF, register_take_commit},
+    {MSG_HAVE, LEAF, audit_take_have},
+    {MSG_BLOCK, LEAF, audit_take_block},
+    {MSG_HASHES, LEAF, audit_take_hashes},
+    {MSG_REJECT, LEAF, audit_take_reject},
     {MSG_NODES_REQUEST, LEAF | MESH | DIRECTORY, mesh_take_nodes_request},
     {MSG_NODES, MESH, mesh_take_nodes},
     {MSG_DIALBACK, MESH, dialback_take},
@@ -141,6 +145,11 @@ static void on_reclaim(struct supernode *supernode, void *owner) {
     register_reclaim(supernode);
 }
 
+static void on_audit(struct supernode *supernode, void *owner) {
+    (void)supernode;
+    audit_timer(owner);
+}
+
 static void on_turns(struct supernode *supernode, void *owner) {
     (void)owner;
     register_turns_timer(supernode);
@@ -183,7 +192,7 @@ static void (*const timer_handlers[TIMER_KINDS])(struct supernode *supernode, vo
     [TIMER_MESH] = on_mesh,       [TIMER_RESOLVE] = on_resolve, [TIMER_NEIGHBOUR] = on_neighbour,
     [TIMER_LEAF] = on_leaf,       [TIMER_RECLAIM] = on_reclaim, [TIMER_WAVE] = on_wave,
     [TIMER_QUERIES] = on_queries, [TIMER_PROBES] = on_probes,   [TIMER_VISITOR] = on_visitor,
-    [TIMER_TURNS] = on_turns,     [TIMER_STOP] = on_stop,
+    [TIMER_AUDIT] = on_audit,     [TIMER_TURNS] = on_turns,     [TIMER_STOP] = on_stop,
 };
 
 static void run_timers(struct supernode *supernode) {
