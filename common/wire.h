@@ -288,18 +288,20 @@ bool wire_list_root(const struct crypto *crypto, struct hash *hashes, uint32_t c
                     struct hash *root);
 
 /* REG_ADD: n u16 (1 to REG_RECORDS_MAX), then the columns of n records, strictly rising by
- * wire_file_record_compare:
- *     names  n x {shared u8: first bytes of the name before, as many as are common; len u8; rest}
- *     sizes  n x varint
- *     roots  n x 32
- *     metas  n x {len varint; TLVs}
+ * wire_file_record_compare, what looks random first:
+ *     sizes   n x varint
+ *     roots   n x 32
+ *     metas   n x {len varint; TLVs}
+ *     shared  n x u8: how many of the first bytes of the name before are this name's, too
+ *     names   n x {the rest of the name; a zero byte}
  * and TLVs. Decoding checks every record; read them with wire_reg_records_next. */
 struct reg_add {
     uint16_t count;
-    struct slice names;
     struct slice sizes;
     struct slice roots;
     struct slice metas;
+    struct slice shared;
+    struct slice names;
     struct slice tlvs;
 };
 void wire_reg_add_encode(struct buf *out, const struct reg_add *add);
@@ -311,10 +313,11 @@ uint32_t wire_reg_add_pack(struct buf *out, const struct file_record *records, u
 
 /* A walk over the records of a REG_ADD. */
 struct reg_records {
-    struct reader names;
     struct reader sizes;
     struct reader roots;
     struct reader metas;
+    struct reader shared;
+    struct reader names;
     uint16_t left;
     uint8_t name_len;
     uint8_t name[NAME_BYTES_MAX];

@@ -55,20 +55,32 @@ enum err wire_reg_state_decode(struct slice payload, struct reg_state *state) {
 
 void wire_reg_records_begin(struct reg_records *records, const struct reg_add *add) {
     *records = (struct reg_records){
-        .names = reader_of(add->names.data, add->names.len),
         .sizes = reader_of(add->sizes.data, add->sizes.len),
         .roots = reader_of(add->roots.data, add->roots.len),
         .metas = reader_of(add->metas.data, add->metas.len),
+        .shared = reader_of(add->shared.data, add->shared.len),
+        .names = reader_of(add->names.data, add->names.len),
         .left = add->count,
     };
 }
 
+/* Borrow the text up to a zero byte, and move beyond that. */
+static struct slice get_rest(struct reader *reader) {
+    size_t left = reader_left(reader);
+    const uint8_t *end = left > 0 ? memchr(reader->at, 0, left) : NULL;
+    struct slice rest = reader_slice(reader, end != NULL ? (size_t)(end - reader->at) : 0);
+    (void)reader_u8(reader);
+    reader->failed = reader->failed || end == NULL;
+    return rest;
+}
+
 /* Put the next name together; false when its parts do not make one. */
 static bool next_name(struct reg_records *records) {
-    size_t shared = reader_u8(&records->names);
-    size_t len = reader_u8(&records->names);
-    struct slice rest = reader_slice(&records->names, len);
-    if (records->names.failed || shared > records->name_len || shared + len > NAME_BYTES_MAX) {
+    size_t shared = reader_u8(&records->shared);
+    struct slice rest = get_rest(&records->names);
+    size_t len = rest.len;
+    if (records->names.failed || records->shared.failed || shared > records->name_len ||
+        shared + len > NAME_BYTES_MAX) {
         return false;
     }
     /* A first letter that is that of the name before should have been shared. */
@@ -102,8 +114,9 @@ bool wire_reg_records_next(struct reg_records *records, struct file_record *reco
 
 /* True when nothing but the records is in the columns. */
 static bool columns_are_done(const struct reg_records *records) {
-    return reader_done(&records->names) && reader_done(&records->sizes) &&
-           reader_done(&records->roots) && reader_done(&records->metas);
+    return reader_done(&records->sizes) && reader_done(&records->roots) &&
+           reader_done(&records->metas) && reader_done(&records->shared) &&
+           reader_done(&records->names);
 }
 
 static enum err records_rule(const struct reg_add *add) {
@@ -150,11 +163,6 @@ static struct slice column(struct reader *reader, uint16_t count,
     return (struct slice){start, (size_t)(reader->at - start)};
 }
 
-static void skip_name(struct reader *reader) {
-    (void)reader_u8(reader);
-    (void)wire_get_text8(reader);
-}
-
 static void skip_size(struct reader *reader) {
     (void)wire_get_varint(reader, UINT64_MAX);
 }
@@ -168,13 +176,22 @@ static void skip_meta(struct reader *reader) {
     (void)reader_slice(reader, len);
 }
 
+static void skip_shared(struct reader *reader) {
+    (void)reader_u8(reader);
+}
+
+static void skip_name(struct reader *reader) {
+    (void)get_rest(reader);
+}
+
 void wire_reg_add_encode(struct buf *out, const struct reg_add *add) {
     CHECK(reg_add_rule(add) == OK);
     buf_u16(out, add->count);
-    buf_append(out, add->names.data, add->names.len);
     buf_append(out, add->sizes.data, add->sizes.len);
     buf_append(out, add->roots.data, add->roots.len);
     buf_append(out, add->metas.data, add->metas.len);
+    buf_append(out, add->shared.data, add->shared.len);
+    buf_append(out, add->names.data, add->names.len);
     wire_put_tlvs(out, add->tlvs);
 }
 
@@ -186,25 +203,29 @@ enum err wire_reg_add_decode(struct slice payload, struct reg_add *add) {
     if (err != OK) {
         return err;
     }
-    add->names = column(&reader, add->count, skip_name);
     add->sizes = column(&reader, add->count, skip_size);
     add->roots = column(&reader, add->count, skip_root);
     add->metas = column(&reader, add->count, skip_meta);
+    add->shared = column(&reader, add->count, skip_shared);
+    add->names = column(&reader, add->count, skip_name);
     err = wire_get_tlvs(&reader, &add->tlvs);
     return err == OK ? reg_add_rule(add) : err;
 }
 
 /* ---- Records to be sent ---- */
 
+enum { SIZES, ROOTS, METAS, SHARED, NAMES, COLUMNS };
+
 struct columns {
-    struct buf names;
-    struct buf sizes;
-    struct buf roots;
-    struct buf metas;
+    struct buf of[COLUMNS];
 };
 
 static size_t columns_bytes(const struct columns *columns) {
-    return columns->names.len + columns->sizes.len + columns->roots.len + columns->metas.len;
+    size_t bytes = 0;
+    for (int i = 0; i < COLUMNS; i++) {
+        bytes += columns->of[i].len;
+    }
+    return bytes;
 }
 
 static uint8_t shared_bytes(struct slice before, struct slice name) {
@@ -217,14 +238,15 @@ static uint8_t shared_bytes(struct slice before, struct slice name) {
 
 static void put_record(struct columns *columns, struct slice before,
                        const struct file_record *record) {
+    struct buf *of = columns->of;
     uint8_t shared = shared_bytes(before, record->name);
-    struct slice rest = {record->name.data + shared, record->name.len - shared};
-    buf_u8(&columns->names, shared);
-    wire_put_text8(&columns->names, rest);
-    wire_put_varint(&columns->sizes, record->content.size);
-    buf_append(&columns->roots, record->content.root.b, HASH_BYTES);
-    wire_put_varint(&columns->metas, record->meta.len);
-    buf_append(&columns->metas, record->meta.data, record->meta.len);
+    wire_put_varint(&of[SIZES], record->content.size);
+    buf_append(&of[ROOTS], record->content.root.b, HASH_BYTES);
+    wire_put_varint(&of[METAS], record->meta.len);
+    buf_append(&of[METAS], record->meta.data, record->meta.len);
+    buf_u8(&of[SHARED], shared);
+    buf_append(&of[NAMES], record->name.data + shared, record->name.len - shared);
+    buf_u8(&of[NAMES], 0);
 }
 
 static struct slice whole(const struct buf *buf) {
@@ -241,24 +263,23 @@ uint32_t wire_reg_add_pack(struct buf *out, const struct file_record *records, u
         struct columns kept = columns;
         put_record(&columns, before, record);
         if (columns_bytes(&columns) > FRAME_PAYLOAD_MAX - sizeof add.count) {
-            columns.names.len = kept.names.len; /* one too many: the next message has it */
-            columns.sizes.len = kept.sizes.len;
-            columns.roots.len = kept.roots.len;
-            columns.metas.len = kept.metas.len;
+            for (int i = 0; i < COLUMNS; i++) { /* one too many: the next message has it */
+                columns.of[i].len = kept.of[i].len;
+            }
             break;
         }
         before = record->name;
         add.count++;
     }
-    add.names = whole(&columns.names);
-    add.sizes = whole(&columns.sizes);
-    add.roots = whole(&columns.roots);
-    add.metas = whole(&columns.metas);
+    add.sizes = whole(&columns.of[SIZES]);
+    add.roots = whole(&columns.of[ROOTS]);
+    add.metas = whole(&columns.of[METAS]);
+    add.shared = whole(&columns.of[SHARED]);
+    add.names = whole(&columns.of[NAMES]);
     wire_reg_add_encode(out, &add);
-    buf_free(&columns.names);
-    buf_free(&columns.sizes);
-    buf_free(&columns.roots);
-    buf_free(&columns.metas);
+    for (int i = 0; i < COLUMNS; i++) {
+        buf_free(&columns.of[i]);
+    }
     return add.count;
 }
 
