@@ -372,9 +372,41 @@ static void a_change_may_break_at_every_message(void **state) {
     assert_true(breaks >= BREAKS * 2 * 4 * 8); /* four messages to and fro, with each of two */
 }
 
+/* Both ways, frames included, TLS not: BEGIN, REMOVE, ADD, COMMIT and two answers. */
+static void a_changed_file_costs_a_few_hundred_bytes(void **state) {
+    (void)state;
+    struct play *play = play_new(1);
+    struct world *world = play->world;
+    for (uint32_t i = 0; i < POOL; i++) {
+        play->version[i] = 1;
+    }
+    start_peer(play);
+    world_run_for(world, 20 * SECOND_US);
+    play->version[POOL / 2] = 2;
+    tell(play, POOL / 2);
+    size_t bytes = 0;
+    uint64_t until_us = world->now_us + 10 * SECOND_US;
+    while (timers_next(&world->timers) <= until_us) {
+        struct timer *timer = timers_take(&world->timers, timers_next(&world->timers));
+        world->now_us = timer->due_us > world->now_us ? timer->due_us : world->now_us;
+        struct world_item *item = timer->kind == WORLD_ITEM ? timer->owner : NULL;
+        if (item != NULL) {
+            bytes += item->is_bytes ? item->owned.len : 0;
+            world_deliver(world, item);
+        } else {
+            struct node_event event = {.kind = NODE_TIMER};
+            world_step(timer->owner, &event);
+        }
+    }
+    expect_agreement(play, 1);
+    assert_in_range(bytes, SUPERNODES * 200, SUPERNODES * 300);
+    play_free(play);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_may_break_at_every_message),
+        cmocka_unit_test(a_changed_file_costs_a_few_hundred_bytes),
         cmocka_unit_test(lists_end_right_after_any_trouble),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
