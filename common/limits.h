@@ -80,7 +80,19 @@
 #define INDEX_REFUSE_PERCENT 85
 #define INDEX_SCAN_MAX 100000   /* records and holders looked at per query, some milliseconds */
 #define INDEX_RECLAIM_SLICE 500 /* steps of taking departed lists apart at a time: under 1 ms */
-#define LEAF_KEEP_MS 600000     /* a departed leaf's list, so that its return is cheap */
+#define REG_LISTS_MAX 32        /* on their way at a time */
+#define REG_BYTES_MAX (8 * 1024 * 1024) /* that those are reckoned at ... */
+#define REG_RECORD_BYTES 128            /* ... per record of a full list: hash and frame */
+#define REG_CHANGE_BYTES (128 * 1024)   /* ... and per difference; a larger one is no gain */
+#define REG_TURN_MS 120000    /* for one list while others wait: 4 KiB/s for the longest */
+#define AUDIT_EVERY_MS 600000 /* on average, per leaf: 27 bytes a second of its uplink */
+#define AUDIT_AGAIN_MS 180000 /* after a miss: three rescans of a shared folder */
+#define AUDIT_FAILURES_MAX 3  /* records lost, less audits passed since, until a leaf goes */
+#define AUDIT_EXCUSES_MAX 5   /* for a list on its way: a quarter of an hour */
+#define AUDIT_BAN_S 3600
+#define AUDITS_MILLI_PER_S 17 /* that a leaf answers: one a minute ... */
+#define AUDITS_BURST 4        /* ... and some at once */
+#define LEAF_KEEP_MS 600000   /* a departed leaf's list, so that its return is cheap */
 #define WORD_BYTES_MAX 64
 #define NAME_WORDS_MAX 24
 
@@ -142,6 +154,8 @@
 #define REGISTER_SCAN_MS 5000   /* a scan that takes longer is not waited for */
 #define REGISTER_DELAY_MS 1000  /* after a change, so that many make one list */
 #define REGISTER_DELAY_MS_MAX 10000
+#define CHANGES_MAX 512 /* remembered, 12 KiB: a parent that missed more gets the whole list */
+#define REGISTER_WAIT_MS_MAX 1800000 /* for a turn that a supernode promises */
 #define REGISTER_TRIES 8        /* lists asked for without a success, to look for another parent */
 #define REGISTER_BATCHES 2      /* of 64 KiB per step */
 #define NODES_WANTED 8          /* asked of each supernode */

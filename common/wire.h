@@ -1,7 +1,8 @@
 /* wire.h - every message of protocol version 1: its fields, its bytes, its limits.
  *
- * Integers are big-endian. `bytes16` is a u16 length and that many bytes, `text8` a u8 length and
- * that many bytes of UTF-8 without NUL and control characters. Every message and record ends in
+ * Integers are big-endian; `varint` is unsigned LEB128, as short as can be. `bytes16` is a u16
+ * length and that many bytes, `text8` a u8 length and that many bytes of UTF-8 without NUL and
+ * control characters. Every message and record ends in
  * TLVs {tag u8, length u16, value} in strictly rising tag order that run to its end: unknown even
  * tags are skipped (and kept where the message is passed on), unknown odd ones refuse it.
  * Version 1 defines tags in the metadata of files alone (common/facts.h). docs/PROTOCOL.md draws
@@ -58,9 +59,9 @@ enum message_type {
     MSG_REJECT = 54,
     MSG_SHUT = 55,
     MSG_PUSH = 56,
+    MSG_REG_REMOVE = 65,
     /* Named, not yet spoken. */
     MSG_SUMMARY = 64,
-    MSG_REG_REMOVE = 65,
     MSG_PUT_ROOT = 66,
     MSG_GET_ROOT = 67,
     MSG_PRUNE = 68,
@@ -256,18 +257,6 @@ MUST_CHECK enum err wire_dialback_done_decode(struct slice payload, struct dialb
 
 /* ---- Registration ---- */
 
-/* REG_BEGIN and REG_COMMIT: index_id u64, sequence u64, count u32, root 32, TLVs. The root is
- * hashtree_root over the sorted hashes of the encoded file records; zero for an empty list. */
-struct reg_state {
-    uint64_t index_id; /* drawn when the leaf's list was first made; keyed by (leaf, index id) */
-    uint64_t sequence; /* rises with every change of the list */
-    uint32_t count;
-    struct hash root;
-    struct slice tlvs;
-};
-void wire_reg_state_encode(struct buf *out, const struct reg_state *state);
-MUST_CHECK enum err wire_reg_state_decode(struct slice payload, struct reg_state *state);
-
 /* A file record: root 32, size u64, name text8, meta bytes16 (TLVs: title, artist ...; at most
  * 512). Names are one path component as people see it; they are never used as a path. */
 struct file_record {
@@ -281,24 +270,95 @@ MUST_CHECK enum err wire_file_record_read(struct reader *reader, struct file_rec
 /* SHA-256 of the encoded record. */
 void wire_file_record_hash(const struct file_record *record, const struct crypto *crypto,
                            struct hash *out);
+/* The order of records in REG_ADD: by name, root, size, meta. <0, 0 (the same record) or >0. */
+int wire_file_record_compare(const struct file_record *a, const struct file_record *b);
 
-/* REG_ADD: n u16 (1 to REG_RECORDS_MAX), n file records, TLVs. Decoding checks every record;
- * read them one by one from `records` with wire_file_record_read. */
+/* REG_BEGIN and REG_COMMIT: index_id u64, sequence varint, reach varint (at most the sequence),
+ * count varint, root 32, TLVs. */
+struct reg_state {
+    uint64_t index_id; /* drawn when the leaf's list was first made; keyed by (leaf, index id) */
+    uint64_t sequence; /* rises with every change of the list */
+    uint64_t reach;    /* the leaf can tell what changed since sequence - reach */
+    uint32_t count;
+    struct hash root; /* wire_list_root */
+    struct slice tlvs;
+};
+void wire_reg_state_encode(struct buf *out, const struct reg_state *state);
+MUST_CHECK enum err wire_reg_state_decode(struct slice payload, struct reg_state *state);
+
+/* What a list comes to: sorts the hashes of its encoded records (in place) and sets hashtree_root
+ * over them, zero for an empty list. False when a record stands there twice. */
+bool wire_list_root(const struct crypto *crypto, struct hash *hashes, uint32_t count,
+                    struct hash *root);
+
+/* REG_ADD: n u16 (1 to REG_RECORDS_MAX), then the columns of n records, strictly rising by
+ * wire_file_record_compare, what looks random first:
+ *     sizes   n x varint
+ *     roots   n x 32
+ *     metas   n x {len varint; TLVs}
+ *     shared  n x u8: how many of the first bytes of the name before are this name's, too
+ *     names   n x {the rest of the name; a zero byte}
+ * and TLVs. Decoding checks every record; read them with wire_reg_records_next. */
 struct reg_add {
     uint16_t count;
-    struct slice records; /* encoded, one after the other */
+    struct slice sizes;
+    struct slice roots;
+    struct slice metas;
+    struct slice shared;
+    struct slice names;
     struct slice tlvs;
 };
 void wire_reg_add_encode(struct buf *out, const struct reg_add *add);
 MUST_CHECK enum err wire_reg_add_decode(struct slice payload, struct reg_add *add);
 
-/* REG_STATUS: verdict u8, sequence u64, count u32, root 32, TLVs: what the supernode holds. */
-enum reg_verdict { REG_DONE = 1, REG_SEND_ALL = 2, REG_REFUSED = 3, REG_VERDICT_MAX = 3 };
+/* Append a REG_ADD of the first of `count` (at least 1) strictly rising records, as many as fit;
+ * return how many. */
+uint32_t wire_reg_add_pack(struct buf *out, const struct file_record *records, uint32_t count);
+
+/* A walk over the records of a REG_ADD. */
+struct reg_records {
+    struct reader sizes;
+    struct reader roots;
+    struct reader metas;
+    struct reader shared;
+    struct reader names;
+    uint16_t left;
+    uint8_t name_len;
+    uint8_t name[NAME_BYTES_MAX];
+};
+void wire_reg_records_begin(struct reg_records *records, const struct reg_add *add);
+/* Set the next record, whose name borrows from *records until the next call; false at the end. */
+bool wire_reg_records_next(struct reg_records *records, struct file_record *record);
+
+/* REG_REMOVE: n u16 (1 to REG_RECORDS_MAX), n x the first eight bytes of a record's hash as u64,
+ * strictly rising, TLVs. One that names no record of the list, or two, spoils the difference. */
+struct reg_remove {
+    uint16_t count;
+    struct slice prefixes; /* count * 8 bytes */
+    struct slice tlvs;
+};
+#define RECORD_PREFIX_BYTES 8
+void wire_reg_remove_encode(struct buf *out, const struct reg_remove *remove);
+MUST_CHECK enum err wire_reg_remove_decode(struct slice payload, struct reg_remove *remove);
+uint64_t wire_record_prefix(const struct hash *record);
+
+/* REG_STATUS: verdict u8, sequence varint, count varint, root 32, retry_after_ms varint (0 but for
+ * REG_WAIT), TLVs: what the supernode holds, and what it wants. */
+enum reg_verdict {
+    REG_DONE = 1,
+    REG_SEND_ALL = 2,
+    REG_REFUSED = 3,
+    REG_SEND_CHANGES = 4, /* since `sequence` */
+    REG_WAIT = 5,         /* for your turn: one of the two above comes by itself */
+    REG_LOST = 6,         /* an audit failed: a record was taken out */
+    REG_VERDICT_MAX = 6
+};
 struct reg_status {
     uint8_t verdict;
     uint64_t sequence;
     uint32_t count;
     struct hash root;
+    uint32_t retry_after_ms;
     struct slice tlvs;
 };
 void wire_reg_status_encode(struct buf *out, const struct reg_status *status);

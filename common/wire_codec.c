@@ -27,6 +27,32 @@ void wire_put_text8(struct buf *out, struct slice text) {
     buf_append(out, text.data, text.len);
 }
 
+#define VARINT_BITS 7
+#define VARINT_MORE 0x80
+
+uint64_t wire_get_varint(struct reader *reader, uint64_t max) {
+    uint64_t value = 0;
+    uint8_t byte = VARINT_MORE;
+    for (uint32_t shift = 0; (byte & VARINT_MORE) != 0 && !reader->failed; shift += VARINT_BITS) {
+        byte = reader_u8(reader);
+        uint64_t bits = byte & (VARINT_MORE - 1);
+        bool is_lost = shift >= 64 || bits << shift >> shift != bits;
+        bool is_idle = byte == 0 && shift > 0;
+        reader->failed = reader->failed || is_lost || is_idle;
+        value |= is_lost ? 0 : bits << shift;
+    }
+    reader->failed = reader->failed || value > max;
+    return reader->failed ? 0 : value;
+}
+
+void wire_put_varint(struct buf *out, uint64_t value) {
+    while (value >= VARINT_MORE) {
+        buf_u8(out, (uint8_t)(value | VARINT_MORE));
+        value >>= VARINT_BITS;
+    }
+    buf_u8(out, (uint8_t)value);
+}
+
 /* Bytes of an address of this family, or -1 when there is no such family. */
 static int ip_bytes(uint8_t family) {
     switch (family) {

@@ -26,6 +26,11 @@ void wire_put_bytes16(struct buf *out, struct slice bytes);
 struct slice wire_get_text8(struct reader *reader);
 void wire_put_text8(struct buf *out, struct slice text);
 
+/* Read or append an unsigned LEB128 number (as in DWARF and protobuf): seven bits a byte, lowest
+ * first. One beyond `max`, or longer than it need be, fails the reader. */
+uint64_t wire_get_varint(struct reader *reader, uint64_t max);
+void wire_put_varint(struct buf *out, uint64_t value);
+
 /* Read or append family u8, ip 4 or 16, port u16; ADDRESS_NONE has nothing after its family. An
  * unknown family fails the reader. */
 void wire_get_address(struct reader *reader, struct address *address);
@@ -47,6 +52,9 @@ void wire_put_tlvs(struct buf *out, struct slice tlvs);
 MUST_CHECK enum err wire_content_rule(const struct content_id *content);
 void wire_get_content(struct reader *reader, struct content_id *content);
 void wire_put_content(struct buf *out, const struct content_id *content);
+
+/* OK for a file record that can exist, with a name that people can read. */
+MUST_CHECK enum err wire_file_record_rule(const struct file_record *record);
 
 /* OK for an encoded address record; with `may_be_empty` also for nothing. */
 MUST_CHECK enum err wire_nested_record_rule(struct slice record, bool may_be_empty);

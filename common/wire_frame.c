@@ -5,7 +5,10 @@
 #include "common/wire_codec.h"
 
 #define RECORD_LIST_MAX (1 + NODES_MAX * (2 + ADDRESS_RECORD_BYTES_MAX))
-#define REG_STATE_MAX (8 + 8 + 4 + 32 + TLV_BYTES_MAX)
+#define VARINT64_MAX 10
+#define VARINT32_MAX 5
+#define REG_STATE_MAX (8 + 2 * VARINT64_MAX + VARINT32_MAX + 32 + TLV_BYTES_MAX)
+#define REG_STATUS_MAX (1 + VARINT64_MAX + VARINT32_MAX + 32 + VARINT32_MAX + TLV_BYTES_MAX)
 #define QUERY_MAX (1 + 1 + 2 + 2 + 2 + QUERY_BODY_MAX + TLV_BYTES_MAX)
 #define HASHES_BYTES_MAX                                                                           \
     (4 + 1 + 4 + 2 + HASHES_MAX * HASH_BYTES + 1 + PROOF_MAX * HASH_BYTES + TLV_BYTES_MAX)
@@ -22,7 +25,7 @@ static const struct message_info messages[] = {
     {MSG_REG_BEGIN, "REG_BEGIN", REG_STATE_MAX},
     {MSG_REG_ADD, "REG_ADD", FRAME_PAYLOAD_MAX},
     {MSG_REG_COMMIT, "REG_COMMIT", REG_STATE_MAX},
-    {MSG_REG_STATUS, "REG_STATUS", 1 + 8 + 4 + 32 + TLV_BYTES_MAX},
+    {MSG_REG_STATUS, "REG_STATUS", REG_STATUS_MAX},
     {MSG_DIALBACK, "DIALBACK", 32 + 1 + 16 + 2 + 8 + TLV_BYTES_MAX},
     {MSG_DIALBACK_DONE, "DIALBACK_DONE", 8 + 1 + TLV_BYTES_MAX},
     {MSG_QUERY, "QUERY", QUERY_MAX},
@@ -38,6 +41,7 @@ static const struct message_info messages[] = {
     {MSG_REJECT, "REJECT", 4 + 1 + 4 + 2 + 4 + 2 + TLV_BYTES_MAX},
     {MSG_SHUT, "SHUT", 4 + TLV_BYTES_MAX},
     {MSG_PUSH, "PUSH", 32 + 16 + 2 + ADDRESS_RECORD_BYTES_MAX + TLV_BYTES_MAX},
+    {MSG_REG_REMOVE, "REG_REMOVE", 2 + REG_RECORDS_MAX *RECORD_PREFIX_BYTES + TLV_BYTES_MAX},
 };
 
 const struct message_info *wire_message_info(uint8_t type) {

@@ -181,7 +181,7 @@ static bool name_is_ok(struct slice name) {
            words_text_ok(name);
 }
 
-static enum err file_record_rule(const struct file_record *record) {
+enum err wire_file_record_rule(const struct file_record *record) {
     enum err err = wire_content_rule(&record->content);
     err = wire_first(err, name_is_ok(record->name) ? OK : ERR_FORMAT);
     err = wire_first(err, record->meta.len <= FILE_META_MAX ? OK : ERR_LIMIT);
@@ -189,7 +189,7 @@ static enum err file_record_rule(const struct file_record *record) {
 }
 
 void wire_file_record_encode(struct buf *out, const struct file_record *record) {
-    CHECK(file_record_rule(record) == OK);
+    CHECK(wire_file_record_rule(record) == OK);
     wire_put_content(out, &record->content);
     wire_put_text8(out, record->name);
     wire_put_bytes16(out, record->meta);
@@ -200,7 +200,7 @@ enum err wire_file_record_read(struct reader *reader, struct file_record *record
     wire_get_content(reader, &record->content);
     record->name = wire_get_text8(reader);
     record->meta = wire_get_bytes16(reader);
-    enum err err = reader->failed ? ERR_FORMAT : file_record_rule(record);
+    enum err err = reader->failed ? ERR_FORMAT : wire_file_record_rule(record);
     reader->failed = err != OK;
     return err;
 }
@@ -211,4 +211,21 @@ void wire_file_record_hash(const struct file_record *record, const struct crypto
     wire_file_record_encode(&bytes, record);
     crypto_hash(crypto, (struct slice){bytes.data, bytes.len}, out);
     buf_free(&bytes);
+}
+
+static int compare_slices(struct slice a, struct slice b) {
+    size_t common = a.len < b.len ? a.len : b.len;
+    int order = common > 0 ? memcmp(a.data, b.data, common) : 0;
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+int wire_file_record_compare(const struct file_record *a, const struct file_record *b) {
+    int order = compare_slices(a->name, b->name);
+    if (order == 0) {
+        order = memcmp(a->content.root.b, b->content.root.b, sizeof a->content.root.b);
+    }
+    if (order == 0) {
+        order = (a->content.size > b->content.size) - (a->content.size < b->content.size);
+    }
+    return order != 0 ? order : compare_slices(a->meta, b->meta);
 }

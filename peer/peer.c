@@ -4,6 +4,7 @@
 
 #include "common/check.h"
 #include "common/mem.h"
+#include "peer/audit.h"
 #include "peer/command.h"
 #include "peer/fetch.h"
 #include "peer/push.h"
@@ -51,6 +52,10 @@ static const struct {
     {MSG_HAVE, LINK_TRANSFER, fetch_take_have},
     {MSG_HASHES, LINK_TRANSFER, fetch_take_hashes},
     {MSG_REJECT, LINK_TRANSFER, fetch_take_reject},
+    {MSG_OPEN, LINK_LEAF, audit_take_open},
+    {MSG_BLOCK_REQUEST, LINK_LEAF, audit_take_block_request},
+    {MSG_HASHES_REQUEST, LINK_LEAF, audit_take_hashes_request},
+    {MSG_SHUT, LINK_LEAF, audit_take_shut},
     {MSG_GOAWAY, LINK_LEAF | LINK_TRANSFER | LINK_OTHER, take_goaway},
 };
 
@@ -109,6 +114,7 @@ static void closed(void *role, struct link *link, enum err reason) {
     if (kind_of(link) == LINK_TRANSFER) {
         transfer_closed(peer, link, reason);
     } else if (link->owner != NULL) {
+        audit_link_gone(peer, link);
         uplink_closed(peer, link, reason);
     } else if (link->purpose == PURPOSE_DIRECTORY) {
         push_link_closed(peer, link);
@@ -236,6 +242,21 @@ static void take_file(struct peer *peer, const struct node_event *event) {
     }
 }
 
+/* A block has left, or could not be read: one of an upload or of an audit. */
+static void take_block(struct peer *peer, const struct node_event *event) {
+    struct link *link = map_get(&peer->links.by_number, &event->block.link);
+    bool is_sent = event->kind == NODE_BLOCK_SENT;
+    if (link != NULL && kind_of(link) == LINK_LEAF) {
+        if (!is_sent) {
+            audit_block_failed(peer, link, event);
+        }
+    } else if (is_sent) {
+        serve_block_sent(peer, event);
+    } else {
+        serve_block_failed(peer, event);
+    }
+}
+
 static void take_event(struct peer *peer, const struct node_event *event) {
     switch (event->kind) {
     case NODE_START:
@@ -248,10 +269,8 @@ static void take_event(struct peer *peer, const struct node_event *event) {
         uplink_resolved(peer, event);
         break;
     case NODE_BLOCK_SENT:
-        serve_block_sent(peer, event);
-        break;
     case NODE_BLOCK_FAILED:
-        serve_block_failed(peer, event);
+        take_block(peer, event);
         break;
     case NODE_FILE_OPENED:
     case NODE_FILE_WRITTEN:
@@ -314,6 +333,7 @@ static void peer_free(void *self) {
     fetch_free(peer);
     free_transfers(peer);
     serve_free(peer);
+    mem_free(peer->audits);
     search_free(peer);
     push_free(peer);
     uplink_free(peer);

@@ -40,7 +40,7 @@ static bool find_place(struct peer *peer, const struct content_id *content, stru
     return true;
 }
 
-static struct serve *serve_of(struct peer *peer) {
+struct serve *serve_of(struct peer *peer) {
     if (peer->serve == NULL) {
         struct serve *serve = mem_new(sizeof *serve);
         map_init(&serve->servings, sizeof(uint32_t), peer->env->seed ^ 0x73657276696e6773);
@@ -450,7 +450,7 @@ void serve_block_sent(struct peer *peer, const struct node_event *event) {
     serve_more(peer);
 }
 
-static enum reject_reason reject_reason_of(enum err err) {
+enum reject_reason serve_reason(enum err err) {
     static const struct {
         enum err err;
         enum reject_reason reason;
@@ -472,7 +472,7 @@ void serve_block_failed(struct peer *peer, const struct node_event *event) {
     transfer->flight--;
     if (serving != NULL && !transfer->link->closing && event->block.reason != ERR_CLOSED) {
         struct reject reject = {.handle = serving->handle,
-                                .reason = (uint8_t)reject_reason_of(event->block.reason),
+                                .reason = (uint8_t)serve_reason(event->block.reason),
                                 .first = (uint32_t)event->block.token,
                                 .count = 1};
         serve_reject(transfer->link, &reject);

@@ -69,13 +69,18 @@ void serve_free(struct peer *peer);
 uint32_t serve_uploads(const struct peer *peer);
 uint32_t serve_queued(const struct peer *peer);
 
-/* For serve_hashes.c. */
+/* For serve_hashes.c and audit.c. */
+struct serve *serve_of(struct peer *peer);
+enum reject_reason serve_reason(enum err err);
 struct serving *serve_find(const struct transfer *transfer, uint32_t handle);
 void serve_reject(struct link *link, const struct reject *reject);
 
 /* ---- serve_hashes.c ---- */
 
 enum err serve_take_hashes_request(struct peer *peer, struct link *link, struct slice payload);
+/* Have a piece read to answer a supernode's request within it. */
+void serve_audit_hashes(struct peer *peer, struct link *link, const struct content_id *content,
+                        const struct hashes_request *request);
 /* The driver's answer to ACTION_FILE_HASH, or its failure. */
 void serve_hashed(struct peer *peer, const struct node_event *event);
 void serve_hashes_free(struct peer *peer);

@@ -12,7 +12,8 @@
 
 /* A piece that the driver hashes for somebody. */
 struct hash_job {
-    uint32_t serial; /* of the serving */
+    struct content_id content;
+    uint32_t serial; /* of the serving; 0 = an audit */
     uint32_t link;
     struct hashes_request request; /* without TLVs */
 };
@@ -105,11 +106,23 @@ static void send_pieces(struct peer *peer, struct link *link, const struct servi
     send_run(link, request->handle, &run);
 }
 
-static void read_piece(struct peer *peer, struct link *link, const struct serving *serving,
-                       const struct hashes_request *request) {
+static void read_piece(struct peer *peer, const struct hash_job *wanted, uint64_t file) {
+    struct hash_job *job = mem_copy(wanted, sizeof *wanted);
+    uint32_t piece = job->request.first / PIECE_BLOCKS;
+    job->request.tlvs = (struct slice){0};
+    uint64_t token = ++peer->serve->last_job;
+    map_put(&peer->serve->hash_jobs, &token, job);
+    struct action *action = outbox_add(peer->links.out, ACTION_FILE_HASH);
+    action->file = file;
+    action->token = token;
+    action->offset = (uint64_t)piece * PIECE_BLOCKS;
+    action->len = hashtree_piece_blocks(job->content.size, piece);
+}
+
+static void prove_blocks(struct peer *peer, struct link *link, const struct serving *serving,
+                         const struct hashes_request *request) {
     struct transfer *transfer = link->owner;
     struct proof_source source;
-    uint32_t piece = request->first / PIECE_BLOCKS;
     if (!find_source(peer, &serving->content, &source)) {
         refuse(link, request, REJECT_MISSING);
         return;
@@ -119,18 +132,20 @@ static void read_piece(struct peer *peer, struct link *link, const struct servin
         return;
     }
     transfer->hash_jobs++;
-    struct hash_job *job = mem_new(sizeof *job);
-    job->serial = serving->serial;
-    job->link = link->number;
-    job->request = *request;
-    job->request.tlvs = (struct slice){0};
-    uint64_t token = ++peer->serve->last_job;
-    map_put(&peer->serve->hash_jobs, &token, job);
-    struct action *action = outbox_add(peer->links.out, ACTION_FILE_HASH);
-    action->file = source.file;
-    action->token = token;
-    action->offset = (uint64_t)piece * PIECE_BLOCKS;
-    action->len = hashtree_piece_blocks(serving->content.size, piece);
+    struct hash_job job = {serving->content, serving->serial, link->number, *request};
+    read_piece(peer, &job, source.file);
+}
+
+void serve_audit_hashes(struct peer *peer, struct link *link, const struct content_id *content,
+                        const struct hashes_request *request) {
+    struct proof_source source;
+    if (!find_source(peer, content, &source)) {
+        refuse(link, request, REJECT_NOT_FOUND);
+        return;
+    }
+    (void)serve_of(peer);
+    struct hash_job job = {*content, 0, link->number, *request};
+    read_piece(peer, &job, source.file);
 }
 
 enum err serve_take_hashes_request(struct peer *peer, struct link *link, struct slice payload) {
@@ -149,7 +164,7 @@ enum err serve_take_hashes_request(struct peer *peer, struct link *link, struct 
     if (is_pieces) {
         send_pieces(peer, link, serving, &request);
     } else if (is_in_piece) {
-        read_piece(peer, link, serving, &request);
+        prove_blocks(peer, link, serving, &request);
     } else {
         refuse(link, &request, REJECT_NOT_FOUND);
     }
@@ -157,14 +172,14 @@ enum err serve_take_hashes_request(struct peer *peer, struct link *link, struct 
 }
 
 /* Send what the driver hashed, if it still is what we promised. */
-static void send_blocks(struct peer *peer, struct link *link, const struct serving *serving,
-                        const struct hash_job *job, struct slice hashes) {
+static void send_blocks(struct peer *peer, struct link *link, const struct hash_job *job,
+                        struct slice hashes) {
     const struct crypto *crypto = peer->env->crypto;
-    uint64_t size = serving->content.size;
+    uint64_t size = job->content.size;
     uint32_t piece = job->request.first / PIECE_BLOCKS;
     uint32_t count = hashtree_piece_blocks(size, piece);
     struct proof_source source;
-    if (!find_source(peer, &serving->content, &source) || hashes.len != count * HASH_BYTES) {
+    if (!find_source(peer, &job->content, &source) || hashes.len != count * HASH_BYTES) {
         refuse(link, &job->request, REJECT_MISSING);
         return;
     }
@@ -172,8 +187,7 @@ static void send_blocks(struct peer *peer, struct link *link, const struct servi
     memcpy(blocks, hashes.data, hashes.len);
     struct hash found;
     hashtree_piece(crypto, size, piece, blocks, &found);
-    const struct hash *wanted =
-        source.pieces != NULL ? &source.pieces[piece] : &serving->content.root;
+    const struct hash *wanted = source.pieces != NULL ? &source.pieces[piece] : &job->content.root;
     if (memcmp(found.b, wanted->b, sizeof found.b) != 0) {
         refuse(link, &job->request, REJECT_CHANGED);
         return;
@@ -196,18 +210,16 @@ void serve_hashed(struct peer *peer, const struct node_event *event) {
         return;
     }
     struct link *link = map_get(&peer->links.by_number, &job->link);
-    struct transfer *transfer = link != NULL ? link->owner : NULL;
-    struct serving *serving = map_get(&peer->serve->servings, &job->serial);
-    if (transfer != NULL) {
-        transfer->hash_jobs--;
+    bool is_audit = job->serial == 0;
+    bool is_wanted = link != NULL && !link->closing &&
+                     (is_audit || map_get(&peer->serve->servings, &job->serial) != NULL);
+    if (!is_audit && link != NULL && link->owner != NULL) {
+        ((struct transfer *)link->owner)->hash_jobs--;
     }
-    if (transfer != NULL && serving != NULL && !link->closing) {
-        if (event->kind == NODE_FILE_HASHED) {
-            send_blocks(peer, link, serving, job, event->file.hashes);
-        } else {
-            refuse(link, &job->request,
-                   event->file.reason == ERR_CHANGED ? REJECT_CHANGED : REJECT_IO);
-        }
+    if (is_wanted && event->kind == NODE_FILE_HASHED) {
+        send_blocks(peer, link, job, event->file.hashes);
+    } else if (is_wanted) {
+        refuse(link, &job->request, serve_reason(event->file.reason));
     }
     mem_free(job);
 }

@@ -1,7 +1,6 @@
 /* share.c - keeps the table of files this peer shares, and the root that names the whole list. */
 #include "peer/share.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/check.h"
@@ -41,6 +40,7 @@ static void free_file(struct shared_file *file) {
 }
 
 void share_free(struct share *share) {
+    changes_free(share->changes);
     struct share_maps *maps = share->maps;
     uint32_t cursor = 0;
     struct shared_file *file = NULL;
@@ -111,6 +111,59 @@ static char *visible_name(struct slice name) {
     return text;
 }
 
+/* ---- The list ---- */
+
+static void note(struct share *share, const struct shared_file *file, bool is_added) {
+    if (share->sequence > 0) {
+        struct change change = {.prefix = wire_record_prefix(&file->record_hash),
+                                .sequence = share->sequence + 1,
+                                .is_added = is_added};
+        changes_note(&share->changes, &change);
+    }
+}
+
+/* Another file of the same record, listed or not as told; NULL = none. */
+static struct shared_file *find_twin(const struct share *share, const struct shared_file *file,
+                                     bool is_listed) {
+    uint8_t key[CONTENT_KEY_BYTES];
+    content_key(key, &file->content);
+    struct shared_file *twin = map_get(&share->maps->by_content, key);
+    while (twin != NULL && (twin == file || twin->is_listed != is_listed ||
+                            memcmp(twin->record_hash.b, file->record_hash.b, HASH_BYTES) != 0)) {
+        twin = twin->same;
+    }
+    return twin;
+}
+
+/* List a file if there is room and its record is not listed yet. */
+static void enlist(struct share *share, struct shared_file *file) {
+    if (share->listed < LEAF_FILES_MAX && find_twin(share, file, true) == NULL) {
+        file->is_listed = true;
+        share->listed++;
+        note(share, file, true);
+    }
+}
+
+/* A listed file goes: a twin takes its place, or else whoever found no room before. */
+static void delist(struct share *share, struct shared_file *file) {
+    struct shared_file *twin = find_twin(share, file, false);
+    file->is_listed = false;
+    if (twin != NULL) {
+        twin->is_listed = true;
+        return;
+    }
+    note(share, file, false);
+    bool was_full = share->listed-- == LEAF_FILES_MAX;
+    uint32_t cursor = 0;
+    for (struct shared_file *other = NULL;
+         was_full && share->listed < LEAF_FILES_MAX &&
+         (other = map_next(&share->maps->by_number, &cursor, NULL)) != NULL;) {
+        if (!other->is_listed && other != file) {
+            enlist(share, other);
+        }
+    }
+}
+
 struct file_record share_record(const struct shared_file *file) {
     return (struct file_record){.content = file->content,
                                 .name = {(const uint8_t *)file->name, file->name_len}};
@@ -134,6 +187,7 @@ void share_add(struct share *share, const struct crypto *crypto, const struct no
     wire_file_record_hash(&record, crypto, &file->record_hash);
     map_put(&maps_of(share)->by_number, &file->number, file);
     chain_file(share, file);
+    enlist(share, file);
     share->bytes += size;
     share->version++;
 }
@@ -144,30 +198,34 @@ void share_remove(struct share *share, uint64_t number) {
     if (file == NULL) {
         return;
     }
+    if (file->is_listed) {
+        delist(share, file);
+    }
     unchain_file(share, file);
     share->bytes -= file->content.size;
     share->version++;
     free_file(file);
 }
 
-uint32_t share_registered(const struct share *share) {
-    uint32_t count = share_count(share);
-    return count < LEAF_FILES_MAX ? count : LEAF_FILES_MAX;
-}
-
-static int compare_hashes(const void *left, const void *right) {
-    return memcmp(left, right, HASH_BYTES);
-}
-
 void share_root(const struct share *share, const struct crypto *crypto, struct hash *root) {
-    uint32_t count = share_registered(share);
-    struct hash *hashes = mem_array(count, sizeof *hashes);
+    struct hash *hashes = mem_array(share->listed, sizeof *hashes);
+    uint32_t count = 0;
     uint32_t cursor = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct shared_file *file = share_next(share, &cursor);
-        hashes[i] = file->record_hash;
+    for (const struct shared_file *file; (file = share_next(share, &cursor)) != NULL;) {
+        if (file->is_listed) {
+            hashes[count++] = file->record_hash;
+        }
     }
-    qsort(hashes, count, sizeof *hashes, compare_hashes);
-    hashtree_root(crypto, hashes, count, 0, root);
+    bool is_set = wire_list_root(crypto, hashes, count, root);
+    CHECK(is_set && count == share->listed);
     mem_free(hashes);
+}
+
+void share_settle(struct share *share, uint64_t sequence) {
+    changes_settle(share->changes, sequence);
+    share->sequence = sequence;
+}
+
+uint64_t share_reach(const struct share *share) {
+    return share->changes != NULL ? share->sequence - share->changes->since : 0;
 }

@@ -5,8 +5,10 @@
 #include "common/map.h"
 #include "common/node.h"
 #include "common/wire.h"
+#include "peer/changes.h"
 
-/* Two names for one content are two files here: either serves. */
+/* Two names for one content are two files here: either serves. Of files that are one record (in
+ * two folders) one is listed. */
 struct shared_file {
     uint64_t number; /* the driver's */
     struct content_id content;
@@ -14,7 +16,8 @@ struct shared_file {
     struct hash *pieces;      /* NULL for a single piece */
     struct hash record_hash;
     uint32_t name_len;
-    char *name; /* as people see it, without control characters */
+    bool is_listed; /* it stands for its record in the list that is registered */
+    char *name;     /* as people see it, without control characters */
 };
 
 struct share_maps;
@@ -23,8 +26,11 @@ struct share {
     struct share_maps *maps; /* NULL until a file is shared: an idle peer is to be small */
     uint64_t seed;
     uint64_t bytes;
-    uint32_t version; /* rises with every change */
-    bool ready;       /* the first scan is complete */
+    uint64_t sequence;       /* of the list as it was last registered; 0 = never */
+    struct changes *changes; /* since then and before */
+    uint32_t version;        /* rises with every change */
+    uint32_t listed;         /* records in the list, at most LEAF_FILES_MAX */
+    bool ready;              /* the first scan is complete */
 };
 
 void share_init(struct share *share, uint64_t seed);
@@ -45,10 +51,13 @@ struct file_record share_record(const struct shared_file *file);
 uint32_t share_count(const struct share *share);
 const struct shared_file *share_next(const struct share *share, uint32_t *cursor);
 
-/* How many files are registered: at most LEAF_FILES_MAX, the first ones of that walk. */
-uint32_t share_registered(const struct share *share);
-
-/* The root over the sorted record hashes of those. */
+/* The root of the list: of the records of all listed files. */
 void share_root(const struct share *share, const struct crypto *crypto, struct hash *root);
+
+/* The list has been looked at: it is `sequence` from now on. */
+void share_settle(struct share *share, uint64_t sequence);
+
+/* How many lists back it is known what changed. */
+uint64_t share_reach(const struct share *share);
 
 #endif

@@ -25,6 +25,7 @@ enum peer_timer {
     PEER_TIMERS
 };
 
+struct audits;
 struct fetch;
 struct pushes;
 struct search;
@@ -41,6 +42,7 @@ struct peer {
     struct search *search; /* NULL until something is searched */
     struct fetch *fetch;   /* NULL until something is fetched */
     struct serve *serve;   /* NULL until something is served */
+    struct audits *audits; /* NULL until a parent asks for a block */
     struct pushes *push;   /* NULL until somebody asks us to call back, or we them */
     uint64_t started_us;
     uint64_t upload_bytes_per_s; /* 0 = unlimited */

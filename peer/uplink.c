@@ -259,7 +259,10 @@ void uplink_start(struct peer *peer, const struct peer_config *config) {
 
 void uplink_free(struct peer *peer) {
     for (uint32_t i = 0; i <= PARENTS; i++) {
-        mem_free(peer->uplink.parents[i]);
+        if (peer->uplink.parents[i] != NULL) {
+            register_drop(peer->uplink.parents[i]);
+            mem_free(peer->uplink.parents[i]);
+        }
     }
     mem_free(peer->uplink.resolver);
 }
@@ -313,6 +316,7 @@ void uplink_closed(struct peer *peer, struct link *link, enum err reason) {
     hostcache_failed(&peer->hosts, parent->host, &peer->rng, parent->retry_s, peer->links.mono_us);
     log_info(peer->env->log, "uplink.lost link=%u state=%u reason=%s", link->number, parent->state,
              err_name(reason));
+    register_drop(parent);
     mem_free(parent);
     link->owner = NULL;
     if (peer->is_stopping) {

@@ -30,12 +30,13 @@ struct parent {
     uint8_t tries;     /* lists asked for since the last success */
     bool nodes_asked;  /* one NODES is welcome */
     bool is_outdated;  /* registered with a list that has changed since */
+    uint8_t losses;    /* how often it held another list than it had said */
     uint16_t retry_s;  /* GOAWAY asked for it */
-    uint32_t cursor;   /* of share_next: what has been added */
-    uint32_t added;    /* records so far */
+    struct plan *plan; /* what it is being sent, NULL = nothing */
     uint64_t since_us; /* in this state */
 };
 
+struct plan;
 struct resolver;
 
 struct uplink {
@@ -46,15 +47,12 @@ struct uplink {
     uint64_t ask_us; /* when to ask for NODES again */
     uint32_t ask_wait_ms;
     uint64_t changed_us; /* first change that is not registered yet; 0 = none */
-    /* What is registered, kept in the store. */
-    bool is_loaded;
-    uint8_t
-        trouble; /* enum err: why the last dial came to nothing; OK = none did since a success */
+    /* What is registered, kept in the store with the list's sequence. */
     uint64_t index_id;
-    uint64_t sequence;
-    uint32_t count;
-    uint32_t version; /* of the share table that root belongs to; 0 = not computed */
     struct hash root;
+    uint32_t version; /* of the share table that root belongs to; 0 = not computed */
+    bool is_loaded;
+    uint8_t trouble; /* enum err: why the last dial failed; OK = since then one did not */
 };
 
 /* ---- uplink.c ---- */
@@ -89,6 +87,8 @@ uint32_t uplink_count(const struct peer *peer, enum parent_state least);
 /* Offer the present list to a parent. */
 void register_begin(struct peer *peer, struct parent *parent);
 enum err register_take_status(struct peer *peer, struct link *link, struct slice payload);
+/* Forget what was to be sent to a parent that goes. */
+void register_drop(struct parent *parent);
 /* The share table changed: register again, soon. */
 void register_changed(struct peer *peer);
 /* TIMER_REGISTER. */

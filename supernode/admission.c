@@ -67,6 +67,12 @@ static enum err admit_leaf(struct supernode *supernode, const struct link *link,
                            const struct hello *hello, struct goaway *goaway) {
     (void)hello;
     const struct leaf *known = map_get(&supernode->leaves, link->id.b);
+    uint64_t banned_us = known != NULL ? audit_banned_us(known) : 0;
+    if (banned_us > 0) {
+        goaway->reason = GOAWAY_POLICY;
+        goaway->retry_after_s = (uint16_t)(banned_us / 1000000 + 1);
+        return ERR_POLICY;
+    }
     bool takes_no_more_room = known != NULL && known->link != NULL;
     if (supernode->leaf_links >= supernode->config.leaves_max && !takes_no_more_room) {
         return refuse_as_full(supernode, link, goaway);

@@ -22,6 +22,8 @@ enum timer_kind {
     TIMER_QUERIES,   /* old query ids are forgotten */
     TIMER_PROBES,    /* old targets are forgotten */
     TIMER_VISITOR,   /* an idle one is sent off */
+    TIMER_AUDIT,     /* a leaf is asked for a block, or has not answered */
+    TIMER_TURNS,     /* lists that keep others waiting have taken long enough */
     TIMER_STOP,      /* goodbyes have taken long enough */
     TIMER_KINDS
 };
@@ -46,16 +48,38 @@ struct neighbour {
     int64_t certified_s; /* wall clock until which it may be a supernode */
 };
 
-/* A list on its way. */
+/* A list, or what changed in one, on its way or waiting for its turn. */
 struct registration {
+    struct leaf *leaf;
+    struct registration *next; /* that waits */
     struct reg_state promised;
+    bool is_waiting;
+    bool is_change;      /* of the list held */
+    bool is_spoilt;      /* it cannot come out right any more */
+    uint64_t started_us; /* when it got its turn */
+    uint32_t count;      /* records added so far */
+    /* All of it: in the index already, hidden. */
     struct index_list *list;
-    struct hash *hashes; /* of all records so far */
-    uint32_t count;
+    struct hash *hashes; /* of the records so far */
     uint32_t cap;
+    /* A change: as it came. */
+    struct buf removed; /* prefixes of record hashes, u64 */
+    struct buf added;   /* encoded records */
+};
+
+/* Whose list may come now. */
+struct turns {
+    struct registration *first; /* that waits, longest first */
+    struct registration **end;
+    uint32_t waiting;
+    uint32_t lists; /* on their way */
+    uint64_t bytes; /* that those are reckoned at */
+    struct timer timer;
 };
 
 enum reach { REACH_UNKNOWN, REACH_ASKED, REACH_PROVEN, REACH_FAILED };
+
+struct audit;
 
 /* A peer that registered here; kept for LEAF_KEEP_MS after its departure. */
 struct leaf {
@@ -67,6 +91,7 @@ struct leaf {
     struct index_list *list; /* complete, NULL = none; shown while it is known to be true */
     struct reg_state held;   /* what `list` is */
     struct registration *coming;
+    struct audit *audit;    /* NULL before the first list */
     struct buf record;      /* encoded address record that may be passed on, or empty */
     struct address address; /* observed host and the port it listens on; port 0 = none */
     enum reach reach;
@@ -100,7 +125,13 @@ struct supernode_counts {
     uint64_t hits_dropped;   /* records over a cap, or that nobody waits for any more */
     uint64_t unmatched;      /* answers to nothing we sent */
     uint64_t timeouts;       /* children that did not answer */
-    uint64_t registrations;  /* lists taken */
+    uint64_t registrations;  /* lists taken whole */
+    uint64_t changes;        /* lists taken by their difference */
+    uint64_t mismatches;     /* lists and differences that did not come out */
+    uint64_t waits;          /* lists told to wait */
+    uint64_t audits;         /* blocks asked for */
+    uint64_t audits_failed;  /* records that were not shown */
+    uint64_t banished;       /* leaves */
     uint64_t unchanged;      /* lists we still had */
     uint64_t refused;        /* links and lists refused */
     uint64_t dialbacks;      /* probes dialled for others */
@@ -117,7 +148,8 @@ struct supernode {
     struct hostcache hosts;
     struct index *index;
     struct flood flood;
-    struct map leaves;             /* node id -> struct leaf */
+    struct map leaves; /* node id -> struct leaf */
+    struct turns turns;
     struct map probes;             /* address -> struct probe, oldest first */
     struct neighbour **neighbours; /* open mesh links, oldest first */
     uint32_t neighbour_count;
@@ -193,17 +225,47 @@ enum err mesh_take_goaway(struct supernode *supernode, struct link *link, struct
 void leaves_opened(struct supernode *supernode, struct link *link, const struct hello *hello);
 void leaves_closed(struct supernode *supernode, struct link *link);
 void leaves_timer(struct supernode *supernode, struct leaf *leaf);
-void leaves_reclaim(struct supernode *supernode);
 void leaves_free(struct supernode *supernode);
-enum err leaves_take_begin(struct supernode *supernode, struct link *link, struct slice payload);
-enum err leaves_take_add(struct supernode *supernode, struct link *link, struct slice payload);
-enum err leaves_take_commit(struct supernode *supernode, struct link *link, struct slice payload);
 enum err leaves_take_push(struct supernode *supernode, struct link *link, struct slice payload);
 
 /* True when every address of the record is the host that the link was observed from, and the record
  * is fresh and signed: then it may be passed on. */
 bool leaves_record_is_seen(const struct supernode *supernode, const struct link *link,
                            struct slice record);
+
+/* ---- register.c ---- */
+
+void register_init(struct supernode *supernode);
+enum err register_take_begin(struct supernode *supernode, struct link *link, struct slice payload);
+enum err register_take_remove(struct supernode *supernode, struct link *link, struct slice payload);
+enum err register_take_add(struct supernode *supernode, struct link *link, struct slice payload);
+enum err register_take_commit(struct supernode *supernode, struct link *link, struct slice payload);
+/* Say what we hold of a leaf, and what we want. */
+void register_send_status(struct leaf *leaf, enum reg_verdict verdict);
+/* Forget what is on its way, or the list itself. */
+void register_drop_coming(struct leaf *leaf);
+void register_drop_list(struct leaf *leaf);
+/* The list has lost records: work out again what it comes to. */
+void register_restate(struct leaf *leaf);
+/* TIMER_TURNS, TIMER_RECLAIM. */
+void register_turns_timer(struct supernode *supernode);
+void register_reclaim(struct supernode *supernode);
+
+/* ---- audit.c ---- */
+
+/* The leaf's list is shown: it will be asked for a file of it. */
+void audit_list_shown(struct leaf *leaf);
+/* Its link is gone. */
+void audit_leaf_gone(struct leaf *leaf);
+void audit_free(struct leaf *leaf);
+/* For how long it may not come back; 0 = it may. */
+uint64_t audit_banned_us(const struct leaf *leaf);
+/* TIMER_AUDIT. */
+void audit_timer(struct leaf *leaf);
+enum err audit_take_have(struct supernode *supernode, struct link *link, struct slice payload);
+enum err audit_take_block(struct supernode *supernode, struct link *link, struct slice payload);
+enum err audit_take_hashes(struct supernode *supernode, struct link *link, struct slice payload);
+enum err audit_take_reject(struct supernode *supernode, struct link *link, struct slice payload);
 
 /* ---- dialback.c ---- */
 

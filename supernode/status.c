@@ -37,6 +37,12 @@ static void report_counts(struct outbox *out, const struct supernode_counts *cou
         {"timeouts", counts->timeouts},
         {"registrations", counts->registrations},
         {"unchanged", counts->unchanged},
+        {"changes", counts->changes},
+        {"mismatches", counts->mismatches},
+        {"waits", counts->waits},
+        {"audits", counts->audits},
+        {"audits_failed", counts->audits_failed},
+        {"banished", counts->banished},
         {"refused", counts->refused},
         {"dialbacks", counts->dialbacks},
         {"pushes", counts->pushes},
@@ -67,6 +73,8 @@ static void report_self(struct supernode *supernode, uint64_t command) {
     report_number(out, "neighbours", supernode->neighbour_count);
     report_number(out, "known", supernode->hosts.hosts.count);
     report_number(out, "open", supernode->flood.wave_count);
+    report_number(out, "coming", supernode->turns.lists);
+    report_number(out, "waiting", supernode->turns.waiting);
     report_counts(out, &supernode->counts);
     report_flag(out, "stopping", supernode->is_stopping);
 }

@@ -50,9 +50,14 @@ static const struct handler handlers[] = {
     {MSG_HITS, MESH, flood_take_hits},
     {MSG_END, MESH, flood_take_end},
     {MSG_LOCATE, LEAF | MESH, flood_take_locate},
-    {MSG_REG_BEGIN, LEAF, leaves_take_begin},
-    {MSG_REG_ADD, LEAF, leaves_take_add},
-    {MSG_REG_COMMIT, LEAF, leaves_take_commit},
+    {MSG_REG_BEGIN, LEAF, register_take_begin},
+    {MSG_REG_REMOVE, LEAF, register_take_remove},
+    {MSG_REG_ADD, LEAF, register_take_add},
+    {MSG_REG_COMMIT, LEAF, register_take_commit},
+    {MSG_HAVE, LEAF, audit_take_have},
+    {MSG_BLOCK, LEAF, audit_take_block},
+    {MSG_HASHES, LEAF, audit_take_hashes},
+    {MSG_REJECT, LEAF, audit_take_reject},
     {MSG_NODES_REQUEST, LEAF | MESH | DIRECTORY, mesh_take_nodes_request},
     {MSG_NODES, MESH, mesh_take_nodes},
     {MSG_DIALBACK, MESH, dialback_take},
@@ -137,7 +142,17 @@ static void on_leaf(struct supernode *supernode, void *owner) {
 
 static void on_reclaim(struct supernode *supernode, void *owner) {
     (void)owner;
-    leaves_reclaim(supernode);
+    register_reclaim(supernode);
+}
+
+static void on_audit(struct supernode *supernode, void *owner) {
+    (void)supernode;
+    audit_timer(owner);
+}
+
+static void on_turns(struct supernode *supernode, void *owner) {
+    (void)owner;
+    register_turns_timer(supernode);
 }
 
 static void on_wave(struct supernode *supernode, void *owner) {
@@ -177,7 +192,7 @@ static void (*const timer_handlers[TIMER_KINDS])(struct supernode *supernode, vo
     [TIMER_MESH] = on_mesh,       [TIMER_RESOLVE] = on_resolve, [TIMER_NEIGHBOUR] = on_neighbour,
     [TIMER_LEAF] = on_leaf,       [TIMER_RECLAIM] = on_reclaim, [TIMER_WAVE] = on_wave,
     [TIMER_QUERIES] = on_queries, [TIMER_PROBES] = on_probes,   [TIMER_VISITOR] = on_visitor,
-    [TIMER_STOP] = on_stop,
+    [TIMER_AUDIT] = on_audit,     [TIMER_TURNS] = on_turns,     [TIMER_STOP] = on_stop,
 };
 
 static void run_timers(struct supernode *supernode) {
@@ -302,6 +317,7 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     supernode->reclaim_timer.kind = TIMER_RECLAIM;
     supernode->probes_timer.kind = TIMER_PROBES;
     supernode->stop_timer.kind = TIMER_STOP;
+    register_init(supernode);
     flood_init(supernode);
     mesh_init(supernode);
     return (struct node){&node_ops, supernode};

@@ -64,6 +64,7 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(query, query_header)                                                                         \
     X(query_body, query_body)                                                                      \
     X(reg_add, reg_add)                                                                            \
+    X(reg_remove, reg_remove)                                                                      \
     X(reg_state, reg_state)                                                                        \
     X(reg_status, reg_status)                                                                      \
     X(reject, reject)                                                                              \

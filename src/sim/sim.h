@@ -130,6 +130,8 @@ const struct content_id *sim_file_content(const struct sim *sim, uint32_t file);
 
 /* A machine has this file in its shared folder, from now on and at every start. */
 void sim_share(struct sim *sim, uint32_t machine, uint32_t file, const char *name);
+/* A lie: its node shares this file, but the bytes on the disk are others. */
+void sim_share_false(struct sim *sim, uint32_t machine, uint32_t file, const char *name);
 /* It is gone from the folder. */
 void sim_unshare(struct sim *sim, uint32_t machine, uint32_t file);
 /* True when the machine shares it or has finished it. */

@@ -34,6 +34,7 @@ struct sim_file {
 struct share {
     uint32_t file;
     bool is_gone;
+    bool is_false;
     char *name;
 };
 
@@ -144,18 +145,28 @@ static void post_shared(struct sim *sim, struct machine *machine, uint32_t place
     post_at(sim, post, sim->now_us + delay_us);
 }
 
-void sim_share(struct sim *sim, uint32_t number, uint32_t file, const char *name) {
-    CHECK(file < sim->file_count && number < sim->machine_count);
+static void add_share(struct sim *sim, uint32_t number, const struct share *share) {
+    CHECK(share->file < sim->file_count && number < sim->machine_count);
     struct machine *machine = sim->machines[number];
     struct disk *disk = disk_of(machine);
     if (disk->share_count == disk->share_cap) {
         disk->share_cap = disk->share_cap > 0 ? disk->share_cap * 2 : 4;
         disk->shares = mem_resize(disk->shares, disk->share_cap, sizeof *disk->shares);
     }
-    disk->shares[disk->share_count++] = (struct share){.file = file, .name = mem_string(name)};
+    disk->shares[disk->share_count++] = *share;
     if (machine->is_up) {
         post_shared(sim, machine, disk->share_count - 1, SCAN_EACH_US);
     }
+}
+
+void sim_share(struct sim *sim, uint32_t machine, uint32_t file, const char *name) {
+    struct share share = {.file = file, .name = mem_string(name)};
+    add_share(sim, machine, &share);
+}
+
+void sim_share_false(struct sim *sim, uint32_t machine, uint32_t file, const char *name) {
+    struct share share = {.file = file, .name = mem_string(name), .is_false = true};
+    add_share(sim, machine, &share);
 }
 
 void sim_unshare(struct sim *sim, uint32_t number, uint32_t file) {
@@ -294,8 +305,11 @@ static uint32_t file_behind(const struct machine *machine, uint64_t number) {
 }
 
 static bool block_is_there(const struct machine *machine, uint64_t number, uint32_t block) {
+    if ((number & FILE_PART) == 0) {
+        return !machine->disk->shares[number - 1].is_false;
+    }
     const struct part *part = part_open(machine, number);
-    return (number & FILE_PART) == 0 || (part != NULL && part->marks[block] != BLOCK_ABSENT);
+    return part != NULL && part->marks[block] != BLOCK_ABSENT;
 }
 
 /* Read the block a node wants sent, as the disk has it: zeroes where nothing was written. */

@@ -15,6 +15,7 @@ static const struct {
     const char *what;
 } benchmarks[] = {
     {"body", bench_query_body, "deflated size of 1,000 query bodies"},
+    {"registration", bench_registration, "bytes to register a list, and what changed in one"},
     {"startup", bench_startup, "from exec to the first accepted connection"},
     {"latency", bench_latency, "from a search to its first hit through 1, 2 and 3 supernodes"},
     {"leaves", bench_leaves, "memory of a supernode per connected leaf with 100 files"},

@@ -51,6 +51,7 @@ uint64_t bench_resident(pid_t pid);
 
 /* The benchmarks; one row each in bench.c. */
 void bench_query_body(const struct bench *bench);
+void bench_registration(const struct bench *bench);
 void bench_latency(const struct bench *bench);
 void bench_startup(const struct bench *bench);
 void bench_leaves(const struct bench *bench);

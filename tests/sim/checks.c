@@ -32,6 +32,7 @@ struct flow {
 struct checks {
     struct sim *sim;
     uint32_t supernodes;
+    uint32_t first_liar;
     struct map copies;
     struct map flows;
     bool is_strict;
@@ -42,6 +43,7 @@ struct checks *checks_new(struct sim *sim, uint32_t supernodes) {
     struct checks *checks = mem_new(sizeof *checks);
     checks->sim = sim;
     checks->supernodes = supernodes;
+    checks->first_liar = UINT32_MAX;
     map_init(&checks->copies, COPY_KEY_BYTES, 1);
     map_init(&checks->flows, 2 * sizeof(uint32_t), 2);
     return checks;
@@ -170,6 +172,7 @@ static enum err see_block_request(struct checks *checks, const struct sim_messag
     enum err err = wire_block_request_decode(message->payload, &request);
     if (err == OK) {
         flow_of(checks, message->link, message->from)->asked += request.count;
+        checks->counts.audits += message->from < checks->supernodes;
     }
     return err;
 }
@@ -190,6 +193,32 @@ static enum err see_block(struct checks *checks, const struct sim_message *messa
     return OK;
 }
 
+/* ---- Registration ---- */
+
+static enum err see_reg_status(struct checks *checks, const struct sim_message *message) {
+    struct reg_status status;
+    enum err err = wire_reg_status_decode(message->payload, &status);
+    if (err == OK && status.verdict == REG_LOST) {
+        bool is_liar = message->to >= checks->first_liar;
+        *(is_liar ? &checks->counts.lies_found : &checks->counts.losses) += 1;
+    }
+    return err;
+}
+
+static enum err see_goaway(struct checks *checks, const struct sim_message *message) {
+    struct goaway goaway;
+    enum err err = wire_goaway_decode(message->payload, &goaway);
+    bool is_to_a_leaf = message->from < checks->supernodes && message->to >= checks->supernodes;
+    if (err == OK && goaway.reason == GOAWAY_POLICY && is_to_a_leaf) {
+        checks->counts.liars_found++;
+        if (message->to < checks->first_liar) {
+            sim_fail(checks->sim, "machine %u sends machine %u off, which is honest", message->from,
+                     message->to);
+        }
+    }
+    return err;
+}
+
 /* ---- The rest: it must decode ---- */
 
 #define SEE_DECODED(name, type, decode)                                                            \
@@ -199,13 +228,12 @@ static enum err see_block(struct checks *checks, const struct sim_message *messa
         return decode(message->payload, &decoded);                                                 \
     }
 SEE_DECODED(see_hello, struct hello, wire_hello_decode)
-SEE_DECODED(see_goaway, struct goaway, wire_goaway_decode)
 SEE_DECODED(see_ping, struct ping, wire_ping_decode)
 SEE_DECODED(see_nodes_request, struct nodes_request, wire_nodes_request_decode)
 SEE_DECODED(see_nodes, struct nodes, wire_nodes_decode)
 SEE_DECODED(see_reg_state, struct reg_state, wire_reg_state_decode)
+SEE_DECODED(see_reg_remove, struct reg_remove, wire_reg_remove_decode)
 SEE_DECODED(see_reg_add, struct reg_add, wire_reg_add_decode)
-SEE_DECODED(see_reg_status, struct reg_status, wire_reg_status_decode)
 SEE_DECODED(see_dialback, struct dialback, wire_dialback_decode)
 SEE_DECODED(see_dialback_done, struct dialback_done, wire_dialback_done_decode)
 SEE_DECODED(see_open, struct open_file, wire_open_decode)
@@ -237,6 +265,7 @@ static const struct rule {
     {MSG_NODES_REQUEST, ANYBODY, see_nodes_request},
     {MSG_NODES, SUPERNODES, see_nodes},
     {MSG_REG_BEGIN, ANYBODY, see_reg_state},
+    {MSG_REG_REMOVE, ANYBODY, see_reg_remove},
     {MSG_REG_ADD, ANYBODY, see_reg_add},
     {MSG_REG_COMMIT, ANYBODY, see_reg_state},
     {MSG_REG_STATUS, SUPERNODES, see_reg_status},
@@ -295,6 +324,10 @@ static void forget_link(struct map *map, uint32_t link) {
 void checks_link_gone(struct checks *checks, uint32_t link) {
     forget_link(&checks->copies, link);
     forget_link(&checks->flows, link);
+}
+
+void checks_liars(struct checks *checks, uint32_t first) {
+    checks->first_liar = first;
 }
 
 void checks_strict(struct checks *checks) {

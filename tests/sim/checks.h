@@ -20,6 +20,9 @@ void checks_link_gone(struct checks *checks, uint32_t link);
 /* From now on nobody crashes: no supernode may be counted twice in an END. */
 void checks_strict(struct checks *checks);
 
+/* Machines from this one on register what they do not have. Nobody else may be sent off for it. */
+void checks_liars(struct checks *checks, uint32_t first);
+
 /* When all is quiet: every copy of a query on a link that still lives has been answered. */
 void checks_quiet(struct checks *checks);
 
@@ -30,6 +33,10 @@ struct checks_counts {
     uint64_t hits;
     uint64_t blocks;
     uint64_t pushes;
+    uint64_t audits;      /* blocks that supernodes asked for */
+    uint64_t losses;      /* honest leaves told that they lost a record */
+    uint64_t lies_found;  /* liars told so */
+    uint64_t liars_found; /* liars sent off */
 };
 struct checks_counts checks_counts(const struct checks *checks);
 

@@ -68,6 +68,8 @@ struct world_node {
     struct timer wake;
     const struct world_file *shared[WORLD_FILES];
     uint32_t shared_count;
+    /* Bytes of a file that was shared by an event alone, NULL = it is gone. */
+    const uint8_t *(*other_file)(const struct world_node *node, uint64_t file);
     struct world_part *parts;
     struct world_report *reports;
     struct world_report **reports_end;
@@ -126,6 +128,7 @@ struct world {
     uint64_t last_command;
     uint32_t bans; /* log lines "fetch.banned" */
     bool is_loud;
+    void *context; /* the test's */
 };
 
 enum { WORLD_WAKE, WORLD_ITEM };
@@ -417,6 +420,8 @@ static inline void world_block(struct world_node *node, const struct action *act
     if ((action->file & FILE_PART) != 0) {
         const struct world_part *part = world_part(node, action->file);
         bytes = part != NULL ? part->bytes : NULL;
+    } else if (node->other_file != NULL) {
+        bytes = node->other_file(node, action->file);
     } else {
         assert_in_range(action->file, 1, node->shared_count);
         bytes = node->shared[action->file - 1]->bytes;

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 
-#include "common/hashtree.h"
 #include "common/links.h"
 #include "supernode/core.h"
 #include "tests/unit/supernode_net.h"
@@ -191,10 +190,6 @@ static inline struct file_record fake_record(const struct fake_file *file) {
     return record;
 }
 
-static inline int fake_compare_hashes(const void *a, const void *b) {
-    return memcmp(a, b, sizeof(struct hash));
-}
-
 static inline struct reg_state fake_state(const struct fake *fake, uint64_t index_id,
                                           const struct fake_file *files, uint32_t count) {
     struct reg_state state = {.index_id = index_id, .sequence = 1, .count = count};
@@ -203,8 +198,7 @@ static inline struct reg_state fake_state(const struct fake *fake, uint64_t inde
         struct file_record record = fake_record(&files[i]);
         wire_file_record_hash(&record, &fake->place->crypto, &hashes[i]);
     }
-    qsort(hashes, count, sizeof *hashes, fake_compare_hashes);
-    hashtree_root(&fake->place->crypto, hashes, count, 0, &state.root);
+    assert_true(wire_list_root(&fake->place->crypto, hashes, count, &state.root));
     mem_free(hashes);
     return state;
 }
@@ -215,40 +209,51 @@ static inline void fake_send_state(struct link *link, uint8_t type, const struct
     fake_send(link, type, &payload);
 }
 
-static inline void fake_send_batch(struct link *link, const struct fake_file *files,
-                                   uint32_t count) {
-    struct buf records = {0};
-    for (uint32_t i = 0; i < count; i++) {
-        struct file_record record = fake_record(&files[i]);
-        wire_file_record_encode(&records, &record);
-    }
-    struct reg_add add = {.count = (uint16_t)count, .records = {records.data, records.len}};
-    struct buf payload = {0};
-    wire_reg_add_encode(&payload, &add);
-    fake_send(link, MSG_REG_ADD, &payload);
-    buf_free(&records);
+static inline int fake_compare_records(const void *a, const void *b) {
+    return wire_file_record_compare(a, b);
 }
 
-#define FAKE_BATCH 150 /* records of the longest names still fit a message */
-
+/* Send files as a list or as what is added to one. */
 static inline void fake_send_files(struct link *link, const struct fake_file *files,
                                    uint32_t count) {
-    for (uint32_t i = 0; i < count; i += FAKE_BATCH) {
-        fake_send_batch(link, files + i, count - i < FAKE_BATCH ? count - i : FAKE_BATCH);
+    struct file_record *records = mem_array(count, sizeof *records);
+    for (uint32_t i = 0; i < count; i++) {
+        records[i] = fake_record(&files[i]);
     }
+    qsort(records, count, sizeof *records, fake_compare_records);
+    for (uint32_t sent = 0; sent < count;) {
+        struct buf payload = {0};
+        sent += wire_reg_add_pack(&payload, records + sent, count - sent);
+        fake_send(link, MSG_REG_ADD, &payload);
+    }
+    mem_free(records);
 }
 
-/* The verdict of the last REG_STATUS, 0 = none. */
-static inline uint8_t fake_verdict(const struct fake *fake) {
+/* Say that a file is gone. */
+static inline void fake_send_gone(struct link *link, const struct fake_file *file) {
+    struct fake *fake = link->links->context;
+    struct file_record record = fake_record(file);
+    struct hash hash;
+    wire_file_record_hash(&record, &fake->place->crypto, &hash);
+    struct reg_remove remove = {.count = 1, .prefixes = {hash.b, RECORD_PREFIX_BYTES}};
+    struct buf payload = {0};
+    wire_reg_remove_encode(&payload, &remove);
+    fake_send(link, MSG_REG_REMOVE, &payload);
+}
+
+/* The last REG_STATUS; verdict 0 = none. */
+static inline struct reg_status fake_status(const struct fake *fake) {
+    struct reg_status status = {0};
     uint32_t count = fake_count(fake, MSG_REG_STATUS);
-    if (count == 0) {
-        return 0;
+    if (count > 0) {
+        const struct heard *heard = fake_nth(fake, MSG_REG_STATUS, count - 1);
+        assert_int_equal(wire_reg_status_decode(heard_payload(heard), &status), OK);
     }
-    struct reg_status status;
-    assert_int_equal(
-        wire_reg_status_decode(heard_payload(fake_nth(fake, MSG_REG_STATUS, count - 1)), &status),
-        OK);
-    return status.verdict;
+    return status;
+}
+
+static inline uint8_t fake_verdict(const struct fake *fake) {
+    return fake_status(fake).verdict;
 }
 
 /* Register a whole list and return the last verdict. */

@@ -437,9 +437,9 @@ static void messages_have_their_place(void **state) {
     raw_send(stage->supernode, link, MSG_END, &payload);
     world_run_for(stage->world, SECOND_US);
     assert_non_null(stage->supernode->link);
-    struct open_file open = {.handle = 1, .content = {.size = 1}};
-    wire_open_encode(&payload, &open);
-    raw_send(stage->supernode, link, MSG_OPEN, &payload);
+    struct reject reject = {.handle = 1, .reason = REJECT_BUSY}; /* nothing was asked of it */
+    wire_reject_encode(&payload, &reject);
+    raw_send(stage->supernode, link, MSG_REJECT, &payload);
     world_run_for(stage->world, SECOND_US / 10);
     assert_int_equal(stage->supernode->last_close, ERR_CLOSED);
     assert_true(stage->supernode->closed > 0);

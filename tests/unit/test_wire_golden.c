@@ -189,12 +189,14 @@ static void test_reg_state(void **state) {
     (void)state;
     struct reg_state back, reg = {
                                .index_id = 0x1122334455667788,
-                               .sequence = 9,
+                               .sequence = 300,
+                               .reach = 9,
                                .count = 2,
                                .root = {AB32(0xab)},
                            };
     GOLDEN(reg_state, reg, back);
-    assert_true(back.index_id == reg.index_id && back.sequence == 9 && back.count == 2);
+    assert_true(back.index_id == reg.index_id && back.sequence == 300 && back.count == 2);
+    assert_int_equal(back.reach, 9);
     assert_int_equal(back.root.b[31], 0xab);
     buf_free(&golden);
 }
@@ -222,21 +224,39 @@ static void test_file_record(void **state) {
 
 static void test_reg_add(void **state) {
     (void)state;
-    struct buf records = {0};
-    struct file_record second = b_ogg, back_second;
-    second.content.size = 5;
-    second.meta = S("\2\0\1x");
-    wire_file_record_encode(&records, &read_me);
-    wire_file_record_encode(&records, &second);
-    struct reg_add back, add = {.count = 2, .records = {records.data, records.len}};
+    struct file_record records[2] = {read_me, b_ogg};
+    records[1].content.size = 5;
+    records[1].name = S("Read you.ogg");
+    records[1].meta = S("\2\0\1x");
+    struct buf packed = {0};
+    assert_int_equal(wire_reg_add_pack(&packed, records, 2), 2);
+    struct reg_add back, add;
+    assert_int_equal(wire_reg_add_decode((struct slice){packed.data, packed.len}, &add), OK);
     GOLDEN(reg_add, add, back);
     assert_int_equal(back.count, 2);
-    assert_slice(back.records, add.records);
-    struct reader reader = reader_of(back.records.data, back.records.len);
-    assert_int_equal(wire_file_record_read(&reader, &back_second), OK);
-    assert_int_equal(wire_file_record_read(&reader, &back_second), OK);
-    assert_slice(back_second.meta, second.meta);
-    buf_free(&records);
+    struct reg_records walk;
+    struct file_record record;
+    wire_reg_records_begin(&walk, &back);
+    for (int i = 0; i < 2; i++) {
+        assert_true(wire_reg_records_next(&walk, &record));
+        assert_true(content_equal(&record.content, &records[i].content));
+        assert_slice(record.name, records[i].name);
+        assert_slice(record.meta, records[i].meta);
+    }
+    assert_false(wire_reg_records_next(&walk, &record));
+    buf_free(&packed);
+    buf_free(&golden);
+}
+
+static void test_reg_remove(void **state) {
+    (void)state;
+    struct reg_remove back,
+        remove = {.count = 2, .prefixes = S("\1\2\3\4\5\6\7\10\1\2\3\4\5\6\7\11")};
+    GOLDEN(reg_remove, remove, back);
+    assert_int_equal(back.count, 2);
+    assert_slice(back.prefixes, remove.prefixes);
+    struct hash hash = {{1, 2, 3, 4, 5, 6, 7, 9, 10}};
+    assert_true(wire_record_prefix(&hash) == 0x0102030405060709);
     buf_free(&golden);
 }
 
@@ -244,12 +264,13 @@ static void test_reg_status(void **state) {
     (void)state;
     struct reg_status back, status = {
                                 .verdict = REG_SEND_ALL,
-                                .sequence = 9,
+                                .sequence = 300,
                                 .count = 2,
                                 .root = {AB32(0xab)},
                             };
     GOLDEN(reg_status, status, back);
-    assert_true(back.verdict == REG_SEND_ALL && back.sequence == 9 && back.count == 2);
+    assert_true(back.verdict == REG_SEND_ALL && back.sequence == 300 && back.count == 2);
+    assert_int_equal(back.root.b[0], 0xab);
     buf_free(&golden);
 }
 
@@ -430,29 +451,18 @@ static void test_push(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_address_record),
-        cmocka_unit_test(test_cert),
-        cmocka_unit_test(test_hello),
-        cmocka_unit_test(test_goaway),
-        cmocka_unit_test(test_ping),
-        cmocka_unit_test(test_nodes_request),
-        cmocka_unit_test(test_nodes),
-        cmocka_unit_test(test_dialback),
-        cmocka_unit_test(test_dialback_done),
-        cmocka_unit_test(test_reg_state),
-        cmocka_unit_test(test_file_record),
-        cmocka_unit_test(test_reg_add),
-        cmocka_unit_test(test_reg_status),
-        cmocka_unit_test(test_query),
-        cmocka_unit_test(test_query_body),
-        cmocka_unit_test(test_hits),
-        cmocka_unit_test(test_end),
-        cmocka_unit_test(test_open_and_shut),
-        cmocka_unit_test(test_have),
-        cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_hashes),
-        cmocka_unit_test(test_reject),
-        cmocka_unit_test(test_push),
+        cmocka_unit_test(test_address_record), cmocka_unit_test(test_cert),
+        cmocka_unit_test(test_hello),          cmocka_unit_test(test_goaway),
+        cmocka_unit_test(test_ping),           cmocka_unit_test(test_nodes_request),
+        cmocka_unit_test(test_nodes),          cmocka_unit_test(test_dialback),
+        cmocka_unit_test(test_dialback_done),  cmocka_unit_test(test_reg_state),
+        cmocka_unit_test(test_file_record),    cmocka_unit_test(test_reg_add),
+        cmocka_unit_test(test_reg_remove),     cmocka_unit_test(test_reg_status),
+        cmocka_unit_test(test_query),          cmocka_unit_test(test_query_body),
+        cmocka_unit_test(test_hits),           cmocka_unit_test(test_end),
+        cmocka_unit_test(test_open_and_shut),  cmocka_unit_test(test_have),
+        cmocka_unit_test(test_blocks),         cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_reject),         cmocka_unit_test(test_push),
     };
     return cmocka_run_group_tests_name("wire golden", tests, NULL, NULL);
 }

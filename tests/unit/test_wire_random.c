@@ -1,11 +1,13 @@
 /* test_wire_random.c - ten thousand random values of every message come back as they were sent. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "common/rng.h"
+#include "common/words.h"
 #include "tests/wire_codecs.h"
 
 #define ROUNDS 10000
@@ -213,29 +215,57 @@ static void make_file_record(struct maker *maker, struct file_record *record) {
 
 static void make_reg_state(struct maker *maker, struct reg_state *state) {
     state->index_id = any(maker);
-    state->sequence = any(maker);
+    state->sequence = any(maker) >> below(maker, 64);
+    state->reach = state->sequence >> below(maker, 64);
     state->count = (uint32_t)any(maker);
     rng_fill(&maker->rng, state->root.b, sizeof state->root.b);
     state->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
 }
 
+static int compare_records(const void *a, const void *b) {
+    return wire_file_record_compare(a, b);
+}
+
+/* Every second record has the name of the one before, or one that begins like it. */
 static void make_reg_add(struct maker *maker, struct reg_add *add) {
-    struct buf records = {0};
-    add->count = (uint16_t)(1 + length(maker, 60));
-    for (uint16_t i = 0; i < add->count; i++) {
-        struct file_record record = {0};
-        make_file_record(maker, &record);
-        wire_file_record_encode(&records, &record);
+    struct file_record records[60] = {0};
+    uint32_t count = 1 + length(maker, 59);
+    for (uint32_t i = 0; i < count; i++) {
+        make_file_record(maker, &records[i]);
+        if (i % 2 == 1) {
+            records[i].name = records[i - 1].name;
+            records[i].name.len -= records[i].name.len > 1 && below(maker, 2) == 1;
+        }
+        if (!words_text_ok(records[i].name)) { /* cut inside a letter */
+            records[i].name.len++;
+        }
     }
-    add->records = keep(maker, &records);
+    qsort(records, count, sizeof *records, compare_records);
+    struct buf packed = {0};
+    (void)wire_reg_add_pack(&packed, records, count);
+    struct slice payload = keep(maker, &packed);
+    assert_int_equal(wire_reg_add_decode(payload, add), OK);
     add->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
+static void make_reg_remove(struct maker *maker, struct reg_remove *remove) {
+    struct buf prefixes = {0};
+    uint64_t prefix = below(maker, 2);
+    remove->count = (uint16_t)(1 + length(maker, REG_RECORDS_MAX - 1));
+    for (uint16_t i = 0; i < remove->count; i++) {
+        buf_u64(&prefixes, prefix);
+        prefix += 1 + (any(maker) >> 16);
+    }
+    remove->prefixes = keep(maker, &prefixes);
+    remove->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
 }
 
 static void make_reg_status(struct maker *maker, struct reg_status *status) {
     status->verdict = (uint8_t)(1 + below(maker, REG_VERDICT_MAX));
-    status->sequence = any(maker);
+    status->sequence = any(maker) >> below(maker, 64);
     status->count = (uint32_t)any(maker);
     rng_fill(&maker->rng, status->root.b, sizeof status->root.b);
+    status->retry_after_ms = status->verdict == REG_WAIT ? (uint32_t)any(maker) : 0;
     status->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
 }
 
