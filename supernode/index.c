@@ -78,6 +78,8 @@ struct index {
     uint64_t files;
     struct index_list *dropped; /* to be reclaimed, oldest first */
     struct index_list **dropped_end;
+    index_word_fn *listener;
+    void *listener_context;
 };
 
 struct index *index_new(uint64_t seed, uint64_t bytes_max) {
@@ -168,6 +170,10 @@ static uint32_t intern_word(struct index *index, const struct word *word) {
         memcpy(made->text, word->text, word->len);
         index->bytes += word_bytes(word->len);
         number = table_add(&index->words, &made->item);
+        if (index->listener != NULL && word->text[0] != CONTENT_WORD_MARK) {
+            index->listener(index->listener_context,
+                            (struct slice){(const uint8_t *)made->text, made->len});
+        }
     }
     return number;
 }
@@ -583,6 +589,23 @@ void index_locate(const struct index *index, const struct content_id *content,
     struct scan scan = {.index = index, .ask = ask, .answer = answer};
     struct word word = content_word(content);
     search(&scan, &word, 1);
+}
+
+bool index_word_next(const struct index *index, uint32_t *cursor, struct slice *word) {
+    while (*cursor < index->words.used) {
+        const struct table_item *item = index->words.items[(*cursor)++];
+        const struct indexed_word *found = (const struct indexed_word *)item;
+        if (found != NULL && found->text[0] != CONTENT_WORD_MARK) {
+            *word = (struct slice){(const uint8_t *)found->text, found->len};
+            return true;
+        }
+    }
+    return false;
+}
+
+void index_listen(struct index *index, index_word_fn *listener, void *context) {
+    index->listener = listener;
+    index->listener_context = context;
 }
 
 struct index_counts index_count(const struct index *index) {
