@@ -78,6 +78,7 @@ struct index {
     uint64_t files;
     struct index_list *dropped; /* to be reclaimed, oldest first */
     struct index_list **dropped_end;
+    uint32_t contents; /* among the words */
     index_word_fn *listener;
     void *listener_context;
 };
@@ -170,7 +171,9 @@ static uint32_t intern_word(struct index *index, const struct word *word) {
         memcpy(made->text, word->text, word->len);
         index->bytes += word_bytes(word->len);
         number = table_add(&index->words, &made->item);
-        if (index->listener != NULL && word->text[0] != CONTENT_WORD_MARK) {
+        if (word->text[0] == CONTENT_WORD_MARK) {
+            index->contents++;
+        } else if (index->listener != NULL) {
             index->listener(index->listener_context,
                             (struct slice){(const uint8_t *)made->text, made->len});
         }
@@ -180,6 +183,7 @@ static uint32_t intern_word(struct index *index, const struct word *word) {
 
 static void free_word(struct index *index, uint32_t number) {
     struct indexed_word *word = word_at(index, number);
+    index->contents -= word->text[0] == CONTENT_WORD_MARK;
     index->bytes -= word_bytes(word->len);
     table_remove(&index->words, number);
     mem_free(word);
@@ -612,6 +616,6 @@ struct index_counts index_count(const struct index *index) {
     return (struct index_counts){.leaves = index->leaves,
                                  .files = index->files,
                                  .records = index->records.count,
-                                 .words = index->words.count,
+                                 .words = index->words.count - index->contents,
                                  .bytes = index->bytes};
 }
