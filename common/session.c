@@ -117,6 +117,7 @@ static bool is_worth_deflating(uint8_t type, size_t len) {
     case MSG_QUERY:
     case MSG_LOCATE:
     case MSG_HASHES:
+    case MSG_SUMMARY:
         return false;
     default:
         return len >= DEFLATE_MIN;

@@ -7,6 +7,8 @@
 #define RECORD_LIST_MAX (1 + NODES_MAX * (2 + ADDRESS_RECORD_BYTES_MAX))
 #define REG_STATE_MAX (8 + 8 + 4 + 32 + TLV_BYTES_MAX)
 #define QUERY_MAX (1 + 1 + 2 + 2 + 2 + QUERY_BODY_MAX + TLV_BYTES_MAX)
+#define SUMMARY_BYTES_MAX                                                                          \
+    (4 + 1 + 1 + 4 + 4 + 8 + 2 + 1 + 4 + 2 + SUMMARY_CHUNK_BYTES + TLV_BYTES_MAX)
 #define HASHES_BYTES_MAX                                                                           \
     (4 + 1 + 4 + 2 + HASHES_MAX * HASH_BYTES + 1 + PROOF_MAX * HASH_BYTES + TLV_BYTES_MAX)
 
@@ -27,7 +29,7 @@ static const struct message_info messages[] = {
     {MSG_DIALBACK_DONE, "DIALBACK_DONE", 8 + 1 + TLV_BYTES_MAX},
     {MSG_QUERY, "QUERY", QUERY_MAX},
     {MSG_HITS, "HITS", FRAME_PAYLOAD_MAX},
-    {MSG_END, "END", 16 + 1 + 17 + TLV_BYTES_MAX},
+    {MSG_END, "END", 16 + 1 + COVERAGE_BYTES_MAX + TLV_BYTES_MAX},
     {MSG_LOCATE, "LOCATE", QUERY_MAX},
     {MSG_OPEN, "OPEN", 4 + 40 + TLV_BYTES_MAX},
     {MSG_HAVE, "HAVE", FRAME_PAYLOAD_MAX},
@@ -38,6 +40,7 @@ static const struct message_info messages[] = {
     {MSG_REJECT, "REJECT", 4 + 1 + 4 + 2 + 4 + 2 + TLV_BYTES_MAX},
     {MSG_SHUT, "SHUT", 4 + TLV_BYTES_MAX},
     {MSG_PUSH, "PUSH", 32 + 16 + 2 + ADDRESS_RECORD_BYTES_MAX + TLV_BYTES_MAX},
+    {MSG_SUMMARY, "SUMMARY", SUMMARY_BYTES_MAX},
 };
 
 const struct message_info *wire_message_info(uint8_t type) {

@@ -10,6 +10,7 @@
 #include "common/ratelimit.h"
 #include "supernode/flood.h"
 #include "supernode/index.h"
+#include "supernode/summaries.h"
 #include "supernode/supernode.h"
 
 enum timer_kind {
@@ -22,6 +23,8 @@ enum timer_kind {
     TIMER_QUERIES,   /* old query ids are forgotten */
     TIMER_PROBES,    /* old targets are forgotten */
     TIMER_VISITOR,   /* an idle one is sent off */
+    TIMER_SUMMARY,   /* neighbours are told of our words */
+    TIMER_REBUILD,   /* words that are gone leave our summary */
     TIMER_STOP,      /* goodbyes have taken long enough */
     TIMER_KINDS
 };
@@ -44,6 +47,10 @@ struct neighbour {
     bool nodes_wanted;   /* we asked: one NODES is welcome */
     uint16_t retry_s;    /* it asked us to wait before the next dial */
     int64_t certified_s; /* wall clock until which it may be a supernode */
+    uint64_t opened_us;
+    struct hearsay told;   /* which words it has */
+    uint32_t told_version; /* of our summary that it is being told, 0 = none */
+    uint32_t told_bytes;   /* of that */
 };
 
 /* A list on its way. */
@@ -93,6 +100,7 @@ struct supernode_counts {
     uint64_t copies;         /* all copies received */
     uint64_t duplicates;     /* copies that let nothing new happen */
     uint64_t relayed;        /* copies sent */
+    uint64_t spared;         /* copies not sent, since a summary said no */
     uint64_t limited;        /* copies refused for the rate */
     uint64_t hits;           /* records of our leaves sent */
     uint64_t hits_routed;    /* records passed back for others */
@@ -116,6 +124,7 @@ struct supernode {
     struct hostcache hosts;
     struct index *index;
     struct flood flood;
+    struct summaries summaries;
     struct map leaves;             /* node id -> struct leaf */
     struct map probes;             /* address -> struct probe, oldest first */
     struct neighbour **neighbours; /* open mesh links, oldest first */

@@ -11,7 +11,17 @@
  *
  * Rules: an id is answered from the index once, for its first copy; a copy that sets off no wave
  * is answered at once; a wave is answered when its last child has answered, at its deadline (150
- * ms earlier per hop, so that parents outwait children), or never when its parent is gone. */
+ * ms earlier per hop, so that parents outwait children), or never when its parent is gone.
+ *
+ * A leaf's copy climbs a ladder instead: its wave goes through ttl 1, 2, 3 up to the leaf's, one
+ * after the other, each step when the one before is over, and only while ladder.c finds it worth
+ * while. wave[t] of every step taken is this one wave, so late answers still find their leaf.
+ *
+ * Copies whose receiver would not relay (ttl 0) go only to neighbours whose summary may match. That
+ * needs words: a LOCATE goes to all. An exact lookup by content id with the one or two owners that
+ * rendezvous hashing over the membership gives a root would be asked here, before the first step
+ * of a LOCATE's ladder; standing queries would hang on the listener that summaries.c has in the
+ * index, since both are about what comes in later. */
 #include "supernode/flood.h"
 
 #include <string.h>
@@ -19,11 +29,8 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "supernode/core.h"
+#include "supernode/ladder.h"
 
-#define HITS_TTL_AT 16 /* bytes into HITS: after the id */
-#define HITS_FLAGS_AT 17
-#define HITS_HEAD 18
-#define COVERAGE_BYTES 17
 #define EXPIRE_SLICE 256 /* ids forgotten per step */
 
 /* What one link has had of a query. */
@@ -46,7 +53,7 @@ struct query {
     uint16_t tried_count;
     uint16_t tried_cap;
     struct tried *tried;
-    struct wave *waves[TTL_POLICY + 1]; /* by the ttl of the copy that set them off */
+    struct wave *waves[TTL_POLICY + 1]; /* by the ttl of the copy, or the step, that set them off */
 };
 
 struct wave {
@@ -54,10 +61,11 @@ struct wave {
     struct wave *next;
     struct wave **at; /* what points here */
     struct query *query;
-    uint32_t parent;   /* link of the copy that is to be answered */
-    uint8_t echo;      /* its ttl as received */
-    uint8_t ttl;       /* its ttl as we count: index in query->waves */
-    uint16_t children; /* that owe an answer */
+    uint32_t parent;       /* link of the copy that is to be answered */
+    uint8_t echo;          /* its ttl as received */
+    uint8_t ttl;           /* its ttl as we count, or the present step: index in query->waves */
+    uint16_t children;     /* that owe an answer to this step */
+    struct ladder *ladder; /* of a leaf's copy, else NULL */
     struct coverage coverage;
 };
 
@@ -105,8 +113,13 @@ static void free_wave(struct supernode *supernode, struct wave *wave) {
         wave->next->at = wave->at;
     }
     supernode->flood.wave_count--;
-    wave->query->waves[wave->ttl] = NULL;
+    for (uint8_t ttl = 0; ttl <= TTL_POLICY; ttl++) {
+        if (wave->query->waves[ttl] == wave) {
+            wave->query->waves[ttl] = NULL;
+        }
+    }
     wave->query->open--;
+    ladder_free(wave->ladder);
     mem_free(wave);
 }
 
@@ -162,6 +175,17 @@ void flood_free(struct supernode *supernode) {
     mem_free(flood->answer);
 }
 
+/* Inflate and decode a body of this kind; it borrows the packer's scratch. */
+static enum err open_body(const struct supernode *supernode, struct slice body, uint8_t kind,
+                          struct query_body *plain) {
+    struct slice bytes;
+    enum err err = packer_inflate(supernode->env->packer, body, QUERY_BODY_MAX, &bytes);
+    if (err == OK) {
+        err = wire_query_body_decode(bytes, plain);
+    }
+    return err == OK && plain->kind != kind ? ERR_FORMAT : err;
+}
+
 static struct tried *find_tried(const struct query *query, uint32_t link) {
     for (uint16_t i = 0; i < query->tried_count; i++) {
         if (query->tried[i].link == link) {
@@ -188,45 +212,77 @@ static struct tried *tried_of(struct query *query, uint32_t link) {
 
 /* ---- Answers ---- */
 
-static void send_end(struct supernode *supernode, uint32_t number, const struct query_end *end) {
+/* Answer a copy by its (link, id, ttl). A leaf is told how far its search got. */
+static void send_end(struct supernode *supernode, uint32_t number, const struct ladder *ladder,
+                     struct query_end *end) {
     struct link *link = supernode_link(supernode, number);
-    if (link != NULL) {
-        struct buf payload = {0};
-        wire_end_encode(&payload, end);
-        supernode_send(link, MSG_END, &payload);
+    if (link == NULL) {
+        return;
     }
+    if (link->purpose == PURPOSE_LEAF) {
+        ladder_tell_reach(supernode, ladder, &end->coverage);
+    }
+    struct buf payload = {0};
+    wire_end_encode(&payload, end);
+    supernode_send(link, MSG_END, &payload);
 }
 
 static void end_copy(struct supernode *supernode, const struct copy *copy,
                      const struct coverage *coverage) {
     struct query_end end = {.id = copy->id, .ttl = copy->header.ttl, .coverage = *coverage};
-    send_end(supernode, copy->link->number, &end);
+    send_end(supernode, copy->link->number, NULL, &end);
 }
 
 static void finish_wave(struct supernode *supernode, struct wave *wave) {
     struct query_end end = {.id = wave->query->id, .ttl = wave->echo, .coverage = wave->coverage};
     end.coverage.truncated |= wave->query->truncated;
-    send_end(supernode, wave->parent, &end);
+    send_end(supernode, wave->parent, wave->ladder, &end);
     free_wave(supernode, wave);
 }
 
-static void add_coverage(struct coverage *sum, const struct coverage *more) {
-    sum->supernodes = more->supernodes > UINT16_MAX - sum->supernodes
-                          ? UINT16_MAX
-                          : (uint16_t)(sum->supernodes + more->supernodes);
-    sum->leaves = more->leaves > UINT32_MAX - sum->leaves ? UINT32_MAX : sum->leaves + more->leaves;
-    sum->files = more->files > UINT64_MAX - sum->files ? UINT64_MAX : sum->files + more->files;
-    sum->refused = more->refused > UINT16_MAX - sum->refused
-                       ? UINT16_MAX
-                       : (uint16_t)(sum->refused + more->refused);
-    sum->truncated |= more->truncated;
+static uint16_t sum_u16(uint16_t a, uint16_t b) {
+    return b > UINT16_MAX - a ? UINT16_MAX : (uint16_t)(a + b);
 }
 
-static void child_answered(struct supernode *supernode, struct wave *wave,
+static uint32_t sum_u32(uint32_t a, uint32_t b) {
+    return b > UINT32_MAX - a ? UINT32_MAX : a + b;
+}
+
+static void add_coverage(struct coverage *sum, const struct coverage *more) {
+    sum->supernodes = sum_u16(sum->supernodes, more->supernodes);
+    sum->leaves = sum_u32(sum->leaves, more->leaves);
+    sum->files = more->files > UINT64_MAX - sum->files ? UINT64_MAX : sum->files + more->files;
+    sum->refused = sum_u16(sum->refused, more->refused);
+    sum->truncated |= more->truncated;
+    sum->copies = sum_u32(sum->copies, more->copies);
+    sum->spared = sum_u32(sum->spared, more->spared);
+    for (size_t i = 0; i < REACH_BYTES; i++) {
+        sum->reach[i] |= more->reach[i];
+    }
+}
+
+static void mark_reached(struct coverage *coverage, const struct node_id *id) {
+    uint32_t bit = wire_reach_bit(id);
+    coverage->reach[bit >> 3] |= (uint8_t)(0x80 >> (bit & 7));
+}
+
+static bool climb(struct supernode *supernode, struct wave *wave);
+
+/* The present step of a wave is over: climb on, or answer. */
+static void step_over(struct supernode *supernode, struct wave *wave) {
+    if (wave->ladder == NULL || !climb(supernode, wave)) {
+        finish_wave(supernode, wave);
+    }
+}
+
+/* A child has answered the copy with `ttl`, or will not any more. */
+static void child_answered(struct supernode *supernode, struct wave *wave, uint8_t ttl,
                            const struct coverage *coverage) {
     add_coverage(&wave->coverage, coverage);
-    if (--wave->children == 0) {
-        finish_wave(supernode, wave);
+    if (ttl + 1 < wave->ttl) {
+        wave->coverage.refused--; /* counted as silent when its step was over */
+    } else if (--wave->children == 0) {
+        step_over(supernode, wave);
     }
 }
 
@@ -235,7 +291,7 @@ void flood_wave_timer(struct supernode *supernode, struct wave *wave) {
     supernode->counts.timeouts += wave->children;
     log_debug(supernode->env->log, "flood.timeout ttl=%u children=%u", wave->ttl, wave->children);
     add_coverage(&wave->coverage, &silent);
-    finish_wave(supernode, wave);
+    step_over(supernode, wave);
 }
 
 void flood_link_closed(struct supernode *supernode, const struct link *link) {
@@ -244,10 +300,11 @@ void flood_link_closed(struct supernode *supernode, const struct link *link) {
     for (struct wave *wave = supernode->flood.waves; wave != NULL; wave = next) {
         next = wave->next;
         const struct tried *tried = find_tried(wave->query, link->number);
+        uint8_t ttl = (uint8_t)(wave->ttl - 1);
         if (wave->parent == link->number) {
             free_wave(supernode, wave);
-        } else if (tried != NULL && (tried->awaited & 1u << (wave->ttl - 1)) != 0) {
-            child_answered(supernode, wave, &lost);
+        } else if (tried != NULL && (tried->awaited & 1u << ttl) != 0) {
+            child_answered(supernode, wave, ttl, &lost);
         }
     }
 }
@@ -261,10 +318,8 @@ static struct wave *new_wave(struct supernode *supernode, struct query *query,
     wave->query = query;
     wave->parent = copy->link->number;
     wave->echo = copy->header.ttl;
-    wave->ttl = copy->ttl;
     wave->timer.kind = TIMER_WAVE;
     wave->timer.owner = wave;
-    timers_set(&supernode->timers, &wave->timer, supernode_after_ms(supernode, copy->deadline_ms));
     wave->next = flood->waves;
     wave->at = &flood->waves;
     if (wave->next != NULL) {
@@ -272,10 +327,19 @@ static struct wave *new_wave(struct supernode *supernode, struct query *query,
     }
     flood->waves = wave;
     flood->wave_count++;
-    query->waves[wave->ttl] = wave;
     query->open++;
     return wave;
 }
+
+/* A copy that goes out to many: one payload, and whom not to send it. */
+struct sending {
+    uint8_t *payload;
+    size_t len;
+    uint32_t parent; /* link that it came from */
+    uint8_t ttl;
+    bool is_pruned;
+    struct terms terms; /* is_pruned: only to those whose summary may match */
+};
 
 /* True when a copy with this ttl lets the neighbour do more than the copies it has had. One who
  * sent us a copy with ttl t had it with t + 1. */
@@ -284,42 +348,144 @@ static bool would_widen(const struct tried *tried, uint8_t ttl) {
     return tried->sent < ttl && !has_had;
 }
 
+/* True when the summary of a neighbour spares it a copy. */
+static bool is_spared(struct supernode *supernode, const struct neighbour *neighbour,
+                      const struct sending *sending, struct coverage *coverage) {
+    if (!sending->is_pruned) {
+        return false;
+    }
+    enum summary_verdict verdict = summaries_ask(supernode, neighbour, &sending->terms);
+    if (verdict == SUMMARY_MAY_MATCH) {
+        return false;
+    }
+    supernode->counts.spared++;
+    if (verdict == SUMMARY_CANNOT_MATCH) {
+        coverage->spared = sum_u32(coverage->spared, 1);
+        mark_reached(coverage, &neighbour->link->id);
+    }
+    return true;
+}
+
 /* Send a copy on to all neighbours whom it helps. Return how many owe an answer; those who could
- * not be sent to are added to coverage->refused. */
-static uint16_t relay(struct supernode *supernode, struct query *query, const struct copy *copy,
-                      struct coverage *coverage) {
-    uint8_t ttl = (uint8_t)(copy->ttl - 1);
+ * not be sent to are added to coverage->refused, those who need not be to coverage->reach. */
+static uint16_t relay(struct supernode *supernode, struct query *query,
+                      const struct sending *sending, struct coverage *coverage) {
     uint16_t children = 0;
-    struct query_header header = copy->header;
-    header.ttl = ttl;
-    header.hops = (uint8_t)(copy->hops + 1);
-    header.deadline_ms = (uint16_t)(copy->deadline_ms - QUERY_DEADLINE_STEP_MS);
-    struct buf payload = {0};
-    wire_query_encode(&payload, &header);
     for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
         const struct neighbour *neighbour = supernode->neighbours[i];
-        struct tried *tried = tried_of(query, neighbour->link->number);
-        if (neighbour->link == copy->link || !would_widen(tried, ttl)) {
+        struct link *link = neighbour->link;
+        struct tried *tried = tried_of(query, link->number);
+        if (link->number == sending->parent || !would_widen(tried, sending->ttl) ||
+            is_spared(supernode, neighbour, sending, coverage)) {
             continue;
         }
-        if (neighbour->link->stalled || neighbour->link->closing || neighbour->is_leaving) {
-            coverage->refused++;
+        if (link->stalled || link->closing || neighbour->is_leaving) {
+            coverage->refused = sum_u16(coverage->refused, 1);
             continue;
         }
-        links_send(neighbour->link, copy->type, (struct slice){payload.data, payload.len});
-        tried->sent = (int8_t)ttl;
-        tried->awaited |= (uint16_t)(1u << ttl);
+        links_send(link, query->type, (struct slice){sending->payload, sending->len});
+        tried->sent = (int8_t)sending->ttl;
+        tried->awaited |= (uint16_t)(1u << sending->ttl);
         children++;
     }
     supernode->counts.relayed += children;
-    buf_free(&payload);
+    coverage->copies = sum_u32(coverage->copies, children);
     return children;
 }
 
-/* Let a copy further on if its ttl allows more than any before. Return the wave that will answer
- * it, which has taken over *coverage, or NULL when the copy is to be answered now. */
+/* The words of a copy's body, for copies that go no further than their receiver. */
+static void prune(struct supernode *supernode, const struct query *query, struct slice body,
+                  struct sending *sending) {
+    struct query_body plain;
+    struct words words;
+    sending->is_pruned = sending->ttl == 0 && query->type == MSG_QUERY &&
+                         !supernode->config.plain_flood &&
+                         open_body(supernode, body, QUERY_WORDS, &plain) == OK &&
+                         words_split(plain.text, QUERY_TERMS_MAX, &words) == OK;
+    for (uint32_t i = 0; sending->is_pruned && i < words.count; i++) {
+        struct slice word = {(const uint8_t *)words.words[i].text, words.words[i].len};
+        sending->terms.hashes[sending->terms.count++] = summary_hash(word);
+    }
+}
+
+/* Take the next step of a ladder that is worth taking and has somebody to ask; false = none is. */
+static bool climb(struct supernode *supernode, struct wave *wave) {
+    struct query *query = wave->query;
+    struct ladder *ladder = wave->ladder;
+    for (;;) {
+        uint8_t radius = (uint8_t)(1 + (wave->ttl > query->relayed ? wave->ttl : query->relayed));
+        uint32_t step_ms = ladder_step_ms(supernode, ladder, &wave->coverage, radius);
+        if (step_ms == 0 || query->records >= QUERY_RESULTS_MAX) {
+            return false;
+        }
+        wave->ttl = radius;
+        query->waves[radius] = wave;
+        query->relayed = (int8_t)radius;
+        struct sending sending = {.payload = ladder->payload.data,
+                                  .len = ladder->payload.len,
+                                  .parent = wave->parent,
+                                  .ttl = (uint8_t)(radius - 1)};
+        struct query_header header;
+        enum err err =
+            wire_query_decode((struct slice){ladder->payload.data, ladder->payload.len}, &header);
+        CHECK(err == OK);
+        prune(supernode, query, header.body, &sending);
+        wire_query_patch(sending.payload, sending.ttl, 1,
+                         (uint16_t)(step_ms - QUERY_DEADLINE_STEP_MS));
+        wave->children = relay(supernode, query, &sending, &wave->coverage);
+        if (wave->children > 0) {
+            timers_set(&supernode->timers, &wave->timer, supernode_after_ms(supernode, step_ms));
+            return true;
+        }
+    }
+}
+
+/* Relay a neighbour's copy; false when nobody is to answer. */
+static bool spread(struct supernode *supernode, struct wave *wave, const struct copy *copy) {
+    struct query *query = wave->query;
+    query->relayed = (int8_t)copy->ttl;
+    wave->ttl = copy->ttl;
+    query->waves[wave->ttl] = wave;
+    struct sending sending = {.payload = supernode->flood.payload.data,
+                              .len = supernode->flood.payload.len,
+                              .parent = wave->parent,
+                              .ttl = (uint8_t)(copy->ttl - 1)};
+    prune(supernode, query, copy->header.body, &sending);
+    wire_query_patch(sending.payload, sending.ttl, (uint8_t)(copy->hops + 1),
+                     (uint16_t)(copy->deadline_ms - QUERY_DEADLINE_STEP_MS));
+    wave->children = relay(supernode, query, &sending, &wave->coverage);
+    timers_set(&supernode->timers, &wave->timer, supernode_after_ms(supernode, copy->deadline_ms));
+    return wave->children > 0;
+}
+
+/* A leaf's search starts with what our own index holds. */
+static struct ladder *start_ladder(const struct supernode *supernode, const struct copy *copy,
+                                   const struct index_answer *answer) {
+    uint64_t until_us = supernode_after_ms(supernode, copy->deadline_ms);
+    const struct buf *payload = &supernode->flood.payload;
+    struct ladder *ladder = ladder_new((struct slice){payload->data, payload->len},
+                                       copy->header.want, copy->ttl, until_us);
+    for (uint32_t i = 0; answer != NULL && i < answer->count; i++) {
+        const struct index_found *found = &answer->found[i];
+        uint8_t key[CONTENT_KEY_BYTES];
+        content_key(key, &found->file.content);
+        if (copy->type == MSG_QUERY) {
+            ladder_found(ladder, key, sizeof key);
+        }
+        for (uint32_t n = 0; copy->type == MSG_LOCATE && n < found->holder_count; n++) {
+            const struct leaf *leaf = found->holders[n];
+            ladder_found(ladder, leaf->id.b, sizeof leaf->id.b);
+        }
+    }
+    return ladder;
+}
+
+/* Let a copy further on if its ttl allows more than any before. `answer` is our own, NULL when it
+ * was given before. Return the wave that will answer the copy and has taken over *coverage, or NULL
+ * when it is to be answered now. */
 static struct wave *set_off(struct supernode *supernode, struct query *query,
-                            const struct copy *copy, struct coverage *coverage) {
+                            const struct copy *copy, const struct index_answer *answer,
+                            struct coverage *coverage) {
     if (copy->ttl == 0 || copy->ttl <= query->relayed ||
         copy->deadline_ms <= QUERY_DEADLINE_STEP_MS) {
         return NULL;
@@ -329,14 +495,19 @@ static struct wave *set_off(struct supernode *supernode, struct query *query,
         coverage->refused++;
         return NULL;
     }
-    query->relayed = (int8_t)copy->ttl;
-    uint16_t children = relay(supernode, query, copy, coverage);
-    if (children == 0) {
+    bool is_entry = copy->link->purpose == PURPOSE_LEAF && !supernode->config.plain_flood;
+    struct wave *wave = new_wave(supernode, query, copy);
+    wave->coverage = *coverage;
+    wave->ladder = is_entry ? start_ladder(supernode, copy, answer) : NULL;
+    bool is_waiting = is_entry ? climb(supernode, wave) : spread(supernode, wave, copy);
+    if (!is_waiting) {
+        *coverage = wave->coverage;
+        if (is_entry) {
+            ladder_tell_reach(supernode, wave->ladder, coverage);
+        }
+        free_wave(supernode, wave);
         return NULL;
     }
-    struct wave *wave = new_wave(supernode, query, copy);
-    wave->children = children;
-    wave->coverage = *coverage;
     return wave;
 }
 
@@ -345,17 +516,9 @@ static struct wave *set_off(struct supernode *supernode, struct query *query,
 /* Look a query up in the index; the answer stands in flood.answer. */
 static enum err ask_index(struct supernode *supernode, const struct copy *copy) {
     struct flood *flood = &supernode->flood;
-    struct slice plain;
     struct query_body body;
-    enum err err =
-        packer_inflate(supernode->env->packer, copy->header.body, QUERY_BODY_MAX, &plain);
-    if (err == OK) {
-        err = wire_query_body_decode(plain, &body);
-    }
     uint8_t kind = copy->type == MSG_QUERY ? QUERY_WORDS : QUERY_CONTENT;
-    if (err == OK && body.kind != kind) {
-        err = ERR_FORMAT;
-    }
+    enum err err = open_body(supernode, copy->header.body, kind, &body);
     if (err != OK) {
         return err;
     }
@@ -395,10 +558,10 @@ static enum err first_copy(struct supernode *supernode, const struct copy *copy)
     struct index_counts held = index_count(supernode->index);
     struct coverage coverage = {
         .supernodes = 1, .leaves = held.leaves, .files = held.files, .truncated = query->truncated};
-    struct wave *wave = set_off(supernode, query, copy, &coverage);
+    struct wave *wave = set_off(supernode, query, copy, flood->answer, &coverage);
     struct reply reply = {.link = copy->link, .id = copy->id, .ttl = copy->header.ttl};
-    bool is_sent = answer_send(supernode, &reply, flood->answer, wave == NULL ? &coverage : NULL);
-    if (wave == NULL && !is_sent) {
+    if (!answer_send(supernode, &reply, flood->answer, wave == NULL ? &coverage : NULL) &&
+        wave == NULL) {
         end_copy(supernode, copy, &coverage);
     }
     return OK;
@@ -416,7 +579,7 @@ static enum err further_copy(struct supernode *supernode, struct query *query,
         return supernode_misdeed(copy->link);
     }
     tried->seen = (int8_t)copy->header.ttl;
-    if (set_off(supernode, query, copy, &coverage) == NULL) {
+    if (set_off(supernode, query, copy, NULL, &coverage) == NULL) {
         supernode->counts.duplicates++;
         end_copy(supernode, copy, &coverage);
     }
@@ -502,14 +665,22 @@ static struct match match_answer(const struct supernode *supernode, const struct
     return match;
 }
 
+/* A neighbour's last word on a copy. It was reached unless it refused to look. */
+static void answered(struct supernode *supernode, const struct link *link, struct wave *wave,
+                     uint8_t ttl, const struct coverage *coverage) {
+    if (coverage->supernodes > 0 || coverage->refused == 0) {
+        mark_reached(&wave->coverage, &link->id);
+    }
+    child_answered(supernode, wave, ttl, coverage);
+}
+
 static enum err unmatched(struct supernode *supernode, struct link *link) {
     supernode->counts.unmatched++;
     log_debug(supernode->env->log, "flood.unmatched link=%u", link->number);
     return supernode_misdeed(link);
 }
 
-/* Pass hits on unchanged but for the copy they answer: the fields before the answerer's record
- * stand at fixed places. */
+/* Pass hits on unchanged but for the copy they answer. */
 static void forward_hits(struct supernode *supernode, const struct wave *wave,
                          const struct hits *hits, struct slice payload) {
     struct query *query = wave->query;
@@ -522,13 +693,12 @@ static void forward_hits(struct supernode *supernode, const struct wave *wave,
     }
     query->records = (uint16_t)(query->records + records);
     supernode->counts.hits_routed += hits->hit_count;
-    struct buf patched = {0};
-    size_t skip = HITS_HEAD + (hits->last ? COVERAGE_BYTES : 0);
-    buf_append(&patched, payload.data, HITS_HEAD);
-    patched.data[HITS_TTL_AT] = wave->echo;
-    patched.data[HITS_FLAGS_AT] = 0;
-    buf_append(&patched, payload.data + skip, payload.len - skip);
-    supernode_send(parent, MSG_HITS, &patched);
+    if (wave->ladder != NULL) {
+        ladder_take_hits(wave->ladder, hits, query->type == MSG_LOCATE);
+    }
+    struct buf passed = {0};
+    wire_hits_pass(&passed, payload, wave->echo);
+    supernode_send(parent, MSG_HITS, &passed);
 }
 
 enum err flood_take_hits(struct supernode *supernode, struct link *link, struct slice payload) {
@@ -548,11 +718,9 @@ enum err flood_take_hits(struct supernode *supernode, struct link *link, struct 
         supernode->counts.hits_dropped += hits.hit_count;
         return OK;
     }
-    struct coverage coverage = hits.coverage;
-    bool is_last = hits.last;
     forward_hits(supernode, match.wave, &hits, payload);
-    if (is_last) {
-        child_answered(supernode, match.wave, &coverage);
+    if (hits.last) {
+        answered(supernode, link, match.wave, hits.ttl, &hits.coverage);
     }
     return OK;
 }
@@ -569,7 +737,7 @@ enum err flood_take_end(struct supernode *supernode, struct link *link, struct s
     }
     match.tried->awaited &= (uint16_t) ~(1u << end.ttl);
     if (match.wave != NULL) {
-        child_answered(supernode, match.wave, &end.coverage);
+        answered(supernode, link, match.wave, end.ttl, &end.coverage);
     }
     return OK;
 }

@@ -299,6 +299,7 @@ void mesh_opened(struct supernode *supernode, struct link *link, const struct he
     log_info(supernode->env->log, "mesh.opened link=%u dialled=%d neighbours=%u", link->number,
              link->token != 0, supernode->neighbour_count);
     ask_for_nodes(supernode, neighbour);
+    summaries_opened(supernode, neighbour);
 }
 
 void mesh_closed(struct supernode *supernode, struct link *link, enum err reason) {
@@ -314,6 +315,7 @@ void mesh_closed(struct supernode *supernode, struct link *link, enum err reason
         log_info(supernode->env->log, "mesh.closed link=%u reason=%s neighbours=%u", link->number,
                  err_name(reason), supernode->neighbour_count);
     }
+    summaries_closed(supernode, neighbour);
     timers_cancel(&supernode->timers, &neighbour->timer);
     mem_free(neighbour);
     maintain_soon(supernode);

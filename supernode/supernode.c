@@ -58,6 +58,7 @@ static const struct handler handlers[] = {
     {MSG_DIALBACK, MESH, dialback_take},
     {MSG_DIALBACK_DONE, MESH, dialback_take_done},
     {MSG_PUSH, LEAF | DIRECTORY, leaves_take_push},
+    {MSG_SUMMARY, MESH, summaries_take},
     {MSG_GOAWAY, LEAF | MESH | PROBE | DIRECTORY, mesh_take_goaway},
 };
 
@@ -96,15 +97,15 @@ static void link_closed(void *role, struct link *link, enum err reason) {
         dialback_closed(supernode, link);
         return;
     }
-    if (link->open) {
-        flood_link_closed(supernode, link);
-    }
     if (link->purpose == PURPOSE_MESH && link->owner != NULL) {
         mesh_closed(supernode, link, reason);
     } else if (link->purpose == PURPOSE_LEAF && link->open) {
         leaves_closed(supernode, link);
     } else if (link->owner != NULL) {
         visitor_closed(supernode, link);
+    }
+    if (link->open) { /* when it is no neighbour any more: a search may be sent on here */
+        flood_link_closed(supernode, link);
     }
 }
 
@@ -159,6 +160,16 @@ static void on_visitor(struct supernode *supernode, void *owner) {
     links_close(owner, GOAWAY_IDLE, ERR_TIMEOUT);
 }
 
+static void on_summary(struct supernode *supernode, void *owner) {
+    (void)owner;
+    summaries_tell(supernode);
+}
+
+static void on_rebuild(struct supernode *supernode, void *owner) {
+    (void)owner;
+    summaries_rebuild(supernode);
+}
+
 static void stop(struct supernode *supernode) {
     if (!supernode->is_stopped) {
         supernode->is_stopped = true;
@@ -177,7 +188,7 @@ static void (*const timer_handlers[TIMER_KINDS])(struct supernode *supernode, vo
     [TIMER_MESH] = on_mesh,       [TIMER_RESOLVE] = on_resolve, [TIMER_NEIGHBOUR] = on_neighbour,
     [TIMER_LEAF] = on_leaf,       [TIMER_RECLAIM] = on_reclaim, [TIMER_WAVE] = on_wave,
     [TIMER_QUERIES] = on_queries, [TIMER_PROBES] = on_probes,   [TIMER_VISITOR] = on_visitor,
-    [TIMER_STOP] = on_stop,
+    [TIMER_SUMMARY] = on_summary, [TIMER_REBUILD] = on_rebuild, [TIMER_STOP] = on_stop,
 };
 
 static void run_timers(struct supernode *supernode) {
@@ -254,7 +265,9 @@ static void free_owner(struct supernode *supernode, struct link *link) {
         return; /* probes and leaves have their own tables */
     }
     if (link->purpose == PURPOSE_MESH) {
-        timers_cancel(&supernode->timers, &((struct neighbour *)link->owner)->timer);
+        struct neighbour *neighbour = link->owner;
+        timers_cancel(&supernode->timers, &neighbour->timer);
+        summaries_closed(supernode, neighbour);
     } else {
         timers_cancel(&supernode->timers, &((struct visitor *)link->owner)->timer);
     }
@@ -270,6 +283,7 @@ static void free_supernode(void *self) {
     leaves_free(supernode);
     flood_free(supernode);
     dialback_free(supernode);
+    summaries_free(supernode);
     index_free(supernode->index);
     mesh_free(supernode);
     links_free(&supernode->links);
@@ -303,6 +317,7 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     supernode->probes_timer.kind = TIMER_PROBES;
     supernode->stop_timer.kind = TIMER_STOP;
     flood_init(supernode);
+    summaries_init(supernode);
     mesh_init(supernode);
     return (struct node){&node_ops, supernode};
 }

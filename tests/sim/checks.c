@@ -214,6 +214,7 @@ SEE_DECODED(see_hashes_request, struct hashes_request, wire_hashes_request_decod
 SEE_DECODED(see_hashes, struct hashes, wire_hashes_decode)
 SEE_DECODED(see_reject, struct reject, wire_reject_decode)
 SEE_DECODED(see_shut, struct shut_file, wire_shut_decode)
+SEE_DECODED(see_summary, struct summary_part, wire_summary_decode)
 
 static enum err see_push(struct checks *checks, const struct sim_message *message) {
     struct push push;
@@ -255,6 +256,7 @@ static const struct rule {
     {MSG_REJECT, ANYBODY, see_reject},
     {MSG_SHUT, ANYBODY, see_shut},
     {MSG_PUSH, ANYBODY, see_push},
+    {MSG_SUMMARY, SUPERNODES, see_summary},
 };
 
 void checks_message(struct checks *checks, const struct sim_message *message) {

@@ -1,0 +1,174 @@
+/* ladder.c - how far a leaf's search is taken: step by step, until it has found or reached enough.
+ *
+ * Reach is counted by a sketch: END carries 1,024 bits, one per reached supernode at a place that
+ * its id chooses, and sums are unions, so that a supernode which three neighbours spared is counted
+ * once (linear counting: Whang, Vander-Zanden and Taylor, 1990). Two things must hold to have
+ * reached enough:
+ * - at most 5 % of the supernodes we know are missing. Of u missing ones about u * zeros / 1,024
+ *   show, since the bits of the others hide behind reached ones;
+ * - beyond a full mesh, the last step was saturated. We know the supernodes around us and not those
+ *   behind them, so the search itself must tell: if its links lead to a supernode each at random,
+ *   and 95 % of those at the end of them are reached, there are 3.2 links for every new one
+ *   ((1 - exp -t) / t at t = 3, the classical occupancy problem).
+ * Numbers are integers: the same everywhere. */
+#include "supernode/ladder.h"
+
+#include "common/map.h"
+#include "common/mem.h"
+#include "supernode/core.h"
+
+struct ladder *ladder_new(struct slice payload, uint16_t want, uint8_t goal, uint64_t until_us) {
+    uint16_t most = want < QUERY_RESULTS_MAX ? want : QUERY_RESULTS_MAX;
+    struct ladder *ladder = mem_new(sizeof *ladder + most * sizeof ladder->seen[0]);
+    buf_append(&ladder->payload, payload.data, payload.len);
+    ladder->want = most;
+    ladder->goal = goal;
+    ladder->until_us = until_us;
+    return ladder;
+}
+
+void ladder_free(struct ladder *ladder) {
+    if (ladder != NULL) {
+        buf_free(&ladder->payload);
+        mem_free(ladder);
+    }
+}
+
+void ladder_found(struct ladder *ladder, const void *key, size_t len) {
+    static const uint64_t any_key[2] = {1, 2}; /* a collision ends a search one file early */
+    uint64_t number = siphash(any_key, key, len);
+    uint16_t i = 0;
+    while (i < ladder->found && ladder->seen[i] != number) {
+        i++;
+    }
+    if (i == ladder->found && ladder->found < ladder->want) {
+        ladder->seen[ladder->found++] = number;
+    }
+}
+
+void ladder_take_hits(struct ladder *ladder, const struct hits *hits, bool is_locate) {
+    if (is_locate) {
+        for (uint8_t i = 0; i < hits->holder_count; i++) {
+            ladder_found(ladder, hits->holders[i].id.b, sizeof hits->holders[i].id.b);
+        }
+        return;
+    }
+    for (uint8_t i = 0; i < hits->hit_count; i++) {
+        uint8_t key[CONTENT_KEY_BYTES];
+        content_key(key, &hits->hits[i].file.content);
+        ladder_found(ladder, key, sizeof key);
+    }
+}
+
+/* ---- Reach ---- */
+
+struct count {
+    uint32_t known; /* others than we */
+    uint32_t missing;
+};
+
+/* How many supernodes we know that live, for all we know, and how many of them were not reached. */
+static struct count count_reach(const struct supernode *supernode, const uint8_t *reach) {
+    uint8_t known[REACH_BYTES] = {0};
+    struct count count = {0};
+    uint32_t cursor = 0;
+    for (struct host *host; (host = map_next(&supernode->hosts.hosts, &cursor, NULL)) != NULL;) {
+        if (host->in_use || host->failures == 0) {
+            uint32_t bit = wire_reach_bit(&host->id);
+            known[bit >> 3] |= (uint8_t)(0x80 >> (bit & 7));
+            count.known++;
+        }
+    }
+    uint32_t shown = 0;
+    uint32_t zeros = 0;
+    for (uint32_t i = 0; i < REACH_BYTES; i++) {
+        shown += (uint32_t)__builtin_popcount(known[i] & (uint8_t)~reach[i]);
+        zeros += (uint32_t)__builtin_popcount((uint8_t)~reach[i]);
+    }
+    count.missing = zeros > 0 ? shown * REACH_BITS / zeros : 0;
+    count.missing = count.missing < count.known ? count.missing : count.known;
+    return count;
+}
+
+static uint32_t log2_of(uint32_t numerator, uint32_t denominator);
+
+/* Supernodes that a sketch stands for: bits * ln (bits / zeros). */
+static uint32_t count_sketch(const uint8_t *reach) {
+    uint32_t zeros = 0;
+    for (uint32_t i = 0; i < REACH_BYTES; i++) {
+        zeros += (uint32_t)__builtin_popcount((uint8_t)~reach[i]);
+    }
+    uint64_t ln2_16 = 45426; /* times 65,536 */
+    return (uint32_t)(((uint64_t)log2_of(REACH_BITS, zeros > 0 ? zeros : 1) * ln2_16 * REACH_BITS +
+                       (1ull << 31)) >>
+                      32);
+}
+
+/* 65,536 times the logarithm to base 2 of a quotient of at least 1, by squaring. */
+static uint32_t log2_of(uint32_t numerator, uint32_t denominator) {
+    uint64_t value = ((uint64_t)numerator << 16) / denominator;
+    uint32_t log = 0;
+    while (value >= 2 << 16) {
+        value >>= 1;
+        log += 1 << 16;
+    }
+    for (uint32_t bit = 1 << 15; bit > 0; bit >>= 1) {
+        value = value * value >> 16;
+        if (value >= 2 << 16) {
+            value >>= 1;
+            log += bit;
+        }
+    }
+    return log;
+}
+
+static bool is_enough(const struct ladder *ladder, const struct count *count) {
+    bool is_complete = count->known + 1 <= MESH_FULL_MAX || (ladder != NULL && ladder->is_saturated);
+    return is_complete && count->missing * 100 <= (100 - LADDER_REACH_PERCENT) * (count->known + 1);
+}
+
+void ladder_tell_reach(const struct supernode *supernode, const struct ladder *ladder,
+                       struct coverage *coverage) {
+    if (coverage->reached != 0) { /* told already */
+        return;
+    }
+    struct count count = count_reach(supernode, coverage->reach);
+    uint32_t reached = 1 + count_sketch(coverage->reach);
+    bool is_known = count.known + 1 <= MESH_FULL_MAX || (ladder != NULL && ladder->is_saturated);
+    uint32_t known = count.known + 1 > reached ? count.known + 1 : reached;
+    if (is_enough(ladder, &count)) {
+        reached = known - count.missing;
+    }
+    coverage->reached = (uint16_t)reached;
+    coverage->known = (uint16_t)(is_known ? known : 0);
+    for (uint32_t i = 0; i < REACH_BYTES; i++) {
+        coverage->reach[i] = 0;
+    }
+}
+
+/* See what the step that is over has led to. */
+static void weigh_step(struct ladder *ladder, const struct coverage *coverage) {
+    uint32_t links = coverage->copies + coverage->spared;
+    uint32_t reached = count_sketch(coverage->reach);
+    uint64_t fresh = reached > ladder->reached ? reached - ladder->reached : 0;
+    uint64_t followed = links - ladder->links;
+    ladder->is_saturated = followed > 0 && followed * 100 >= LADDER_LINKS_PERCENT * fresh;
+    ladder->links = links;
+    ladder->reached = reached;
+}
+
+uint32_t ladder_step_ms(const struct supernode *supernode, struct ladder *ladder,
+                        const struct coverage *coverage, uint8_t radius) {
+    uint64_t now_us = supernode->links.mono_us;
+    weigh_step(ladder, coverage);
+    struct count count = count_reach(supernode, coverage->reach);
+    if (radius > ladder->goal || ladder->found >= ladder->want ||
+        coverage->copies >= LADDER_COPIES_MAX || ladder->until_us <= now_us ||
+        is_enough(ladder, &count)) {
+        return 0;
+    }
+    uint64_t left_ms = (ladder->until_us - now_us) / 1000;
+    uint64_t step_ms = (uint64_t)LADDER_STEP_MS * radius;
+    step_ms = step_ms < left_ms ? step_ms : left_ms;
+    return step_ms > QUERY_DEADLINE_STEP_MS ? (uint32_t)step_ms : 0;
+}
