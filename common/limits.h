@@ -64,15 +64,20 @@
 #define QUERY_ID_KEEP_MS 60000
 #define QUERY_IDS_MAX 90000 /* 1,500 a second for 60 s */
 #define QUERIES_OPEN_MAX 8192
-#define QUERY_RESULTS_MAX 200 /* records routed back per query by one supernode */
+#define QUERY_RESULTS_MAX 200 /* records in one index's answer */
+#define QUERY_ROUTED_MAX                                                                           \
+    500 /* records routed back per query: SEARCH_WANT files at two supernodes                      \
+           each, some with several holders */
 #define SEARCH_RESULTS_MAX 1000
 #define SEARCH_WANT 100
-#define LOCATE_WANT 20          /* sources */
-#define LADDER_RADIUS 3         /* of the first asks; only then TTL_POLICY */
-#define LADDER_STEP_MS 600      /* per hop of radius that a step of the ladder waits */
-#define LADDER_COPIES_MAX 1500  /* of one search, before its last step */
-#define LADDER_LINKS_PERCENT 316 /* links per new supernode, in percent, when 95 % are reached */
-#define LADDER_REACH_PERCENT 95 /* of the known supernodes is far enough */
+#define LOCATE_WANT 20           /* sources */
+#define LADDER_RADIUS 3          /* of the first asks; only then TTL_POLICY */
+#define LADDER_STEP_MS 600       /* per hop of radius that a step of the ladder waits */
+#define LADDER_COPIES_MAX 1500   /* of one search, before its last step */
+#define LADDER_LINKS_PERCENT 320 /* links per reached supernode, in percent, when 95 % are */
+#define LADDER_REACH_PERCENT 95  /* of the known supernodes is far enough */
+#define MUTE_SILENCES 8          /* unanswered copies in a row, to stop asking a neighbour ... */
+#define MUTE_MS 10000            /* ... more than once in this time */
 
 /* Summaries: Bloom filters of a supernode's words, 10 to 28 bits a word. */
 #define SUMMARY_HASHES 7

@@ -336,8 +336,8 @@ void wire_query_body_encode(struct buf *out, const struct query_body *body);
 MUST_CHECK enum err wire_query_body_decode(struct slice bytes, struct query_body *body);
 
 /* What a finished copy of a query reached: supernodes u16, leaves u32, files u64, refused u16,
- * truncated u8 (0 or 1), copies u32, spared u32, reached u16, known u16, n u8 (0 or REACH_BYTES) and so many
- * bytes of reach, which are not all zero. */
+ * truncated u8 (0 or 1), copies u32, spared u32, reached u16, known u16, n u8 (0 or REACH_BYTES)
+ * and so many bytes of reach, which are not all zero. */
 #define REACH_BYTES 128
 #define COVERAGE_BYTES_MAX (2 + 4 + 8 + 2 + 1 + 4 + 4 + 2 + 2 + 1 + REACH_BYTES)
 struct coverage {
@@ -348,9 +348,9 @@ struct coverage {
     bool truncated;
     uint32_t copies;  /* that supernodes sent each other for it */
     uint32_t spared;  /* that they did not send, since a summary told that nothing can match */
-    uint16_t reached; /* in an answer to a leaf: supernodes that answered or were spared; estimated */
+    uint16_t reached; /* in an answer to a leaf: supernodes that were asked or spared; estimated */
     uint16_t known;   /* in an answer to a leaf: how many there are, 0 = more than can be told */
-    uint8_t reach[REACH_BYTES]; /* between supernodes: bit wire_reach_bit of each reached */
+    uint8_t reach[REACH_BYTES]; /* between supernodes: bit wire_reach_bit of each asked or spared */
 };
 
 /* The bit of a node in `reach`: the first 10 bits of its id. The highest bit of a byte is first. */

@@ -44,10 +44,13 @@ struct neighbour {
     struct timer timer;
     bool is_open;        /* in supernode.neighbours */
     bool is_leaving;     /* said GOAWAY */
+    bool is_spare;       /* closed since one of the two has enough; it may be dialled again */
     bool nodes_wanted;   /* we asked: one NODES is welcome */
     uint16_t retry_s;    /* it asked us to wait before the next dial */
     int64_t certified_s; /* wall clock until which it may be a supernode */
     uint64_t opened_us;
+    uint8_t silences;      /* copies in a row that it did not answer in time */
+    uint64_t mute_us;      /* when it is asked again, after MUTE_SILENCES of them */
     struct hearsay told;   /* which words it has */
     uint32_t told_version; /* of our summary that it is being told, 0 = none */
     uint32_t told_bytes;   /* of that */

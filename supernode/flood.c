@@ -286,7 +286,22 @@ static void child_answered(struct supernode *supernode, struct wave *wave, uint8
     }
 }
 
+/* Count the silence of those who owe an answer to the present step. */
+static void blame_silent(struct supernode *supernode, const struct wave *wave) {
+    for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
+        struct neighbour *neighbour = supernode->neighbours[i];
+        const struct tried *tried = find_tried(wave->query, neighbour->link->number);
+        if (tried != NULL && (tried->awaited & 1u << (wave->ttl - 1)) != 0) {
+            neighbour->silences =
+                (uint8_t)(neighbour->silences < MUTE_SILENCES ? neighbour->silences + 1
+                                                              : MUTE_SILENCES);
+            neighbour->mute_us = supernode_after_ms(supernode, MUTE_MS);
+        }
+    }
+}
+
 void flood_wave_timer(struct supernode *supernode, struct wave *wave) {
+    blame_silent(supernode, wave);
     struct coverage silent = {.refused = wave->children};
     supernode->counts.timeouts += wave->children;
     log_debug(supernode->env->log, "flood.timeout ttl=%u children=%u", wave->ttl, wave->children);
@@ -366,20 +381,35 @@ static bool is_spared(struct supernode *supernode, const struct neighbour *neigh
     return true;
 }
 
+/* True when there is no use in sending a copy now: it takes nothing, or it was silent too often; of
+ * the latter one copy is sent now and then. */
+static bool is_mute(const struct supernode *supernode, struct neighbour *neighbour) {
+    if (neighbour->link->stalled || neighbour->link->closing || neighbour->is_leaving) {
+        return true;
+    }
+    uint64_t now_us = supernode->links.mono_us;
+    if (neighbour->silences < MUTE_SILENCES || neighbour->mute_us <= now_us) {
+        neighbour->mute_us = supernode_after_ms(supernode, MUTE_MS);
+        return false;
+    }
+    return true;
+}
+
 /* Send a copy on to all neighbours whom it helps. Return how many owe an answer; those who could
  * not be sent to are added to coverage->refused, those who need not be to coverage->reach. */
 static uint16_t relay(struct supernode *supernode, struct query *query,
                       const struct sending *sending, struct coverage *coverage) {
     uint16_t children = 0;
     for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
-        const struct neighbour *neighbour = supernode->neighbours[i];
+        struct neighbour *neighbour = supernode->neighbours[i];
         struct link *link = neighbour->link;
         struct tried *tried = tried_of(query, link->number);
         if (link->number == sending->parent || !would_widen(tried, sending->ttl) ||
             is_spared(supernode, neighbour, sending, coverage)) {
             continue;
         }
-        if (link->stalled || link->closing || neighbour->is_leaving) {
+        mark_reached(coverage, &link->id);
+        if (is_mute(supernode, neighbour)) {
             coverage->refused = sum_u16(coverage->refused, 1);
             continue;
         }
@@ -415,7 +445,7 @@ static bool climb(struct supernode *supernode, struct wave *wave) {
     for (;;) {
         uint8_t radius = (uint8_t)(1 + (wave->ttl > query->relayed ? wave->ttl : query->relayed));
         uint32_t step_ms = ladder_step_ms(supernode, ladder, &wave->coverage, radius);
-        if (step_ms == 0 || query->records >= QUERY_RESULTS_MAX) {
+        if (step_ms == 0 || query->records >= QUERY_ROUTED_MAX) {
             return false;
         }
         wave->ttl = radius;
@@ -665,12 +695,10 @@ static struct match match_answer(const struct supernode *supernode, const struct
     return match;
 }
 
-/* A neighbour's last word on a copy. It was reached unless it refused to look. */
-static void answered(struct supernode *supernode, const struct link *link, struct wave *wave,
-                     uint8_t ttl, const struct coverage *coverage) {
-    if (coverage->supernodes > 0 || coverage->refused == 0) {
-        mark_reached(&wave->coverage, &link->id);
-    }
+/* A neighbour's last word on a copy. */
+static void answered(struct supernode *supernode, struct link *link, struct wave *wave, uint8_t ttl,
+                     const struct coverage *coverage) {
+    ((struct neighbour *)link->owner)->silences = 0;
     child_answered(supernode, wave, ttl, coverage);
 }
 
@@ -686,7 +714,7 @@ static void forward_hits(struct supernode *supernode, const struct wave *wave,
     struct query *query = wave->query;
     struct link *parent = supernode_link(supernode, wave->parent);
     uint32_t records = hits->hit_count > 0 ? hits->hit_count : 1; /* empty ones are not free */
-    if (parent == NULL || parent->stalled || query->records + records > QUERY_RESULTS_MAX) {
+    if (parent == NULL || parent->stalled || query->records + records > QUERY_ROUTED_MAX) {
         query->truncated = true;
         supernode->counts.hits_dropped += records;
         return;

@@ -7,9 +7,9 @@
  * - at most 5 % of the supernodes we know are missing. Of u missing ones about u * zeros / 1,024
  *   show, since the bits of the others hide behind reached ones;
  * - beyond a full mesh, the last step was saturated. We know the supernodes around us and not those
- *   behind them, so the search itself must tell: if its links lead to a supernode each at random,
- *   and 95 % of those at the end of them are reached, there are 3.2 links for every new one
- *   ((1 - exp -t) / t at t = 3, the classical occupancy problem).
+ *   behind them, so the search itself must tell: if links lead to a supernode each at random, and
+ *   95 % of all are reached, the last step followed 3.2 new links for each reached so far (1 - exp
+ *   -t at t = 3, the classical occupancy problem, and a little more since degrees differ).
  * Numbers are integers: the same everywhere. */
 #include "supernode/ladder.h"
 
@@ -123,7 +123,8 @@ static uint32_t log2_of(uint32_t numerator, uint32_t denominator) {
 }
 
 static bool is_enough(const struct ladder *ladder, const struct count *count) {
-    bool is_complete = count->known + 1 <= MESH_FULL_MAX || (ladder != NULL && ladder->is_saturated);
+    bool is_complete =
+        count->known + 1 <= MESH_FULL_MAX || (ladder != NULL && ladder->is_saturated);
     return is_complete && count->missing * 100 <= (100 - LADDER_REACH_PERCENT) * (count->known + 1);
 }
 
@@ -146,15 +147,15 @@ void ladder_tell_reach(const struct supernode *supernode, const struct ladder *l
     }
 }
 
-/* See what the step that is over has led to. */
+/* See what the step that is over has led to. A step follows the links of the one before again. */
 static void weigh_step(struct ladder *ladder, const struct coverage *coverage) {
-    uint32_t links = coverage->copies + coverage->spared;
-    uint32_t reached = count_sketch(coverage->reach);
-    uint64_t fresh = reached > ladder->reached ? reached - ladder->reached : 0;
-    uint64_t followed = links - ladder->links;
-    ladder->is_saturated = followed > 0 && followed * 100 >= LADDER_LINKS_PERCENT * fresh;
-    ladder->links = links;
-    ladder->reached = reached;
+    uint32_t all = coverage->copies + coverage->spared;
+    uint32_t links = all - ladder->all_links;
+    uint64_t fresh = links > ladder->step_links ? links - ladder->step_links : 0;
+    uint64_t reached = count_sketch(coverage->reach);
+    ladder->is_saturated = fresh > 0 && fresh * 100 >= LADDER_LINKS_PERCENT * reached;
+    ladder->step_links = links;
+    ladder->all_links = all;
 }
 
 uint32_t ladder_step_ms(const struct supernode *supernode, struct ladder *ladder,

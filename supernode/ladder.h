@@ -14,10 +14,10 @@ struct ladder {
     uint8_t goal;       /* largest radius */
     uint16_t want;      /* distinct contents, or holders of a LOCATE; at most QUERY_RESULTS_MAX */
     uint16_t found;
-    bool is_saturated; /* the last step led to few that were not reached before */
-    uint32_t links;    /* followed before the last step: copies and what was spared */
-    uint32_t reached;  /* before the last step */
-    uint64_t seen[]; /* numbers of those found, `want` of them */
+    bool is_saturated;   /* the last step led to few that were not reached before */
+    uint32_t step_links; /* followed by the last step: copies and what was spared */
+    uint32_t all_links;  /* by all steps */
+    uint64_t seen[];     /* numbers of those found, `want` of them */
 };
 
 /* Return a ladder for a leaf's copy (copied); free with ladder_free. */

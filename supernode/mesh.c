@@ -229,6 +229,7 @@ enum err mesh_take_goaway(struct supernode *supernode, struct link *link, struct
     }
     struct neighbour *neighbour = link->owner;
     neighbour->is_leaving = true;
+    neighbour->is_spare = goaway.reason == GOAWAY_IDLE;
     neighbour->retry_s = goaway.retry_after_s;
     for (uint8_t i = 0; i < goaway.alternatives.count; i++) {
         learn(supernode, goaway.alternatives.records[i], NULL);
@@ -253,6 +254,13 @@ void mesh_neighbour_timer(struct supernode *supernode, struct neighbour *neighbo
     if (supernode->links.wall_s >= neighbour->certified_s) {
         log_info(supernode->env->log, "mesh.certificate_expired link=%u", neighbour->link->number);
         links_close(neighbour->link, GOAWAY_POLICY, ERR_POLICY);
+        return;
+    }
+    bool is_dialled = neighbour->link->token != 0;
+    if (is_dialled && count_dialled(supernode) > dial_target(supernode)) {
+        log_info(supernode->env->log, "mesh.spare link=%u", neighbour->link->number);
+        neighbour->is_spare = true; /* of the time when the network was smaller, or looked so */
+        links_close(neighbour->link, GOAWAY_IDLE, ERR_SHUTDOWN);
         return;
     }
     ask_for_nodes(supernode, neighbour);
@@ -307,8 +315,10 @@ void mesh_closed(struct supernode *supernode, struct link *link, enum err reason
     struct host *host = hostcache_find(&supernode->hosts, &link->id);
     if (host != NULL && links_find(&supernode->links, &link->id, PURPOSE_MESH) == NULL) {
         host->in_use = false;
-        hostcache_failed(&supernode->hosts, host, &supernode->rng, neighbour->retry_s,
-                         supernode->links.mono_us);
+        if (!neighbour->is_spare) {
+            hostcache_failed(&supernode->hosts, host, &supernode->rng, neighbour->retry_s,
+                             supernode->links.mono_us);
+        }
     }
     if (neighbour->is_open) {
         remove_neighbour(supernode, neighbour);

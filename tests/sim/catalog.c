@@ -22,8 +22,8 @@ struct catalog {
     uint32_t each;
     struct item *items;
     uint32_t count;
-    uint32_t common;          /* items that any leaf may draw; the others have one holder */
-    uint32_t *of_leaf;        /* leaves x each */
+    uint32_t common;         /* items that any leaf may draw; the others have one holder */
+    uint32_t *of_leaf;       /* leaves x each */
     struct numbers *by_word; /* rank -> items */
 };
 
@@ -52,8 +52,8 @@ static bool has_word(const uint32_t *words, uint32_t count, uint32_t word) {
 
 static uint32_t new_item(struct catalog *catalog) {
     struct item *item = &catalog->items[catalog->count];
-    uint32_t wanted = NAME_WORDS_MIN +
-                      (uint32_t)rng_below(&catalog->rng, CATALOG_WORDS_MAX - NAME_WORDS_MIN + 1);
+    uint32_t wanted =
+        NAME_WORDS_MIN + (uint32_t)rng_below(&catalog->rng, CATALOG_WORDS_MAX - NAME_WORDS_MIN + 1);
     while (item->word_count < wanted) {
         uint32_t word = draw_rank(&catalog->rng, WORD_OCTAVES);
         if (!has_word(item->words, item->word_count, word)) {

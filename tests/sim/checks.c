@@ -126,7 +126,7 @@ static void see_answer(struct checks *checks, const struct sim_message *message,
         sim_fail(checks->sim, "machine %u counts %u supernodes, there are %u", message->from,
                  hits->coverage.supernodes, checks->supernodes);
     }
-    if (copy->records > QUERY_RESULTS_MAX) {
+    if (copy->records > QUERY_ROUTED_MAX) {
         sim_fail(checks->sim, "machine %u routes %u records for one query", message->from,
                  copy->records);
     }
