@@ -94,6 +94,10 @@ struct frame {
  * flag bits, or a dictionary without deflate). */
 bool wire_frame_read(struct slice bytes, struct frame *frame, size_t *used, enum err *err);
 
+/* Write the five bytes before a payload. */
+void wire_frame_header(uint8_t header[FRAME_HEADER_BYTES], uint8_t type, uint8_t flags,
+                       size_t payload_len);
+
 /* Append a frame. */
 void wire_frame_write(struct buf *out, uint8_t type, uint8_t flags, struct slice payload);
 

@@ -81,16 +81,24 @@ bool wire_frame_read(struct slice bytes, struct frame *frame, size_t *used, enum
     return true;
 }
 
-static void put_header(struct buf *out, uint32_t len, uint8_t type, uint8_t flags) {
-    CHECK(header_rule(len, flags) == OK);
-    buf_u24(out, len);
-    buf_u8(out, type);
-    buf_u8(out, flags);
+void wire_frame_header(uint8_t header[FRAME_HEADER_BYTES], uint8_t type, uint8_t flags,
+                       size_t payload_len) {
+    CHECK(payload_len <= FRAME_PAYLOAD_MAX && header_rule((uint32_t)payload_len, flags) == OK);
+    header[0] = (uint8_t)(payload_len >> 16);
+    header[1] = (uint8_t)(payload_len >> 8);
+    header[2] = (uint8_t)payload_len;
+    header[3] = type;
+    header[4] = flags;
+}
+
+static void put_header(struct buf *out, size_t len, uint8_t type, uint8_t flags) {
+    uint8_t header[FRAME_HEADER_BYTES];
+    wire_frame_header(header, type, flags, len);
+    buf_append(out, header, sizeof header);
 }
 
 void wire_frame_write(struct buf *out, uint8_t type, uint8_t flags, struct slice payload) {
-    CHECK(payload.len <= FRAME_PAYLOAD_MAX);
-    put_header(out, (uint32_t)payload.len, type, flags);
+    put_header(out, payload.len, type, flags);
     buf_append(out, payload.data, payload.len);
 }
 

@@ -157,7 +157,7 @@ static void report_end(struct peer *peer, const struct query *query) {
     report_number(out, "reached", coverage->reached);
     report_number(out, "known", coverage->known);
     report_number(out, "copies", coverage->copies);
-    report_flag(out, "farther", is_costly(query) && !is_enough(query));
+    report_flag(out, "farther", query->leg != LEG_LAST && is_costly(query) && !is_enough(query));
     report_done(out, query->command);
 }
 
@@ -429,12 +429,12 @@ static void take_last(struct peer *peer, struct query *query, const struct link 
     if (!node_id_equal(via(query), &link->id) || ttl != query->ttl) {
         return; /* of a leg that was given up */
     }
-    bool is_refused = coverage->supernodes == 0 && coverage->refused > 0;
-    if (is_refused && query->leg == LEG_FIRST && try_another(peer, query)) {
+    bool is_refused = query->leg == LEG_FIRST && coverage->supernodes == 0 && coverage->refused > 0;
+    if (is_refused && try_another(peer, query)) {
         return;
     }
     add_leg(query, coverage);
-    if (!go_on(peer, query)) {
+    if (is_refused || !go_on(peer, query)) {
         end_query(peer, query);
     }
 }

@@ -12,6 +12,7 @@
 #include "supernode/index.h"
 #include "supernode/summaries.h"
 #include "supernode/supernode.h"
+#include "supernode/turns.h"
 
 enum timer_kind {
     TIMER_MESH,      /* look for neighbours */
@@ -23,6 +24,7 @@ enum timer_kind {
     TIMER_QUERIES,   /* old query ids are forgotten */
     TIMER_PROBES,    /* old targets are forgotten */
     TIMER_VISITOR,   /* an idle one is sent off */
+    TIMER_TURNS,     /* copies of queries wait */
     TIMER_SUMMARY,   /* neighbours are told of our words */
     TIMER_REBUILD,   /* words that are gone leave our summary */
     TIMER_STOP,      /* goodbyes have taken long enough */
@@ -34,6 +36,7 @@ struct port {
     struct ratelimit queries;
     struct ratelimit nodes;
     struct ratelimit others; /* DIALBACK of neighbours, PUSH of leaves and visitors */
+    struct turn *turn;       /* copies of queries that wait, or NULL */
     uint32_t misdeeds;
 };
 
@@ -104,7 +107,7 @@ struct supernode_counts {
     uint64_t duplicates;     /* copies that let nothing new happen */
     uint64_t relayed;        /* copies sent */
     uint64_t spared;         /* copies not sent, since a summary said no */
-    uint64_t limited;        /* copies refused for the rate */
+    uint64_t limited;        /* copies refused for the rate, or since too many waited */
     uint64_t hits;           /* records of our leaves sent */
     uint64_t hits_routed;    /* records passed back for others */
     uint64_t hits_dropped;   /* records over a cap, or that nobody waits for any more */
@@ -127,6 +130,7 @@ struct supernode {
     struct hostcache hosts;
     struct index *index;
     struct flood flood;
+    struct turns turns;
     struct summaries summaries;
     struct map leaves;             /* node id -> struct leaf */
     struct map probes;             /* address -> struct probe, oldest first */

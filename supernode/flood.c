@@ -637,14 +637,27 @@ static void bound_copy(struct copy *copy) {
         copy->header.deadline_ms < deadline_max ? copy->header.deadline_ms : deadline_max;
 }
 
-static enum err take_copy(struct supernode *supernode, struct link *link, uint8_t type,
-                          struct slice payload) {
+enum err flood_serve(struct supernode *supernode, struct link *link, uint8_t type,
+                     struct slice payload, uint32_t *cost) {
     struct flood *flood = &supernode->flood;
     struct copy copy = {.link = link, .type = type};
-    flood->payload.len = 0; /* a copy of it: inflating the body may overwrite the original */
+    flood->payload.len = 0; /* ours, to be patched and sent on */
     buf_append(&flood->payload, payload.data, payload.len);
     enum err err =
         wire_query_decode((struct slice){flood->payload.data, flood->payload.len}, &copy.header);
+    CHECK(err == OK); /* it was decoded before it waited */
+    wire_query_id(copy.header.body, supernode->env->crypto, &copy.id);
+    bound_copy(&copy);
+    struct query *query = map_get(&flood->queries, copy.id.b);
+    *cost = query == NULL ? TURN_COST_NEW : 1;
+    return query == NULL ? first_copy(supernode, &copy) : further_copy(supernode, query, &copy);
+}
+
+static enum err take_copy(struct supernode *supernode, struct link *link, uint8_t type,
+                          struct slice payload) {
+    static const struct coverage limited = {.refused = 1};
+    struct copy copy = {.link = link, .type = type};
+    enum err err = wire_query_decode(payload, &copy.header);
     if (err == OK && link->purpose == PURPOSE_LEAF && copy.header.hops != 0) {
         err = ERR_FORMAT;
     }
@@ -652,16 +665,12 @@ static enum err take_copy(struct supernode *supernode, struct link *link, uint8_
         return err;
     }
     supernode->counts.copies++;
-    wire_query_id(copy.header.body, supernode->env->crypto, &copy.id);
-    if (!rate_allows(supernode, link)) {
-        static const struct coverage limited = {.refused = 1};
+    if (!rate_allows(supernode, link) || !turns_add(supernode, link, type, payload)) {
         supernode->counts.limited++;
+        wire_query_id(copy.header.body, supernode->env->crypto, &copy.id);
         end_copy(supernode, &copy, &limited);
-        return OK;
     }
-    bound_copy(&copy);
-    struct query *query = map_get(&flood->queries, copy.id.b);
-    return query == NULL ? first_copy(supernode, &copy) : further_copy(supernode, query, &copy);
+    return OK;
 }
 
 enum err flood_take_query(struct supernode *supernode, struct link *link, struct slice payload) {

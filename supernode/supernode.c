@@ -97,6 +97,9 @@ static void link_closed(void *role, struct link *link, enum err reason) {
         dialback_closed(supernode, link);
         return;
     }
+    if (link->open && link->owner != NULL) {
+        turns_drop(supernode, link);
+    }
     if (link->purpose == PURPOSE_MESH && link->owner != NULL) {
         mesh_closed(supernode, link, reason);
     } else if (link->purpose == PURPOSE_LEAF && link->open) {
@@ -160,6 +163,11 @@ static void on_visitor(struct supernode *supernode, void *owner) {
     links_close(owner, GOAWAY_IDLE, ERR_TIMEOUT);
 }
 
+static void on_turns(struct supernode *supernode, void *owner) {
+    (void)owner;
+    turns_serve(supernode);
+}
+
 static void on_summary(struct supernode *supernode, void *owner) {
     (void)owner;
     summaries_tell(supernode);
@@ -188,7 +196,8 @@ static void (*const timer_handlers[TIMER_KINDS])(struct supernode *supernode, vo
     [TIMER_MESH] = on_mesh,       [TIMER_RESOLVE] = on_resolve, [TIMER_NEIGHBOUR] = on_neighbour,
     [TIMER_LEAF] = on_leaf,       [TIMER_RECLAIM] = on_reclaim, [TIMER_WAVE] = on_wave,
     [TIMER_QUERIES] = on_queries, [TIMER_PROBES] = on_probes,   [TIMER_VISITOR] = on_visitor,
-    [TIMER_SUMMARY] = on_summary, [TIMER_REBUILD] = on_rebuild, [TIMER_STOP] = on_stop,
+    [TIMER_TURNS] = on_turns,     [TIMER_SUMMARY] = on_summary, [TIMER_REBUILD] = on_rebuild,
+    [TIMER_STOP] = on_stop,
 };
 
 static void run_timers(struct supernode *supernode) {
@@ -250,6 +259,8 @@ static void step(void *self, const struct node_event *event, struct outbox *out)
         default: /* files are a peer's; a timer is looked at below */
             break;
         }
+    } else if (event->kind == NODE_LINK_BYTES) {
+        turns_serve(supernode);
     }
     run_timers(supernode);
     check_stopped(supernode);
@@ -276,6 +287,7 @@ static void free_owner(struct supernode *supernode, struct link *link) {
 
 static void free_supernode(void *self) {
     struct supernode *supernode = self;
+    turns_free(supernode);
     uint32_t cursor = 0;
     for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
         free_owner(supernode, link);
@@ -316,6 +328,7 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     supernode->reclaim_timer.kind = TIMER_RECLAIM;
     supernode->probes_timer.kind = TIMER_PROBES;
     supernode->stop_timer.kind = TIMER_STOP;
+    supernode->turns.timer.kind = TIMER_TURNS;
     flood_init(supernode);
     summaries_init(supernode);
     mesh_init(supernode);

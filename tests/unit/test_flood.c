@@ -1,6 +1,12 @@
 /* test_flood.c - the rules of the flood, against neighbours that lie, hang, or ask too much. */
 #include "tests/unit/supernode_fake.h"
 
+/* A supernode that floods to the full ttl at once: the rules of a flood by themselves. */
+static struct net_node *start_flooding(struct net *net) {
+    struct supernode_config config = {.plain_flood = true};
+    return start(net, &config);
+}
+
 /* ---- What a hostile or slow neighbour may do ---- */
 
 /* A query's id, as the supernode computes it. */
@@ -24,7 +30,7 @@ static void send_end(struct link *link, const struct query_id *id, uint8_t ttl,
 static void answers_to_nothing_close_the_link(void **state) {
     (void)state;
     struct net *net = net_new(5);
-    struct net_node *place = start_plain(net);
+    struct net_node *place = start_flooding(net);
     struct fake *leaf = fake_add(net);
     struct fake *mesh = fake_add(net);
     struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -58,7 +64,7 @@ static void answers_to_nothing_close_the_link(void **state) {
 static void late_answers_are_dropped_without_blame(void **state) {
     (void)state;
     struct net *net = net_new(6);
-    struct net_node *place = start_plain(net);
+    struct net_node *place = start_flooding(net);
     struct fake *leaf = fake_add(net);
     struct fake *mesh = fake_add(net);
     struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -86,7 +92,7 @@ static void late_answers_are_dropped_without_blame(void **state) {
 static void coverage_saturates(void **state) {
     (void)state;
     struct net *net = net_new(7);
-    struct net_node *place = start_plain(net);
+    struct net_node *place = start_flooding(net);
     struct fake *leaf = fake_add(net);
     struct fake *mesh = fake_add(net);
     struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -105,7 +111,7 @@ static void coverage_saturates(void **state) {
 static void a_lost_child_is_not_waited_for(void **state) {
     (void)state;
     struct net *net = net_new(12);
-    struct net_node *place = start_plain(net);
+    struct net_node *place = start_flooding(net);
     struct fake *leaf = fake_add(net);
     struct fake *mesh = fake_add(net);
     struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -135,7 +141,7 @@ static void a_neighbour_is_not_sent_what_it_had(void **state) {
     } rows[] = {{0, 1, false}, {0, 2, false}, {0, 3, true}, {1, 3, false}, {1, 4, true}};
     for (size_t i = 0; i < LENGTH(rows); i++) {
         struct net *net = net_new(13);
-        struct net_node *place = start_plain(net);
+        struct net_node *place = start_flooding(net);
         struct fake *leaf = fake_add(net);
         struct fake *mesh = fake_add(net);
         struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -302,17 +308,17 @@ static void send_hits(struct link *link, const struct query_id *id, uint8_t ttl,
     mem_free(hits);
 }
 
-/* 200 records of one query are passed back, also when they come in many small messages or when the
+/* 500 records of one query are passed back, also when they come in many small messages or when the
  * messages hold none at all. */
 static void routed_hits_are_capped(void **state) {
     (void)state;
     static const struct {
         uint8_t per_message;
         uint32_t messages, records;
-    } rows[] = {{50, 6, 200}, {30, 8, 180}, {1, 250, 200}, {0, 250, 0}};
+    } rows[] = {{50, 12, 500}, {30, 20, 480}, {1, 550, 500}, {0, 550, 0}};
     for (size_t i = 0; i < LENGTH(rows); i++) {
         struct net *net = net_new(14);
-        struct net_node *place = start_plain(net);
+        struct net_node *place = start_flooding(net);
         struct fake *leaf = fake_add(net);
         struct fake *mesh = fake_add(net);
         struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -326,7 +332,7 @@ static void routed_hits_are_capped(void **state) {
         }
         net_run(net, 100);
         assert_int_equal(fake_result(leaf).records, rows[i].records);
-        assert_true(fake_count(leaf, MSG_HITS) <= QUERY_RESULTS_MAX);
+        assert_true(fake_count(leaf, MSG_HITS) <= QUERY_ROUTED_MAX);
         send_end(mesh_link, &id, 0, 1);
         net_run(net, 100);
         assert_int_equal(fake_result(leaf).lasts, 1);
