@@ -65,9 +65,8 @@
 #define QUERY_IDS_MAX 90000 /* 1,500 a second for 60 s */
 #define QUERIES_OPEN_MAX 8192
 #define QUERY_RESULTS_MAX 200 /* records in one index's answer */
-#define QUERY_ROUTED_MAX                                                                           \
-    500 /* records routed back per query: SEARCH_WANT files at two supernodes                      \
-           each, some with several holders */
+#define QUERY_ROUTED_MAX 500  /* records of a query passed back by one supernode ... */
+#define ROUTED_SAME_MAX 4 /* ... of which so many of one content; more are not worth their way */
 #define SEARCH_RESULTS_MAX 1000
 #define SEARCH_WANT 100
 #define LOCATE_WANT 20           /* sources */

@@ -70,6 +70,7 @@ static void free_link(struct link *link) {
 
 static void send_now(struct link *link, uint8_t type, struct slice payload) {
     struct outbox *out = link->links->out;
+    CHECK(payload.len <= wire_message_info(type)->payload_max);
     if (session_stays_plain(type, payload.len)) {
         uint8_t header[FRAME_HEADER_BYTES];
         wire_frame_header(header, type, 0, payload.len);

@@ -30,6 +30,7 @@
 #include "common/mem.h"
 #include "supernode/core.h"
 #include "supernode/ladder.h"
+#include "supernode/routed.h"
 
 #define EXPIRE_SLICE 256 /* ids forgotten per step */
 
@@ -45,11 +46,11 @@ struct query {
     struct query_id id;
     struct query *next; /* the next to arrive */
     uint64_t born_us;
-    uint8_t type;     /* MSG_QUERY or MSG_LOCATE */
-    int8_t relayed;   /* largest ttl of a copy that was let further on */
-    uint8_t open;     /* waves */
-    bool truncated;   /* hits were left out */
-    uint16_t records; /* routed back so far, ours included */
+    uint8_t type;         /* MSG_QUERY or MSG_LOCATE */
+    int8_t relayed;       /* largest ttl of a copy that was let further on */
+    uint8_t open;         /* waves */
+    bool truncated;       /* hits were left out */
+    struct routed routed; /* back so far, ours included */
     uint16_t tried_count;
     uint16_t tried_cap;
     struct tried *tried;
@@ -118,7 +119,9 @@ static void free_wave(struct supernode *supernode, struct wave *wave) {
             wave->query->waves[ttl] = NULL;
         }
     }
-    wave->query->open--;
+    if (--wave->query->open == 0) {
+        routed_free(&wave->query->routed); /* ids are kept longer than this may cost */
+    }
     ladder_free(wave->ladder);
     mem_free(wave);
 }
@@ -143,6 +146,7 @@ static void forget_oldest(struct flood *flood) {
         return;
     }
     map_remove(&flood->queries, query->id.b);
+    routed_free(&query->routed);
     mem_free(query->tried);
     mem_free(query);
 }
@@ -445,7 +449,8 @@ static bool climb(struct supernode *supernode, struct wave *wave) {
     for (;;) {
         uint8_t radius = (uint8_t)(1 + (wave->ttl > query->relayed ? wave->ttl : query->relayed));
         uint32_t step_ms = ladder_step_ms(supernode, ladder, &wave->coverage, radius);
-        if (step_ms == 0 || query->records >= QUERY_ROUTED_MAX) {
+        if (step_ms == 0 || query->routed.distinct >= ladder->want ||
+            query->routed.records >= QUERY_ROUTED_MAX) {
             return false;
         }
         wave->ttl = radius;
@@ -488,34 +493,10 @@ static bool spread(struct supernode *supernode, struct wave *wave, const struct 
     return wave->children > 0;
 }
 
-/* A leaf's search starts with what our own index holds. */
-static struct ladder *start_ladder(const struct supernode *supernode, const struct copy *copy,
-                                   const struct index_answer *answer) {
-    uint64_t until_us = supernode_after_ms(supernode, copy->deadline_ms);
-    const struct buf *payload = &supernode->flood.payload;
-    struct ladder *ladder = ladder_new((struct slice){payload->data, payload->len},
-                                       copy->header.want, copy->ttl, until_us);
-    for (uint32_t i = 0; answer != NULL && i < answer->count; i++) {
-        const struct index_found *found = &answer->found[i];
-        uint8_t key[CONTENT_KEY_BYTES];
-        content_key(key, &found->file.content);
-        if (copy->type == MSG_QUERY) {
-            ladder_found(ladder, key, sizeof key);
-        }
-        for (uint32_t n = 0; copy->type == MSG_LOCATE && n < found->holder_count; n++) {
-            const struct leaf *leaf = found->holders[n];
-            ladder_found(ladder, leaf->id.b, sizeof leaf->id.b);
-        }
-    }
-    return ladder;
-}
-
-/* Let a copy further on if its ttl allows more than any before. `answer` is our own, NULL when it
- * was given before. Return the wave that will answer the copy and has taken over *coverage, or NULL
- * when it is to be answered now. */
+/* Let a copy further on if its ttl allows more than any before. Return the wave that will answer
+ * the copy and has taken over *coverage, or NULL when it is to be answered now. */
 static struct wave *set_off(struct supernode *supernode, struct query *query,
-                            const struct copy *copy, const struct index_answer *answer,
-                            struct coverage *coverage) {
+                            const struct copy *copy, struct coverage *coverage) {
     if (copy->ttl == 0 || copy->ttl <= query->relayed ||
         copy->deadline_ms <= QUERY_DEADLINE_STEP_MS) {
         return NULL;
@@ -528,7 +509,11 @@ static struct wave *set_off(struct supernode *supernode, struct query *query,
     bool is_entry = copy->link->purpose == PURPOSE_LEAF && !supernode->config.plain_flood;
     struct wave *wave = new_wave(supernode, query, copy);
     wave->coverage = *coverage;
-    wave->ladder = is_entry ? start_ladder(supernode, copy, answer) : NULL;
+    if (is_entry) {
+        const struct buf *payload = &supernode->flood.payload;
+        wave->ladder = ladder_new((struct slice){payload->data, payload->len}, copy->header.want,
+                                  copy->ttl, supernode_after_ms(supernode, copy->deadline_ms));
+    }
     bool is_waiting = is_entry ? climb(supernode, wave) : spread(supernode, wave, copy);
     if (!is_waiting) {
         *coverage = wave->coverage;
@@ -583,16 +568,19 @@ static enum err first_copy(struct supernode *supernode, const struct copy *copy)
     supernode->counts.queries++;
     struct query *query = new_query(supernode, copy);
     tried_of(query, copy->link->number)->seen = (int8_t)copy->header.ttl;
-    query->records = (uint16_t)flood->answer->count;
+    routed_own(&query->routed, flood->answer, query->type == MSG_LOCATE);
     query->truncated = flood->answer->truncated;
     struct index_counts held = index_count(supernode->index);
     struct coverage coverage = {
         .supernodes = 1, .leaves = held.leaves, .files = held.files, .truncated = query->truncated};
-    struct wave *wave = set_off(supernode, query, copy, flood->answer, &coverage);
+    struct wave *wave = set_off(supernode, query, copy, &coverage);
     struct reply reply = {.link = copy->link, .id = copy->id, .ttl = copy->header.ttl};
     if (!answer_send(supernode, &reply, flood->answer, wave == NULL ? &coverage : NULL) &&
         wave == NULL) {
         end_copy(supernode, copy, &coverage);
+    }
+    if (wave == NULL) {
+        routed_free(&query->routed);
     }
     return OK;
 }
@@ -609,7 +597,7 @@ static enum err further_copy(struct supernode *supernode, struct query *query,
         return supernode_misdeed(copy->link);
     }
     tried->seen = (int8_t)copy->header.ttl;
-    if (set_off(supernode, query, copy, NULL, &coverage) == NULL) {
+    if (set_off(supernode, query, copy, &coverage) == NULL) {
         supernode->counts.duplicates++;
         end_copy(supernode, copy, &coverage);
     }
@@ -722,17 +710,16 @@ static void forward_hits(struct supernode *supernode, const struct wave *wave,
                          const struct hits *hits, struct slice payload) {
     struct query *query = wave->query;
     struct link *parent = supernode_link(supernode, wave->parent);
-    uint32_t records = hits->hit_count > 0 ? hits->hit_count : 1; /* empty ones are not free */
-    if (parent == NULL || parent->stalled || query->records + records > QUERY_ROUTED_MAX) {
-        query->truncated = true;
-        supernode->counts.hits_dropped += records;
+    enum routed_verdict verdict = ROUTED_FULL;
+    if (parent != NULL && !parent->stalled) {
+        verdict = routed_take(&query->routed, hits, query->type == MSG_LOCATE);
+    }
+    if (verdict != ROUTED_PASS) {
+        query->truncated |= verdict == ROUTED_FULL;
+        supernode->counts.hits_dropped += hits->hit_count;
         return;
     }
-    query->records = (uint16_t)(query->records + records);
     supernode->counts.hits_routed += hits->hit_count;
-    if (wave->ladder != NULL) {
-        ladder_take_hits(wave->ladder, hits, query->type == MSG_LOCATE);
-    }
     struct buf passed = {0};
     wire_hits_pass(&passed, payload, wave->echo);
     supernode_send(parent, MSG_HITS, &passed);

@@ -13,15 +13,13 @@
  * Numbers are integers: the same everywhere. */
 #include "supernode/ladder.h"
 
-#include "common/map.h"
 #include "common/mem.h"
 #include "supernode/core.h"
 
 struct ladder *ladder_new(struct slice payload, uint16_t want, uint8_t goal, uint64_t until_us) {
-    uint16_t most = want < QUERY_RESULTS_MAX ? want : QUERY_RESULTS_MAX;
-    struct ladder *ladder = mem_new(sizeof *ladder + most * sizeof ladder->seen[0]);
+    struct ladder *ladder = mem_new(sizeof *ladder);
     buf_append(&ladder->payload, payload.data, payload.len);
-    ladder->want = most;
+    ladder->want = want < QUERY_RESULTS_MAX ? want : QUERY_RESULTS_MAX;
     ladder->goal = goal;
     ladder->until_us = until_us;
     return ladder;
@@ -31,32 +29,6 @@ void ladder_free(struct ladder *ladder) {
     if (ladder != NULL) {
         buf_free(&ladder->payload);
         mem_free(ladder);
-    }
-}
-
-void ladder_found(struct ladder *ladder, const void *key, size_t len) {
-    static const uint64_t any_key[2] = {1, 2}; /* a collision ends a search one file early */
-    uint64_t number = siphash(any_key, key, len);
-    uint16_t i = 0;
-    while (i < ladder->found && ladder->seen[i] != number) {
-        i++;
-    }
-    if (i == ladder->found && ladder->found < ladder->want) {
-        ladder->seen[ladder->found++] = number;
-    }
-}
-
-void ladder_take_hits(struct ladder *ladder, const struct hits *hits, bool is_locate) {
-    if (is_locate) {
-        for (uint8_t i = 0; i < hits->holder_count; i++) {
-            ladder_found(ladder, hits->holders[i].id.b, sizeof hits->holders[i].id.b);
-        }
-        return;
-    }
-    for (uint8_t i = 0; i < hits->hit_count; i++) {
-        uint8_t key[CONTENT_KEY_BYTES];
-        content_key(key, &hits->hits[i].file.content);
-        ladder_found(ladder, key, sizeof key);
     }
 }
 
@@ -163,9 +135,8 @@ uint32_t ladder_step_ms(const struct supernode *supernode, struct ladder *ladder
     uint64_t now_us = supernode->links.mono_us;
     weigh_step(ladder, coverage);
     struct count count = count_reach(supernode, coverage->reach);
-    if (radius > ladder->goal || ladder->found >= ladder->want ||
-        coverage->copies >= LADDER_COPIES_MAX || ladder->until_us <= now_us ||
-        is_enough(ladder, &count)) {
+    if (radius > ladder->goal || coverage->copies >= LADDER_COPIES_MAX ||
+        ladder->until_us <= now_us || is_enough(ladder, &count)) {
         return 0;
     }
     uint64_t left_ms = (ladder->until_us - now_us) / 1000;

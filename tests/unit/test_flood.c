@@ -292,15 +292,17 @@ static void set_stalled(struct net_node *place, const struct link *link, bool is
     net_step(place->net, place, &event);
 }
 
-static void send_hits(struct link *link, const struct query_id *id, uint8_t ttl, uint8_t records) {
+/* Records of contents `first` and on. */
+static void send_hits(struct link *link, const struct query_id *id, uint8_t records,
+                      uint32_t first) {
     struct hits *hits = mem_new(sizeof *hits);
     hits->id = *id;
-    hits->ttl = ttl;
     hits->holder_count = 1;
     hits->hit_count = records;
     for (uint8_t i = 0; i < records; i++) {
-        struct fake_file file = {i, "whale"};
+        struct fake_file file = {1, "whale"};
         hits->hits[i] = (struct hit){.file = fake_record(&file), .holder_count = 1};
+        hits->hits[i].file.content.size = 1 + first + i;
     }
     struct buf payload = {0};
     wire_hits_encode(&payload, hits);
@@ -315,7 +317,7 @@ static void routed_hits_are_capped(void **state) {
     static const struct {
         uint8_t per_message;
         uint32_t messages, records;
-    } rows[] = {{50, 12, 500}, {30, 20, 480}, {1, 550, 500}, {0, 550, 0}};
+    } rows[] = {{50, 12, 500}, {30, 20, 510}, {1, 550, 500}, {0, 550, 0}};
     for (size_t i = 0; i < LENGTH(rows); i++) {
         struct net *net = net_new(14);
         struct net_node *place = start_flooding(net);
@@ -328,7 +330,7 @@ static void routed_hits_are_capped(void **state) {
         net_run(net, 100);
         struct query_id id = id_of(leaf, &query);
         for (uint32_t n = 0; n < rows[i].messages; n++) {
-            send_hits(mesh_link, &id, 0, rows[i].per_message);
+            send_hits(mesh_link, &id, rows[i].per_message, n * rows[i].per_message);
         }
         net_run(net, 100);
         assert_int_equal(fake_result(leaf).records, rows[i].records);
@@ -339,6 +341,34 @@ static void routed_hits_are_capped(void **state) {
         assert_true(fake_result(leaf).coverage.truncated);
         net_free(net);
     }
+}
+
+/* The same file comes back a few times, for its holders, and then no more; a message that brings
+ * anything else with it still passes. */
+static void popular_hits_do_not_drown_rare_ones(void **state) {
+    (void)state;
+    struct net *net = net_new(17);
+    struct net_node *place = start_flooding(net);
+    struct fake *leaf = fake_add(net);
+    struct fake *mesh = fake_add(net);
+    struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
+    struct link *mesh_link = fake_dial(mesh, place, PURPOSE_MESH);
+    struct fake_query query = {.ttl = 1, .text = "whale"};
+    fake_ask(leaf_link, &query);
+    net_run(net, 100);
+    struct query_id id = id_of(leaf, &query);
+    for (uint32_t n = 0; n < 2 * QUERY_ROUTED_MAX; n++) {
+        send_hits(mesh_link, &id, 10, 0);
+    }
+    net_run(net, 100);
+    assert_int_equal(fake_result(leaf).records, 10 * ROUTED_SAME_MAX);
+    send_hits(mesh_link, &id, 2, 9);
+    send_end(mesh_link, &id, 0, 1);
+    net_run(net, 100);
+    assert_int_equal(fake_result(leaf).records, 10 * ROUTED_SAME_MAX + 2);
+    assert_int_equal(fake_result(leaf).lasts, 1);
+    assert_false(fake_result(leaf).coverage.truncated);
+    net_free(net);
 }
 
 #define ASKERS 23
@@ -447,6 +477,7 @@ int main(void) {
         cmocka_unit_test(ids_are_forgotten_after_a_minute),
         cmocka_unit_test(leaves_are_held_to_a_rate),
         cmocka_unit_test(routed_hits_are_capped),
+        cmocka_unit_test(popular_hits_do_not_drown_rare_ones),
         cmocka_unit_test(open_queries_are_capped),
         cmocka_unit_test(remembered_ids_are_capped),
     };
