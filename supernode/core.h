@@ -155,6 +155,11 @@ static inline uint64_t supernode_after_ms(const struct supernode *supernode, uin
     return supernode->links.mono_us + ms * 1000;
 }
 
+/* As soon as possible, but in a step of its own: the driver reads from the links in between. */
+static inline uint64_t supernode_next_step(const struct supernode *supernode) {
+    return supernode->links.mono_us + 1;
+}
+
 /* ---- supernode.c ---- */
 
 /* The limits of an open link. */

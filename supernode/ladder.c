@@ -39,17 +39,25 @@ struct count {
     uint32_t missing;
 };
 
+static void count_known(struct count *count, uint8_t *known, const struct node_id *id) {
+    uint32_t bit = wire_reach_bit(id);
+    known[bit >> 3] |= (uint8_t)(0x80 >> (bit & 7));
+    count->known++;
+}
+
 /* How many supernodes we know that live, for all we know, and how many of them were not reached. */
 static struct count count_reach(const struct supernode *supernode, const uint8_t *reach) {
     uint8_t known[REACH_BYTES] = {0};
     struct count count = {0};
     uint32_t cursor = 0;
-    for (struct host *host; (host = map_next(&supernode->hosts.hosts, &cursor, NULL)) != NULL;) {
-        if (host->in_use || host->failures == 0) {
-            uint32_t bit = wire_reach_bit(&host->id);
-            known[bit >> 3] |= (uint8_t)(0x80 >> (bit & 7));
-            count.known++;
+    for (const struct host *host;
+         (host = map_next(&supernode->hosts.hosts, &cursor, NULL)) != NULL;) {
+        if (!host->in_use && host->failures == 0) {
+            count_known(&count, known, &host->id);
         }
+    }
+    for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
+        count_known(&count, known, &supernode->neighbours[i]->link->id);
     }
     uint32_t shown = 0;
     uint32_t zeros = 0;

@@ -24,7 +24,7 @@
 
 static void wake(struct supernode *supernode, uint64_t ms) {
     struct summaries *summaries = &supernode->summaries;
-    uint64_t due_us = supernode_after_ms(supernode, ms);
+    uint64_t due_us = ms > 0 ? supernode_after_ms(supernode, ms) : supernode_next_step(supernode);
     if (!timer_is_set(&summaries->timer) || summaries->timer.due_us > due_us) {
         timers_set(&supernode->timers, &summaries->timer, due_us);
     }

@@ -101,7 +101,7 @@ void turns_serve(struct supernode *supernode) {
         }
     }
     if (turns->next != NULL) {
-        timers_set(&supernode->timers, &turns->timer, supernode->links.mono_us);
+        timers_set(&supernode->timers, &turns->timer, supernode_next_step(supernode));
     }
 }
 
