@@ -49,7 +49,7 @@ static const struct cli_command commands[] = {
      .help = "find files whose names have all the words",
      .more = "The numbers are for `peer get`. A `?` after the sources means that none of them\n"
              "is known to be reachable from outside.",
-     .accepted = SETTING(WANT) | SETTING(LINKS),
+     .accepted = SETTING(WANT) | SETTING(FARTHER) | SETTING(LINKS),
      .words_min = 1,
      .words_max = OPTION_VALUES_MAX,
      .run = cli_search},

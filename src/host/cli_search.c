@@ -32,8 +32,9 @@ struct search {
     uint32_t count;
     struct row rows[SEARCH_RESULTS_MAX];
     bool ended;
-    uint64_t supernodes, leaves, files, refused;
+    uint64_t supernodes, leaves, files, refused, reached;
     bool truncated;
+    bool farther;
 };
 
 /* ---- Printing ---- */
@@ -83,8 +84,14 @@ static void print_end(const struct search *search) {
     }
     printf("; asked %" PRIu64 " supernode%s with %" PRIu64 " leaves and %" PRIu64 " files",
            search->supernodes, search->supernodes == 1 ? "" : "s", search->leaves, search->files);
+    if (search->reached > search->supernodes) {
+        printf("; %" PRIu64 " more cannot match", search->reached - search->supernodes);
+    }
     if (search->refused > 0) {
         printf("; %" PRIu64 " refused", search->refused);
+    }
+    if (search->farther) {
+        printf("; there may be more with --farther");
     }
     printf("%s\n", search->truncated ? "; not all results are shown, use more words" : "");
 }
@@ -145,7 +152,9 @@ static bool on_line(void *context, const json_t *object, const char *text) {
         search->leaves = client_number(object, "leaves");
         search->files = client_number(object, "files");
         search->refused = client_number(object, "refused");
+        search->reached = client_number(object, "reached");
         search->truncated = json_is_true(json_object_get(object, "truncated"));
+        search->farther = json_is_true(json_object_get(object, "farther"));
     }
     fflush(stdout);
     return true;
@@ -201,12 +210,16 @@ int cli_search(struct cli *cli) {
     search->live = terminal_is(stdout) && !cli->settings.json;
     terminal_size(stdout, &search->columns, &search->screen_rows);
     snprintf(want, sizeof want, "%" PRIu64, cli->settings.want);
-    struct command_arg args[] = {{"text", text}, {"want", want}};
-    struct client_call call = {.command = "search",
-                               .args = args,
-                               .count = cli->settings.want > 0 ? 2 : 1,
-                               .line = on_line,
-                               .context = search};
+    struct command_arg args[3] = {{"text", text}};
+    uint32_t count = 1;
+    if (cli->settings.want > 0) {
+        args[count++] = (struct command_arg){"want", want};
+    }
+    if (cli->settings.farther) {
+        args[count++] = (struct command_arg){"farther", "1"};
+    }
+    struct client_call call = {
+        .command = "search", .args = args, .count = count, .line = on_line, .context = search};
     enum err err = join_words(&cli->options.words, text, &error);
     err = err != OK ? err : cli_call(cli, &call, &error);
     show_result(search);
