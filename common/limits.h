@@ -69,9 +69,39 @@
 #define QUERY_ID_KEEP_MS 60000
 #define QUERY_IDS_MAX 90000 /* 1,500 a second for 60 s */
 #define QUERIES_OPEN_MAX 8192
-#define QUERY_RESULTS_MAX 200 /* records routed back per query by one supernode */
+#define QUERY_RESULTS_MAX 200 /* records in one index's answer */
+#define QUERY_ROUTED_MAX 500  /* records of a query passed back by one supernode ... */
+#define ROUTED_SAME_MAX 4 /* ... of which so many of one content; more are not worth their way */
 #define SEARCH_RESULTS_MAX 1000
 #define SEARCH_WANT 100
+#define LOCATE_WANT 20           /* sources */
+#define LADDER_RADIUS 3          /* of the first asks; only then TTL_POLICY */
+#define LADDER_STEP_MS 600       /* per hop of radius that a step of the ladder waits */
+#define LADDER_COPIES_MAX 1500   /* of one search, before its last step */
+#define LADDER_LINKS_PERCENT 320 /* links per reached supernode, in percent, when 95 % are */
+#define LADDER_REACH_PERCENT 95  /* of the known supernodes is far enough */
+#define TURN_BYTES_MAX 65536     /* copies of one link that wait: the burst of a neighbour */
+#define TURN_QUANTUM 32    /* cost of what a link may have served in its turn: 8 new queries */
+#define TURN_STEP_COST 256 /* and all links in one step: a millisecond */
+#define TURN_COST_NEW 4    /* a query that is looked up; any other copy costs 1 */
+#define MUTE_SILENCES 8    /* unanswered copies in a row, to stop asking a neighbour ... */
+#define MUTE_MS 10000      /* ... more than once in this time */
+
+/* Summaries: Bloom filters of a supernode's words, 10 to 28 bits a word. */
+#define SUMMARY_HASHES 7
+#define SUMMARY_LOG2_MIN 10
+#define SUMMARY_LOG2_MAX 24       /* 2 MiB: 1.4 million words */
+#define SUMMARY_BITS_PER_WORD 14  /* at least, when it is built: a third of the bits are set */
+#define SUMMARY_TIGHT_PERCENT 46  /* bits set: build a larger one; 11 bits a word */
+#define SUMMARY_POISON_PERCENT 50 /* bits set: what another says so can match nothing */
+#define SUMMARY_CHUNK_BYTES 32768
+#define SUMMARY_DELTA_MAX 8192    /* bits per message */
+#define SUMMARY_PUSH_MS 1000      /* additions are told together */
+#define SUMMARY_PACE_MS 20        /* between two chunks for one neighbour */
+#define SUMMARY_REBUILD_MS 600000 /* words that are gone leave the filter */
+#define SUMMARY_SLICE_WORDS 4096  /* hashed per step of a rebuild, a third of a millisecond */
+#define SUMMARY_GRACE_MS 30000    /* how long a neighbour without one gets every query */
+#define SUMMARIES_BYTES_MAX (64 * 1024 * 1024) /* of all neighbours' filters */
 
 /* Registration. */
 #define LEAF_FILES_MAX 10000

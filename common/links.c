@@ -69,9 +69,18 @@ static void free_link(struct link *link) {
 /* ---- Sending ---- */
 
 static void send_now(struct link *link, uint8_t type, struct slice payload) {
+    struct outbox *out = link->links->out;
+    CHECK(payload.len <= wire_message_info(type)->payload_max);
+    if (session_stays_plain(type, payload.len)) {
+        uint8_t header[FRAME_HEADER_BYTES];
+        wire_frame_header(header, type, 0, payload.len);
+        outbox_write(out, link->number, (struct slice){header, sizeof header});
+        outbox_write(out, link->number, payload);
+        return;
+    }
     struct buf frame = {0};
     session_pack(link->links->env->packer, type, payload, &frame);
-    outbox_write(link->links->out, link->number, (struct slice){frame.data, frame.len});
+    outbox_write(out, link->number, (struct slice){frame.data, frame.len});
     buf_free(&frame);
 }
 

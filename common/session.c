@@ -111,22 +111,23 @@ bool session_next(struct session *session, struct packer *packer, struct slice *
 }
 
 /* Types whose payload deflate cannot shrink, or that are deflated inside (the query's body). */
-static bool is_worth_deflating(uint8_t type, size_t len) {
+bool session_stays_plain(uint8_t type, size_t len) {
     switch (type) {
     case MSG_BLOCK:
     case MSG_QUERY:
     case MSG_LOCATE:
     case MSG_HASHES:
-        return false;
+    case MSG_SUMMARY:
+        return true;
     default:
-        return len >= DEFLATE_MIN;
+        return len < DEFLATE_MIN;
     }
 }
 
 void session_pack(struct packer *packer, uint8_t type, struct slice payload, struct buf *out) {
     const struct message_info *info = wire_message_info(type);
     CHECK(info != NULL && payload.len <= info->payload_max);
-    if (is_worth_deflating(type, payload.len)) {
+    if (!session_stays_plain(type, payload.len)) {
         struct buf deflated = {0};
         packer_deflate(packer, payload, &deflated);
         if (deflated.len < payload.len &&

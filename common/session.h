@@ -25,8 +25,12 @@ struct session_message {
 bool session_next(struct session *session, struct packer *packer, struct slice *input,
                   struct session_message *message, enum err *err);
 
-/* Append a frame to `out`, deflated when that makes it smaller (BLOCK, QUERY, LOCATE, HASHES and
- * what is shorter than 128 bytes never). */
+/* True when session_pack would leave such a payload as it is: then the frame is its header and the
+ * payload, and needs no memory of its own. */
+bool session_stays_plain(uint8_t type, size_t len);
+
+/* Append a frame to `out`, deflated when that makes it smaller (BLOCK, QUERY, LOCATE,
+ * HASHES, SUMMARY and what is shorter than 128 bytes never). */
 void session_pack(struct packer *packer, uint8_t type, struct slice payload, struct buf *out);
 
 void session_free(struct session *session);

@@ -59,9 +59,9 @@ enum message_type {
     MSG_REJECT = 54,
     MSG_SHUT = 55,
     MSG_PUSH = 56,
+    MSG_SUMMARY = 64,
     MSG_REG_REMOVE = 65,
     /* Named, not yet spoken. */
-    MSG_SUMMARY = 64,
     MSG_PUT_ROOT = 66,
     MSG_GET_ROOT = 67,
     MSG_PRUNE = 68,
@@ -95,6 +95,10 @@ struct frame {
  * *err OK (more bytes needed), ERR_LIMIT (longer than FRAME_PAYLOAD_MAX) or ERR_FORMAT (unknown
  * flag bits, or a dictionary without deflate). */
 bool wire_frame_read(struct slice bytes, struct frame *frame, size_t *used, enum err *err);
+
+/* Write the five bytes before a payload. */
+void wire_frame_header(uint8_t header[FRAME_HEADER_BYTES], uint8_t type, uint8_t flags,
+                       size_t payload_len);
 
 /* Append a frame. */
 void wire_frame_write(struct buf *out, uint8_t type, uint8_t flags, struct slice payload);
@@ -380,6 +384,9 @@ struct query_header {
 };
 void wire_query_encode(struct buf *out, const struct query_header *query);
 MUST_CHECK enum err wire_query_decode(struct slice payload, struct query_header *query);
+/* Write other numbers into an accepted payload, so that it is passed on without being encoded
+ * again. */
+void wire_query_patch(uint8_t *payload, uint8_t ttl, uint8_t hops, uint16_t deadline_ms);
 /* First 16 bytes of SHA-256 over the compressed body. */
 void wire_query_id(struct slice compressed_body, const struct crypto *crypto, struct query_id *id);
 
@@ -397,14 +404,28 @@ void wire_query_body_encode(struct buf *out, const struct query_body *body);
 MUST_CHECK enum err wire_query_body_decode(struct slice bytes, struct query_body *body);
 
 /* What a finished copy of a query reached: supernodes u16, leaves u32, files u64, refused u16,
- * truncated u8 (0 or 1). */
+ * truncated u8 (0 or 1), copies u32, spared u32, reached u16, known u16, n u8 (0 or REACH_BYTES)
+ * and so many bytes of reach, which are not all zero. */
+#define REACH_BYTES 128
+#define COVERAGE_BYTES_MAX (2 + 4 + 8 + 2 + 1 + 4 + 4 + 2 + 2 + 1 + REACH_BYTES)
 struct coverage {
-    uint16_t supernodes;
-    uint32_t leaves;
-    uint64_t files;
-    uint16_t refused;
+    uint16_t supernodes; /* that answered from their index */
+    uint32_t leaves;     /* of these */
+    uint64_t files;      /* of these */
+    uint16_t refused;    /* neighbours that were busy, silent or gone */
     bool truncated;
+    uint32_t copies;  /* that supernodes sent each other for it */
+    uint32_t spared;  /* that they did not send, since a summary told that nothing can match */
+    uint16_t reached; /* in an answer to a leaf: supernodes that were asked or spared; estimated */
+    uint16_t known;   /* in an answer to a leaf: how many there are, 0 = more than can be told */
+    uint8_t reach[REACH_BYTES]; /* between supernodes: bit wire_reach_bit of each asked or spared */
 };
+
+/* The bit of a node in `reach`: the first 10 bits of its id. The highest bit of a byte is first. */
+#define REACH_BITS (8 * REACH_BYTES)
+static inline uint32_t wire_reach_bit(const struct node_id *id) {
+    return (uint32_t)id->b[0] << 2 | id->b[1] >> 6;
+}
 
 /* Who has a file: record bytes16 (an address record), or an empty one and then id 32; flags u8,
  * slots u8, queue u16, speed_kib u32. */
@@ -441,6 +462,9 @@ struct hits {
 };
 void wire_hits_encode(struct buf *out, const struct hits *hits);
 MUST_CHECK enum err wire_hits_decode(struct slice payload, struct hits *hits);
+/* Append HITS as they are passed back: an accepted payload with another ttl, without LAST and its
+ * coverage. */
+void wire_hits_pass(struct buf *out, struct slice payload, uint8_t ttl);
 
 /* END: id 16, ttl u8 (of the copy it answers), coverage, TLVs. A duplicate answers zeros. */
 struct query_end {
@@ -451,6 +475,28 @@ struct query_end {
 };
 void wire_end_encode(struct buf *out, const struct query_end *end);
 MUST_CHECK enum err wire_end_decode(struct slice payload, struct query_end *end);
+
+/* SUMMARY: version u32, log2_bits u8, hashes u8 (SUMMARY_HASHES), words u32, leaves u32, files u64,
+ * degree u16, kind u8; chunk: first u32 (byte of the filter, a multiple of SUMMARY_CHUNK_BYTES),
+ * bytes16 (as many bytes as the filter has from there, at most SUMMARY_CHUNK_BYTES); delta: n u16
+ * (1 to SUMMARY_DELTA_MAX), n x bit u24, strictly rising; TLVs. supernode/summary.h says what the
+ * bits mean. */
+enum summary_kind { SUMMARY_CHUNK = 1, SUMMARY_DELTA = 2 };
+struct summary_part {
+    uint32_t version;  /* rises with every filter that is built */
+    uint8_t log2_bits; /* SUMMARY_LOG2_MIN to SUMMARY_LOG2_MAX */
+    uint8_t hashes;
+    uint32_t words; /* in the filter */
+    uint32_t leaves;
+    uint64_t files;
+    uint16_t degree; /* open mesh links */
+    uint8_t kind;
+    uint32_t first;     /* SUMMARY_CHUNK */
+    struct slice bytes; /* of the filter, or of the numbers of bits */
+    struct slice tlvs;
+};
+void wire_summary_encode(struct buf *out, const struct summary_part *part);
+MUST_CHECK enum err wire_summary_decode(struct slice payload, struct summary_part *part);
 
 /* ---- Transfer: either end of a link may ask; handles are drawn by the side that opens ---- */
 

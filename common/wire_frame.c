@@ -10,6 +10,8 @@
 #define REG_STATE_MAX (8 + 2 * VARINT64_MAX + VARINT32_MAX + 32 + TLV_BYTES_MAX)
 #define REG_STATUS_MAX (1 + VARINT64_MAX + VARINT32_MAX + 32 + VARINT32_MAX + TLV_BYTES_MAX)
 #define QUERY_MAX (1 + 1 + 2 + 2 + 2 + QUERY_BODY_MAX + TLV_BYTES_MAX)
+#define SUMMARY_BYTES_MAX                                                                          \
+    (4 + 1 + 1 + 4 + 4 + 8 + 2 + 1 + 4 + 2 + SUMMARY_CHUNK_BYTES + TLV_BYTES_MAX)
 #define HASHES_BYTES_MAX                                                                           \
     (4 + 1 + 4 + 2 + HASHES_MAX * HASH_BYTES + 1 + PROOF_MAX * HASH_BYTES + TLV_BYTES_MAX)
 
@@ -30,7 +32,7 @@ static const struct message_info messages[] = {
     {MSG_DIALBACK_DONE, "DIALBACK_DONE", 8 + 1 + TLV_BYTES_MAX},
     {MSG_QUERY, "QUERY", QUERY_MAX},
     {MSG_HITS, "HITS", FRAME_PAYLOAD_MAX},
-    {MSG_END, "END", 16 + 1 + 17 + TLV_BYTES_MAX},
+    {MSG_END, "END", 16 + 1 + COVERAGE_BYTES_MAX + TLV_BYTES_MAX},
     {MSG_LOCATE, "LOCATE", QUERY_MAX},
     {MSG_OPEN, "OPEN", 4 + 40 + TLV_BYTES_MAX},
     {MSG_HAVE, "HAVE", FRAME_PAYLOAD_MAX},
@@ -42,6 +44,7 @@ static const struct message_info messages[] = {
     {MSG_SHUT, "SHUT", 4 + TLV_BYTES_MAX},
     {MSG_PUSH, "PUSH", 32 + 16 + 2 + ADDRESS_RECORD_BYTES_MAX + TLV_BYTES_MAX},
     {MSG_REG_REMOVE, "REG_REMOVE", 2 + REG_RECORDS_MAX *RECORD_PREFIX_BYTES + TLV_BYTES_MAX},
+    {MSG_SUMMARY, "SUMMARY", SUMMARY_BYTES_MAX},
 };
 
 const struct message_info *wire_message_info(uint8_t type) {
@@ -82,16 +85,24 @@ bool wire_frame_read(struct slice bytes, struct frame *frame, size_t *used, enum
     return true;
 }
 
-static void put_header(struct buf *out, uint32_t len, uint8_t type, uint8_t flags) {
-    CHECK(header_rule(len, flags) == OK);
-    buf_u24(out, len);
-    buf_u8(out, type);
-    buf_u8(out, flags);
+void wire_frame_header(uint8_t header[FRAME_HEADER_BYTES], uint8_t type, uint8_t flags,
+                       size_t payload_len) {
+    CHECK(payload_len <= FRAME_PAYLOAD_MAX && header_rule((uint32_t)payload_len, flags) == OK);
+    header[0] = (uint8_t)(payload_len >> 16);
+    header[1] = (uint8_t)(payload_len >> 8);
+    header[2] = (uint8_t)payload_len;
+    header[3] = type;
+    header[4] = flags;
+}
+
+static void put_header(struct buf *out, size_t len, uint8_t type, uint8_t flags) {
+    uint8_t header[FRAME_HEADER_BYTES];
+    wire_frame_header(header, type, flags, len);
+    buf_append(out, header, sizeof header);
 }
 
 void wire_frame_write(struct buf *out, uint8_t type, uint8_t flags, struct slice payload) {
-    CHECK(payload.len <= FRAME_PAYLOAD_MAX);
-    put_header(out, (uint32_t)payload.len, type, flags);
+    put_header(out, payload.len, type, flags);
     buf_append(out, payload.data, payload.len);
 }
 

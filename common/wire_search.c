@@ -6,6 +6,10 @@
 #include "common/words.h"
 
 #define HITS_LAST 0x01 /* no more hits for this copy of the query: coverage follows */
+#define HITS_TTL_AT 16 /* bytes into HITS: after the id */
+#define HITS_FLAGS_AT 17
+#define HITS_HEAD 18
+#define COVERAGE_FIXED_BYTES 30 /* before the bytes of reach; the last is their number */
 
 /* ---- QUERY and LOCATE ---- */
 
@@ -36,6 +40,14 @@ enum err wire_query_decode(struct slice payload, struct query_header *query) {
     query->body = wire_get_bytes16(&reader);
     enum err err = wire_get_tlvs(&reader, &query->tlvs);
     return wire_first(err, query_rule(query));
+}
+
+void wire_query_patch(uint8_t *payload, uint8_t ttl, uint8_t hops, uint16_t deadline_ms) {
+    CHECK(ttl <= TTL_WIRE_MAX && hops <= TTL_WIRE_MAX);
+    payload[0] = ttl;
+    payload[1] = hops;
+    payload[4] = (uint8_t)(deadline_ms >> 8);
+    payload[5] = (uint8_t)deadline_ms;
 }
 
 void wire_query_id(struct slice compressed_body, const struct crypto *crypto, struct query_id *id) {
@@ -94,12 +106,27 @@ enum err wire_query_body_decode(struct slice bytes, struct query_body *body) {
 
 /* ---- Coverage, END ---- */
 
+static bool has_reach(const struct coverage *coverage) {
+    uint8_t any = 0;
+    for (size_t i = 0; i < REACH_BYTES; i++) {
+        any |= coverage->reach[i];
+    }
+    return any != 0;
+}
+
 static void put_coverage(struct buf *out, const struct coverage *coverage) {
     buf_u16(out, coverage->supernodes);
     buf_u32(out, coverage->leaves);
     buf_u64(out, coverage->files);
     buf_u16(out, coverage->refused);
     buf_u8(out, coverage->truncated ? 1 : 0);
+    buf_u32(out, coverage->copies);
+    buf_u32(out, coverage->spared);
+    buf_u16(out, coverage->reached);
+    buf_u16(out, coverage->known);
+    uint8_t bytes = has_reach(coverage) ? REACH_BYTES : 0;
+    buf_u8(out, bytes);
+    buf_append(out, coverage->reach, bytes);
 }
 
 static void get_coverage(struct reader *reader, struct coverage *coverage) {
@@ -108,6 +135,15 @@ static void get_coverage(struct reader *reader, struct coverage *coverage) {
     coverage->files = reader_u64(reader);
     coverage->refused = reader_u16(reader);
     coverage->truncated = wire_get_bool(reader);
+    coverage->copies = reader_u32(reader);
+    coverage->spared = reader_u32(reader);
+    coverage->reached = reader_u16(reader);
+    coverage->known = reader_u16(reader);
+    uint8_t bytes = reader_u8(reader);
+    if (bytes != 0) {
+        reader_copy(reader, coverage->reach, REACH_BYTES);
+        reader->failed |= bytes != REACH_BYTES || !has_reach(coverage);
+    }
 }
 
 static enum err end_rule(const struct query_end *end) {
@@ -265,4 +301,15 @@ enum err wire_hits_decode(struct slice payload, struct hits *hits) {
     }
     err = wire_first(err, wire_get_tlvs(&reader, &hits->tlvs));
     return err == OK ? hits_rule(hits) : err;
+}
+
+void wire_hits_pass(struct buf *out, struct slice payload, uint8_t ttl) {
+    size_t skip = HITS_HEAD;
+    if ((payload.data[HITS_FLAGS_AT] & HITS_LAST) != 0) {
+        skip += COVERAGE_FIXED_BYTES + (size_t)payload.data[HITS_HEAD + COVERAGE_FIXED_BYTES - 1];
+    }
+    buf_append(out, payload.data, HITS_TTL_AT);
+    buf_u8(out, ttl);
+    buf_u8(out, 0);
+    buf_append(out, payload.data + skip, payload.len - skip);
 }

@@ -16,12 +16,15 @@ struct peer_config {
 /* Return a peer; config is copied, env borrowed for the node's life. Free with node_free.
  *
  * Commands and their reports (every command ends with report_done or report_error):
- *   search text= [want=]      "hit" {number, name, size, content, sources, reachable, speed, type,
+ *   search text= [want=] [farther=1]
+ *                             "hit" {number, name, size, content, sources, reachable, speed, type,
  *                             [title, artist, album, year, bitrate (kbit/s), duration (s), width,
  *                             height, language]} for a new content id or a changed source count;
- *                             "end" {supernodes, leaves, files, refused, truncated, hits, dropped
- *                             (were no match), [note]}. An error in the text also has {position
- *                             (byte), reason}
+ *                             "end" {supernodes, leaves, files (that answered), refused, truncated,
+ *                             hits, dropped (were no match), [note], reached, known (supernodes;
+ *                             known 0 = more than can be told), copies, farther (it stopped for
+ *                             their number; farther=1 would have gone on)}. An error in the text
+ *                             also has {position (byte), reason}
  *   get content=|number= [name=] [wait=1]
  *                             "queued" {content, name, size}; with wait=1 "progress" {content,
  *                             done, size, rate, sources, eta_s} twice a second, then "finished"

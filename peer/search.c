@@ -1,7 +1,11 @@
 /* search.c - sends queries to a parent and streams what comes back, checked and grouped.
  *
  * A supernode passes on what others claim, so every hit is matched against the query again. A query
- * whose parent is lost or refuses is asked once more through another, under a new id. */
+ * whose parent is lost or refuses is asked once more through another, under a new id.
+ *
+ * The parent widens a search to LADDER_RADIUS hops. When that has neither found what is wanted nor
+ * reached 95 % of the supernodes, the other parent is asked as far, then the first one hop farther,
+ * all with the same body and so the same id: whoever has answered it keeps still. */
 #include "peer/search.h"
 
 #include <stdio.h>
@@ -61,25 +65,33 @@ static void free_query(struct peer *peer, struct query *query) {
         mem_free(tally);
     }
     map_free(&query->reported);
+    buf_free(&query->body);
     mem_free(query->text);
     mem_free(query->expr);
     mem_free(query);
 }
 
+/* The query that a link may bring hits for. */
 static struct query *find_query(const struct peer *peer, const struct query_id *id,
                                 const struct link *link) {
     struct query *query = peer->search != NULL ? peer->search->queries : NULL;
     for (; query != NULL; query = query->next) {
-        if (query->is_out && memcmp(query->id.b, id->b, sizeof id->b) == 0 &&
-            node_id_equal(&query->via, &link->id)) {
+        bool was_asked = node_id_equal(&query->asked[0], &link->id) ||
+                         node_id_equal(&query->asked[1], &link->id);
+        if (query->is_out && was_asked && memcmp(query->id.b, id->b, sizeof id->b) == 0) {
             return query;
         }
     }
     return NULL;
 }
 
-/* Send a copy through a link, with a salt of its own. */
-static void send_query(struct peer *peer, struct query *query, struct link *link) {
+/* The supernode that the present leg goes through. */
+static const struct node_id *via(const struct query *query) {
+    return &query->asked[query->leg == LEG_SECOND ? 1 : 0];
+}
+
+/* Make a body, with a salt of its own. */
+static void make_body(struct peer *peer, struct query *query) {
     struct query_body body = {.kind = query->text != NULL ? QUERY_WORDS : QUERY_CONTENT,
                               .content = query->content};
     if (query->text != NULL) {
@@ -89,26 +101,52 @@ static void send_query(struct peer *peer, struct query *query, struct link *link
     const struct crypto *crypto = peer->env->crypto;
     crypto->fill_random(crypto->context, body.salt, sizeof body.salt);
     struct buf plain = {0};
-    struct buf packed = {0};
     wire_query_body_encode(&plain, &body);
-    packer_deflate(peer->env->packer, (struct slice){plain.data, plain.len}, &packed);
-    struct query_header header = {.ttl = TTL_POLICY,
-                                  .want = query->want,
+    query->body.len = 0;
+    packer_deflate(peer->env->packer, (struct slice){plain.data, plain.len}, &query->body);
+    buf_free(&plain);
+    wire_query_id((struct slice){query->body.data, query->body.len}, crypto, &query->id);
+}
+
+/* Send a copy of the body for this leg. */
+static void send_leg(struct peer *peer, struct query *query, enum search_leg leg,
+                     struct link *link) {
+    uint32_t found = query->reported.count;
+    query->leg = (uint8_t)leg;
+    query->ttl = leg == LEG_LAST ? TTL_POLICY : LADDER_RADIUS;
+    query->asked[leg == LEG_SECOND ? 1 : 0] = link->id;
+    struct query_header header = {.ttl = query->ttl,
+                                  .want = (uint16_t)(query->want > found ? query->want - found : 1),
                                   .deadline_ms = QUERY_DEADLINE_MS,
-                                  .body = {packed.data, packed.len}};
+                                  .body = {query->body.data, query->body.len}};
     struct buf payload = {0};
     wire_query_encode(&payload, &header);
-    wire_query_id(header.body, peer->env->crypto, &query->id);
     peer_send(link, query->text != NULL ? MSG_QUERY : MSG_LOCATE, &payload);
-    buf_free(&plain);
-    buf_free(&packed);
-    query->via = link->id;
     query->is_out = true;
-    query->tries++;
     timers_set(&peer->timers, &query->timer, peer_after_ms(peer, peer->search_wait_ms));
 }
 
-static void report_end(struct peer *peer, struct query *query, const struct coverage *coverage) {
+/* Ask from the beginning. */
+static void send_query(struct peer *peer, struct query *query, struct link *link) {
+    make_body(peer, query);
+    query->tries++;
+    query->asked[1] = (struct node_id){0};
+    send_leg(peer, query, LEG_FIRST, link);
+}
+
+static bool is_costly(const struct query *query) {
+    return query->sum.copies >= LADDER_COPIES_MAX;
+}
+
+/* True when enough was found, or nearly everybody was reached. */
+static bool is_enough(const struct query *query) {
+    const struct coverage *sum = &query->sum;
+    bool is_everybody = sum->known > 0 && sum->reached * 100u >= LADDER_REACH_PERCENT * sum->known;
+    return query->reported.count >= query->want || is_everybody;
+}
+
+static void report_end(struct peer *peer, const struct query *query) {
+    const struct coverage *coverage = &query->sum;
     struct outbox *out = peer->links.out;
     report_begin(out, query->command, "end");
     report_number(out, "supernodes", coverage->supernodes);
@@ -121,20 +159,24 @@ static void report_end(struct peer *peer, struct query *query, const struct cove
     if (query->expr->is_lone) {
         report_text(out, "note", LONE_TEXT);
     }
+    report_number(out, "reached", coverage->reached);
+    report_number(out, "known", coverage->known);
+    report_number(out, "copies", coverage->copies);
+    report_flag(out, "farther", query->leg != LEG_LAST && is_costly(query) && !is_enough(query));
     report_done(out, query->command);
 }
 
 /* The query is answered: tell whoever waits, and forget it. */
-static void end_query(struct peer *peer, struct query *query, const struct coverage *coverage) {
+static void end_query(struct peer *peer, struct query *query) {
     if (query->command != 0) {
-        report_end(peer, query, coverage);
+        report_end(peer, query);
     }
     free_query(peer, query);
 }
 
 /* Ask again through another parent; false when there is none or it was tried before. */
 static bool try_another(struct peer *peer, struct query *query) {
-    struct link *link = uplink_link(peer, &query->via);
+    struct link *link = uplink_link(peer, via(query));
     if (link == NULL || query->tries >= QUERY_TRIES) {
         return false;
     }
@@ -148,8 +190,10 @@ void search_timer(struct peer *peer, struct query *query) {
         free_query(peer, query);
         return;
     }
-    struct coverage none = {.truncated = true};
-    end_query(peer, query, &none);
+    if (!try_another(peer, query)) {
+        query->sum.truncated = true;
+        end_query(peer, query);
+    }
 }
 
 void search_parent_opened(struct peer *peer) {
@@ -167,9 +211,9 @@ void search_parent_lost(struct peer *peer, const struct node_id *id) {
     struct query *query = peer->search != NULL ? peer->search->queries : NULL;
     for (; query != NULL; query = next) {
         next = query->next;
-        if (query->is_out && node_id_equal(&query->via, id) && !try_another(peer, query)) {
-            struct coverage none = {.truncated = true};
-            end_query(peer, query, &none);
+        if (query->is_out && node_id_equal(via(query), id) && !try_another(peer, query)) {
+            query->sum.truncated = true;
+            end_query(peer, query);
         }
     }
 }
@@ -189,7 +233,7 @@ bool search_locate(struct peer *peer, const struct content_id *content) {
     }
     struct query *query = new_query(peer);
     query->content = *content;
-    query->want = SOURCES_MAX;
+    query->want = LOCATE_WANT;
     send_query(peer, query, link);
     return true;
 }
@@ -258,6 +302,7 @@ void search_command(struct peer *peer, const struct node_event *event) {
     query->text = mem_string(command_arg(event, "text"));
     query->expr = mem_copy(&expr, sizeof expr);
     query->want = want;
+    query->is_farther = command_arg(event, "farther") != NULL;
     struct link *link = uplink_link(peer, NULL);
     if (link != NULL) {
         send_query(peer, query, link);
@@ -324,20 +369,23 @@ static void report_hit(struct peer *peer, const struct query *query, const struc
     report_facts(out, file);
 }
 
+/* What was found under this key before, made when it is new; NULL when there is too much. */
+static struct tally *tally_of(struct query *query, const uint8_t key[CONTENT_KEY_BYTES]) {
+    struct tally *tally = map_get(&query->reported, key);
+    if (tally == NULL && query->reported.count < SEARCH_RESULTS_MAX) {
+        tally = mem_new(sizeof *tally);
+        map_put(&query->reported, key, tally);
+    }
+    return tally;
+}
+
 /* Report a result when it is new to this search or has other sources than last told. */
 static void report_changed(struct peer *peer, struct query *query, const struct result *result,
                            const struct file_record *file) {
     uint8_t key[CONTENT_KEY_BYTES];
     content_key(key, &result->content);
-    struct tally *tally = map_get(&query->reported, key);
-    if (tally == NULL) {
-        if (query->reported.count >= SEARCH_RESULTS_MAX) {
-            return;
-        }
-        tally = mem_new(sizeof *tally);
-        map_put(&query->reported, key, tally);
-    }
-    if (tally->holders != result->holder_count) {
+    struct tally *tally = tally_of(query, key);
+    if (tally != NULL && tally->holders != result->holder_count) {
         tally->holders = result->holder_count;
         report_hit(peer, query, result, file);
     }
@@ -363,6 +411,9 @@ static void take_hit(struct peer *peer, struct query *query, const struct hits *
             continue;
         }
         if (query->text == NULL) {
+            uint8_t key[CONTENT_KEY_BYTES] = {0};
+            memcpy(key, holder->id.b, sizeof holder->id.b);
+            (void)tally_of(query, key);
             fetch_found(peer, &query->content, holder, &answerer);
             continue;
         }
@@ -381,11 +432,51 @@ static bool is_wanted(const struct query *query, const struct hit *hit) {
                                : content_equal(&hit->file.content, &query->content);
 }
 
+/* Nobody answers an id twice, so the legs add up; each estimates for itself how many it reached. */
+static void add_leg(struct query *query, const struct coverage *coverage) {
+    struct coverage *sum = &query->sum;
+    sum->supernodes = (uint16_t)(sum->supernodes + coverage->supernodes);
+    sum->leaves += coverage->leaves;
+    sum->files += coverage->files;
+    sum->refused = (uint16_t)(sum->refused + coverage->refused);
+    sum->truncated |= coverage->truncated;
+    sum->copies += coverage->copies;
+    if (coverage->reached >= sum->reached) {
+        sum->reached = coverage->reached;
+        sum->known = coverage->known;
+    }
+}
+
+/* Go one leg on; false when there is none or it is not worth while. */
+static bool go_on(struct peer *peer, struct query *query) {
+    if (is_enough(query) || query->leg == LEG_LAST) {
+        return false;
+    }
+    enum search_leg leg = LEG_SECOND;
+    struct link *link = query->leg == LEG_FIRST ? uplink_link(peer, &query->asked[0]) : NULL;
+    if (link == NULL && (query->is_farther || !is_costly(query))) {
+        leg = LEG_LAST;
+        link = uplink_link_to(peer, &query->asked[0]);
+    }
+    if (link != NULL) {
+        send_leg(peer, query, leg, link);
+    }
+    return link != NULL;
+}
+
 /* A copy is answered. A supernode that refused without looking anywhere is not the last word. */
-static void take_last(struct peer *peer, struct query *query, const struct coverage *coverage) {
-    bool is_refused = coverage->supernodes == 0 && coverage->refused > 0;
-    if (!is_refused || !try_another(peer, query)) {
-        end_query(peer, query, coverage);
+static void take_last(struct peer *peer, struct query *query, const struct link *link, uint8_t ttl,
+                      const struct coverage *coverage) {
+    if (!node_id_equal(via(query), &link->id) || ttl != query->ttl) {
+        return; /* of a leg that was given up */
+    }
+    bool is_refused = query->leg == LEG_FIRST && coverage->supernodes == 0 && coverage->refused > 0;
+    if (is_refused && try_another(peer, query)) {
+        return;
+    }
+    add_leg(query, coverage);
+    if (is_refused || !go_on(peer, query)) {
+        end_query(peer, query);
     }
 }
 
@@ -420,7 +511,7 @@ enum err search_take_hits(struct peer *peer, struct link *link, struct slice pay
             log_info(peer->env->log, "search.hits_dropped link=%u count=%u", link->number, dropped);
         }
         if (hits->last) {
-            take_last(peer, query, &hits->coverage);
+            take_last(peer, query, link, hits->ttl, &hits->coverage);
         }
     }
     mem_free(hits);
@@ -432,7 +523,7 @@ enum err search_take_end(struct peer *peer, struct link *link, struct slice payl
     enum err err = wire_end_decode(payload, &end);
     struct query *query = err == OK ? find_query(peer, &end.id, link) : NULL;
     if (query != NULL) {
-        take_last(peer, query, &end.coverage);
+        take_last(peer, query, link, end.ttl, &end.coverage);
     }
     return err;
 }

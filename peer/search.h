@@ -9,6 +9,13 @@
 
 struct peer;
 
+/* How far a search has come: the entry supernodes widen it, we choose the next one. */
+enum search_leg {
+    LEG_FIRST,  /* one parent, to LADDER_RADIUS */
+    LEG_SECOND, /* another, as far, with the same body: nobody answers twice */
+    LEG_LAST    /* the first again, to TTL_POLICY */
+};
+
 /* A QUERY or LOCATE on its way. */
 struct query {
     struct query *next;
@@ -17,13 +24,18 @@ struct query {
     struct content_id content;
     char *text;              /* of a search */
     struct query_expr *expr; /* what it means */
-    struct map reported;     /* content key -> struct tally */
     uint32_t dropped;        /* hits that are not what was asked for */
-    struct query_id id;      /* of the copy that is out */
-    struct node_id via;      /* the supernode that was asked */
+    struct map reported;     /* content key, or id of a holder -> struct tally */
+    struct buf body;         /* compressed */
+    struct query_id id;      /* of the body */
+    struct node_id asked[2]; /* supernodes, by leg */
+    struct coverage sum;     /* over the legs */
     uint16_t want;
-    uint8_t tries;
-    bool is_out; /* else it waits for a supernode */
+    uint8_t leg;     /* enum search_leg */
+    uint8_t ttl;     /* of the copy that is out */
+    uint8_t tries;   /* bodies */
+    bool is_out;     /* else it waits for a supernode */
+    bool is_farther; /* the number of copies does not end it */
 };
 
 struct search {

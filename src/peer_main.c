@@ -63,7 +63,7 @@ static const struct cli_command commands[] = {
              "with a colon that is no field goes into quotes.\n\n"
              "The numbers shown are for `peer get`. A `?` after the sources means that none of\n"
              "them is known to be reachable from outside.",
-     .accepted = SETTING(WANT) | SETTING(LINKS),
+     .accepted = SETTING(WANT) | SETTING(FARTHER) | SETTING(LINKS),
      .words_min = 1,
      .words_max = OPTION_VALUES_MAX,
      .dash_words = true,

@@ -4,9 +4,10 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "supernode/core.h"
+#include "supernode/ladder.h"
 
 /* Bytes of HITS beside holders and hits: id, ttl, flags, coverage, the two counts, a record. */
-#define HITS_FIXED_BYTES (16 + 1 + 1 + 17 + 2 + ADDRESS_RECORD_BYTES_MAX + 2)
+#define HITS_FIXED_BYTES (16 + 1 + 1 + COVERAGE_BYTES_MAX + 2 + ADDRESS_RECORD_BYTES_MAX + 2)
 #define HOLDER_FIXED_BYTES (2 + 1 + 1 + 2 + 4)
 #define HIT_FIXED_BYTES (CONTENT_KEY_BYTES + 1 + 2 + 1)
 
@@ -113,6 +114,9 @@ bool answer_send(struct supernode *supernode, const struct reply *reply,
     if (coverage != NULL) {
         filling->hits.last = true;
         filling->hits.coverage = *coverage;
+        if (reply->link->purpose == PURPOSE_LEAF) {
+            ladder_tell_reach(supernode, NULL, &filling->hits.coverage);
+        }
     }
     send_hits(filling, reply->link);
     supernode->counts.hits += answer->count;

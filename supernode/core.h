@@ -10,7 +10,9 @@
 #include "common/ratelimit.h"
 #include "supernode/flood.h"
 #include "supernode/index.h"
+#include "supernode/summaries.h"
 #include "supernode/supernode.h"
+#include "supernode/turns.h"
 
 enum timer_kind {
     TIMER_MESH,      /* look for neighbours */
@@ -23,7 +25,10 @@ enum timer_kind {
     TIMER_PROBES,    /* old targets are forgotten */
     TIMER_VISITOR,   /* an idle one is sent off */
     TIMER_AUDIT,     /* a leaf is asked for a block, or has not answered */
-    TIMER_TURNS,     /* lists that keep others waiting have taken long enough */
+    TIMER_INTAKE,    /* lists that keep others waiting have taken long enough */
+    TIMER_TURNS,     /* copies of queries wait */
+    TIMER_SUMMARY,   /* neighbours are told of our words */
+    TIMER_REBUILD,   /* words that are gone leave our summary */
     TIMER_STOP,      /* goodbyes have taken long enough */
     TIMER_KINDS
 };
@@ -33,6 +38,7 @@ struct port {
     struct ratelimit queries;
     struct ratelimit nodes;
     struct ratelimit others; /* DIALBACK of neighbours, PUSH of leaves and visitors */
+    struct turn *turn;       /* copies of queries that wait, or NULL */
     uint32_t misdeeds;
 };
 
@@ -43,9 +49,16 @@ struct neighbour {
     struct timer timer;
     bool is_open;        /* in supernode.neighbours */
     bool is_leaving;     /* said GOAWAY */
+    bool is_spare;       /* closed since one of the two has enough; it may be dialled again */
     bool nodes_wanted;   /* we asked: one NODES is welcome */
     uint16_t retry_s;    /* it asked us to wait before the next dial */
     int64_t certified_s; /* wall clock until which it may be a supernode */
+    uint64_t opened_us;
+    uint8_t silences;      /* copies in a row that it did not answer in time */
+    uint64_t mute_us;      /* when it is asked again, after MUTE_SILENCES of them */
+    struct hearsay told;   /* which words it has */
+    uint32_t told_version; /* of our summary that it is being told, 0 = none */
+    uint32_t told_bytes;   /* of that */
 };
 
 /* A list, or what changed in one, on its way or waiting for its turn. */
@@ -68,7 +81,7 @@ struct registration {
 };
 
 /* Whose list may come now. */
-struct turns {
+struct intake {
     struct registration *first; /* that waits, longest first */
     struct registration **end;
     uint32_t waiting;
@@ -118,7 +131,8 @@ struct supernode_counts {
     uint64_t copies;         /* all copies received */
     uint64_t duplicates;     /* copies that let nothing new happen */
     uint64_t relayed;        /* copies sent */
-    uint64_t limited;        /* copies refused for the rate */
+    uint64_t spared;         /* copies not sent, since a summary said no */
+    uint64_t limited;        /* copies refused for the rate, or since too many waited */
     uint64_t unread;         /* copies of neighbours refused since their text is no query to us */
     uint64_t hits;           /* records of our leaves sent */
     uint64_t hits_routed;    /* records passed back for others */
@@ -148,8 +162,10 @@ struct supernode {
     struct hostcache hosts;
     struct index *index;
     struct flood flood;
-    struct map leaves; /* node id -> struct leaf */
     struct turns turns;
+    struct summaries summaries;
+    struct intake intake;
+    struct map leaves;             /* node id -> struct leaf */
     struct map probes;             /* address -> struct probe, oldest first */
     struct neighbour **neighbours; /* open mesh links, oldest first */
     uint32_t neighbour_count;
@@ -170,6 +186,11 @@ struct supernode {
 /* The step's time in microseconds, `ms` later. */
 static inline uint64_t supernode_after_ms(const struct supernode *supernode, uint64_t ms) {
     return supernode->links.mono_us + ms * 1000;
+}
+
+/* As soon as possible, but in a step of its own: the driver reads from the links in between. */
+static inline uint64_t supernode_next_step(const struct supernode *supernode) {
+    return supernode->links.mono_us + 1;
 }
 
 /* ---- supernode.c ---- */
@@ -248,7 +269,7 @@ void register_drop_list(struct leaf *leaf);
 /* The list has lost records: work out again what it comes to. */
 void register_restate(struct leaf *leaf);
 /* TIMER_TURNS, TIMER_RECLAIM. */
-void register_turns_timer(struct supernode *supernode);
+void register_intake_timer(struct supernode *supernode);
 void register_reclaim(struct supernode *supernode);
 
 /* ---- audit.c ---- */

@@ -11,7 +11,17 @@
  *
  * Rules: an id is answered from the index once, for its first copy; a copy that sets off no wave
  * is answered at once; a wave is answered when its last child has answered, at its deadline (150
- * ms earlier per hop, so that parents outwait children), or never when its parent is gone. */
+ * ms earlier per hop, so that parents outwait children), or never when its parent is gone.
+ *
+ * A leaf's copy climbs a ladder instead: its wave goes through ttl 1, 2, 3 up to the leaf's, one
+ * after the other, each step when the one before is over, and only while ladder.c finds it worth
+ * while. wave[t] of every step taken is this one wave, so late answers still find their leaf.
+ *
+ * Copies whose receiver would not relay (ttl 0) go only to neighbours whose summary may match. That
+ * needs words: a LOCATE goes to all. An exact lookup by content id with the one or two owners that
+ * rendezvous hashing over the membership gives a root would be asked here, before the first step
+ * of a LOCATE's ladder; standing queries would hang on the listener that summaries.c has in the
+ * index, since both are about what comes in later. */
 #include "supernode/flood.h"
 
 #include <string.h>
@@ -20,11 +30,9 @@
 #include "common/mem.h"
 #include "common/query.h"
 #include "supernode/core.h"
+#include "supernode/ladder.h"
+#include "supernode/routed.h"
 
-#define HITS_TTL_AT 16 /* bytes into HITS: after the id */
-#define HITS_FLAGS_AT 17
-#define HITS_HEAD 18
-#define COVERAGE_BYTES 17
 #define EXPIRE_SLICE 256 /* ids forgotten per step */
 
 /* What one link has had of a query. */
@@ -39,15 +47,15 @@ struct query {
     struct query_id id;
     struct query *next; /* the next to arrive */
     uint64_t born_us;
-    uint8_t type;     /* MSG_QUERY or MSG_LOCATE */
-    int8_t relayed;   /* largest ttl of a copy that was let further on */
-    uint8_t open;     /* waves */
-    bool truncated;   /* hits were left out */
-    uint16_t records; /* routed back so far, ours included */
+    uint8_t type;         /* MSG_QUERY or MSG_LOCATE */
+    int8_t relayed;       /* largest ttl of a copy that was let further on */
+    uint8_t open;         /* waves */
+    bool truncated;       /* hits were left out */
+    struct routed routed; /* back so far, ours included */
     uint16_t tried_count;
     uint16_t tried_cap;
     struct tried *tried;
-    struct wave *waves[TTL_POLICY + 1]; /* by the ttl of the copy that set them off */
+    struct wave *waves[TTL_POLICY + 1]; /* by the ttl of the copy, or the step, that set them off */
 };
 
 struct wave {
@@ -55,10 +63,11 @@ struct wave {
     struct wave *next;
     struct wave **at; /* what points here */
     struct query *query;
-    uint32_t parent;   /* link of the copy that is to be answered */
-    uint8_t echo;      /* its ttl as received */
-    uint8_t ttl;       /* its ttl as we count: index in query->waves */
-    uint16_t children; /* that owe an answer */
+    uint32_t parent;       /* link of the copy that is to be answered */
+    uint8_t echo;          /* its ttl as received */
+    uint8_t ttl;           /* its ttl as we count, or the present step: index in query->waves */
+    uint16_t children;     /* that owe an answer to this step */
+    struct ladder *ladder; /* of a leaf's copy, else NULL */
     struct coverage coverage;
 };
 
@@ -106,8 +115,15 @@ static void free_wave(struct supernode *supernode, struct wave *wave) {
         wave->next->at = wave->at;
     }
     supernode->flood.wave_count--;
-    wave->query->waves[wave->ttl] = NULL;
-    wave->query->open--;
+    for (uint8_t ttl = 0; ttl <= TTL_POLICY; ttl++) {
+        if (wave->query->waves[ttl] == wave) {
+            wave->query->waves[ttl] = NULL;
+        }
+    }
+    if (--wave->query->open == 0) {
+        routed_free(&wave->query->routed); /* ids are kept longer than this may cost */
+    }
+    ladder_free(wave->ladder);
     mem_free(wave);
 }
 
@@ -131,6 +147,7 @@ static void forget_oldest(struct flood *flood) {
         return;
     }
     map_remove(&flood->queries, query->id.b);
+    routed_free(&query->routed);
     mem_free(query->tried);
     mem_free(query);
 }
@@ -163,6 +180,17 @@ void flood_free(struct supernode *supernode) {
     mem_free(flood->answer);
 }
 
+/* Inflate and decode a body of this kind; it borrows the packer's scratch. */
+static enum err open_body(const struct supernode *supernode, struct slice body, uint8_t kind,
+                          struct query_body *plain) {
+    struct slice bytes;
+    enum err err = packer_inflate(supernode->env->packer, body, QUERY_BODY_MAX, &bytes);
+    if (err == OK) {
+        err = wire_query_body_decode(bytes, plain);
+    }
+    return err == OK && plain->kind != kind ? ERR_FORMAT : err;
+}
+
 static struct tried *find_tried(const struct query *query, uint32_t link) {
     for (uint16_t i = 0; i < query->tried_count; i++) {
         if (query->tried[i].link == link) {
@@ -189,54 +217,101 @@ static struct tried *tried_of(struct query *query, uint32_t link) {
 
 /* ---- Answers ---- */
 
-static void send_end(struct supernode *supernode, uint32_t number, const struct query_end *end) {
+/* Answer a copy by its (link, id, ttl). A leaf is told how far its search got. */
+static void send_end(struct supernode *supernode, uint32_t number, const struct ladder *ladder,
+                     struct query_end *end) {
     struct link *link = supernode_link(supernode, number);
-    if (link != NULL) {
-        struct buf payload = {0};
-        wire_end_encode(&payload, end);
-        supernode_send(link, MSG_END, &payload);
+    if (link == NULL) {
+        return;
     }
+    if (link->purpose == PURPOSE_LEAF) {
+        ladder_tell_reach(supernode, ladder, &end->coverage);
+    }
+    struct buf payload = {0};
+    wire_end_encode(&payload, end);
+    supernode_send(link, MSG_END, &payload);
 }
 
 static void end_copy(struct supernode *supernode, const struct copy *copy,
                      const struct coverage *coverage) {
     struct query_end end = {.id = copy->id, .ttl = copy->header.ttl, .coverage = *coverage};
-    send_end(supernode, copy->link->number, &end);
+    send_end(supernode, copy->link->number, NULL, &end);
 }
 
 static void finish_wave(struct supernode *supernode, struct wave *wave) {
     struct query_end end = {.id = wave->query->id, .ttl = wave->echo, .coverage = wave->coverage};
     end.coverage.truncated |= wave->query->truncated;
-    send_end(supernode, wave->parent, &end);
+    send_end(supernode, wave->parent, wave->ladder, &end);
     free_wave(supernode, wave);
 }
 
-static void add_coverage(struct coverage *sum, const struct coverage *more) {
-    sum->supernodes = more->supernodes > UINT16_MAX - sum->supernodes
-                          ? UINT16_MAX
-                          : (uint16_t)(sum->supernodes + more->supernodes);
-    sum->leaves = more->leaves > UINT32_MAX - sum->leaves ? UINT32_MAX : sum->leaves + more->leaves;
-    sum->files = more->files > UINT64_MAX - sum->files ? UINT64_MAX : sum->files + more->files;
-    sum->refused = more->refused > UINT16_MAX - sum->refused
-                       ? UINT16_MAX
-                       : (uint16_t)(sum->refused + more->refused);
-    sum->truncated |= more->truncated;
+static uint16_t sum_u16(uint16_t a, uint16_t b) {
+    return b > UINT16_MAX - a ? UINT16_MAX : (uint16_t)(a + b);
 }
 
-static void child_answered(struct supernode *supernode, struct wave *wave,
-                           const struct coverage *coverage) {
-    add_coverage(&wave->coverage, coverage);
-    if (--wave->children == 0) {
+static uint32_t sum_u32(uint32_t a, uint32_t b) {
+    return b > UINT32_MAX - a ? UINT32_MAX : a + b;
+}
+
+static void add_coverage(struct coverage *sum, const struct coverage *more) {
+    sum->supernodes = sum_u16(sum->supernodes, more->supernodes);
+    sum->leaves = sum_u32(sum->leaves, more->leaves);
+    sum->files = more->files > UINT64_MAX - sum->files ? UINT64_MAX : sum->files + more->files;
+    sum->refused = sum_u16(sum->refused, more->refused);
+    sum->truncated |= more->truncated;
+    sum->copies = sum_u32(sum->copies, more->copies);
+    sum->spared = sum_u32(sum->spared, more->spared);
+    for (size_t i = 0; i < REACH_BYTES; i++) {
+        sum->reach[i] |= more->reach[i];
+    }
+}
+
+static void mark_reached(struct coverage *coverage, const struct node_id *id) {
+    uint32_t bit = wire_reach_bit(id);
+    coverage->reach[bit >> 3] |= (uint8_t)(0x80 >> (bit & 7));
+}
+
+static bool climb(struct supernode *supernode, struct wave *wave);
+
+/* The present step of a wave is over: climb on, or answer. */
+static void step_over(struct supernode *supernode, struct wave *wave) {
+    if (wave->ladder == NULL || !climb(supernode, wave)) {
         finish_wave(supernode, wave);
     }
 }
 
+/* A child has answered the copy with `ttl`, or will not any more. */
+static void child_answered(struct supernode *supernode, struct wave *wave, uint8_t ttl,
+                           const struct coverage *coverage) {
+    add_coverage(&wave->coverage, coverage);
+    if (ttl + 1 < wave->ttl) {
+        wave->coverage.refused--; /* counted as silent when its step was over */
+    } else if (--wave->children == 0) {
+        step_over(supernode, wave);
+    }
+}
+
+/* Count the silence of those who owe an answer to the present step. */
+static void blame_silent(struct supernode *supernode, const struct wave *wave) {
+    for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
+        struct neighbour *neighbour = supernode->neighbours[i];
+        const struct tried *tried = find_tried(wave->query, neighbour->link->number);
+        if (tried != NULL && (tried->awaited & 1u << (wave->ttl - 1)) != 0) {
+            neighbour->silences =
+                (uint8_t)(neighbour->silences < MUTE_SILENCES ? neighbour->silences + 1
+                                                              : MUTE_SILENCES);
+            neighbour->mute_us = supernode_after_ms(supernode, MUTE_MS);
+        }
+    }
+}
+
 void flood_wave_timer(struct supernode *supernode, struct wave *wave) {
+    blame_silent(supernode, wave);
     struct coverage silent = {.refused = wave->children};
     supernode->counts.timeouts += wave->children;
     log_debug(supernode->env->log, "flood.timeout ttl=%u children=%u", wave->ttl, wave->children);
     add_coverage(&wave->coverage, &silent);
-    finish_wave(supernode, wave);
+    step_over(supernode, wave);
 }
 
 void flood_link_closed(struct supernode *supernode, const struct link *link) {
@@ -245,10 +320,11 @@ void flood_link_closed(struct supernode *supernode, const struct link *link) {
     for (struct wave *wave = supernode->flood.waves; wave != NULL; wave = next) {
         next = wave->next;
         const struct tried *tried = find_tried(wave->query, link->number);
+        uint8_t ttl = (uint8_t)(wave->ttl - 1);
         if (wave->parent == link->number) {
             free_wave(supernode, wave);
-        } else if (tried != NULL && (tried->awaited & 1u << (wave->ttl - 1)) != 0) {
-            child_answered(supernode, wave, &lost);
+        } else if (tried != NULL && (tried->awaited & 1u << ttl) != 0) {
+            child_answered(supernode, wave, ttl, &lost);
         }
     }
 }
@@ -262,10 +338,8 @@ static struct wave *new_wave(struct supernode *supernode, struct query *query,
     wave->query = query;
     wave->parent = copy->link->number;
     wave->echo = copy->header.ttl;
-    wave->ttl = copy->ttl;
     wave->timer.kind = TIMER_WAVE;
     wave->timer.owner = wave;
-    timers_set(&supernode->timers, &wave->timer, supernode_after_ms(supernode, copy->deadline_ms));
     wave->next = flood->waves;
     wave->at = &flood->waves;
     if (wave->next != NULL) {
@@ -273,10 +347,19 @@ static struct wave *new_wave(struct supernode *supernode, struct query *query,
     }
     flood->waves = wave;
     flood->wave_count++;
-    query->waves[wave->ttl] = wave;
     query->open++;
     return wave;
 }
+
+/* A copy that goes out to many: one payload, and whom not to send it. */
+struct sending {
+    uint8_t *payload;
+    size_t len;
+    uint32_t parent; /* link that it came from */
+    uint8_t ttl;
+    bool is_pruned;
+    struct terms terms; /* is_pruned: only to those whose summary may match */
+};
 
 /* True when a copy with this ttl lets the neighbour do more than the copies it has had. One who
  * sent us a copy with ttl t had it with t + 1. */
@@ -285,40 +368,135 @@ static bool would_widen(const struct tried *tried, uint8_t ttl) {
     return tried->sent < ttl && !has_had;
 }
 
+/* True when the summary of a neighbour spares it a copy. */
+static bool is_spared(struct supernode *supernode, const struct neighbour *neighbour,
+                      const struct sending *sending, struct coverage *coverage) {
+    if (!sending->is_pruned) {
+        return false;
+    }
+    enum summary_verdict verdict = summaries_ask(supernode, neighbour, &sending->terms);
+    if (verdict == SUMMARY_MAY_MATCH) {
+        return false;
+    }
+    supernode->counts.spared++;
+    if (verdict == SUMMARY_CANNOT_MATCH) {
+        coverage->spared = sum_u32(coverage->spared, 1);
+        mark_reached(coverage, &neighbour->link->id);
+    }
+    return true;
+}
+
+/* True when there is no use in sending a copy now: it takes nothing, or it was silent too often; of
+ * the latter one copy is sent now and then. */
+static bool is_mute(const struct supernode *supernode, struct neighbour *neighbour) {
+    if (neighbour->link->stalled || neighbour->link->closing || neighbour->is_leaving) {
+        return true;
+    }
+    uint64_t now_us = supernode->links.mono_us;
+    if (neighbour->silences < MUTE_SILENCES || neighbour->mute_us <= now_us) {
+        neighbour->mute_us = supernode_after_ms(supernode, MUTE_MS);
+        return false;
+    }
+    return true;
+}
+
 /* Send a copy on to all neighbours whom it helps. Return how many owe an answer; those who could
- * not be sent to are added to coverage->refused. */
-static uint16_t relay(struct supernode *supernode, struct query *query, const struct copy *copy,
-                      struct coverage *coverage) {
-    uint8_t ttl = (uint8_t)(copy->ttl - 1);
+ * not be sent to are added to coverage->refused, those who need not be to coverage->reach. */
+static uint16_t relay(struct supernode *supernode, struct query *query,
+                      const struct sending *sending, struct coverage *coverage) {
     uint16_t children = 0;
-    struct query_header header = copy->header;
-    header.ttl = ttl;
-    header.hops = (uint8_t)(copy->hops + 1);
-    header.deadline_ms = (uint16_t)(copy->deadline_ms - QUERY_DEADLINE_STEP_MS);
-    struct buf payload = {0};
-    wire_query_encode(&payload, &header);
     for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
-        const struct neighbour *neighbour = supernode->neighbours[i];
-        struct tried *tried = tried_of(query, neighbour->link->number);
-        if (neighbour->link == copy->link || !would_widen(tried, ttl)) {
+        struct neighbour *neighbour = supernode->neighbours[i];
+        struct link *link = neighbour->link;
+        struct tried *tried = tried_of(query, link->number);
+        if (link->number == sending->parent || !would_widen(tried, sending->ttl) ||
+            is_spared(supernode, neighbour, sending, coverage)) {
             continue;
         }
-        if (neighbour->link->stalled || neighbour->link->closing || neighbour->is_leaving) {
-            coverage->refused++;
+        mark_reached(coverage, &link->id);
+        if (is_mute(supernode, neighbour)) {
+            coverage->refused = sum_u16(coverage->refused, 1);
             continue;
         }
-        links_send(neighbour->link, copy->type, (struct slice){payload.data, payload.len});
-        tried->sent = (int8_t)ttl;
-        tried->awaited |= (uint16_t)(1u << ttl);
+        links_send(link, query->type, (struct slice){sending->payload, sending->len});
+        tried->sent = (int8_t)sending->ttl;
+        tried->awaited |= (uint16_t)(1u << sending->ttl);
         children++;
     }
     supernode->counts.relayed += children;
-    buf_free(&payload);
+    coverage->copies = sum_u32(coverage->copies, children);
     return children;
 }
 
+/* The words of a copy's body, for copies that go no further than their receiver. */
+static void prune(struct supernode *supernode, const struct query *query, struct slice body,
+                  struct sending *sending) {
+    struct query_body plain;
+    struct query_expr expr;
+    sending->is_pruned = sending->ttl == 0 && query->type == MSG_QUERY &&
+                         !supernode->config.plain_flood &&
+                         open_body(supernode, body, QUERY_WORDS, &plain) == OK &&
+                         query_parse(plain.text, &expr, NULL) == OK;
+    for (uint32_t i = 0; sending->is_pruned && i < expr.words.count; i++) {
+        const struct word *one = &expr.words.words[i];
+        struct slice word = {(const uint8_t *)one->text, one->len};
+        sending->terms.hashes[sending->terms.count++] = summary_hash(word);
+    }
+}
+
+/* Take the next step of a ladder that is worth taking and has somebody to ask; false = none is. */
+static bool climb(struct supernode *supernode, struct wave *wave) {
+    struct query *query = wave->query;
+    struct ladder *ladder = wave->ladder;
+    for (;;) {
+        uint8_t radius = (uint8_t)(1 + (wave->ttl > query->relayed ? wave->ttl : query->relayed));
+        uint32_t step_ms = ladder_step_ms(supernode, ladder, &wave->coverage, radius);
+        if (step_ms == 0 || query->routed.distinct >= ladder->want ||
+            query->routed.records >= QUERY_ROUTED_MAX) {
+            return false;
+        }
+        wave->ttl = radius;
+        query->waves[radius] = wave;
+        query->relayed = (int8_t)radius;
+        struct sending sending = {.payload = ladder->payload.data,
+                                  .len = ladder->payload.len,
+                                  .parent = wave->parent,
+                                  .ttl = (uint8_t)(radius - 1)};
+        struct query_header header;
+        enum err err =
+            wire_query_decode((struct slice){ladder->payload.data, ladder->payload.len}, &header);
+        CHECK(err == OK);
+        prune(supernode, query, header.body, &sending);
+        wire_query_patch(sending.payload, sending.ttl, 1,
+                         (uint16_t)(step_ms - QUERY_DEADLINE_STEP_MS));
+        wave->children = relay(supernode, query, &sending, &wave->coverage);
+        if (wave->children > 0) {
+            timers_set(&supernode->timers, &wave->timer, supernode_after_ms(supernode, step_ms));
+            return true;
+        }
+    }
+}
+
+/* Relay a neighbour's copy; false when nobody is to answer. */
+static bool spread(struct supernode *supernode, struct wave *wave, const struct copy *copy) {
+    struct query *query = wave->query;
+    query->relayed = (int8_t)copy->ttl;
+    wave->ttl = copy->ttl;
+    query->waves[wave->ttl] = wave;
+    struct sending sending = {.payload = supernode->flood.payload.data,
+                              .len = supernode->flood.payload.len,
+                              .parent = wave->parent,
+                              .ttl = (uint8_t)(copy->ttl - 1)};
+    prune(supernode, query, copy->header.body, &sending);
+    wire_query_patch(sending.payload, sending.ttl, (uint8_t)(copy->hops + 1),
+                     (uint16_t)(copy->deadline_ms - QUERY_DEADLINE_STEP_MS));
+    wave->children = relay(supernode, query, &sending, &wave->coverage);
+    timers_set(&supernode->timers, &wave->timer, supernode_after_ms(supernode, copy->deadline_ms));
+    return wave->children > 0;
+}
+
 /* Let a copy further on if its ttl allows more than any before. Return the wave that will answer
- * it, which has taken over *coverage, or NULL when the copy is to be answered now. */
+ * the copy and has taken over *coverage, or NULL when it is to be answered now. */
 static struct wave *set_off(struct supernode *supernode, struct query *query,
                             const struct copy *copy, struct coverage *coverage) {
     if (copy->ttl == 0 || copy->ttl <= query->relayed ||
@@ -330,14 +508,23 @@ static struct wave *set_off(struct supernode *supernode, struct query *query,
         coverage->refused++;
         return NULL;
     }
-    query->relayed = (int8_t)copy->ttl;
-    uint16_t children = relay(supernode, query, copy, coverage);
-    if (children == 0) {
+    bool is_entry = copy->link->purpose == PURPOSE_LEAF && !supernode->config.plain_flood;
+    struct wave *wave = new_wave(supernode, query, copy);
+    wave->coverage = *coverage;
+    if (is_entry) {
+        const struct buf *payload = &supernode->flood.payload;
+        wave->ladder = ladder_new((struct slice){payload->data, payload->len}, copy->header.want,
+                                  copy->ttl, supernode_after_ms(supernode, copy->deadline_ms));
+    }
+    bool is_waiting = is_entry ? climb(supernode, wave) : spread(supernode, wave, copy);
+    if (!is_waiting) {
+        *coverage = wave->coverage;
+        if (is_entry) {
+            ladder_tell_reach(supernode, wave->ladder, coverage);
+        }
+        free_wave(supernode, wave);
         return NULL;
     }
-    struct wave *wave = new_wave(supernode, query, copy);
-    wave->children = children;
-    wave->coverage = *coverage;
     return wave;
 }
 
@@ -359,17 +546,9 @@ static enum err ask_words(struct supernode *supernode, const struct copy *copy, 
 /* Look a query up in the index; the answer stands in flood.answer. */
 static enum err ask_index(struct supernode *supernode, const struct copy *copy) {
     struct flood *flood = &supernode->flood;
-    struct slice plain;
     struct query_body body;
-    enum err err =
-        packer_inflate(supernode->env->packer, copy->header.body, QUERY_BODY_MAX, &plain);
-    if (err == OK) {
-        err = wire_query_body_decode(plain, &body);
-    }
     uint8_t kind = copy->type == MSG_QUERY ? QUERY_WORDS : QUERY_CONTENT;
-    if (err == OK && body.kind != kind) {
-        err = ERR_FORMAT;
-    }
+    enum err err = open_body(supernode, copy->header.body, kind, &body);
     if (err != OK) {
         return err;
     }
@@ -410,16 +589,19 @@ static enum err first_copy(struct supernode *supernode, const struct copy *copy)
     supernode->counts.queries++;
     struct query *query = new_query(supernode, copy);
     tried_of(query, copy->link->number)->seen = (int8_t)copy->header.ttl;
-    query->records = (uint16_t)flood->answer->count;
+    routed_own(&query->routed, flood->answer, query->type == MSG_LOCATE);
     query->truncated = flood->answer->truncated;
     struct index_counts held = index_count(supernode->index);
     struct coverage coverage = {
         .supernodes = 1, .leaves = held.leaves, .files = held.files, .truncated = query->truncated};
     struct wave *wave = set_off(supernode, query, copy, &coverage);
     struct reply reply = {.link = copy->link, .id = copy->id, .ttl = copy->header.ttl};
-    bool is_sent = answer_send(supernode, &reply, flood->answer, wave == NULL ? &coverage : NULL);
-    if (wave == NULL && !is_sent) {
+    if (!answer_send(supernode, &reply, flood->answer, wave == NULL ? &coverage : NULL) &&
+        wave == NULL) {
         end_copy(supernode, copy, &coverage);
+    }
+    if (wave == NULL) {
+        routed_free(&query->routed);
     }
     return OK;
 }
@@ -464,14 +646,26 @@ static void bound_copy(struct copy *copy) {
         copy->header.deadline_ms < deadline_max ? copy->header.deadline_ms : deadline_max;
 }
 
-static enum err take_copy(struct supernode *supernode, struct link *link, uint8_t type,
-                          struct slice payload) {
+enum err flood_serve(struct supernode *supernode, struct link *link, uint8_t type,
+                     struct slice payload, uint32_t *cost) {
     struct flood *flood = &supernode->flood;
     struct copy copy = {.link = link, .type = type};
-    flood->payload.len = 0; /* a copy of it: inflating the body may overwrite the original */
+    flood->payload.len = 0; /* ours, to be patched and sent on */
     buf_append(&flood->payload, payload.data, payload.len);
     enum err err =
         wire_query_decode((struct slice){flood->payload.data, flood->payload.len}, &copy.header);
+    CHECK(err == OK); /* it was decoded before it waited */
+    wire_query_id(copy.header.body, supernode->env->crypto, &copy.id);
+    bound_copy(&copy);
+    struct query *query = map_get(&flood->queries, copy.id.b);
+    *cost = query == NULL ? TURN_COST_NEW : 1;
+    return query == NULL ? first_copy(supernode, &copy) : further_copy(supernode, query, &copy);
+}
+
+static enum err take_copy(struct supernode *supernode, struct link *link, uint8_t type,
+                          struct slice payload) {
+    struct copy copy = {.link = link, .type = type};
+    enum err err = wire_query_decode(payload, &copy.header);
     if (err == OK && link->purpose == PURPOSE_LEAF && copy.header.hops != 0) {
         err = ERR_FORMAT;
     }
@@ -479,13 +673,11 @@ static enum err take_copy(struct supernode *supernode, struct link *link, uint8_
         return err;
     }
     supernode->counts.copies++;
-    wire_query_id(copy.header.body, supernode->env->crypto, &copy.id);
-    if (!rate_allows(supernode, link)) {
+    if (!rate_allows(supernode, link) || !turns_add(supernode, link, type, payload)) {
+        wire_query_id(copy.header.body, supernode->env->crypto, &copy.id);
         return refuse_copy(supernode, &copy, &supernode->counts.limited);
     }
-    bound_copy(&copy);
-    struct query *query = map_get(&flood->queries, copy.id.b);
-    return query == NULL ? first_copy(supernode, &copy) : further_copy(supernode, query, &copy);
+    return OK;
 }
 
 enum err flood_take_query(struct supernode *supernode, struct link *link, struct slice payload) {
@@ -519,33 +711,37 @@ static struct match match_answer(const struct supernode *supernode, const struct
     return match;
 }
 
+/* A neighbour's last word on a copy. */
+static void answered(struct supernode *supernode, struct link *link, struct wave *wave, uint8_t ttl,
+                     const struct coverage *coverage) {
+    ((struct neighbour *)link->owner)->silences = 0;
+    child_answered(supernode, wave, ttl, coverage);
+}
+
 static enum err unmatched(struct supernode *supernode, struct link *link) {
     supernode->counts.unmatched++;
     log_debug(supernode->env->log, "flood.unmatched link=%u", link->number);
     return supernode_misdeed(link);
 }
 
-/* Pass hits on unchanged but for the copy they answer: the fields before the answerer's record
- * stand at fixed places. */
+/* Pass hits on unchanged but for the copy they answer. */
 static void forward_hits(struct supernode *supernode, const struct wave *wave,
                          const struct hits *hits, struct slice payload) {
     struct query *query = wave->query;
     struct link *parent = supernode_link(supernode, wave->parent);
-    uint32_t records = hits->hit_count > 0 ? hits->hit_count : 1; /* empty ones are not free */
-    if (parent == NULL || parent->stalled || query->records + records > QUERY_RESULTS_MAX) {
-        query->truncated = true;
-        supernode->counts.hits_dropped += records;
+    enum routed_verdict verdict = ROUTED_FULL;
+    if (parent != NULL && !parent->stalled) {
+        verdict = routed_take(&query->routed, hits, query->type == MSG_LOCATE);
+    }
+    if (verdict != ROUTED_PASS) {
+        query->truncated |= verdict == ROUTED_FULL;
+        supernode->counts.hits_dropped += hits->hit_count;
         return;
     }
-    query->records = (uint16_t)(query->records + records);
     supernode->counts.hits_routed += hits->hit_count;
-    struct buf patched = {0};
-    size_t skip = HITS_HEAD + (hits->last ? COVERAGE_BYTES : 0);
-    buf_append(&patched, payload.data, HITS_HEAD);
-    patched.data[HITS_TTL_AT] = wave->echo;
-    patched.data[HITS_FLAGS_AT] = 0;
-    buf_append(&patched, payload.data + skip, payload.len - skip);
-    supernode_send(parent, MSG_HITS, &patched);
+    struct buf passed = {0};
+    wire_hits_pass(&passed, payload, wave->echo);
+    supernode_send(parent, MSG_HITS, &passed);
 }
 
 enum err flood_take_hits(struct supernode *supernode, struct link *link, struct slice payload) {
@@ -565,11 +761,9 @@ enum err flood_take_hits(struct supernode *supernode, struct link *link, struct 
         supernode->counts.hits_dropped += hits.hit_count;
         return OK;
     }
-    struct coverage coverage = hits.coverage;
-    bool is_last = hits.last;
     forward_hits(supernode, match.wave, &hits, payload);
-    if (is_last) {
-        child_answered(supernode, match.wave, &coverage);
+    if (hits.last) {
+        answered(supernode, link, match.wave, hits.ttl, &hits.coverage);
     }
     return OK;
 }
@@ -586,7 +780,7 @@ enum err flood_take_end(struct supernode *supernode, struct link *link, struct s
     }
     match.tried->awaited &= (uint16_t) ~(1u << end.ttl);
     if (match.wave != NULL) {
-        child_answered(supernode, match.wave, &end.coverage);
+        answered(supernode, link, match.wave, end.ttl, &end.coverage);
     }
     return OK;
 }

@@ -24,7 +24,12 @@ struct flood {
 void flood_init(struct supernode *supernode);
 void flood_free(struct supernode *supernode);
 
-/* Messages. */
+/* Serve a copy that has waited for its turn. Return what closes the link; *cost is 1 or
+ * TURN_COST_NEW. */
+MUST_CHECK enum err flood_serve(struct supernode *supernode, struct link *link, uint8_t type,
+                                struct slice payload, uint32_t *cost);
+
+/* Messages. Copies are checked, held to the link's rate, and wait for their turn. */
 enum err flood_take_query(struct supernode *supernode, struct link *link, struct slice payload);
 enum err flood_take_locate(struct supernode *supernode, struct link *link, struct slice payload);
 enum err flood_take_hits(struct supernode *supernode, struct link *link, struct slice payload);

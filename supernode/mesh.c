@@ -238,6 +238,7 @@ enum err mesh_take_goaway(struct supernode *supernode, struct link *link, struct
     log_info(supernode->env->log, "mesh.goaway link=%u reason=%u retry_s=%u", link->number,
              goaway.reason, goaway.retry_after_s);
     neighbour->is_leaving = true;
+    neighbour->is_spare = goaway.reason == GOAWAY_IDLE;
     neighbour->retry_s = goaway.retry_after_s;
     for (uint8_t i = 0; i < goaway.alternatives.count; i++) {
         learn(supernode, goaway.alternatives.records[i], NULL);
@@ -262,6 +263,13 @@ void mesh_neighbour_timer(struct supernode *supernode, struct neighbour *neighbo
     if (supernode->links.wall_s >= neighbour->certified_s) {
         log_info(supernode->env->log, "mesh.certificate_expired link=%u", neighbour->link->number);
         links_close(neighbour->link, GOAWAY_POLICY, ERR_POLICY);
+        return;
+    }
+    bool is_dialled = neighbour->link->token != 0;
+    if (is_dialled && count_dialled(supernode) > dial_target(supernode)) {
+        log_info(supernode->env->log, "mesh.spare link=%u", neighbour->link->number);
+        neighbour->is_spare = true; /* of the time when the network was smaller, or looked so */
+        links_close(neighbour->link, GOAWAY_IDLE, ERR_SHUTDOWN);
         return;
     }
     ask_for_nodes(supernode, neighbour);
@@ -308,6 +316,7 @@ void mesh_opened(struct supernode *supernode, struct link *link, const struct he
     log_info(supernode->env->log, "mesh.opened link=%u dialled=%d neighbours=%u", link->number,
              link->token != 0, supernode->neighbour_count);
     ask_for_nodes(supernode, neighbour);
+    summaries_opened(supernode, neighbour);
 }
 
 void mesh_closed(struct supernode *supernode, struct link *link, enum err reason) {
@@ -315,14 +324,17 @@ void mesh_closed(struct supernode *supernode, struct link *link, enum err reason
     struct host *host = hostcache_find(&supernode->hosts, &link->id);
     if (host != NULL && links_find(&supernode->links, &link->id, PURPOSE_MESH) == NULL) {
         host->in_use = false;
-        hostcache_failed(&supernode->hosts, host, &supernode->rng, neighbour->retry_s,
-                         supernode->links.mono_us);
+        if (!neighbour->is_spare) {
+            hostcache_failed(&supernode->hosts, host, &supernode->rng, neighbour->retry_s,
+                             supernode->links.mono_us);
+        }
     }
     if (neighbour->is_open) {
         remove_neighbour(supernode, neighbour);
         log_info(supernode->env->log, "mesh.closed link=%u reason=%s neighbours=%u", link->number,
                  err_name(reason), supernode->neighbour_count);
     }
+    summaries_closed(supernode, neighbour);
     timers_cancel(&supernode->timers, &neighbour->timer);
     mem_free(neighbour);
     maintain_soon(supernode);

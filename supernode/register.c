@@ -44,13 +44,13 @@ void register_drop_list(struct leaf *leaf) {
 }
 
 void register_send_status(struct leaf *leaf, enum reg_verdict verdict) {
-    const struct turns *turns = &leaf->supernode->turns;
+    const struct intake *intake = &leaf->supernode->intake;
     struct reg_status status = {.verdict = (uint8_t)verdict,
                                 .sequence = leaf->held.sequence,
                                 .count = leaf->held.count,
                                 .root = leaf->held.root};
     if (verdict == REG_WAIT) {
-        status.retry_after_ms = (turns->waiting / REG_LISTS_MAX + 1) * REG_TURN_MS;
+        status.retry_after_ms = (intake->waiting / REG_LISTS_MAX + 1) * REG_TURN_MS;
     }
     struct buf payload = {0};
     wire_reg_status_encode(&payload, &status);
@@ -78,9 +78,9 @@ static void refuse_list(struct leaf *leaf) {
 /* ---- Turns ---- */
 
 void register_init(struct supernode *supernode) {
-    struct turns *turns = &supernode->turns;
-    turns->end = &turns->first;
-    turns->timer.kind = TIMER_TURNS;
+    struct intake *intake = &supernode->intake;
+    intake->end = &intake->first;
+    intake->timer.kind = TIMER_INTAKE;
 }
 
 static uint64_t reckoned_bytes(const struct registration *coming) {
@@ -100,8 +100,8 @@ static void start(struct registration *coming, bool is_change) {
     struct supernode *supernode = leaf->supernode;
     coming->is_change = is_change;
     coming->started_us = supernode->links.mono_us;
-    supernode->turns.lists++;
-    supernode->turns.bytes += reckoned_bytes(coming);
+    supernode->intake.lists++;
+    supernode->intake.bytes += reckoned_bytes(coming);
     if (!is_change) {
         coming->list = index_list_new(supernode->index, leaf);
     }
@@ -109,64 +109,64 @@ static void start(struct registration *coming, bool is_change) {
 }
 
 /* True when the list may come beside those on their way; one always may. */
-static bool has_room(const struct turns *turns, const struct registration *coming) {
-    return turns->lists == 0 ||
-           (turns->lists < REG_LISTS_MAX && turns->bytes + reckoned_bytes(coming) <= REG_BYTES_MAX);
+static bool has_room(const struct intake *intake, const struct registration *coming) {
+    return intake->lists == 0 || (intake->lists < REG_LISTS_MAX &&
+                                  intake->bytes + reckoned_bytes(coming) <= REG_BYTES_MAX);
 }
 
 /* When the list that came first has kept others waiting for long enough. */
-static void watch_turns(struct supernode *supernode) {
-    struct turns *turns = &supernode->turns;
-    if (turns->first == NULL) {
-        timers_cancel(&supernode->timers, &turns->timer);
-    } else if (!timer_is_set(&turns->timer)) {
-        timers_set(&supernode->timers, &turns->timer, supernode_after_ms(supernode, REG_TURN_MS));
+static void watch_intake(struct supernode *supernode) {
+    struct intake *intake = &supernode->intake;
+    if (intake->first == NULL) {
+        timers_cancel(&supernode->timers, &intake->timer);
+    } else if (!timer_is_set(&intake->timer)) {
+        timers_set(&supernode->timers, &intake->timer, supernode_after_ms(supernode, REG_TURN_MS));
     }
 }
 
-static void leave_queue(struct turns *turns, struct registration *coming) {
-    struct registration **at = &turns->first;
+static void leave_queue(struct intake *intake, struct registration *coming) {
+    struct registration **at = &intake->first;
     while (*at != coming) {
         at = &(*at)->next;
     }
     *at = coming->next;
-    turns->end = *at == NULL ? at : turns->end;
-    turns->waiting--;
+    intake->end = *at == NULL ? at : intake->end;
+    intake->waiting--;
     coming->next = NULL;
     coming->is_waiting = false;
 }
 
 /* Call those whose turn has come. */
-static void next_turns(struct supernode *supernode) {
-    struct turns *turns = &supernode->turns;
-    while (turns->first != NULL && !supernode->is_stopping) {
-        struct registration *coming = turns->first;
+static void next_lists(struct supernode *supernode) {
+    struct intake *intake = &supernode->intake;
+    while (intake->first != NULL && !supernode->is_stopping) {
+        struct registration *coming = intake->first;
         bool is_change = is_change_of(coming->leaf, &coming->promised);
         coming->is_change = is_change;
-        if (!has_room(turns, coming)) {
+        if (!has_room(intake, coming)) {
             break;
         }
-        leave_queue(turns, coming);
+        leave_queue(intake, coming);
         start(coming, is_change);
     }
-    watch_turns(supernode);
+    watch_intake(supernode);
 }
 
 static void wait_or_start(struct registration *coming) {
     struct supernode *supernode = coming->leaf->supernode;
-    struct turns *turns = &supernode->turns;
+    struct intake *intake = &supernode->intake;
     coming->is_change = is_change_of(coming->leaf, &coming->promised);
-    if (turns->first == NULL && has_room(turns, coming)) {
+    if (intake->first == NULL && has_room(intake, coming)) {
         start(coming, coming->is_change);
         return;
     }
     coming->is_waiting = true;
-    *turns->end = coming;
-    turns->end = &coming->next;
-    turns->waiting++;
+    *intake->end = coming;
+    intake->end = &coming->next;
+    intake->waiting++;
     supernode->counts.waits++;
     register_send_status(coming->leaf, REG_WAIT);
-    watch_turns(supernode);
+    watch_intake(supernode);
 }
 
 /* Give back what has come so far and the turn; the list in the index goes only with `with_list`. */
@@ -175,8 +175,8 @@ static void empty(struct registration *coming, bool with_list) {
     if (coming->is_waiting) {
         return;
     }
-    supernode->turns.lists--;
-    supernode->turns.bytes -= reckoned_bytes(coming);
+    supernode->intake.lists--;
+    supernode->intake.bytes -= reckoned_bytes(coming);
     if (with_list && coming->list != NULL) {
         index_list_drop(coming->list);
         reclaim_soon(supernode);
@@ -190,11 +190,11 @@ static void free_coming(struct registration *coming, bool with_list) {
     struct supernode *supernode = coming->leaf->supernode;
     empty(coming, with_list);
     if (coming->is_waiting) {
-        leave_queue(&supernode->turns, coming);
+        leave_queue(&supernode->intake, coming);
     }
     coming->leaf->coming = NULL;
     mem_free(coming);
-    next_turns(supernode);
+    next_lists(supernode);
 }
 
 void register_drop_coming(struct leaf *leaf) {
@@ -203,7 +203,7 @@ void register_drop_coming(struct leaf *leaf) {
     }
 }
 
-void register_turns_timer(struct supernode *supernode) {
+void register_intake_timer(struct supernode *supernode) {
     uint64_t now_us = supernode->links.mono_us;
     uint32_t cursor = 0;
     for (struct leaf *leaf; (leaf = map_next(&supernode->leaves, &cursor, NULL)) != NULL;) {
@@ -213,7 +213,7 @@ void register_turns_timer(struct supernode *supernode) {
             send_away(leaf, GOAWAY_RATE, RETRY_SLOW_S);
         }
     }
-    watch_turns(supernode);
+    watch_intake(supernode);
 }
 
 /* ---- BEGIN ---- */

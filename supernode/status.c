@@ -73,8 +73,8 @@ static void report_self(struct supernode *supernode, uint64_t command) {
     report_number(out, "neighbours", supernode->neighbour_count);
     report_number(out, "known", supernode->hosts.hosts.count);
     report_number(out, "open", supernode->flood.wave_count);
-    report_number(out, "coming", supernode->turns.lists);
-    report_number(out, "waiting", supernode->turns.waiting);
+    report_number(out, "coming", supernode->intake.lists);
+    report_number(out, "waiting", supernode->intake.waiting);
     report_counts(out, &supernode->counts);
     report_flag(out, "stopping", supernode->is_stopping);
 }

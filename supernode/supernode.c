@@ -63,6 +63,7 @@ static const struct handler handlers[] = {
     {MSG_DIALBACK, MESH, dialback_take},
     {MSG_DIALBACK_DONE, MESH, dialback_take_done},
     {MSG_PUSH, LEAF | DIRECTORY, leaves_take_push},
+    {MSG_SUMMARY, MESH, summaries_take},
     {MSG_GOAWAY, LEAF | MESH | PROBE | DIRECTORY, mesh_take_goaway},
 };
 
@@ -101,8 +102,8 @@ static void link_closed(void *role, struct link *link, enum err reason) {
         dialback_closed(supernode, link);
         return;
     }
-    if (link->open) {
-        flood_link_closed(supernode, link);
+    if (link->open && link->owner != NULL) {
+        turns_drop(supernode, link);
     }
     if (link->purpose == PURPOSE_MESH && link->owner != NULL) {
         mesh_closed(supernode, link, reason);
@@ -110,6 +111,9 @@ static void link_closed(void *role, struct link *link, enum err reason) {
         leaves_closed(supernode, link);
     } else if (link->owner != NULL) {
         visitor_closed(supernode, link);
+    }
+    if (link->open) { /* when it is no neighbour any more: a search may be sent on here */
+        flood_link_closed(supernode, link);
     }
 }
 
@@ -150,9 +154,9 @@ static void on_audit(struct supernode *supernode, void *owner) {
     audit_timer(owner);
 }
 
-static void on_turns(struct supernode *supernode, void *owner) {
+static void on_intake(struct supernode *supernode, void *owner) {
     (void)owner;
-    register_turns_timer(supernode);
+    register_intake_timer(supernode);
 }
 
 static void on_wave(struct supernode *supernode, void *owner) {
@@ -174,6 +178,21 @@ static void on_visitor(struct supernode *supernode, void *owner) {
     links_close(owner, GOAWAY_IDLE, ERR_TIMEOUT);
 }
 
+static void on_turns(struct supernode *supernode, void *owner) {
+    (void)owner;
+    turns_serve(supernode);
+}
+
+static void on_summary(struct supernode *supernode, void *owner) {
+    (void)owner;
+    summaries_tell(supernode);
+}
+
+static void on_rebuild(struct supernode *supernode, void *owner) {
+    (void)owner;
+    summaries_rebuild(supernode);
+}
+
 static void stop(struct supernode *supernode) {
     if (!supernode->is_stopped) {
         supernode->is_stopped = true;
@@ -192,7 +211,8 @@ static void (*const timer_handlers[TIMER_KINDS])(struct supernode *supernode, vo
     [TIMER_MESH] = on_mesh,       [TIMER_RESOLVE] = on_resolve, [TIMER_NEIGHBOUR] = on_neighbour,
     [TIMER_LEAF] = on_leaf,       [TIMER_RECLAIM] = on_reclaim, [TIMER_WAVE] = on_wave,
     [TIMER_QUERIES] = on_queries, [TIMER_PROBES] = on_probes,   [TIMER_VISITOR] = on_visitor,
-    [TIMER_AUDIT] = on_audit,     [TIMER_TURNS] = on_turns,     [TIMER_STOP] = on_stop,
+    [TIMER_AUDIT] = on_audit,     [TIMER_INTAKE] = on_intake,   [TIMER_TURNS] = on_turns,
+    [TIMER_SUMMARY] = on_summary, [TIMER_REBUILD] = on_rebuild, [TIMER_STOP] = on_stop,
 };
 
 static void run_timers(struct supernode *supernode) {
@@ -254,6 +274,8 @@ static void step(void *self, const struct node_event *event, struct outbox *out)
         default: /* files are a peer's; a timer is looked at below */
             break;
         }
+    } else if (event->kind == NODE_LINK_BYTES) {
+        turns_serve(supernode);
     }
     run_timers(supernode);
     check_stopped(supernode);
@@ -269,7 +291,9 @@ static void free_owner(struct supernode *supernode, struct link *link) {
         return; /* probes and leaves have their own tables */
     }
     if (link->purpose == PURPOSE_MESH) {
-        timers_cancel(&supernode->timers, &((struct neighbour *)link->owner)->timer);
+        struct neighbour *neighbour = link->owner;
+        timers_cancel(&supernode->timers, &neighbour->timer);
+        summaries_closed(supernode, neighbour);
     } else {
         timers_cancel(&supernode->timers, &((struct visitor *)link->owner)->timer);
     }
@@ -278,6 +302,7 @@ static void free_owner(struct supernode *supernode, struct link *link) {
 
 static void free_supernode(void *self) {
     struct supernode *supernode = self;
+    turns_free(supernode);
     uint32_t cursor = 0;
     for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
         free_owner(supernode, link);
@@ -285,6 +310,7 @@ static void free_supernode(void *self) {
     leaves_free(supernode);
     flood_free(supernode);
     dialback_free(supernode);
+    summaries_free(supernode);
     index_free(supernode->index);
     mesh_free(supernode);
     links_free(&supernode->links);
@@ -318,7 +344,9 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     supernode->probes_timer.kind = TIMER_PROBES;
     supernode->stop_timer.kind = TIMER_STOP;
     register_init(supernode);
+    supernode->turns.timer.kind = TIMER_TURNS;
     flood_init(supernode);
+    summaries_init(supernode);
     mesh_init(supernode);
     return (struct node){&node_ops, supernode};
 }

@@ -10,6 +10,7 @@ struct supernode_config {
     uint32_t introducer_count;
     uint32_t leaves_max;               /* 0 = LEAVES_MAX */
     uint32_t mesh_dial_max;            /* 0 = by network size (limits.h); experiments fix it */
+    bool plain_flood;                  /* no ladder, no summaries; experiments */
     bool fixed_mesh;                   /* learn no supernode but the introducers; experiments */
     uint64_t leaf_queries_milli_per_s; /* 0 = LEAF_QUERIES_PER_S */
     uint64_t leaf_queries_burst;       /* 0 = LEAF_QUERIES_BURST */

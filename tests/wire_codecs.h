@@ -68,7 +68,8 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(reg_state, reg_state)                                                                        \
     X(reg_status, reg_status)                                                                      \
     X(reject, reject)                                                                              \
-    X(shut, shut_file)
+    X(shut, shut_file)                                                                             \
+    X(summary, summary_part)
 
 #define WIRE_RECODE(name, tag)                                                                     \
     static inline enum err recode_##name(struct slice bytes, struct buf *out) {                    \

@@ -37,8 +37,9 @@ struct search {
     uint32_t count;
     struct row rows[SEARCH_RESULTS_MAX];
     bool ended;
-    uint64_t supernodes, leaves, files, refused, dropped;
+    uint64_t supernodes, leaves, files, refused, dropped, reached;
     bool truncated;
+    bool farther;
     char *note; /* NULL = none */
 };
 
@@ -108,11 +109,17 @@ static void print_end(const struct search *search) {
     printf("; asked %" PRIu64 " supernode%s with %" PRIu64 " %s and %" PRIu64 " file%s",
            search->supernodes, search->supernodes == 1 ? "" : "s", search->leaves,
            search->leaves == 1 ? "leaf" : "leaves", search->files, search->files == 1 ? "" : "s");
+    if (search->reached > search->supernodes) {
+        printf("; %" PRIu64 " more cannot match", search->reached - search->supernodes);
+    }
     if (search->refused > 0) {
         printf("; %" PRIu64 " refused", search->refused);
     }
     if (search->dropped > 0) {
         printf("; %" PRIu64 " answers did not match", search->dropped);
+    }
+    if (search->farther) {
+        printf("; there may be more with --farther");
     }
     printf("%s\n", search->truncated ? "; not all results are shown, use more words" : "");
     if (search->note != NULL) {
@@ -220,7 +227,9 @@ static bool on_line(void *context, const json_t *object, const char *text) {
         mem_free(search->note);
         search->note =
             client_text(object, "note")[0] != '\0' ? mem_string(client_text(object, "note")) : NULL;
+        search->reached = client_number(object, "reached");
         search->truncated = json_is_true(json_object_get(object, "truncated"));
+        search->farther = json_is_true(json_object_get(object, "farther"));
     }
     fflush(stdout);
     return true;
@@ -300,12 +309,16 @@ static int ask(struct cli *cli, char *text) {
     search->live = terminal_is(stdout) && !cli->settings.json;
     terminal_size(stdout, &search->columns, &search->screen_rows);
     snprintf(want, sizeof want, "%" PRIu64, cli->settings.want);
-    struct command_arg args[] = {{"text", text}, {"want", want}};
-    struct client_call call = {.command = "search",
-                               .args = args,
-                               .count = cli->settings.want > 0 ? 2 : 1,
-                               .line = on_line,
-                               .context = search};
+    struct command_arg args[3] = {{"text", text}};
+    uint32_t count = 1;
+    if (cli->settings.want > 0) {
+        args[count++] = (struct command_arg){"want", want};
+    }
+    if (cli->settings.farther) {
+        args[count++] = (struct command_arg){"farther", "1"};
+    }
+    struct client_call call = {
+        .command = "search", .args = args, .count = count, .line = on_line, .context = search};
     enum err err = cli_call(cli, &call, &error);
     show_result(search);
     free_rows(search);

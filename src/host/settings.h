@@ -30,6 +30,7 @@ enum setting {
     SETTING_QUIET,
     /* search, get, downloads */
     SETTING_WANT,
+    SETTING_FARTHER,
     SETTING_LINKS,
     SETTING_NAME,
     SETTING_NO_WAIT,
@@ -70,6 +71,7 @@ struct settings {
     bool verbose;
     bool quiet;
     uint64_t want;
+    bool farther;
     bool links;
     const char *name;
     bool no_wait;

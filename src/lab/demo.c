@@ -228,8 +228,8 @@ static bool search(struct demo *demo, const char *words, const char *name, struc
             found->sources = localnet_number(hit, "sources");
         }
     }
-    show_result("search \"%s\", asked %lld supernodes:", words,
-                (long long)localnet_number(localnet_find(answer, "end"), "supernodes"));
+    show_result("search \"%s\", reached %lld supernodes:", words,
+                (long long)localnet_number(localnet_find(answer, "end"), "reached"));
     show_time(start);
     show_hits(answer);
     json_decref(answer);

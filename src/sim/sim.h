@@ -127,6 +127,8 @@ uint64_t sim_below(struct sim *sim, uint64_t bound);
 /* Make a file of `size` bytes known to the world; return its number, from 0. */
 uint32_t sim_file_add(struct sim *sim, uint64_t size);
 const struct content_id *sim_file_content(const struct sim *sim, uint32_t file);
+/* The number of the file with this content, or UINT32_MAX. */
+uint32_t sim_file_of(const struct sim *sim, const struct content_id *content);
 
 /* A machine has this file in its shared folder, from now on and at every start. */
 void sim_share(struct sim *sim, uint32_t machine, uint32_t file, const char *name);

@@ -118,7 +118,7 @@ const struct content_id *sim_file_content(const struct sim *sim, uint32_t file) 
     return &sim->files[file].content;
 }
 
-static uint32_t file_of_content(const struct sim *sim, const struct content_id *content) {
+uint32_t sim_file_of(const struct sim *sim, const struct content_id *content) {
     uint8_t key[CONTENT_KEY_BYTES];
     content_key(key, content);
     uintptr_t number = (uintptr_t)map_get(&sim->contents, key);
@@ -237,7 +237,7 @@ static size_t journal_bytes(const struct part *part) {
 static struct part *part_new(struct sim *sim, struct disk *disk, const struct content_id *content) {
     struct part *part = mem_new(sizeof *part);
     part->content = *content;
-    part->file = file_of_content(sim, content);
+    part->file = sim_file_of(sim, content);
     part->marks = mem_new(hashtree_blocks(content->size));
     part->journal = mem_new(journal_bytes(part));
     part->next = disk->parts;

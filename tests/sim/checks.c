@@ -18,7 +18,7 @@ struct copy {
     uint32_t asker;
     uint32_t answerer;
     uint32_t answered;
-    uint32_t records;
+    uint32_t messages; /* HITS and END: each passed back brings something, each of ours a record */
     uint64_t asked_us;
 };
 
@@ -121,16 +121,16 @@ static void see_answer(struct checks *checks, const struct sim_message *message,
         sim_fail(checks->sim, "machine %u answers a copy of a query twice", message->from);
     }
     copy->answered += hits->last ? 1 : 0;
-    copy->records += hits->hit_count;
+    copy->messages++;
     checks->counts.answers += hits->last ? 1 : 0;
     checks->counts.hits += hits->hit_count;
     if (checks->is_strict && hits->last && hits->coverage.supernodes > checks->supernodes) {
         sim_fail(checks->sim, "machine %u counts %u supernodes, there are %u", message->from,
                  hits->coverage.supernodes, checks->supernodes);
     }
-    if (copy->records > QUERY_RESULTS_MAX) {
-        sim_fail(checks->sim, "machine %u routes %u records for one query", message->from,
-                 copy->records);
+    if (copy->messages > QUERY_ROUTED_MAX + QUERY_RESULTS_MAX) {
+        sim_fail(checks->sim, "machine %u sends %u messages for one query", message->from,
+                 copy->messages);
     }
 }
 
@@ -242,6 +242,7 @@ SEE_DECODED(see_hashes_request, struct hashes_request, wire_hashes_request_decod
 SEE_DECODED(see_hashes, struct hashes, wire_hashes_decode)
 SEE_DECODED(see_reject, struct reject, wire_reject_decode)
 SEE_DECODED(see_shut, struct shut_file, wire_shut_decode)
+SEE_DECODED(see_summary, struct summary_part, wire_summary_decode)
 
 static enum err see_push(struct checks *checks, const struct sim_message *message) {
     struct push push;
@@ -284,6 +285,7 @@ static const struct rule {
     {MSG_REJECT, ANYBODY, see_reject},
     {MSG_SHUT, ANYBODY, see_shut},
     {MSG_PUSH, ANYBODY, see_push},
+    {MSG_SUMMARY, SUPERNODES, see_summary},
 };
 
 void checks_message(struct checks *checks, const struct sim_message *message) {

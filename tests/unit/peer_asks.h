@@ -4,17 +4,22 @@
 
 #include "tests/unit/peer_world.h"
 
-static inline uint64_t world_command(struct world_node *node, const char *name, const char *key,
-                                     const char *value) {
-    struct command_arg args[2] = {{key, value}, {"wait", "1"}};
+static inline uint64_t world_command_args(struct world_node *node, const char *name,
+                                          const struct command_arg *args, uint32_t count) {
     struct node_event event = {.kind = NODE_COMMAND};
     event.command.id = ++node->world->last_command;
     event.command.name = name;
-    event.command.count = key != NULL ? 2 : 0;
+    event.command.count = count;
     event.command.args = args;
     uint64_t id = event.command.id;
     world_step(node, &event);
     return id;
+}
+
+static inline uint64_t world_command(struct world_node *node, const char *name, const char *key,
+                                     const char *value) {
+    struct command_arg args[2] = {{key, value}, {"wait", "1"}};
+    return world_command_args(node, name, args, key != NULL ? 2 : 0);
 }
 
 static inline uint64_t world_get(struct world_node *node, const struct world_file *file) {

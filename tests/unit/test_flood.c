@@ -1,6 +1,12 @@
 /* test_flood.c - the rules of the flood, against neighbours that lie, hang, or ask too much. */
 #include "tests/unit/supernode_fake.h"
 
+/* A supernode that floods to the full ttl at once: the rules of a flood by themselves. */
+static struct net_node *start_flooding(struct net *net) {
+    struct supernode_config config = {.plain_flood = true};
+    return start(net, &config);
+}
+
 /* ---- What a hostile or slow neighbour may do ---- */
 
 /* A query's id, as the supernode computes it. */
@@ -24,7 +30,7 @@ static void send_end(struct link *link, const struct query_id *id, uint8_t ttl,
 static void answers_to_nothing_close_the_link(void **state) {
     (void)state;
     struct net *net = net_new(5);
-    struct net_node *place = start_plain(net);
+    struct net_node *place = start_flooding(net);
     struct fake *leaf = fake_add(net);
     struct fake *mesh = fake_add(net);
     struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -58,7 +64,7 @@ static void answers_to_nothing_close_the_link(void **state) {
 static void late_answers_are_dropped_without_blame(void **state) {
     (void)state;
     struct net *net = net_new(6);
-    struct net_node *place = start_plain(net);
+    struct net_node *place = start_flooding(net);
     struct fake *leaf = fake_add(net);
     struct fake *mesh = fake_add(net);
     struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -86,7 +92,7 @@ static void late_answers_are_dropped_without_blame(void **state) {
 static void coverage_saturates(void **state) {
     (void)state;
     struct net *net = net_new(7);
-    struct net_node *place = start_plain(net);
+    struct net_node *place = start_flooding(net);
     struct fake *leaf = fake_add(net);
     struct fake *mesh = fake_add(net);
     struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -105,7 +111,7 @@ static void coverage_saturates(void **state) {
 static void a_lost_child_is_not_waited_for(void **state) {
     (void)state;
     struct net *net = net_new(12);
-    struct net_node *place = start_plain(net);
+    struct net_node *place = start_flooding(net);
     struct fake *leaf = fake_add(net);
     struct fake *mesh = fake_add(net);
     struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -135,7 +141,7 @@ static void a_neighbour_is_not_sent_what_it_had(void **state) {
     } rows[] = {{0, 1, false}, {0, 2, false}, {0, 3, true}, {1, 3, false}, {1, 4, true}};
     for (size_t i = 0; i < LENGTH(rows); i++) {
         struct net *net = net_new(13);
-        struct net_node *place = start_plain(net);
+        struct net_node *place = start_flooding(net);
         struct fake *leaf = fake_add(net);
         struct fake *mesh = fake_add(net);
         struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -357,15 +363,17 @@ static void set_stalled(struct net_node *place, const struct link *link, bool is
     net_step(place->net, place, &event);
 }
 
-static void send_hits(struct link *link, const struct query_id *id, uint8_t ttl, uint8_t records) {
+/* Records of contents `first` and on. */
+static void send_hits(struct link *link, const struct query_id *id, uint8_t records,
+                      uint32_t first) {
     struct hits *hits = mem_new(sizeof *hits);
     hits->id = *id;
-    hits->ttl = ttl;
     hits->holder_count = 1;
     hits->hit_count = records;
     for (uint8_t i = 0; i < records; i++) {
-        struct fake_file file = {i, "whale"};
+        struct fake_file file = {1, "whale"};
         hits->hits[i] = (struct hit){.file = fake_record(&file), .holder_count = 1};
+        hits->hits[i].file.content.size = 1 + first + i;
     }
     struct buf payload = {0};
     wire_hits_encode(&payload, hits);
@@ -373,17 +381,17 @@ static void send_hits(struct link *link, const struct query_id *id, uint8_t ttl,
     mem_free(hits);
 }
 
-/* 200 records of one query are passed back, also when they come in many small messages or when the
+/* 500 records of one query are passed back, also when they come in many small messages or when the
  * messages hold none at all. */
 static void routed_hits_are_capped(void **state) {
     (void)state;
     static const struct {
         uint8_t per_message;
         uint32_t messages, records;
-    } rows[] = {{50, 6, 200}, {30, 8, 180}, {1, 250, 200}, {0, 250, 0}};
+    } rows[] = {{50, 12, 500}, {30, 20, 510}, {1, 550, 500}, {0, 550, 0}};
     for (size_t i = 0; i < LENGTH(rows); i++) {
         struct net *net = net_new(14);
-        struct net_node *place = start_plain(net);
+        struct net_node *place = start_flooding(net);
         struct fake *leaf = fake_add(net);
         struct fake *mesh = fake_add(net);
         struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
@@ -393,17 +401,45 @@ static void routed_hits_are_capped(void **state) {
         net_run(net, 100);
         struct query_id id = id_of(leaf, &query);
         for (uint32_t n = 0; n < rows[i].messages; n++) {
-            send_hits(mesh_link, &id, 0, rows[i].per_message);
+            send_hits(mesh_link, &id, rows[i].per_message, n * rows[i].per_message);
         }
         net_run(net, 100);
         assert_int_equal(fake_result(leaf).records, rows[i].records);
-        assert_true(fake_count(leaf, MSG_HITS) <= QUERY_RESULTS_MAX);
+        assert_true(fake_count(leaf, MSG_HITS) <= QUERY_ROUTED_MAX);
         send_end(mesh_link, &id, 0, 1);
         net_run(net, 100);
         assert_int_equal(fake_result(leaf).lasts, 1);
         assert_true(fake_result(leaf).coverage.truncated);
         net_free(net);
     }
+}
+
+/* The same file comes back a few times, for its holders, and then no more; a message that brings
+ * anything else with it still passes. */
+static void popular_hits_do_not_drown_rare_ones(void **state) {
+    (void)state;
+    struct net *net = net_new(17);
+    struct net_node *place = start_flooding(net);
+    struct fake *leaf = fake_add(net);
+    struct fake *mesh = fake_add(net);
+    struct link *leaf_link = fake_dial(leaf, place, PURPOSE_LEAF);
+    struct link *mesh_link = fake_dial(mesh, place, PURPOSE_MESH);
+    struct fake_query query = {.ttl = 1, .text = "whale"};
+    fake_ask(leaf_link, &query);
+    net_run(net, 100);
+    struct query_id id = id_of(leaf, &query);
+    for (uint32_t n = 0; n < 2 * QUERY_ROUTED_MAX; n++) {
+        send_hits(mesh_link, &id, 10, 0);
+    }
+    net_run(net, 100);
+    assert_int_equal(fake_result(leaf).records, 10 * ROUTED_SAME_MAX);
+    send_hits(mesh_link, &id, 2, 9);
+    send_end(mesh_link, &id, 0, 1);
+    net_run(net, 100);
+    assert_int_equal(fake_result(leaf).records, 10 * ROUTED_SAME_MAX + 2);
+    assert_int_equal(fake_result(leaf).lasts, 1);
+    assert_false(fake_result(leaf).coverage.truncated);
+    net_free(net);
 }
 
 #define ASKERS 23
@@ -514,6 +550,7 @@ int main(void) {
         cmocka_unit_test(ids_are_forgotten_after_a_minute),
         cmocka_unit_test(leaves_are_held_to_a_rate),
         cmocka_unit_test(routed_hits_are_capped),
+        cmocka_unit_test(popular_hits_do_not_drown_rare_ones),
         cmocka_unit_test(open_queries_are_capped),
         cmocka_unit_test(remembered_ids_are_capped),
     };

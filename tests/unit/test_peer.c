@@ -11,6 +11,7 @@ struct oracle {
     bool is_silent;
     struct coverage coverage;
     uint32_t queries;
+    struct query_id ids[4]; /* of the first */
     struct query_header last;
     struct query_body body;
     char text[QUERY_TEXT_MAX + 1];
@@ -23,9 +24,9 @@ static void send_hits(struct link *link, const struct hits *hits) {
     buf_free(&payload);
 }
 
-static void send_end(struct link *link, const struct query_id *id,
+static void send_end(struct link *link, const struct query_id *id, uint8_t ttl,
                      const struct coverage *coverage) {
-    struct query_end end = {.id = *id, .ttl = TTL_POLICY, .coverage = *coverage};
+    struct query_end end = {.id = *id, .ttl = ttl, .coverage = *coverage};
     struct buf payload = {0};
     wire_end_encode(&payload, &end);
     links_send(link, MSG_END, (struct slice){payload.data, payload.len});
@@ -45,17 +46,20 @@ static void take_query(struct raw *raw, struct link *link, struct slice payload)
         memcpy(oracle->text, oracle->body.text.data, oracle->body.text.len);
     }
     oracle->text[oracle->body.text.len] = '\0';
+    if (oracle->queries < LENGTH(oracle->ids)) {
+        oracle->ids[oracle->queries] = id;
+    }
     oracle->queries++;
     if (oracle->is_silent) {
         return;
     }
     if (oracle->says_end) {
-        send_end(link, &id, &oracle->coverage);
+        send_end(link, &id, oracle->last.ttl, &oracle->coverage);
         return;
     }
     struct hits hits = oracle->hits;
     hits.id = id;
-    hits.ttl = TTL_POLICY;
+    hits.ttl = oracle->last.ttl;
     send_hits(link, &hits);
     send_hits(link, &hits); /* the same again: nothing new */
     hits.hit_count = 0;
@@ -127,11 +131,12 @@ static void hits_are_grouped_numbered_and_checked(void **state) {
     add_hit(oracle, 200, "blue whales, a song.txt", 1);   /* "whales" is not "whale" */
     add_hit(oracle, 300, "song of a blue whale.ogg", 2);
     oracle->coverage = (struct coverage){.supernodes = 3, .leaves = 40, .files = 500};
+    oracle->coverage.reached = oracle->coverage.known = 3;
     struct world_node *peer = start_peer(stage);
     uint64_t search = world_command(peer, "search", "text", "blue WHALE song");
     assert_true(cast_wait(peer, search, 10 * SECOND_US) < SECOND_US);
     assert_string_equal(oracle->text, "blue WHALE song");
-    assert_int_equal(oracle->last.ttl, TTL_POLICY);
+    assert_int_equal(oracle->last.ttl, LADDER_RADIUS);
     assert_int_equal(oracle->last.want, SEARCH_WANT);
     /* 100 with one source, 100 with two, 300 with two; the second copy told nothing new. */
     assert_int_equal(world_count(peer, search, "hit"), 3);
@@ -219,31 +224,94 @@ static void a_search_that_came_too_early_waits(void **state) {
     struct stage *stage = *state;
     add_holder(&stage->oracle, 1, HOLDER_REACHABLE);
     add_hit(&stage->oracle, 100, "blue.ogg", 1);
+    stage->oracle.coverage.reached = stage->oracle.coverage.known = 1;
     struct world_node *peer = cast_peer(stage->world, NULL, 0);
     uint64_t search = world_command(peer, "search", "text", "blue"); /* not even dialled */
     assert_true(cast_wait(peer, search, 20 * SECOND_US) < SECOND_US);
     assert_int_equal(world_count(peer, search, "hit"), 1);
 }
 
-static void a_refused_search_goes_to_another_parent(void **state) {
-    struct stage *stage = *state;
-    struct oracle other = {0};
-    struct raw *second = raw_add(stage->world);
-    second->answer = answer;
-    second->context = &other;
+/* Start a peer with a second supernode without a mind, which answers for `other`. */
+static struct world_node *start_with_two(struct stage *stage, struct oracle *other,
+                                         struct raw **second) {
+    *second = raw_add(stage->world);
+    (*second)->answer = answer;
+    (*second)->context = other;
     add_holder(&stage->oracle, 1, HOLDER_REACHABLE);
-    add_holder(&other, 1, HOLDER_REACHABLE);
+    add_holder(other, 1, HOLDER_REACHABLE);
     add_hit(&stage->oracle, 100, "blue.ogg", 1);
-    add_hit(&other, 100, "blue.ogg", 1);
+    add_hit(other, 100, "blue.ogg", 1);
     struct peer_config config;
     cast_config(stage->world, &config);
     config.introducer_count = 2;
     config.introducers[1] = config.introducers[0];
-    config.introducers[1].id = second->node->identity.id;
+    config.introducers[1].id = (*second)->node->identity.id;
     snprintf(config.introducers[1].host, sizeof config.introducers[1].host, "10.0.0.2");
     struct world_node *peer = world_add(stage->world);
     world_start(peer, peer_new(&peer->env, &config));
     world_run_for(stage->world, SECOND_US);
+    return peer;
+}
+
+/* One parent, then the other with the same body, then the first one hop farther; enough found,
+ * enough reached, or too many copies before the last leg: no more. */
+static void a_search_goes_on_while_it_is_worth_while(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t want, reached, known, copies;
+        const char *farther;
+        uint32_t first, second; /* copies asked of each */
+        bool is_costly;
+    } rows[] = {
+        {9, 50, 100, 10, NULL, 2, 1, false},  {9, 95, 100, 10, NULL, 1, 0, false},
+        {9, 94, 100, 10, NULL, 2, 1, false},  {1, 50, 100, 10, NULL, 1, 0, false},
+        {9, 50, 0, 10, NULL, 2, 1, false},    {9, 50, 100, 750, NULL, 1, 1, true},
+        {9, 50, 100, 749, NULL, 2, 1, false}, {9, 50, 100, 750, "1", 2, 1, false},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        void *fresh = NULL;
+        setup(&fresh);
+        struct stage *stage = fresh;
+        struct oracle other = {0};
+        struct raw *second;
+        struct world_node *peer = start_with_two(stage, &other, &second);
+        stage->oracle.coverage = (struct coverage){.supernodes = 7,
+                                                   .reached = (uint16_t)rows[i].reached,
+                                                   .known = (uint16_t)rows[i].known,
+                                                   .copies = rows[i].copies};
+        other.coverage = stage->oracle.coverage;
+        char want[8];
+        snprintf(want, sizeof want, "%u", rows[i].want);
+        struct command_arg args[] = {
+            {"text", "blue"}, {"want", want}, {"farther", rows[i].farther}};
+        uint64_t search = world_command_args(peer, "search", args, rows[i].farther != NULL ? 3 : 2);
+        cast_wait(peer, search, 20 * SECOND_US);
+        bool is_turned = other.queries > stage->oracle.queries; /* which of the two is first */
+        const struct oracle *first = is_turned ? &other : &stage->oracle;
+        const struct oracle *then = is_turned ? &stage->oracle : &other;
+        assert_int_equal(first->queries, rows[i].first);
+        assert_int_equal(then->queries, rows[i].second);
+        uint32_t legs = rows[i].first + rows[i].second;
+        const struct world_report *end = world_reported(peer, search, "end", 0);
+        assert_int_equal(world_number(end, "supernodes"), 7 * legs);
+        assert_int_equal(world_number(end, "farther"), rows[i].is_costly);
+        assert_int_equal(first->last.ttl, legs == 3 ? TTL_POLICY : LADDER_RADIUS);
+        if (legs > 1) {
+            assert_int_equal(then->last.ttl, LADDER_RADIUS);
+            assert_memory_equal(first->ids[0].b, then->ids[0].b, sizeof first->ids[0].b);
+        }
+        if (legs == 3) {
+            assert_memory_equal(first->ids[0].b, first->ids[1].b, sizeof first->ids[0].b);
+        }
+        teardown(&fresh);
+    }
+}
+
+static void a_refused_search_goes_to_another_parent(void **state) {
+    struct stage *stage = *state;
+    struct oracle other = {0};
+    struct raw *second;
+    struct world_node *peer = start_with_two(stage, &other, &second);
     stage->oracle.says_end = true;
     other.says_end = true;
     stage->oracle.coverage.refused = 1;
@@ -262,6 +330,7 @@ static void a_refused_search_goes_to_another_parent(void **state) {
     struct oracle *heir = stage->oracle.queries == 2 ? &other : &stage->oracle;
     heir->is_silent = false;
     heir->says_end = false;
+    heir->coverage = (struct coverage){.reached = 1, .known = 1};
     world_kill(asked->node);
     assert_true(cast_wait(peer, search, 20 * SECOND_US) < SECOND_US);
     assert_int_equal(world_count(peer, search, "hit"), 1);
@@ -648,6 +717,7 @@ int main(void) {
         CASE(what_nobody_knows_ends_in_time),
         CASE(without_a_supernode_the_remedy_is_named),
         CASE(a_search_that_came_too_early_waits),
+        cmocka_unit_test(a_search_goes_on_while_it_is_worth_while),
         CASE(a_refused_search_goes_to_another_parent),
         CASE(bad_commands_say_what_is_wrong),
         CASE(hits_are_held_to_the_whole_query),

@@ -260,8 +260,8 @@ static void expect_agreement(struct play *play, uint64_t seed) {
         }
         assert_memory_equal(root.b, leaf->held.root.b, HASH_BYTES);
         assert_null(leaf->coming);
-        assert_int_equal(supernode->turns.lists, 0);
-        assert_true(supernode->turns.bytes == 0);
+        assert_int_equal(supernode->intake.lists, 0);
+        assert_true(supernode->intake.bytes == 0);
     }
 }
 

@@ -297,11 +297,24 @@ static void test_query_body(void **state) {
 }
 
 static const struct coverage golden_coverage = {
-    .supernodes = 7, .leaves = 300, .files = 58800, .refused = 1, .truncated = true};
+    .supernodes = 7,
+    .leaves = 300,
+    .files = 58800,
+    .refused = 1,
+    .truncated = true,
+    .copies = 550,
+    .spared = 200,
+    .reached = 97,
+    .known = 100,
+    .reach = {AB(0x11), AB(0x11), AB(0x11), AB(0x11), AB(0x11), AB(0x11), AB(0x11), AB(0x11),
+              AB(0x11), AB(0x11), AB(0x11), AB(0x11), AB(0x11), AB(0x11), AB(0x11), AB(0x11)}};
 
 static void assert_coverage(const struct coverage *coverage) {
     assert_true(coverage->supernodes == 7 && coverage->leaves == 300);
     assert_true(coverage->files == 58800 && coverage->refused == 1 && coverage->truncated);
+    assert_true(coverage->copies == 550 && coverage->spared == 200);
+    assert_true(coverage->reached == 97 && coverage->known == 100);
+    assert_memory_equal(coverage->reach, golden_coverage.reach, REACH_BYTES);
 }
 
 static void test_hits(void **state) {
@@ -345,6 +358,27 @@ static void test_end(void **state) {
     GOLDEN(end, end, back);
     assert_true(back.ttl == 3 && back.id.b[0] == 0x99);
     assert_coverage(&back.coverage);
+    buf_free(&golden);
+}
+
+static void test_summary(void **state) {
+    (void)state;
+    uint8_t bits[128];
+    memset(bits, 0x81, sizeof bits);
+    struct summary_part back, part = {.version = 7,
+                                      .log2_bits = 10,
+                                      .hashes = SUMMARY_HASHES,
+                                      .words = 3,
+                                      .leaves = 300,
+                                      .files = 58800,
+                                      .degree = 24,
+                                      .kind = SUMMARY_CHUNK,
+                                      .bytes = {bits, sizeof bits}};
+    GOLDEN(summary, part, back);
+    assert_true(back.version == 7 && back.log2_bits == 10 && back.hashes == 7 && back.words == 3);
+    assert_true(back.leaves == 300 && back.files == 58800 && back.degree == 24);
+    assert_true(back.kind == SUMMARY_CHUNK && back.first == 0);
+    assert_slice(back.bytes, part.bytes);
     buf_free(&golden);
 }
 
@@ -460,9 +494,10 @@ int main(void) {
         cmocka_unit_test(test_reg_remove),     cmocka_unit_test(test_reg_status),
         cmocka_unit_test(test_query),          cmocka_unit_test(test_query_body),
         cmocka_unit_test(test_hits),           cmocka_unit_test(test_end),
-        cmocka_unit_test(test_open_and_shut),  cmocka_unit_test(test_have),
-        cmocka_unit_test(test_blocks),         cmocka_unit_test(test_hashes),
-        cmocka_unit_test(test_reject),         cmocka_unit_test(test_push),
+        cmocka_unit_test(test_summary),        cmocka_unit_test(test_open_and_shut),
+        cmocka_unit_test(test_have),           cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_hashes),         cmocka_unit_test(test_reject),
+        cmocka_unit_test(test_push),
     };
     return cmocka_run_group_tests_name("wire golden", tests, NULL, NULL);
 }

@@ -295,6 +295,13 @@ static void make_coverage(struct maker *maker, struct coverage *coverage) {
     coverage->files = any(maker);
     coverage->refused = (uint16_t)any(maker);
     coverage->truncated = below(maker, 2) == 1;
+    coverage->copies = (uint32_t)any(maker);
+    coverage->spared = (uint32_t)any(maker);
+    coverage->reached = (uint16_t)any(maker);
+    coverage->known = (uint16_t)any(maker);
+    if (below(maker, 2) == 1) {
+        coverage->reach[below(maker, REACH_BYTES)] = (uint8_t)(1 + below(maker, 255));
+    }
 }
 
 static void make_holder(struct maker *maker, struct holder *holder) {
@@ -422,6 +429,39 @@ static void make_frame(struct maker *maker, struct frame *frame) {
     frame->type = (uint8_t)any(maker);
     frame->flags = flags[below(maker, sizeof flags)];
     frame->payload = make_bytes(maker, length(maker, FRAME_PAYLOAD_MAX));
+}
+
+static void make_summary(struct maker *maker, struct summary_part *part) {
+    static uint8_t bytes[SUMMARY_CHUNK_BYTES];
+    part->version = (uint32_t)any(maker);
+    part->log2_bits =
+        (uint8_t)(SUMMARY_LOG2_MIN + below(maker, SUMMARY_LOG2_MAX - SUMMARY_LOG2_MIN + 1));
+    part->hashes = SUMMARY_HASHES;
+    part->words = (uint32_t)any(maker);
+    part->leaves = (uint32_t)any(maker);
+    part->files = any(maker);
+    part->degree = (uint16_t)any(maker);
+    part->tlvs = make_tlvs(maker, 600);
+    uint32_t filter_bytes = 1u << (part->log2_bits - 3);
+    if (below(maker, 2) == 1) {
+        uint32_t chunks = (filter_bytes + SUMMARY_CHUNK_BYTES - 1) / SUMMARY_CHUNK_BYTES;
+        part->kind = SUMMARY_CHUNK;
+        part->first = (uint32_t)below(maker, chunks) * SUMMARY_CHUNK_BYTES;
+        uint32_t left = filter_bytes - part->first;
+        rng_fill(&maker->rng, bytes, 64);
+        part->bytes = (struct slice){bytes, left < sizeof bytes ? left : sizeof bytes};
+        return;
+    }
+    part->kind = SUMMARY_DELTA;
+    uint32_t bit = 0;
+    size_t len = 0;
+    do {
+        bytes[len++] = (uint8_t)(bit >> 16);
+        bytes[len++] = (uint8_t)(bit >> 8);
+        bytes[len++] = (uint8_t)bit;
+        bit += 1 + (uint32_t)below(maker, 300);
+    } while (bit < 1u << part->log2_bits && len < 3 * (size_t)SUMMARY_DELTA_MAX);
+    part->bytes = (struct slice){bytes, len};
 }
 
 /* One encoded random message. */
