@@ -133,7 +133,7 @@ static void answers_are_cut_and_say_so(void **state) {
     index_free(index);
 }
 
-static void limits_refuse_and_add_nothing(void **state) {
+static void long_names_run_out_of_bytes(void **state) {
     (void)state;
     struct index *index = index_new(4, BUDGET);
     int owner;
@@ -165,23 +165,32 @@ static void limits_refuse_and_add_nothing(void **state) {
     file.content.size = 1 + added;
     assert_int_equal(index_list_add(list, &file), ERR_LIMIT);
     index_free(index);
+}
 
-    index = index_new(4, BUDGET);
-    list = index_list_new(index, &owner);
+static void short_names_run_out_of_number(void **state) {
+    (void)state;
+    struct index *index = index_new(4, BUDGET);
+    int owner;
+    struct index_list *list = index_list_new(index, &owner);
     for (uint32_t n = 0; n <= LEAF_FILES_MAX; n++) { /* short names: the number runs out first */
         struct file_record file = file_of(1, "a");
         char text[64];
         snprintf(text, sizeof text, "artist %05u and others - album 3 - a long title %05u.ogg", n,
                  n);
         file.name = text_slice(text);
-        err = index_list_add(list, &file);
+        enum err err = index_list_add(list, &file);
         assert_int_equal(err, n < LEAF_FILES_MAX ? OK : ERR_LIMIT);
     }
     index_free(index);
+}
 
-    index = index_new(4, 500000);
-    list = index_list_new(index, &owner);
-    err = OK;
+static void a_full_index_refuses(void **state) {
+    (void)state;
+    struct index *index = index_new(4, 500000);
+    int owner;
+    struct index_list *list = index_list_new(index, &owner);
+    enum err err = OK;
+    uint32_t added = 0;
     for (added = 0; err == OK; added++) {
         struct file_record file = file_of(1, "short");
         file.content.size = 1 + added;
@@ -421,7 +430,9 @@ int main(void) {
         cmocka_unit_test(all_words_must_match),
         cmocka_unit_test(holders_share_a_record_and_variants_stand_together),
         cmocka_unit_test(answers_are_cut_and_say_so),
-        cmocka_unit_test(limits_refuse_and_add_nothing),
+        cmocka_unit_test(long_names_run_out_of_bytes),
+        cmocka_unit_test(short_names_run_out_of_number),
+        cmocka_unit_test(a_full_index_refuses),
         cmocka_unit_test(dropped_lists_go_in_slices),
         cmocka_unit_test(words_end_with_their_records),
         cmocka_unit_test(hostile_lists_stay_cheap),
