@@ -161,7 +161,7 @@ static uint32_t intern(struct index *index, const struct word *word, uint64_t ha
 void terms_join(struct index *index, uint32_t number) {
     struct pending *pending = &index->pending;
     struct words *last = &pending->words[pending->turn], *next = terms_next(index);
-    struct joining joining;
+    struct joining joining = {0};
     look_ahead(index, last, next, &joining);
     uint32_t is_kept = 0; /* bit per word of the last record whose run goes on */
     for (uint32_t i = 0; i < next->count; i++) {

@@ -240,6 +240,7 @@ static inline void model_draw_query(struct model *model, struct query_expr *quer
                                           " ext:txt,ogg",
                                           " \"wind north\"",
                                           " album:moon",
+                                          " size:9B..129B",
                                           " type:audio,video size:1..5G"};
     char text[QUERY_TEXT_MAX];
     uint32_t words = 1 + model_draw(model, 3);
