@@ -84,7 +84,7 @@
 #define TURN_QUANTUM 32    /* cost of what a link may have served in its turn: 8 new queries */
 #define TURN_STEP_COST 256 /* and all links in one step: a millisecond */
 #define TURN_COST_NEW 4    /* a query that is looked up; any other copy costs 1 */
-#define MUTE_SILENCES 8    /* unanswered copies in a row, to stop asking a neighbour ... */
+#define MUTE_SILENCES 4    /* unanswered copies in a row, to stop asking a neighbour ... */
 #define MUTE_MS 10000      /* ... more than once in this time */
 
 /* Summaries: Bloom filters of a supernode's words, 10 to 28 bits a word. */

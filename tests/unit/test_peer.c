@@ -189,7 +189,7 @@ static void hits_are_held_to_the_whole_query(void **state) {
     assert_string_equal(text, "audio");
     assert_false(world_field(hit, "artist", text, NULL));
     const struct world_report *end = world_reported(peer, search, "end", 0);
-    assert_int_equal(world_number(end, "dropped"), 6); /* sent twice */
+    assert_int_equal(world_number(end, "dropped"), 12); /* sent twice, by both legs */
     assert_false(world_field(end, "note", text, NULL));
     search = world_command(peer, "search", "text", "鯨");
     cast_wait(peer, search, 10 * SECOND_US);
