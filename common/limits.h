@@ -155,8 +155,8 @@
 #define SOURCE_RETRY_MS_MAX 300000
 #define LOCATE_MS_MIN 30000 /* between two searches for sources of one download; doubled */
 #define LOCATE_MS_MAX 300000
-#define LOCATE_MILLI_PER_S 250 /* of all downloads: half of LEAF_QUERIES_PER_S */
-#define LOCATE_BURST 4
+#define LOCATE_MILLI_PER_S 125 /* of all downloads, two copies each: half of LEAF_QUERIES_PER_S */
+#define LOCATE_BURST 2
 
 /* Serving. */
 #define SERVINGS_MAX 16       /* open handles per link */
