@@ -156,7 +156,7 @@
 #define LOCATE_MS_MIN 30000 /* between two searches for sources of one download; doubled */
 #define LOCATE_MS_MAX 300000
 #define LOCATE_MILLI_PER_S 125 /* of all downloads, two copies each: half of LEAF_QUERIES_PER_S */
-#define LOCATE_BURST 2
+#define LOCATE_BURST 4
 
 /* Serving. */
 #define SERVINGS_MAX 16       /* open handles per link */

@@ -46,7 +46,7 @@ static void one_source_gives_a_file_of_any_size(void **state) {
     settle(world);
     for (size_t i = 0; i < LENGTH(sizes); i++) {
         uint64_t get = world_get(asker, files[i]);
-        uint64_t most_us = i < LOCATE_BURST ? SECOND_US / 2 : 6 * SECOND_US; /* rationed */
+        uint64_t most_us = i < LOCATE_BURST ? SECOND_US / 2 : 10 * SECOND_US; /* rationed */
         assert_true(cast_wait(asker, get, 30 * SECOND_US) < most_us);
         cast_assert_fetched(asker, get, files[i]);
         const struct world_part *part = world_part_of(asker, &files[i]->content);
