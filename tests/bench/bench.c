@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/rng.h"
+#include "tests/bench/bench_fanout.h"
 
 static const struct {
     const char *name;
@@ -19,6 +20,15 @@ static const struct {
     {"latency", bench_latency, "from a search to its first hit through 1, 2 and 3 supernodes"},
     {"leaves", bench_leaves, "memory of a supernode per connected leaf with 100 files"},
     {"download", bench_download, "rate of a verified download from 1 and 4 sources"},
+    {"messages", bench_messages, "messages delivered to 50 links per second of CPU"},
+};
+
+/* Processes that benchmarks start of this program: `bench --role NAME ...`. */
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} roles[] = {
+    {"fanout", bench_role_fanout},
 };
 #define BENCHMARKS (sizeof benchmarks / sizeof *benchmarks)
 
@@ -129,6 +139,24 @@ uint64_t bench_resident(pid_t pid) {
     return (uint64_t)kib * 1024;
 }
 
+double bench_cpu(pid_t pid) {
+    clockid_t clock;
+    struct timespec used;
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) {
+        bench_fail("process %d has no clock: has it ended?", (int)pid);
+    }
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
+static int run_role(int argc, char **argv) {
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        if (argc > 0 && strcmp(roles[i].name, argv[0]) == 0) {
+            return roles[i].run(argc - 1, argv + 1);
+        }
+    }
+    bench_fail("there is no such role");
+}
+
 static int usage(FILE *to, int status) {
     fputs("usage: bench [NAME] [--json]\n\nbenchmarks:\n", to);
     for (size_t i = 0; i < BENCHMARKS; i++) {
@@ -149,6 +177,9 @@ static bool name_is_known(const char *name) {
 int main(int argc, char **argv) {
     struct bench bench = {0};
     const char *only = NULL;
+    if (argc > 1 && strcmp(argv[1], "--role") == 0) {
+        return run_role(argc - 2, argv + 2);
+    }
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0) {
             bench.json = true;

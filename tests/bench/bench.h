@@ -49,11 +49,18 @@ void bench_write_file(const char *path, uint64_t bytes, uint64_t seed);
 /* Resident bytes of a process (VmRSS), 0 when it is gone. */
 uint64_t bench_resident(pid_t pid);
 
+/* CPU seconds that a process has used, all its threads together. */
+double bench_cpu(pid_t pid);
+
+/* Make key.pem and cert.pem (Ed25519, self-signed) in a folder. */
+void bench_certificate(const struct bench *bench, const char *folder);
+
 /* The benchmarks; one row each in bench.c. */
 void bench_query_body(const struct bench *bench);
 void bench_latency(const struct bench *bench);
 void bench_startup(const struct bench *bench);
 void bench_leaves(const struct bench *bench);
 void bench_download(const struct bench *bench);
+void bench_messages(const struct bench *bench);
 
 #endif
