@@ -29,7 +29,7 @@ enum file_text { TEXT_NAME, TEXT_TITLE, TEXT_ARTIST, TEXT_ALBUM, FILE_TEXTS };
 
 /* Numbers of a file that can be filtered. 0 = unknown. */
 enum file_number {
-    NUMBER_SIZE,     /* bytes */
+    NUMBER_SIZE, /* bytes */
     NUMBER_YEAR,
     NUMBER_BITRATE,  /* kbit/s */
     NUMBER_DURATION, /* seconds */

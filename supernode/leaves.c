@@ -195,6 +195,7 @@ static void send_status(struct leaf *leaf, enum reg_verdict verdict) {
 /* There is no room for this list here: say so, and where else to go. */
 static void refuse_list(struct supernode *supernode, struct leaf *leaf) {
     supernode->counts.refused++;
+    supernode->counts.refused_lists++;
     log_info(supernode->env->log, "leaf.list_refused link=%u index_bytes=%llu", leaf->link->number,
              (unsigned long long)index_count(supernode->index).bytes);
     drop_coming(leaf);
@@ -237,7 +238,9 @@ enum err leaves_take_begin(struct supernode *supernode, struct link *link, struc
     }
     if (!ratelimit_take(&leaf->lists, LISTS_MILLI_PER_S, LISTS_BURST, 1,
                         supernode->links.mono_us)) {
-        links_close(link, GOAWAY_RATE, ERR_LIMIT);
+        supernode->counts.refused++;
+        supernode->counts.refused_lists++;
+        admission_too_much(supernode, link, RETRY_FULL_S);
         return OK;
     }
     drop_coming(leaf);

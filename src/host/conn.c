@@ -73,10 +73,10 @@ static struct conn *conn_new(struct host_node *node, int fd, const struct addres
     return conn;
 }
 
-static void end_handshake(struct conn *conn) {
+static void end_handshake(struct conn *conn, bool proven) {
     if (conn->counts_as_handshake) {
         conn->counts_as_handshake = false;
-        conn->node->host->handshakes--;
+        gate_left(&conn->node->host->gate, &conn->remote, proven);
     }
 }
 
@@ -85,7 +85,7 @@ static void bury(struct conn *conn) {
     struct host *host = conn->node->host;
     bool is_leaving = conn->state == CONN_LINGERING;
     conn->state = CONN_DEAD;
-    end_handshake(conn);
+    end_handshake(conn, false);
     event_del(&conn->timer);
     if (event_initialized(&conn->connected)) {
         event_del(&conn->connected);
@@ -229,6 +229,7 @@ void conn_write_owned(struct conn *conn, uint8_t *bytes, size_t len) {
     flush(conn);
     struct evbuffer *output = bufferevent_get_output(conn->bev);
     CHECK(evbuffer_add_reference(output, bytes, len, free_reference, NULL) == 0);
+    conn->node->host->counts.bytes_out += len;
     watch_progress(conn);
 }
 
@@ -364,6 +365,7 @@ void conn_write(struct conn *conn, struct slice bytes) {
         return;
     }
     size_t output = conn_output(conn) + bytes.len;
+    conn->node->host->counts.bytes_out += bytes.len;
     if (output > LINK_OUTPUT_HARD) {
         log_info(&conn->node->host->log, "conn.overflow link=%u bytes=%zu", conn->link, output);
         conn_kill(conn, ERR_STALLED);
@@ -396,6 +398,11 @@ static bool may_read(const struct conn *conn) {
     return conn->state == CONN_UP && !conn->is_read_stopped && !conn->is_held;
 }
 
+static void deliver(struct conn *conn, struct slice data) {
+    conn->node->host->counts.bytes_in += data.len;
+    node_bytes(conn->node, conn->link, data);
+}
+
 /* Hand the input to the node piece by piece; a step may stop it at any piece. */
 static void consume(struct conn *conn, size_t most) {
     struct evbuffer *input = bufferevent_get_input(conn->bev);
@@ -404,7 +411,7 @@ static void consume(struct conn *conn, size_t most) {
         struct evbuffer_iovec piece;
         CHECK(evbuffer_peek(input, -1, NULL, &piece, 1) >= 1);
         struct slice data = {piece.iov_base, piece.iov_len};
-        node_bytes(conn->node, conn->link, data);
+        deliver(conn, data);
         if (conn->state == CONN_UP) { /* closing has drained it already */
             evbuffer_drain(input, data.len);
         }
@@ -441,7 +448,7 @@ static void read_bulk(struct conn *conn) {
     while (may_read(conn) && taken < READ_TURN_MAX && len > BULK_BYTES / 2) {
         len = read_records(conn, host->bulk);
         if (len > 0) {
-            node_bytes(conn->node, conn->link, (struct slice){host->bulk, len});
+            deliver(conn, (struct slice){host->bulk, len});
         }
         taken += len;
     }
@@ -502,7 +509,7 @@ static void link_up(struct conn *conn) {
         conn_kill(conn, ERR_AUTH);
         return;
     }
-    end_handshake(conn);
+    end_handshake(conn, true);
     event_del(&conn->timer);
     conn->state = CONN_UP;
     conn->is_held = node->is_behind;
@@ -573,7 +580,6 @@ void conn_accept(struct host_node *node, int fd, const struct address *remote) {
     struct conn *conn = conn_new(node, fd, remote);
     conn->is_accepted = true;
     conn->counts_as_handshake = true;
-    node->host->handshakes++;
     socket_tune(fd);
     if (!start_tls(conn)) {
         conn_kill(conn, ERR_IO);

@@ -21,14 +21,15 @@ static const struct {
     {"leaves", bench_leaves, "memory of a supernode per connected leaf with 100 files"},
     {"download", bench_download, "rate of a verified download from 1 and 4 sources"},
     {"messages", bench_messages, "messages delivered to 50 links per second of CPU"},
+    {"handshakes", bench_handshakes, "accepted links per second of CPU"},
 };
 
-/* Processes that benchmarks start of this program: `bench --role NAME ...`. */
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } roles[] = {
     {"fanout", bench_role_fanout},
+    {"handshakes", bench_role_handshakes},
 };
 #define BENCHMARKS (sizeof benchmarks / sizeof *benchmarks)
 

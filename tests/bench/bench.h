@@ -62,5 +62,9 @@ void bench_startup(const struct bench *bench);
 void bench_leaves(const struct bench *bench);
 void bench_download(const struct bench *bench);
 void bench_messages(const struct bench *bench);
+void bench_handshakes(const struct bench *bench);
+
+/* What runs in processes of their own: `bench --role NAME ...`. */
+int bench_role_handshakes(int argc, char **argv);
 
 #endif

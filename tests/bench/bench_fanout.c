@@ -69,7 +69,8 @@ static struct node make_fanout(const struct node_env *env, const void *config) {
 int bench_role_fanout(int argc, char **argv) {
     static const struct network network = {.name = "bench", .policy = NETWORK_OPEN};
     struct host_error error = {0};
-    struct host_config config = {.log_level = LOG_LEVEL_ERROR, .handle_signals = true};
+    struct host_config config = {
+        .log_level = LOG_LEVEL_ERROR, .handshakes_per_s = 100000, .handle_signals = true};
     struct host_node_config node_config = {.network = &network, .make = make_fanout};
     if (argc != 2 || address_parse(&node_config.listen, argv[0], 0) != OK) {
         bench_fail("fanout takes an address and a folder");
