@@ -22,6 +22,8 @@ static const struct {
     {"download", bench_download, "rate of a verified download from 1 and 4 sources"},
     {"messages", bench_messages, "messages delivered to 50 links per second of CPU"},
     {"handshakes", bench_handshakes, "accepted links per second of CPU"},
+    {"queries", bench_queries, "whole queries of a supernode per second of CPU"},
+    {"join", bench_join, "CPU time of a leaf's registration, without the handshake"},
 };
 
 static const struct {

@@ -63,6 +63,8 @@ void bench_leaves(const struct bench *bench);
 void bench_download(const struct bench *bench);
 void bench_messages(const struct bench *bench);
 void bench_handshakes(const struct bench *bench);
+void bench_queries(const struct bench *bench);
+void bench_join(const struct bench *bench);
 
 /* What runs in processes of their own: `bench --role NAME ...`. */
 int bench_role_handshakes(int argc, char **argv);

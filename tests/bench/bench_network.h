@@ -23,6 +23,19 @@ struct bench_network {
 void bench_network_start(struct bench_network *network, const struct bench *bench, uint32_t count);
 void bench_network_stop(struct bench_network *network);
 
+/* Where a supernode listens. */
+struct address bench_supernode_address(const struct bench_network *network, uint32_t index);
+
+/* A number of a supernode's `status`, which it is asked for: a process, some milliseconds. */
+uint64_t bench_status(const struct bench_network *network, uint32_t index, const char *key);
+
+/* A host for peers in this process, and its polite end. */
+struct host *bench_host(void);
+void bench_host_stop(struct host *host);
+
+/* Run the host's loop for so long. */
+void bench_run_for(struct host *host, double seconds);
+
 /* A free loopback address of this run, 127.x.y.z, port 0. */
 struct address bench_address(void);
 
