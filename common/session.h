@@ -26,7 +26,7 @@ bool session_next(struct session *session, struct packer *packer, struct slice *
                   struct session_message *message, enum err *err);
 
 /* Append a frame to `out`, deflated when that makes it smaller (BLOCK, QUERY, LOCATE, HASHES and
- * what is shorter than 128 bytes never). */
+ * what is shorter than 512 bytes never). */
 void session_pack(struct packer *packer, uint8_t type, struct slice payload, struct buf *out);
 
 void session_free(struct session *session);

@@ -76,17 +76,9 @@ struct wire_link *wire_dial(struct wire *wire, const struct address *to, const s
     if (link->fd < 0 || SSL_set_fd(link->ssl, link->fd) != 1 || SSL_connect(link->ssl) != 1) {
         bench_fail("a link cannot be made: %s", strerror(errno));
     }
+    SSL_set_mode(link->ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     watch(link);
     return link;
-}
-
-void wire_close(struct wire_link *link) {
-    SSL_free(link->ssl);
-    close(link->fd);
-    identity_free(link->identity);
-    session_free(&link->session);
-    buf_free(&link->out);
-    mem_free(link);
 }
 
 static void write_out(struct wire_link *link) {
@@ -103,10 +95,32 @@ static void write_out(struct wire_link *link) {
 
 void wire_send(struct wire_link *link, struct slice bytes) {
     if (!link->is_gone) {
-        SSL_set_mode(link->ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
         buf_append(&link->out, bytes.data, bytes.len);
+        if (!link->is_dirty) {
+            link->is_dirty = true;
+            link->next_dirty = link->wire->dirty;
+            link->wire->dirty = link;
+        }
+    }
+}
+
+static void write_all(struct wire *wire) {
+    while (wire->dirty != NULL) {
+        struct wire_link *link = wire->dirty;
+        wire->dirty = link->next_dirty;
+        link->is_dirty = false;
         write_out(link);
     }
+}
+
+void wire_close(struct wire_link *link) {
+    write_all(link->wire);
+    SSL_free(link->ssl);
+    close(link->fd);
+    identity_free(link->identity);
+    session_free(&link->session);
+    buf_free(&link->out);
+    mem_free(link);
 }
 
 static void read_in(struct wire_link *link) {
@@ -129,12 +143,14 @@ static void read_in(struct wire_link *link) {
 
 void wire_turn(struct wire *wire, int timeout_ms) {
     struct epoll_event events[EVENTS_MAX];
+    write_all(wire);
     int count = epoll_wait(wire->epoll, events, EVENTS_MAX, timeout_ms);
     for (int i = 0; i < count; i++) {
         struct wire_link *link = events[i].data.ptr;
         write_out(link);
         read_in(link);
     }
+    write_all(wire);
 }
 
 /* ---- Messages ---- */

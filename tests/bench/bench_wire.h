@@ -19,7 +19,8 @@ struct wire {
     SSL_CTX *anyone; /* TLS 1.3, AES-128-GCM, any certificate: for other servers */
     struct packer *packer;
     wire_take_fn *take;
-    uint32_t gone; /* links that the other side closed */
+    uint32_t gone;           /* links that the other side closed */
+    struct wire_link *dirty; /* with bytes to send */
 };
 
 struct wire_link {
@@ -29,7 +30,9 @@ struct wire_link {
     struct identity *identity; /* owned; NULL with `anyone` */
     struct tls_peer peer;
     struct session session;
-    struct buf out; /* what the kernel did not take yet */
+    struct buf out; /* for the end of the turn, and what the kernel did not take yet */
+    bool is_dirty;
+    struct wire_link *next_dirty;
     bool is_gone;
     bool is_welcome; /* the other side sent WELCOME */
     void *owner;     /* the benchmark's */
@@ -43,6 +46,7 @@ void wire_free(struct wire *wire);
 struct wire_link *wire_dial(struct wire *wire, const struct address *to, const struct node_id *id);
 void wire_close(struct wire_link *link);
 
+/* Bytes for the end of this turn or the beginning of the next: a link's go out as one run. */
 void wire_send(struct wire_link *link, struct slice bytes);
 
 /* Wait up to `timeout_ms` for input, hand all of it to `take`; send what had to wait. */
