@@ -23,6 +23,7 @@ static const struct {
     {"messages", bench_messages, "messages delivered to 50 links per second of CPU"},
     {"handshakes", bench_handshakes, "accepted links per second of CPU"},
     {"queries", bench_queries, "whole queries of a supernode per second of CPU"},
+    {"load", bench_load, "2,000 leaves that search, for --minutes N"},
     {"join", bench_join, "CPU time of a leaf's registration, without the handshake"},
 };
 
@@ -161,7 +162,7 @@ static int run_role(int argc, char **argv) {
 }
 
 static int usage(FILE *to, int status) {
-    fputs("usage: bench [NAME] [--json]\n\nbenchmarks:\n", to);
+    fputs("usage: bench [NAME] [--json] [--minutes N]\n\nbenchmarks:\n", to);
     for (size_t i = 0; i < BENCHMARKS; i++) {
         fprintf(to, "  %-10s %s\n", benchmarks[i].name, benchmarks[i].what);
     }
@@ -188,6 +189,8 @@ int main(int argc, char **argv) {
             bench.json = true;
         } else if (strcmp(argv[i], "--help") == 0) {
             return usage(stdout, 0);
+        } else if (strcmp(argv[i], "--minutes") == 0 && i + 1 < argc) {
+            bench.minutes = atof(argv[++i]);
         } else if (only == NULL && name_is_known(argv[i])) {
             only = argv[i];
         } else {

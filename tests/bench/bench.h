@@ -12,6 +12,7 @@
 struct bench {
     struct owner *owner;
     bool json;
+    double minutes; /* of the load; 0 = a few seconds */
 };
 
 enum better { BETTER_LOW, BETTER_HIGH };
@@ -65,6 +66,7 @@ void bench_messages(const struct bench *bench);
 void bench_handshakes(const struct bench *bench);
 void bench_queries(const struct bench *bench);
 void bench_join(const struct bench *bench);
+void bench_load(const struct bench *bench);
 
 /* What runs in processes of their own: `bench --role NAME ...`. */
 int bench_role_handshakes(int argc, char **argv);
