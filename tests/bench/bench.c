@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/rng.h"
+#include "tests/bench/bench_attack.h"
 #include "tests/bench/bench_fanout.h"
 
 static const struct {
@@ -24,6 +25,7 @@ static const struct {
     {"handshakes", bench_handshakes, "accepted links per second of CPU"},
     {"queries", bench_queries, "whole queries of a supernode per second of CPU"},
     {"load", bench_load, "2,000 leaves that search, for --minutes N"},
+    {"overload", bench_overload, "what leaves notice of those who ask too much"},
     {"join", bench_join, "CPU time of a leaf's registration, without the handshake"},
 };
 
@@ -33,6 +35,7 @@ static const struct {
 } roles[] = {
     {"fanout", bench_role_fanout},
     {"handshakes", bench_role_handshakes},
+    {"attack", bench_role_attack},
 };
 #define BENCHMARKS (sizeof benchmarks / sizeof *benchmarks)
 

@@ -67,6 +67,7 @@ void bench_handshakes(const struct bench *bench);
 void bench_queries(const struct bench *bench);
 void bench_join(const struct bench *bench);
 void bench_load(const struct bench *bench);
+void bench_overload(const struct bench *bench);
 
 /* What runs in processes of their own: `bench --role NAME ...`. */
 int bench_role_handshakes(int argc, char **argv);

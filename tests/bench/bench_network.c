@@ -79,21 +79,22 @@ static void start_supernode(struct bench_network *network, const char *folder, u
     }
     const char *argv[] = {BIN_DIR "/supernode",
                           "run",
+                          "--quiet",
                           "--dir",
                           folder,
                           "--network",
                           network->network_path,
                           "--listen",
                           listen,
+                          "--leaves",
+                          "5000",
+                          network->is_strict ? NULL : "--fixed-mesh",
                           "--leaf-query-rate",
                           "1000",
                           "--leaf-query-burst",
                           "100000",
                           "--mesh-query-rate",
                           "100000",
-                          "--leaves",
-                          "5000",
-                          "--fixed-mesh",
                           index > 0 ? "--introducer" : NULL,
                           introducer,
                           NULL};
@@ -115,9 +116,9 @@ static void start_supernode(struct bench_network *network, const char *folder, u
     network->introducers[index].port = PORT;
 }
 
-void bench_network_start(struct bench_network *network, const struct bench *bench, uint32_t count) {
-    *network = (struct bench_network){.bench = bench, .count = count};
-    for (uint32_t i = 0; i < count; i++) {
+static void start_all(struct bench_network *network) {
+    const struct bench *bench = network->bench;
+    for (uint32_t i = 0; i < network->count; i++) {
         char *folder = owner_path(bench->owner, "sn%u", i);
         if (i == 0) {
             init_anchor(network, folder);
@@ -131,6 +132,16 @@ void bench_network_start(struct bench_network *network, const struct bench *benc
         start_supernode(network, folder, i);
         mem_free(folder);
     }
+}
+
+void bench_network_start(struct bench_network *network, const struct bench *bench, uint32_t count) {
+    *network = (struct bench_network){.bench = bench, .count = count};
+    start_all(network);
+}
+
+void bench_network_start_strict(struct bench_network *network, const struct bench *bench) {
+    *network = (struct bench_network){.bench = bench, .count = 1, .is_strict = true};
+    start_all(network);
 }
 
 void bench_remove_folder(const struct bench *bench, const char *folder) {

@@ -15,12 +15,15 @@ struct bench_network {
     char *network_path;
     struct network_file file;
     uint32_t count;
+    bool is_strict;
     struct process *supernodes[BENCH_SUPERNODES_MAX];
     struct introducer introducers[BENCH_SUPERNODES_MAX];
 };
 
 /* Start `count` supernodes that take queries at any rate. */
 void bench_network_start(struct bench_network *network, const struct bench *bench, uint32_t count);
+/* Start one supernode that holds its leaves to the limits of every user. */
+void bench_network_start_strict(struct bench_network *network, const struct bench *bench);
 void bench_network_stop(struct bench_network *network);
 
 /* Where a supernode listens. */

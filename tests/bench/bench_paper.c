@@ -134,7 +134,8 @@ struct host_node *paper_peer(struct host *host, const struct bench_network *netw
     struct paper role = *paper;
     role.peer = (struct peer_config){.introducers = {network->introducers[supernode]},
                                      .introducer_count = 1};
-    char *state = owner_path(network->bench->owner, "paper%u", papers++);
+    char *state = paper->state != NULL ? mem_string(paper->state)
+                                       : owner_path(network->bench->owner, "paper%u", papers++);
     struct host_node_config config = {.network = &network->file.network,
                                       .state_dir = state,
                                       .no_listen = true,

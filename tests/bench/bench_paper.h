@@ -14,6 +14,7 @@ struct paper {
     struct peer_config peer; /* set by paper_peer */
     uint32_t first;          /* number of the first file; no other peer should have it */
     uint32_t files;
+    const char *state;     /* its folder; NULL = one in the owner's */
     const bool *may_share; /* the files appear once this is true; borrowed, NULL = at once */
 };
 
