@@ -25,10 +25,14 @@
 #define OUTPUT_LOW (LINK_OUTPUT_SOFT / 2) /* where a stalled link is ready again */
 #define COPY_MAX 16384                    /* larger runs of messages go by reference */
 #define READ_TURN_MAX 262144              /* bytes of one link per turn of the loop */
+#define READ_TURN_US 1000                 /* ... that the node may work on them: then it waits */
+#define HEAVY_US 1000000                  /* in line with others, and so long afterwards */
 #define BULK_BYTES 131072                 /* read at once from a link that brings much */
 #define STALL_MS 30000                    /* with output and without progress */
 #define LINGER_MS 2000
 #define SHUTDOWN_RETRY_MS 5
+#define PRIORITIES 3 /* the middle one is what events have when nothing is said */
+#define PRIORITY_LAST 2
 
 /* ---- Life and death ---- */
 
@@ -403,11 +407,20 @@ static void deliver(struct conn *conn, struct slice data) {
     node_bytes(conn->node, conn->link, data);
 }
 
-/* Hand the input to the node piece by piece; a step may stop it at any piece. */
-static void consume(struct conn *conn, size_t most) {
+/* What one link may take of a turn. */
+struct turn {
+    size_t taken;
+    uint64_t until_us;
+};
+
+static bool is_over(const struct turn *turn) {
+    return turn->taken >= READ_TURN_MAX || clock_mono_us() >= turn->until_us;
+}
+
+/* Hand the input to the node piece by piece; a step may stop it at any piece. `turn` NULL = all. */
+static void consume(struct conn *conn, struct turn *turn) {
     struct evbuffer *input = bufferevent_get_input(conn->bev);
-    size_t taken = 0;
-    while (may_read(conn) && taken < most && evbuffer_get_length(input) > 0) {
+    while (may_read(conn) && evbuffer_get_length(input) > 0 && (turn == NULL || !is_over(turn))) {
         struct evbuffer_iovec piece;
         CHECK(evbuffer_peek(input, -1, NULL, &piece, 1) >= 1);
         struct slice data = {piece.iov_base, piece.iov_len};
@@ -415,10 +428,9 @@ static void consume(struct conn *conn, size_t most) {
         if (conn->state == CONN_UP) { /* closing has drained it already */
             evbuffer_drain(input, data.len);
         }
-        taken += data.len;
-    }
-    if (may_read(conn) && evbuffer_get_length(input) > 0) {
-        bufferevent_trigger(conn->bev, EV_READ, BEV_OPT_DEFER_CALLBACKS);
+        if (turn != NULL) {
+            turn->taken += data.len;
+        }
     }
 }
 
@@ -438,30 +450,98 @@ static size_t read_records(struct conn *conn, uint8_t *to) {
 }
 
 /* A full record came in, so more will be there: libevent 2.1 would read one record per turn. */
-static void read_bulk(struct conn *conn) {
+static void read_bulk(struct conn *conn, struct turn *turn) {
     struct host *host = conn->node->host;
     if (host->bulk == NULL) {
         host->bulk = mem_new(BULK_BYTES);
     }
-    size_t taken = 0;
     size_t len = BULK_BYTES;
-    while (may_read(conn) && taken < READ_TURN_MAX && len > BULK_BYTES / 2) {
+    while (may_read(conn) && !is_over(turn) && len > BULK_BYTES / 2) {
         len = read_records(conn, host->bulk);
         if (len > 0) {
             deliver(conn, (struct slice){host->bulk, len});
         }
-        taken += len;
+        turn->taken += len;
     }
+}
+
+/* Get in line behind the other links that bring much. Meanwhile it is not read: the kernel keeps
+ * what comes, and soon the other side. */
+static void wait_in_line(struct conn *conn) {
+    struct host *host = conn->node->host;
+    static const struct timeval now = {0};
+    bufferevent_disable(conn->bev, EV_READ);
+    conn->is_waiting = true;
+    conn->next_waiting = NULL;
+    conn_pin(conn);
+    if (host->waiting_last != NULL) {
+        host->waiting_last->next_waiting = conn;
+    } else {
+        host->waiting_first = conn;
+    }
+    host->waiting_last = conn;
+    event_add(host->heavy, &now);
+}
+
+/* One turn of a link: so many bytes, and so long. Whoever needs longer is heavy from then on. */
+static void read_turn(struct conn *conn) {
+    struct evbuffer *input = bufferevent_get_input(conn->bev);
+    struct turn turn = {.until_us = clock_mono_us() + READ_TURN_US};
+    bool is_bulk = evbuffer_get_length(input) >= SSL3_RT_MAX_PLAIN_LENGTH;
+    consume(conn, &turn);
+    if (is_bulk && evbuffer_get_length(input) == 0) {
+        read_bulk(conn, &turn);
+    }
+    if (is_over(&turn)) {
+        conn->heavy_until_us = clock_mono_us() + HEAVY_US;
+    }
+    if (may_read(conn) && evbuffer_get_length(input) > 0) {
+        wait_in_line(conn);
+    }
+}
+
+static struct conn *take_waiting(struct host *host) {
+    struct conn *conn = host->waiting_first;
+    if (conn != NULL) {
+        host->waiting_first = conn->next_waiting;
+        if (host->waiting_first == NULL) {
+            host->waiting_last = NULL;
+        }
+        conn->is_waiting = false;
+    }
+    return conn;
+}
+
+/* The first in line has its turn; the loop looks at all others before the next. */
+static void on_heavy(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    static const struct timeval now = {0};
+    struct host *host = context;
+    struct conn *conn = take_waiting(host);
+    if (conn == NULL) {
+        return;
+    }
+    struct host_node *node = conn->node;
+    if (may_read(conn)) {
+        bufferevent_enable(conn->bev, EV_READ);
+        read_turn(conn);
+    }
+    conn_unpin(conn);
+    if (host->waiting_first != NULL) {
+        event_add(host->heavy, &now);
+    }
+    node_run(node);
 }
 
 static void on_read(struct bufferevent *bev, void *context) {
     struct conn *conn = context;
     struct host_node *node = conn->node;
     if (conn->state == CONN_UP) {
-        bool is_bulk = evbuffer_get_length(bufferevent_get_input(bev)) >= SSL3_RT_MAX_PLAIN_LENGTH;
-        consume(conn, READ_TURN_MAX);
-        if (is_bulk && evbuffer_get_length(bufferevent_get_input(bev)) == 0) {
-            read_bulk(conn);
+        if (!conn->is_waiting && may_read(conn) && conn->heavy_until_us > clock_mono_us()) {
+            wait_in_line(conn);
+        } else if (!conn->is_waiting) {
+            read_turn(conn);
         }
         node_run(node);
     } else if (conn->state >= CONN_FLUSHING) {
@@ -473,7 +553,7 @@ static void update_reading(struct conn *conn) {
     if (conn->state != CONN_UP) {
         return;
     }
-    if (!may_read(conn)) {
+    if (!may_read(conn) || conn->is_waiting) {
         bufferevent_disable(conn->bev, EV_READ);
         return;
     }
@@ -549,7 +629,7 @@ static void on_event(struct bufferevent *bev, short what, void *context) {
     } else {
         enum err reason = reason_of(conn, what);
         if (conn->state == CONN_UP) {
-            consume(conn, SIZE_MAX); /* what came before the end counts */
+            consume(conn, NULL); /* what came before the end counts */
         }
         if (conn->state >= CONN_FLUSHING) {
             evbuffer_drain(bufferevent_get_input(bev), SIZE_MAX);
@@ -677,18 +757,25 @@ void conns_drop(struct host_node *node) {
 }
 
 void conns_init(struct host *host) {
+    CHECK(event_base_priority_init(host->base, PRIORITIES) == 0);
     host->flush = event_new(host->base, -1, 0, on_flush, host);
     host->reap = event_new(host->base, -1, 0, on_reap, host);
-    CHECK(host->flush != NULL && host->reap != NULL);
+    host->heavy = evtimer_new(host->base, on_heavy, host);
+    CHECK(host->flush != NULL && host->reap != NULL && host->heavy != NULL);
+    CHECK(event_priority_set(host->heavy, PRIORITY_LAST) == 0);
 }
 
 void conns_free(struct host *host) {
     while (host->leaving != NULL) {
         bury(host->leaving);
     }
+    for (struct conn *conn; (conn = take_waiting(host)) != NULL;) {
+        conn_unpin(conn);
+    }
     on_flush(-1, 0, host);
     on_reap(-1, 0, host);
     CHECK(host->dead == NULL);
     event_free(host->flush);
     event_free(host->reap);
+    event_free(host->heavy);
 }

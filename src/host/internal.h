@@ -41,8 +41,11 @@ struct host {
     struct event *signals[2];
     struct event *stop_timer;
     uint64_t stop_by_us;
-    struct event *flush;  /* end of turn: what was written goes to the buffers */
-    struct conn *dirty;   /* ... of these */
+    struct event *flush; /* end of turn: what was written goes to the buffers */
+    struct conn *dirty;  /* ... of these */
+    struct event *heavy; /* nothing else to do: the next of these is read */
+    struct conn *waiting_first;
+    struct conn *waiting_last;
     struct event *reap;   /* end of turn: frees */
     struct conn *dead;    /* ... these */
     struct conn *leaving; /* lingering after their node has forgotten them */
