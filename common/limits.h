@@ -197,12 +197,20 @@
 /* Rates: tokens per second and burst. */
 #define LEAF_QUERIES_PER_S 0.5
 #define LEAF_QUERIES_BURST 10
+#define LEAF_QUERIES_EXCESS 5    /* times that rate ... */
+#define LEAF_QUERIES_EXCESS_S 60 /* ... for so long, as in eMule's Kademlia: the link ends */
+#define LEAF_BANNED_S 600        /* and the leaf stays away so long */
 #define MESH_QUERIES_PER_S 200
 #define MESH_QUERIES_BURST 400
 #define NODES_PER_S 0.1
 #define NODES_BURST 4
-#define HANDSHAKES_PENDING_MAX 256
-#define HANDSHAKES_PER_S 200
+#define HANDSHAKES_PENDING_MAX 256 /* 11 MiB of OpenSSL's memory */
+#define HANDSHAKES_PER_S 200       /* a tenth of a core */
+#define HANDSHAKES_BURST_S 1       /* so many seconds' worth at once */
+#define HANDSHAKES_SHARE_PENDING 4 /* of one address, while there are too many; as go-libp2p: */
+#define HANDSHAKES_SHARE_MILLI_PER_S 200
+#define HANDSHAKES_SHARE_BURST 16
+#define GATE_ADDRESSES_MAX 4096 /* remembered; as many again that nodes have proven */
 
 /* A supernode and its guests. */
 #define VISITORS_MAX 64         /* links for NODES alone and probes, at a time */

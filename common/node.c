@@ -7,7 +7,7 @@
 #include "common/mem.h"
 #include "common/reader.h"
 
-#define OUTBOX_KEEP_BYTES 65536
+#define OUTBOX_KEEP_BYTES (512 * 1024) /* of one driver: a busy one pays for fresh pages else */
 #define REPORT_TEXT_MAX UINT16_MAX
 
 const char *command_arg(const struct node_event *command, const char *key) {

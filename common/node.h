@@ -17,10 +17,23 @@
 #include "common/ids.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/meter.h"
 #include "common/network.h"
 #include "common/store.h"
 
 struct packer;
+
+/* What a driver counts of all its nodes' links together, since its start but for `handshakes`. */
+struct driver_counts {
+    uint64_t bytes_in; /* of messages and blocks, before encryption */
+    uint64_t bytes_out;
+    uint32_t handshakes;    /* TLS begun by others, not yet done: now */
+    struct meter accepting; /* of these, as they begin */
+    uint64_t accepted;
+    uint64_t failed;
+    uint64_t refused_full;  /* sent away: too many at once, or no descriptor for them */
+    uint64_t refused_share; /* sent away: their address had had its share */
+};
 
 /* What a node is and may use. The driver keeps all of it alive while the node lives. */
 struct node_env {
@@ -31,6 +44,7 @@ struct node_env {
     const struct log *log;
     struct store *store;
     struct packer *packer;                /* one per driver */
+    const struct driver_counts *driver;   /* NULL = it does not count */
     struct address listen[ADDRESSES_MAX]; /* advertised addresses, ports included */
     uint32_t listen_count;                /* 0 = cannot be dialled */
     const char *agent;                    /* "trunkline/0.1.0" */

@@ -16,7 +16,8 @@ static int run(struct cli *cli) {
                                       .mesh_dial_max = (uint32_t)settings->mesh_links,
                                       .fixed_mesh = settings->fixed_mesh,
                                       .leaf_queries_milli_per_s = settings->leaf_query_rate,
-                                      .leaf_queries_burst = settings->leaf_query_burst};
+                                      .leaf_queries_burst = settings->leaf_query_burst,
+                                      .mesh_queries_per_s = (uint32_t)settings->mesh_query_rate};
     struct host_error error = {0};
     if (cli_node_prepare(&node, cli, &error) != OK) {
         cli_node_free(&node);
@@ -33,8 +34,8 @@ static int run(struct cli *cli) {
 
 #define RUN_SETTINGS                                                                               \
     (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(INTRODUCER) | SETTING(LEAVES) |                  \
-     SETTING(LEAF_QUERY_RATE) | SETTING(LEAF_QUERY_BURST) | SETTING(MESH_LINKS) |                  \
-     SETTING(FIXED_MESH) | SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
+     SETTING(LEAF_QUERY_RATE) | SETTING(LEAF_QUERY_BURST) | SETTING(MESH_QUERY_RATE) |             \
+     SETTING(MESH_LINKS) | SETTING(FIXED_MESH) | SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
 #define ANCHOR_SETTINGS                                                                            \
     (SETTING(ANCHOR) | SETTING(NAME) | SETTING(POLICY) | SETTING(PROFILE) | SETTING(EPOCH) |       \
      SETTING(SECRET) | SETTING(ADDRESS) | SETTING(NETWORK))

@@ -73,11 +73,27 @@ static enum err admit_leaf(struct supernode *supernode, const struct link *link,
         goaway->retry_after_s = (uint16_t)(banned_us / 1000000 + 1);
         return ERR_POLICY;
     }
+    if (known != NULL && known->banned_until_us > supernode->links.mono_us) {
+        uint64_t left_us = known->banned_until_us - supernode->links.mono_us;
+        goaway->reason = GOAWAY_RATE;
+        goaway->retry_after_s = (uint16_t)(left_us / 1000000 + 1);
+        admission_alternatives(supernode, &link->id, goaway);
+        return ERR_BUSY;
+    }
     bool takes_no_more_room = known != NULL && known->link != NULL;
     if (supernode->leaf_links >= supernode->config.leaves_max && !takes_no_more_room) {
         return refuse_as_full(supernode, link, goaway);
     }
     return OK;
+}
+
+uint32_t admission_accepted(const struct supernode *supernode) {
+    uint32_t accepted = 0;
+    for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
+        const struct link *link = supernode->neighbours[i]->link;
+        accepted += link->token == 0 && !link->closing;
+    }
+    return accepted;
 }
 
 static enum err admit_neighbour(struct supernode *supernode, const struct link *link,
@@ -92,12 +108,9 @@ static enum err admit_neighbour(struct supernode *supernode, const struct link *
         goaway->reason = GOAWAY_POLICY;
         return err;
     }
-    uint32_t accepted = 0;
-    for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
-        const struct link *other = supernode->neighbours[i]->link;
-        accepted += other->token == 0 && !other->closing;
-    }
-    return accepted >= MESH_ACCEPT_MAX ? refuse_as_full(supernode, link, goaway) : OK;
+    return admission_accepted(supernode) >= MESH_ACCEPT_MAX
+               ? refuse_as_full(supernode, link, goaway)
+               : OK;
 }
 
 static enum err admit_visitor(struct supernode *supernode, const struct link *link,
@@ -115,6 +128,17 @@ static enum err (*const admits[])(struct supernode *supernode, const struct link
     [PURPOSE_DIRECTORY] = admit_visitor,
 };
 
+static void count_refused(struct supernode_counts *counts, uint8_t purpose) {
+    counts->refused++;
+    if (purpose == PURPOSE_LEAF) {
+        counts->refused_leaves++;
+    } else if (purpose == PURPOSE_MESH) {
+        counts->refused_neighbours++;
+    } else {
+        counts->refused_visitors++;
+    }
+}
+
 enum err admission_admit(void *role, struct link *link, const struct hello *hello,
                          struct goaway *goaway) {
     struct supernode *supernode = role;
@@ -127,11 +151,52 @@ enum err admission_admit(void *role, struct link *link, const struct hello *hell
         err = admits[link->purpose](supernode, link, hello, goaway);
     }
     if (err != OK) {
-        supernode->counts.refused++;
+        count_refused(&supernode->counts, link->purpose);
         log_info(supernode->env->log, "supernode.refused purpose=%u error=%s", link->purpose,
                  err_name(err));
     }
     return err;
+}
+
+/* ---- Queries ---- */
+
+void admission_too_much(struct supernode *supernode, struct link *link, uint16_t retry_s) {
+    struct goaway goaway = {.reason = GOAWAY_RATE, .retry_after_s = retry_s};
+    admission_alternatives(supernode, &link->id, &goaway);
+    links_goaway(link, &goaway, ERR_LIMIT);
+}
+
+static bool leaf_may_ask(struct supernode *supernode, struct link *link) {
+    uint64_t now_us = supernode->links.mono_us;
+    uint64_t milli_per_s = supernode->config.leaf_queries_milli_per_s;
+    struct leaf *leaf = link->owner;
+    meter_count(&supernode->leaf_queries, now_us);
+    if (ratelimit_take(&leaf->port.queries, milli_per_s, supernode->config.leaf_queries_burst, 1,
+                       now_us)) {
+        return true;
+    }
+    supernode->counts.limited_leaves++;
+    uint64_t excess_milli_per_s = milli_per_s * LEAF_QUERIES_EXCESS;
+    uint64_t burst = excess_milli_per_s * LEAF_QUERIES_EXCESS_S / 1000 + 1;
+    if (!ratelimit_take(&leaf->port.excess, excess_milli_per_s, burst, 1, now_us) &&
+        !link->closing) {
+        log_info(supernode->env->log, "leaf.banned link=%u", link->number);
+        supernode->counts.banned++;
+        leaf->banned_until_us = now_us + LEAF_BANNED_S * 1000000ull;
+        admission_too_much(supernode, link, LEAF_BANNED_S);
+    }
+    return false;
+}
+
+bool admission_query(struct supernode *supernode, struct link *link) {
+    if (link->purpose == PURPOSE_LEAF) {
+        return leaf_may_ask(supernode, link);
+    }
+    uint64_t now_us = supernode->links.mono_us;
+    meter_count(&supernode->mesh_queries, now_us);
+    uint64_t per_s = supernode->config.mesh_queries_per_s;
+    return ratelimit_take(&supernode_port(link)->queries, per_s * 1000,
+                          per_s * MESH_QUERIES_BURST / MESH_QUERIES_PER_S, 1, now_us);
 }
 
 /* ---- Visitors ---- */

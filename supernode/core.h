@@ -7,6 +7,7 @@
 
 #include "common/hostcache.h"
 #include "common/links.h"
+#include "common/meter.h"
 #include "common/ratelimit.h"
 #include "supernode/flood.h"
 #include "supernode/index.h"
@@ -36,6 +37,7 @@ enum timer_kind {
 /* What every link to a guest may ask for, and what it did wrong. */
 struct port {
     struct ratelimit queries;
+    struct ratelimit excess; /* queries over that rate */
     struct ratelimit nodes;
     struct ratelimit others; /* DIALBACK of neighbours, PUSH of leaves and visitors */
     struct turn *turn;       /* copies of queries that wait, or NULL */
@@ -114,6 +116,7 @@ struct leaf {
     uint64_t dialback_us;    /* when it was last asked about this address; 0 = never */
     struct ratelimit lists;
     uint64_t departed_us;
+    uint64_t banned_until_us; /* asked far too much */
 };
 
 /* Anybody who only asks for NODES or looks whether we are there. */
@@ -132,7 +135,8 @@ struct supernode_counts {
     uint64_t duplicates;     /* copies that let nothing new happen */
     uint64_t relayed;        /* copies sent */
     uint64_t spared;         /* copies not sent, since a summary said no */
-    uint64_t limited;        /* copies refused for the rate, or since too many waited */
+    uint64_t limited;        /* copies refused for the rate, or since too many waited ... */
+    uint64_t limited_leaves; /* ... those of leaves for the rate */
     uint64_t unread;         /* copies of neighbours refused since their text is no query to us */
     uint64_t hits;           /* records of our leaves sent */
     uint64_t hits_routed;    /* records passed back for others */
@@ -147,7 +151,12 @@ struct supernode_counts {
     uint64_t audits_failed;  /* records that were not shown */
     uint64_t banished;       /* leaves */
     uint64_t unchanged;      /* lists we still had */
-    uint64_t refused;        /* links and lists refused */
+    uint64_t refused;        /* links and lists refused: */
+    uint64_t refused_leaves;
+    uint64_t refused_neighbours;
+    uint64_t refused_visitors;
+    uint64_t refused_lists;  /* no room, too long, or too often */
+    uint64_t banned;         /* leaves sent off for asking far too much */
     uint64_t dialbacks;      /* probes dialled for others */
     uint64_t pushes;         /* passed on to a leaf */
     uint64_t pushes_dropped; /* for nobody here, or not to be trusted */
@@ -179,6 +188,8 @@ struct supernode {
     struct timer probes_timer;
     struct timer stop_timer;
     struct supernode_counts counts;
+    struct meter leaf_queries; /* copies as they come, refused ones included */
+    struct meter mesh_queries;
     bool is_stopping;
     bool is_stopped;
 };
@@ -220,6 +231,15 @@ MUST_CHECK enum err admission_certified(const struct supernode *supernode, const
 /* Fill in where else to go. The records borrow from the host cache. */
 void admission_alternatives(struct supernode *supernode, const struct node_id *except,
                             struct goaway *goaway);
+
+/* Take one query of a link from its rate. A leaf that goes on far beyond it is sent off. */
+bool admission_query(struct supernode *supernode, struct link *link);
+
+/* Send a guest off because it asks too much: it may come back after `retry_s`, or go elsewhere. */
+void admission_too_much(struct supernode *supernode, struct link *link, uint16_t retry_s);
+
+/* Mesh links that others dialled. */
+uint32_t admission_accepted(const struct supernode *supernode);
 
 void visitor_opened(struct supernode *supernode, struct link *link);
 void visitor_closed(struct supernode *supernode, struct link *link);

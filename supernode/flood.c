@@ -625,16 +625,6 @@ static enum err further_copy(struct supernode *supernode, struct query *query,
     return OK;
 }
 
-static bool rate_allows(struct supernode *supernode, struct link *link) {
-    struct port *port = supernode_port(link);
-    uint64_t now_us = supernode->links.mono_us;
-    if (link->purpose == PURPOSE_LEAF) {
-        return ratelimit_take(&port->queries, supernode->config.leaf_queries_milli_per_s,
-                              supernode->config.leaf_queries_burst, 1, now_us);
-    }
-    return ratelimit_take(&port->queries, MESH_QUERIES_PER_S * 1000, MESH_QUERIES_BURST, 1, now_us);
-}
-
 /* Hold a copy to our own rules, whatever its sender wrote. */
 static void bound_copy(struct copy *copy) {
     bool is_entry = copy->link->purpose == PURPOSE_LEAF;
@@ -673,7 +663,7 @@ static enum err take_copy(struct supernode *supernode, struct link *link, uint8_
         return err;
     }
     supernode->counts.copies++;
-    if (!rate_allows(supernode, link) || !turns_add(supernode, link, type, payload)) {
+    if (!admission_query(supernode, link) || !turns_add(supernode, link, type, payload)) {
         wire_query_id(copy.header.body, supernode->env->crypto, &copy.id);
         return refuse_copy(supernode, &copy, &supernode->counts.limited);
     }

@@ -61,6 +61,7 @@ void register_send_status(struct leaf *leaf, enum reg_verdict verdict) {
 static void send_away(struct leaf *leaf, enum goaway_reason reason, uint16_t retry_s) {
     struct supernode *supernode = leaf->supernode;
     supernode->counts.refused++;
+    supernode->counts.refused_lists++;
     log_info(supernode->env->log, "leaf.list_refused link=%u reason=%u index_bytes=%llu",
              leaf->link->number, reason, (unsigned long long)index_count(supernode->index).bytes);
     struct goaway goaway = {.reason = (uint8_t)reason, .retry_after_s = retry_s};
@@ -269,7 +270,9 @@ enum err register_take_begin(struct supernode *supernode, struct link *link, str
     }
     if (!ratelimit_take(&leaf->lists, LISTS_MILLI_PER_S, LISTS_BURST, 1,
                         supernode->links.mono_us)) {
-        links_close(link, GOAWAY_RATE, ERR_LIMIT);
+        supernode->counts.refused++;
+        supernode->counts.refused_lists++;
+        admission_too_much(supernode, link, RETRY_FULL_S);
         return OK;
     }
     if (is_held(leaf, &state)) {

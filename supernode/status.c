@@ -30,6 +30,7 @@ static void report_counts(struct outbox *out, const struct supernode_counts *cou
         {"relayed", counts->relayed},
         {"limited", counts->limited},
         {"unread", counts->unread},
+        {"banned", counts->banned},
         {"hits", counts->hits},
         {"hits_routed", counts->hits_routed},
         {"hits_dropped", counts->hits_dropped},
@@ -76,7 +77,71 @@ static void report_self(struct supernode *supernode, uint64_t command) {
     report_number(out, "coming", supernode->intake.lists);
     report_number(out, "waiting", supernode->intake.waiting);
     report_counts(out, &supernode->counts);
+    if (supernode->env->driver != NULL) {
+        report_number(out, "bytes_in", supernode->env->driver->bytes_in);
+        report_number(out, "bytes_out", supernode->env->driver->bytes_out);
+        report_number(out, "handshakes_failed", supernode->env->driver->failed);
+    }
     report_flag(out, "stopping", supernode->is_stopping);
+}
+
+/* A limit, how near it is, and how often it was reached. */
+struct limit {
+    const char *name;
+    uint64_t now;
+    uint64_t max;
+    uint64_t refused;
+};
+
+static void report_limits(struct outbox *out, uint64_t command, const struct limit *limits,
+                          size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        report_begin(out, command, "limit");
+        report_text(out, "name", limits[i].name);
+        report_number(out, "now", limits[i].now);
+        report_number(out, "max", limits[i].max);
+        report_number(out, "refused", limits[i].refused);
+    }
+}
+
+static uint32_t count_registrations(const struct supernode *supernode) {
+    uint32_t count = 0;
+    uint32_t cursor = 0;
+    for (struct leaf *leaf; (leaf = map_next(&supernode->leaves, &cursor, NULL)) != NULL;) {
+        count += leaf->coming != NULL;
+    }
+    return count;
+}
+
+static void report_guests(const struct supernode *supernode, uint64_t command) {
+    const struct supernode_counts *counts = &supernode->counts;
+    const struct supernode_config *config = &supernode->config;
+    uint64_t now_us = supernode->links.mono_us;
+    const struct limit limits[] = {
+        {"leaves", supernode->leaf_links, config->leaves_max, counts->refused_leaves},
+        {"neighbours", admission_accepted(supernode), MESH_ACCEPT_MAX, counts->refused_neighbours},
+        {"visitors", supernode->visitors, VISITORS_MAX, counts->refused_visitors},
+        {"leaf_queries_per_s", meter_per_s(&supernode->leaf_queries, now_us),
+         config->leaf_queries_milli_per_s * supernode->leaf_links / 1000, counts->limited_leaves},
+        {"mesh_queries_per_s", meter_per_s(&supernode->mesh_queries, now_us),
+         (uint64_t)config->mesh_queries_per_s * supernode->neighbour_count,
+         counts->limited - counts->limited_leaves},
+        {"registrations", count_registrations(supernode), config->leaves_max,
+         counts->refused_lists},
+        {"index_bytes", index_count(supernode->index).bytes,
+         INDEX_BYTES_MAX / 100 * INDEX_REFUSE_PERCENT, counts->refused_lists},
+    };
+    report_limits(supernode->links.out, command, limits, sizeof limits / sizeof limits[0]);
+}
+
+static void report_driver(const struct supernode *supernode, uint64_t command) {
+    const struct driver_counts *driver = supernode->env->driver;
+    const struct limit limits[] = {
+        {"handshakes", driver->handshakes, HANDSHAKES_PENDING_MAX, driver->refused_full},
+        {"handshakes_per_s", meter_per_s(&driver->accepting, supernode->links.mono_us),
+         HANDSHAKES_PER_S, driver->refused_share},
+    };
+    report_limits(supernode->links.out, command, limits, sizeof limits / sizeof limits[0]);
 }
 
 static void report_leaves(struct supernode *supernode, uint64_t command) {
@@ -114,6 +179,10 @@ void status_command(struct supernode *supernode, const struct node_event *event)
         return;
     }
     report_self(supernode, command);
+    report_guests(supernode, command);
+    if (supernode->env->driver != NULL) {
+        report_driver(supernode, command);
+    }
     report_leaves(supernode, command);
     report_neighbours(supernode, command);
     report_done(out, command);

@@ -334,6 +334,9 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     if (supernode->config.leaf_queries_burst == 0) {
         supernode->config.leaf_queries_burst = LEAF_QUERIES_BURST;
     }
+    if (supernode->config.mesh_queries_per_s == 0) {
+        supernode->config.mesh_queries_per_s = MESH_QUERIES_PER_S;
+    }
     rng_seed(&supernode->rng, env->seed);
     links_init(&supernode->links, env, &links_role, supernode, &supernode->timers);
     supernode->links.address_record_flags = ADDRESS_RECORD_SUPERNODE;

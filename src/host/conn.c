@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <openssl/err.h>
 #include <string.h>
@@ -24,10 +25,14 @@
 #define OUTPUT_LOW (LINK_OUTPUT_SOFT / 2) /* where a stalled link is ready again */
 #define COPY_MAX 16384                    /* larger runs of messages go by reference */
 #define READ_TURN_MAX 262144              /* bytes of one link per turn of the loop */
+#define READ_TURN_US 1000                 /* ... that the node may work on them: then it waits */
+#define HEAVY_US 1000000                  /* in line with others, and so long afterwards */
 #define BULK_BYTES 131072                 /* read at once from a link that brings much */
 #define STALL_MS 30000                    /* with output and without progress */
 #define LINGER_MS 2000
 #define SHUTDOWN_RETRY_MS 5
+#define PRIORITIES 3 /* the middle one is what events have when nothing is said */
+#define PRIORITY_LAST 2
 
 /* ---- Life and death ---- */
 
@@ -72,10 +77,10 @@ static struct conn *conn_new(struct host_node *node, int fd, const struct addres
     return conn;
 }
 
-static void end_handshake(struct conn *conn) {
+static void end_handshake(struct conn *conn, bool proven) {
     if (conn->counts_as_handshake) {
         conn->counts_as_handshake = false;
-        conn->node->host->handshakes--;
+        gate_left(&conn->node->host->gate, &conn->remote, proven);
     }
 }
 
@@ -84,7 +89,7 @@ static void bury(struct conn *conn) {
     struct host *host = conn->node->host;
     bool is_leaving = conn->state == CONN_LINGERING;
     conn->state = CONN_DEAD;
-    end_handshake(conn);
+    end_handshake(conn, false);
     event_del(&conn->timer);
     if (event_initialized(&conn->connected)) {
         event_del(&conn->connected);
@@ -186,15 +191,34 @@ static void watch_progress(struct conn *conn) {
     }
 }
 
-/* Move the messages of this turn to the buffer. A small run is copied so that it joins the last
- * one there, a large one goes by reference. */
+/* Write the messages of this turn as one run, past the bufferevent when nothing is before them:
+ * that spares the link two epoll_ctl and a turn of the loop. False when some are left; then exactly
+ * this run must be written again. A failure is left to the bufferevent, which will meet it too. */
+static bool write_now(struct conn *conn) {
+    struct buf *out = &conn->out;
+    if (evbuffer_get_length(bufferevent_get_output(conn->bev)) > 0 || out->len > INT_MAX) {
+        return false;
+    }
+    ERR_clear_error();
+    bool is_sent = SSL_write(ssl_of(conn), out->data, (int)out->len) == (int)out->len;
+    ERR_clear_error();
+    return is_sent;
+}
+
+/* Send the messages of this turn, or give them to the buffer: by reference, so that a run that
+ * OpenSSL has begun with stays in one piece; a small one joins the last one there. */
 static void flush(struct conn *conn) {
     struct buf *out = &conn->out;
     if (out->len == 0) {
         return;
     }
     struct evbuffer *output = bufferevent_get_output(conn->bev);
-    if (out->len <= COPY_MAX) {
+    bool is_first = evbuffer_get_length(output) == 0;
+    if (write_now(conn)) {
+        buf_free(out);
+        return;
+    }
+    if (out->len <= COPY_MAX && !is_first) {
         CHECK(evbuffer_add(output, out->data, out->len) == 0);
         buf_free(out);
     } else {
@@ -209,6 +233,7 @@ void conn_write_owned(struct conn *conn, uint8_t *bytes, size_t len) {
     flush(conn);
     struct evbuffer *output = bufferevent_get_output(conn->bev);
     CHECK(evbuffer_add_reference(output, bytes, len, free_reference, NULL) == 0);
+    conn->node->host->counts.bytes_out += len;
     watch_progress(conn);
 }
 
@@ -311,6 +336,17 @@ void conn_touch(struct conn *conn) {
     }
 }
 
+/* Output has drained: the node may go on, and files too. */
+static void check_ready(struct conn *conn) {
+    if (conn->state == CONN_UP && conn_output(conn) <= OUTPUT_LOW) {
+        if (conn->is_stalled) {
+            conn->is_stalled = false;
+            node_queue_link(conn->node, NODE_LINK_READY, conn->link, OK);
+        }
+        blocks_pump(conn);
+    }
+}
+
 static void on_flush(evutil_socket_t fd, short what, void *context) {
     (void)fd;
     (void)what;
@@ -321,7 +357,7 @@ static void on_flush(evutil_socket_t fd, short what, void *context) {
         conn->is_dirty = false;
         if (conn->state == CONN_UP || conn->state == CONN_FLUSHING) {
             flush(conn);
-            blocks_pump(conn);
+            check_ready(conn);
         } else {
             event_active(host->reap, EV_TIMEOUT, 0);
         }
@@ -333,6 +369,7 @@ void conn_write(struct conn *conn, struct slice bytes) {
         return;
     }
     size_t output = conn_output(conn) + bytes.len;
+    conn->node->host->counts.bytes_out += bytes.len;
     if (output > LINK_OUTPUT_HARD) {
         log_info(&conn->node->host->log, "conn.overflow link=%u bytes=%zu", conn->link, output);
         conn_kill(conn, ERR_STALLED);
@@ -353,12 +390,8 @@ static void on_write(struct bufferevent *bev, void *context) {
     if (conn->state == CONN_FLUSHING &&
         evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0) {
         finish_flush(conn);
-    } else if (conn->state == CONN_UP && conn_output(conn) <= OUTPUT_LOW) {
-        if (conn->is_stalled) {
-            conn->is_stalled = false;
-            node_queue_link(node, NODE_LINK_READY, conn->link, OK);
-        }
-        blocks_pump(conn);
+    } else {
+        check_ready(conn);
     }
     node_run(node);
 }
@@ -369,22 +402,35 @@ static bool may_read(const struct conn *conn) {
     return conn->state == CONN_UP && !conn->is_read_stopped && !conn->is_held;
 }
 
-/* Hand the input to the node piece by piece; a step may stop it at any piece. */
-static void consume(struct conn *conn, size_t most) {
+static void deliver(struct conn *conn, struct slice data) {
+    conn->node->host->counts.bytes_in += data.len;
+    node_bytes(conn->node, conn->link, data);
+}
+
+/* What one link may take of a turn. */
+struct turn {
+    size_t taken;
+    uint64_t until_us;
+};
+
+static bool is_over(const struct turn *turn) {
+    return turn->taken >= READ_TURN_MAX || clock_mono_us() >= turn->until_us;
+}
+
+/* Hand the input to the node piece by piece; a step may stop it at any piece. `turn` NULL = all. */
+static void consume(struct conn *conn, struct turn *turn) {
     struct evbuffer *input = bufferevent_get_input(conn->bev);
-    size_t taken = 0;
-    while (may_read(conn) && taken < most && evbuffer_get_length(input) > 0) {
+    while (may_read(conn) && evbuffer_get_length(input) > 0 && (turn == NULL || !is_over(turn))) {
         struct evbuffer_iovec piece;
         CHECK(evbuffer_peek(input, -1, NULL, &piece, 1) >= 1);
         struct slice data = {piece.iov_base, piece.iov_len};
-        node_bytes(conn->node, conn->link, data);
+        deliver(conn, data);
         if (conn->state == CONN_UP) { /* closing has drained it already */
             evbuffer_drain(input, data.len);
         }
-        taken += data.len;
-    }
-    if (may_read(conn) && evbuffer_get_length(input) > 0) {
-        bufferevent_trigger(conn->bev, EV_READ, BEV_OPT_DEFER_CALLBACKS);
+        if (turn != NULL) {
+            turn->taken += data.len;
+        }
     }
 }
 
@@ -404,30 +450,98 @@ static size_t read_records(struct conn *conn, uint8_t *to) {
 }
 
 /* A full record came in, so more will be there: libevent 2.1 would read one record per turn. */
-static void read_bulk(struct conn *conn) {
+static void read_bulk(struct conn *conn, struct turn *turn) {
     struct host *host = conn->node->host;
     if (host->bulk == NULL) {
         host->bulk = mem_new(BULK_BYTES);
     }
-    size_t taken = 0;
     size_t len = BULK_BYTES;
-    while (may_read(conn) && taken < READ_TURN_MAX && len > BULK_BYTES / 2) {
+    while (may_read(conn) && !is_over(turn) && len > BULK_BYTES / 2) {
         len = read_records(conn, host->bulk);
         if (len > 0) {
-            node_bytes(conn->node, conn->link, (struct slice){host->bulk, len});
+            deliver(conn, (struct slice){host->bulk, len});
         }
-        taken += len;
+        turn->taken += len;
     }
+}
+
+/* Get in line behind the other links that bring much. Meanwhile it is not read: the kernel keeps
+ * what comes, and soon the other side. */
+static void wait_in_line(struct conn *conn) {
+    struct host *host = conn->node->host;
+    static const struct timeval now = {0};
+    bufferevent_disable(conn->bev, EV_READ);
+    conn->is_waiting = true;
+    conn->next_waiting = NULL;
+    conn_pin(conn);
+    if (host->waiting_last != NULL) {
+        host->waiting_last->next_waiting = conn;
+    } else {
+        host->waiting_first = conn;
+    }
+    host->waiting_last = conn;
+    event_add(host->heavy, &now);
+}
+
+/* One turn of a link: so many bytes, and so long. Whoever needs longer is heavy from then on. */
+static void read_turn(struct conn *conn) {
+    struct evbuffer *input = bufferevent_get_input(conn->bev);
+    struct turn turn = {.until_us = clock_mono_us() + READ_TURN_US};
+    bool is_bulk = evbuffer_get_length(input) >= SSL3_RT_MAX_PLAIN_LENGTH;
+    consume(conn, &turn);
+    if (is_bulk && evbuffer_get_length(input) == 0) {
+        read_bulk(conn, &turn);
+    }
+    if (is_over(&turn)) {
+        conn->heavy_until_us = clock_mono_us() + HEAVY_US;
+    }
+    if (may_read(conn) && evbuffer_get_length(input) > 0) {
+        wait_in_line(conn);
+    }
+}
+
+static struct conn *take_waiting(struct host *host) {
+    struct conn *conn = host->waiting_first;
+    if (conn != NULL) {
+        host->waiting_first = conn->next_waiting;
+        if (host->waiting_first == NULL) {
+            host->waiting_last = NULL;
+        }
+        conn->is_waiting = false;
+    }
+    return conn;
+}
+
+/* The first in line has its turn; the loop looks at all others before the next. */
+static void on_heavy(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    static const struct timeval now = {0};
+    struct host *host = context;
+    struct conn *conn = take_waiting(host);
+    if (conn == NULL) {
+        return;
+    }
+    struct host_node *node = conn->node;
+    if (may_read(conn)) {
+        bufferevent_enable(conn->bev, EV_READ);
+        read_turn(conn);
+    }
+    conn_unpin(conn);
+    if (host->waiting_first != NULL) {
+        event_add(host->heavy, &now);
+    }
+    node_run(node);
 }
 
 static void on_read(struct bufferevent *bev, void *context) {
     struct conn *conn = context;
     struct host_node *node = conn->node;
     if (conn->state == CONN_UP) {
-        bool is_bulk = evbuffer_get_length(bufferevent_get_input(bev)) >= SSL3_RT_MAX_PLAIN_LENGTH;
-        consume(conn, READ_TURN_MAX);
-        if (is_bulk && evbuffer_get_length(bufferevent_get_input(bev)) == 0) {
-            read_bulk(conn);
+        if (!conn->is_waiting && may_read(conn) && conn->heavy_until_us > clock_mono_us()) {
+            wait_in_line(conn);
+        } else if (!conn->is_waiting) {
+            read_turn(conn);
         }
         node_run(node);
     } else if (conn->state >= CONN_FLUSHING) {
@@ -439,7 +553,7 @@ static void update_reading(struct conn *conn) {
     if (conn->state != CONN_UP) {
         return;
     }
-    if (!may_read(conn)) {
+    if (!may_read(conn) || conn->is_waiting) {
         bufferevent_disable(conn->bev, EV_READ);
         return;
     }
@@ -475,7 +589,7 @@ static void link_up(struct conn *conn) {
         conn_kill(conn, ERR_AUTH);
         return;
     }
-    end_handshake(conn);
+    end_handshake(conn, true);
     event_del(&conn->timer);
     conn->state = CONN_UP;
     conn->is_held = node->is_behind;
@@ -518,7 +632,7 @@ static void on_event(struct bufferevent *bev, short what, void *context) {
     } else {
         enum err reason = reason_of(conn, what);
         if (conn->state == CONN_UP) {
-            consume(conn, SIZE_MAX); /* what came before the end counts */
+            consume(conn, NULL); /* what came before the end counts */
         }
         if (conn->state >= CONN_FLUSHING) {
             evbuffer_drain(bufferevent_get_input(bev), SIZE_MAX);
@@ -545,7 +659,6 @@ void conn_accept(struct host_node *node, int fd, const struct address *remote) {
     struct conn *conn = conn_new(node, fd, remote);
     conn->is_accepted = true;
     conn->counts_as_handshake = true;
-    node->host->handshakes++;
     socket_tune(fd);
     start_tls(conn);
 }
@@ -644,18 +757,25 @@ void conns_drop(struct host_node *node) {
 }
 
 void conns_init(struct host *host) {
+    CHECK(event_base_priority_init(host->base, PRIORITIES) == 0);
     host->flush = event_new(host->base, -1, 0, on_flush, host);
     host->reap = event_new(host->base, -1, 0, on_reap, host);
-    CHECK(host->flush != NULL && host->reap != NULL);
+    host->heavy = evtimer_new(host->base, on_heavy, host);
+    CHECK(host->flush != NULL && host->reap != NULL && host->heavy != NULL);
+    CHECK(event_priority_set(host->heavy, PRIORITY_LAST) == 0);
 }
 
 void conns_free(struct host *host) {
     while (host->leaving != NULL) {
         bury(host->leaving);
     }
+    for (struct conn *conn; (conn = take_waiting(host)) != NULL;) {
+        conn_unpin(conn);
+    }
     on_flush(-1, 0, host);
     on_reap(-1, 0, host);
     CHECK(host->dead == NULL);
     event_free(host->flush);
     event_free(host->reap);
+    event_free(host->heavy);
 }

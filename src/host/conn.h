@@ -47,7 +47,10 @@ struct conn {
     bool is_accepted;
     bool is_dirty;
     bool is_read_stopped;
-    bool is_held; /* not read because the disk is behind */
+    bool is_waiting; /* in line to be read: */
+    struct conn *next_waiting;
+    uint64_t heavy_until_us; /* its input took long lately: it is read when nobody else has any */
+    bool is_held;            /* not read because the disk is behind */
     bool is_stalled;
     bool counts_as_handshake;
     struct tls_peer peer;

@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "common/pack.h"
 #include "src/host/conn.h"
+#include "src/host/crypto.h"
 #include "src/host/failure.h"
 #include "src/host/files.h"
 #include "src/host/library.h"
@@ -148,6 +149,9 @@ struct host *host_new(const struct host_config *config, struct host_error *error
     set_limits(host);
     host->base = event_base_new();
     host->packer = packer_new();
+    uint64_t seed = 0;
+    crypto_keyless()->fill_random(NULL, &seed, sizeof seed);
+    gate_init(&host->gate, config->handshakes_per_s, seed, &host->counts);
     if (host->base != NULL) {
         conns_init(host);
         host->stop_timer = evtimer_new(host->base, on_stop_timer, host);
@@ -229,6 +233,7 @@ void host_free(struct host *host) {
         event_base_free(host->base);
     }
     packer_free(host->packer);
+    gate_free(&host->gate);
     mem_free(host->bulk);
     outbox_free(&host->outbox);
     SSL_CTX_free(host->tls);

@@ -22,8 +22,9 @@ struct host_error {
 struct host_config {
     uint32_t workers; /* 0 = number of processors, at most 8 */
     enum log_level log_level;
-    const char *log_file; /* NULL = standard error */
-    bool handle_signals;  /* SIGTERM and SIGINT stop (a second one at once), SIGPIPE is ignored */
+    const char *log_file;      /* NULL = standard error */
+    uint32_t handshakes_per_s; /* 0 = HANDSHAKES_PER_S */
+    bool handle_signals; /* SIGTERM and SIGINT stop (a second one at once), SIGPIPE is ignored */
 };
 
 /* Start a host. NULL with *error set when OpenSSL is too old or the system refuses something. */

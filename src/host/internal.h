@@ -12,6 +12,7 @@
 
 #include "common/map.h"
 #include "common/node.h"
+#include "src/host/gate.h"
 #include "src/host/host.h"
 #include "src/host/identity.h"
 #include "src/host/workers.h"
@@ -42,17 +43,22 @@ struct host {
     struct event *signals[2];
     struct event *stop_timer;
     uint64_t stop_by_us;
-    struct event *flush;   /* end of turn: what was written goes to the buffers */
-    struct conn *dirty;    /* ... of these */
-    struct event *reap;    /* end of turn: frees */
-    struct conn *dead;     /* ... these */
-    struct conn *leaving;  /* lingering after their node has forgotten them */
-    int reserve_fd;        /* given up for a moment when descriptors run out */
-    uint32_t conns;        /* sockets of links, pending ones included */
-    uint32_t conns_max;    /* leaves descriptors for files */
-    uint32_t handshakes;   /* accepted, not yet proven */
-    uint64_t handshake_at; /* rate of accepting: microseconds of the next free slot */
-    uint32_t file_mode;    /* of finished downloads: 0666 without the umask */
+    struct event *flush; /* end of turn: what was written goes to the buffers */
+    struct conn *dirty;  /* ... of these */
+    struct event *heavy; /* nothing else to do: the next of these is read */
+    struct conn *waiting_first;
+    struct conn *waiting_last;
+    struct event *reap;   /* end of turn: frees */
+    struct conn *dead;    /* ... these */
+    struct conn *leaving; /* lingering after their node has forgotten them */
+    int reserve_fd;       /* given up for a moment when descriptors run out */
+    uint32_t conns;       /* sockets of links, pending ones included */
+    uint32_t conns_max;   /* leaves descriptors for files */
+    struct gate gate;     /* of those who dial us */
+    struct driver_counts counts;
+    uint64_t accept_turn_us; /* when it began, and how many came in in it */
+    uint32_t accepted_in_turn;
+    uint32_t file_mode; /* of finished downloads: 0666 without the umask */
 };
 
 enum node_state { NODE_RUNNING, NODE_STOPPING, NODE_STOPPED };

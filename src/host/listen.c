@@ -1,5 +1,4 @@
-/* listen.c - accepts links: at a bounded rate, a bounded number, and without a spin when
- * descriptors run out.
+/* listen.c - accepts those whom the gate lets in, without a spin when descriptors run out.
  *
  * What is refused is closed before any TLS state exists for it. When the system has no descriptor
  * left, accept() would fail at once for ever; so one descriptor is kept in reserve, given up to
@@ -16,9 +15,9 @@
 #include "src/host/failure.h"
 #include "src/host/sockets.h"
 
-#define PAUSE_FULL_MS 1000
-#define PAUSE_RATE_MS 20
-#define RATE_BURST_US 500000 /* of HANDSHAKES_PER_S that may be made up for */
+#define PAUSE_ERROR_MS 1000
+#define PAUSE_FULL_MS 20
+#define PAUSE_TURN_MS 5
 #define BACKLOG 256
 
 static void pause_listening(struct host_node *node, uint32_t ms) {
@@ -37,17 +36,14 @@ static void on_listen_again(evutil_socket_t fd, short what, void *context) {
     }
 }
 
-/* Count this handshake; pause when the next one may not come at once. */
-static void keep_rate(struct host_node *node) {
-    struct host *host = node->host;
-    uint64_t now_us = clock_mono_us();
-    if (host->handshake_at + RATE_BURST_US < now_us) {
-        host->handshake_at = now_us - RATE_BURST_US;
+/* Those let in at once take the loop from the links that are up for half a millisecond each: no
+ * more than four times the rate. */
+static bool ends_turn(struct host *host, uint64_t now_us) {
+    if (now_us - host->accept_turn_us >= PAUSE_TURN_MS * 1000) {
+        host->accept_turn_us = now_us;
+        host->accepted_in_turn = 0;
     }
-    host->handshake_at += 1000000 / HANDSHAKES_PER_S;
-    if (host->handshake_at > now_us || host->handshakes >= HANDSHAKES_PENDING_MAX) {
-        pause_listening(node, PAUSE_RATE_MS);
-    }
+    return ++host->accepted_in_turn >= host->gate.per_s * 4 * PAUSE_TURN_MS / 1000;
 }
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
@@ -56,15 +52,24 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)len;
     struct host_node *node = context;
     struct host *host = node->host;
-    if (host->conns >= host->conns_max || host->handshakes >= HANDSHAKES_PENDING_MAX) {
-        log_warn(&host->log, "listen.full links=%u handshakes=%u", host->conns, host->handshakes);
-        close(fd);
-        pause_listening(node, PAUSE_RATE_MS);
-        return;
-    }
     struct address remote = socket_address_read(from);
-    conn_accept(node, fd, &remote);
-    keep_rate(node);
+    uint64_t now_us = clock_mono_us();
+    enum gate_verdict verdict = GATE_FULL;
+    if (host->conns < host->conns_max) {
+        verdict = gate_enter(&host->gate, &remote, now_us);
+    } else {
+        host->counts.refused_full++;
+    }
+    if (verdict == GATE_OPEN) {
+        conn_accept(node, fd, &remote);
+    } else {
+        close(fd);
+    }
+    if (verdict == GATE_FULL || gate_wait(&host->gate, now_us) > 0) {
+        pause_listening(node, PAUSE_FULL_MS);
+    } else if (verdict == GATE_OPEN && ends_turn(host, now_us)) {
+        pause_listening(node, PAUSE_TURN_MS);
+    }
 }
 
 static void on_error(struct evconnlistener *listener, void *context) {
@@ -80,7 +85,7 @@ static void on_error(struct evconnlistener *listener, void *context) {
         }
         host->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     }
-    pause_listening(node, PAUSE_FULL_MS);
+    pause_listening(node, PAUSE_ERROR_MS);
 }
 
 static int open_listener(const struct address *address) {

@@ -23,6 +23,7 @@ enum setting {
     SETTING_LEAVES,
     SETTING_LEAF_QUERY_RATE,
     SETTING_LEAF_QUERY_BURST,
+    SETTING_MESH_QUERY_RATE,
     SETTING_MESH_LINKS,
     SETTING_FIXED_MESH,
     SETTING_LOG,
@@ -65,6 +66,7 @@ struct settings {
     uint64_t leaves;
     uint64_t leaf_query_rate; /* thousandths per second */
     uint64_t leaf_query_burst;
+    uint64_t mesh_query_rate; /* per second of one neighbour */
     uint64_t mesh_links;
     bool fixed_mesh;
     const char *log;

@@ -8,6 +8,8 @@
 #include <time.h>
 
 #include "common/rng.h"
+#include "tests/bench/bench_attack.h"
+#include "tests/bench/bench_fanout.h"
 
 static const struct {
     const char *name;
@@ -23,6 +25,21 @@ static const struct {
     {"library", bench_library, "sharing 100,000 small files, and the rate of hashing big ones"},
     {"index", bench_index, "the index on 1,000,000 real names: queries, memory, churn"},
     {"index5m", bench_index_5m, "the index on 5,000,000 real names"},
+    {"messages", bench_messages, "messages delivered to 50 links per second of CPU"},
+    {"handshakes", bench_handshakes, "accepted links per second of CPU"},
+    {"queries", bench_queries, "whole queries of a supernode per second of CPU"},
+    {"load", bench_load, "2,000 leaves that search, for --minutes N"},
+    {"overload", bench_overload, "what leaves notice of those who ask too much"},
+    {"join", bench_join, "CPU time of a leaf's registration, without the handshake"},
+};
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} roles[] = {
+    {"fanout", bench_role_fanout},
+    {"handshakes", bench_role_handshakes},
+    {"attack", bench_role_attack},
 };
 #define BENCHMARKS (sizeof benchmarks / sizeof *benchmarks)
 
@@ -135,8 +152,26 @@ uint64_t bench_resident(pid_t pid) {
     return (uint64_t)kib * 1024;
 }
 
+double bench_cpu(pid_t pid) {
+    clockid_t clock;
+    struct timespec used;
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) {
+        bench_fail("process %d has no clock: has it ended?", (int)pid);
+    }
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
+static int run_role(int argc, char **argv) {
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        if (argc > 0 && strcmp(roles[i].name, argv[0]) == 0) {
+            return roles[i].run(argc - 1, argv + 1);
+        }
+    }
+    bench_fail("there is no such role");
+}
+
 static int usage(FILE *to, int status) {
-    fputs("usage: bench [NAME] [--json]\n\nbenchmarks:\n", to);
+    fputs("usage: bench [NAME] [--json] [--minutes N]\n\nbenchmarks:\n", to);
     for (size_t i = 0; i < BENCHMARKS; i++) {
         fprintf(to, "  %-10s %s\n", benchmarks[i].name, benchmarks[i].what);
     }
@@ -155,11 +190,16 @@ static bool name_is_known(const char *name) {
 int main(int argc, char **argv) {
     struct bench bench = {0};
     const char *only = NULL;
+    if (argc > 1 && strcmp(argv[1], "--role") == 0) {
+        return run_role(argc - 2, argv + 2);
+    }
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0) {
             bench.json = true;
         } else if (strcmp(argv[i], "--help") == 0) {
             return usage(stdout, 0);
+        } else if (strcmp(argv[i], "--minutes") == 0 && i + 1 < argc) {
+            bench.minutes = atof(argv[++i]);
         } else if (only == NULL && name_is_known(argv[i])) {
             only = argv[i];
         } else {

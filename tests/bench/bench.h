@@ -12,6 +12,7 @@
 struct bench {
     struct owner *owner;
     bool json;
+    double minutes; /* of the load; 0 = a few seconds */
 };
 
 enum better { BETTER_LOW, BETTER_HIGH };
@@ -49,6 +50,12 @@ void bench_write_file(const char *path, uint64_t bytes, uint64_t seed);
 /* Resident bytes of a process (VmRSS), 0 when it is gone. */
 uint64_t bench_resident(pid_t pid);
 
+/* CPU seconds that a process has used, all its threads together. */
+double bench_cpu(pid_t pid);
+
+/* Make key.pem and cert.pem (Ed25519, self-signed) in a folder. */
+void bench_certificate(const struct bench *bench, const char *folder);
+
 /* The benchmarks; one row each in bench.c. */
 void bench_query_body(const struct bench *bench);
 void bench_registration(const struct bench *bench);
@@ -59,5 +66,14 @@ void bench_download(const struct bench *bench);
 void bench_library(const struct bench *bench);
 void bench_index(const struct bench *bench);
 void bench_index_5m(const struct bench *bench);
+void bench_messages(const struct bench *bench);
+void bench_handshakes(const struct bench *bench);
+void bench_queries(const struct bench *bench);
+void bench_join(const struct bench *bench);
+void bench_load(const struct bench *bench);
+void bench_overload(const struct bench *bench);
+
+/* What runs in processes of their own: `bench --role NAME ...`. */
+int bench_role_handshakes(int argc, char **argv);
 
 #endif

@@ -79,11 +79,7 @@ static bool sources_are_found(void *context) {
 
 /* Fetch once with a fresh peer; return bytes per second. */
 static double fetch_once(const struct bench_network *network, uint32_t sources, uint32_t round) {
-    struct host_error error;
-    struct host *host = host_new(&(struct host_config){.log_level = LOG_LEVEL_ERROR}, &error);
-    if (host == NULL) {
-        bench_fail("%s", error.text);
-    }
+    struct host *host = bench_host();
     char *downloads = owner_path(network->bench->owner, "fetched%u-%u", sources, round);
     mkdir(downloads, 0755);
     struct finder finder = {.command = {.kind = "hit", .field = "sources"},
@@ -99,9 +95,7 @@ static double fetch_once(const struct bench_network *network, uint32_t sources, 
         bench_fail("a download failed: %s", err_text(get.err));
     }
     double rate = FILE_BYTES / (get.first_s - begin);
-    host_stop(host);
-    host_run(host);
-    host_free(host);
+    bench_host_stop(host);
     bench_remove_folder(network->bench, downloads);
     mem_free(downloads);
     return rate;

@@ -93,19 +93,13 @@ static void measure_chain(const struct bench *bench, uint32_t length, const char
                           double *milliseconds) {
     struct bench_network network;
     bench_network_start(&network, bench, length);
-    struct host_error error;
-    struct host *host = host_new(&(struct host_config){.log_level = LOG_LEVEL_ERROR}, &error);
-    if (host == NULL) {
-        bench_fail("%s", error.text);
-    }
+    struct host *host = bench_host();
     bench_peer(host, &network, length - 1, share, NULL);
     struct readiness ready = {.host = host, .command = {.kind = "hit"}};
     ready.searcher = bench_peer(host, &network, 0, NULL, NULL);
     bench_loop_until(host, is_found, &ready, 30, "the shared file to be searchable");
     measure(host, ready.searcher, milliseconds);
-    host_stop(host);
-    host_run(host);
-    host_free(host);
+    bench_host_stop(host);
     bench_network_stop(&network);
 }
 

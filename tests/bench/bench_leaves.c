@@ -1,6 +1,5 @@
 /* bench_leaves.c - what one connected leaf with 100 files costs a supernode, in resident bytes. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -16,31 +15,13 @@ struct waiting {
     double asked_s;
 };
 
-/* The number after the first `"files":` of a supernode's status. */
-static unsigned long files_held(const struct bench_network *network) {
-    char *folder = owner_path(network->bench->owner, "sn0");
-    const char *argv[] = {BIN_DIR "/supernode", "status", "--json", "--dir", folder, NULL};
-    struct buf out = {0};
-    int status = 0;
-    unsigned long files = 0;
-    struct process_options options = {.argv = argv};
-    if (process_capture(network->bench->owner, &options, 10000, &out, &status) == OK &&
-        status == 0) {
-        const char *at = strstr((const char *)out.data, "\"files\":");
-        files = at != NULL ? strtoul(at + 8, NULL, 10) : 0;
-    }
-    buf_free(&out);
-    mem_free(folder);
-    return files;
-}
-
 static bool all_are_registered(void *context) {
     struct waiting *waiting = context;
     if (bench_now() - waiting->asked_s < 0.5) {
         return false;
     }
     waiting->asked_s = bench_now();
-    return files_held(waiting->network) >= (unsigned long)LEAVES * FILES;
+    return bench_status(waiting->network, 0, "files") >= (uint64_t)LEAVES * FILES;
 }
 
 static void make_share(const char *folder, uint32_t leaf) {
@@ -94,16 +75,29 @@ static double nginx_bytes_per_connection(const struct bench *bench) {
     return (double)(after - before) / CONNECTIONS;
 }
 
+/* What stays once the dial-backs of the newcomers have ended: resident bytes that have not changed
+ * for two seconds. */
+static uint64_t settled(struct host *host, pid_t pid) {
+    double end = bench_now() + 30;
+    double since = bench_now();
+    uint64_t bytes = bench_resident(pid);
+    while (bench_now() - since < 2 && bench_now() < end) {
+        bench_run_for(host, 0.25);
+        uint64_t now = bench_resident(pid);
+        if (now != bytes) {
+            since = bench_now();
+            bytes = now;
+        }
+    }
+    return bytes;
+}
+
 void bench_leaves(const struct bench *bench) {
     struct bench_network network;
     bench_network_start(&network, bench, 1);
     process_sleep_ms(300);
     uint64_t before = bench_resident(process_pid(network.supernodes[0]));
-    struct host_error error;
-    struct host *host = host_new(&(struct host_config){.log_level = LOG_LEVEL_ERROR}, &error);
-    if (host == NULL) {
-        bench_fail("%s", error.text);
-    }
+    struct host *host = bench_host();
     for (uint32_t i = 0; i < LEAVES; i++) {
         char *folder = owner_path(bench->owner, "leaf-share%u", i);
         make_share(folder, i);
@@ -112,10 +106,8 @@ void bench_leaves(const struct bench *bench) {
     }
     struct waiting waiting = {.network = &network};
     bench_loop_until(host, all_are_registered, &waiting, 120, "all leaves to be registered");
-    uint64_t after = bench_resident(process_pid(network.supernodes[0]));
-    host_stop(host);
-    host_run(host);
-    host_free(host);
+    uint64_t after = settled(host, process_pid(network.supernodes[0]));
+    bench_host_stop(host);
     bench_network_stop(&network);
     double idle = nginx_bytes_per_connection(bench);
     bench_figure(bench, &(struct figure){.name = "memory per leaf",

@@ -3,6 +3,7 @@
 
 #include <event2/event.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,17 +80,22 @@ static void start_supernode(struct bench_network *network, const char *folder, u
     }
     const char *argv[] = {BIN_DIR "/supernode",
                           "run",
+                          "--quiet",
                           "--dir",
                           folder,
                           "--network",
                           network->network_path,
                           "--listen",
                           listen,
+                          "--leaves",
+                          "5000",
+                          network->is_strict ? NULL : "--fixed-mesh",
                           "--leaf-query-rate",
                           "1000",
                           "--leaf-query-burst",
                           "100000",
-                          "--fixed-mesh",
+                          "--mesh-query-rate",
+                          "100000",
                           index > 0 ? "--introducer" : NULL,
                           introducer,
                           NULL};
@@ -111,9 +117,9 @@ static void start_supernode(struct bench_network *network, const char *folder, u
     network->introducers[index].port = PORT;
 }
 
-void bench_network_start(struct bench_network *network, const struct bench *bench, uint32_t count) {
-    *network = (struct bench_network){.bench = bench, .count = count};
-    for (uint32_t i = 0; i < count; i++) {
+static void start_all(struct bench_network *network) {
+    const struct bench *bench = network->bench;
+    for (uint32_t i = 0; i < network->count; i++) {
         char *folder = owner_path(bench->owner, "sn%u", i);
         if (i == 0) {
             init_anchor(network, folder);
@@ -127,6 +133,16 @@ void bench_network_start(struct bench_network *network, const struct bench *benc
         start_supernode(network, folder, i);
         mem_free(folder);
     }
+}
+
+void bench_network_start(struct bench_network *network, const struct bench *bench, uint32_t count) {
+    *network = (struct bench_network){.bench = bench, .count = count};
+    start_all(network);
+}
+
+void bench_network_start_strict(struct bench_network *network, const struct bench *bench) {
+    *network = (struct bench_network){.bench = bench, .count = 1, .is_strict = true};
+    start_all(network);
 }
 
 void bench_remove_folder(const struct bench *bench, const char *folder) {
@@ -172,6 +188,55 @@ struct host_node *bench_peer(struct host *host, const struct bench_network *netw
     }
     mem_free(state);
     return node;
+}
+
+struct address bench_supernode_address(const struct bench_network *network, uint32_t index) {
+    char text[ADDRESS_TEXT_BYTES];
+    struct address address;
+    snprintf(text, sizeof text, "%s:%u", network->introducers[index].host,
+             network->introducers[index].port);
+    if (address_parse(&address, text, false) != OK) {
+        bench_fail("%s is no address", text);
+    }
+    return address;
+}
+
+uint64_t bench_status(const struct bench_network *network, uint32_t index, const char *key) {
+    char *folder = owner_path(network->bench->owner, "sn%u", index);
+    const char *argv[] = {BIN_DIR "/supernode", "status", "--json", "--dir", folder, NULL};
+    char wanted[64];
+    struct buf out = {0};
+    run_tool(network->bench, argv, &out);
+    snprintf(wanted, sizeof wanted, "\"%s\":", key);
+    const char *at = strstr((const char *)out.data, wanted);
+    uint64_t value = at != NULL ? strtoull(at + strlen(wanted), NULL, 10) : 0;
+    buf_free(&out);
+    mem_free(folder);
+    return value;
+}
+
+struct host *bench_host(void) {
+    struct host_error error;
+    struct host *host = host_new(&(struct host_config){.log_level = LOG_LEVEL_ERROR}, &error);
+    if (host == NULL) {
+        bench_fail("%s", error.text);
+    }
+    return host;
+}
+
+void bench_host_stop(struct host *host) {
+    host_stop(host);
+    host_run(host);
+    host_free(host);
+}
+
+static bool is_time(void *context) {
+    return bench_now() >= *(double *)context;
+}
+
+void bench_run_for(struct host *host, double seconds) {
+    double end = bench_now() + seconds;
+    bench_loop_until(host, is_time, &end, seconds + 10, "time to pass");
 }
 
 static void wake(evutil_socket_t fd, short what, void *context) {

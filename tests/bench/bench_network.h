@@ -15,13 +15,29 @@ struct bench_network {
     char *network_path;
     struct network_file file;
     uint32_t count;
+    bool is_strict;
     struct process *supernodes[BENCH_SUPERNODES_MAX];
     struct introducer introducers[BENCH_SUPERNODES_MAX];
 };
 
 /* Start `count` supernodes that take queries at any rate. */
 void bench_network_start(struct bench_network *network, const struct bench *bench, uint32_t count);
+/* Start one supernode that holds its leaves to the limits of every user. */
+void bench_network_start_strict(struct bench_network *network, const struct bench *bench);
 void bench_network_stop(struct bench_network *network);
+
+/* Where a supernode listens. */
+struct address bench_supernode_address(const struct bench_network *network, uint32_t index);
+
+/* A number of a supernode's `status`, which it is asked for: a process, some milliseconds. */
+uint64_t bench_status(const struct bench_network *network, uint32_t index, const char *key);
+
+/* A host for peers in this process, and its polite end. */
+struct host *bench_host(void);
+void bench_host_stop(struct host *host);
+
+/* Run the host's loop for so long. */
+void bench_run_for(struct host *host, double seconds);
 
 /* A free loopback address of this run, 127.x.y.z, port 0. */
 struct address bench_address(void);

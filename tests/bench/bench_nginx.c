@@ -37,7 +37,7 @@ static const char configuration[] = "%sworker_processes 1;\n"
                                     "  }\n"
                                     "}\n";
 
-static void make_certificate(const struct bench *bench, const char *folder) {
+void bench_certificate(const struct bench *bench, const char *folder) {
     char key[512], cert[512];
     snprintf(key, sizeof key, "%s/key.pem", folder);
     snprintf(cert, sizeof cert, "%s/cert.pem", folder);
@@ -77,7 +77,7 @@ void bench_nginx_start(struct bench_nginx *nginx, const struct bench *bench) {
     nginx->root = owner_path(bench->owner, "nginx/root");
     mkdir(folder, 0755); /* may be there from another benchmark */
     mkdir(nginx->root, 0755);
-    make_certificate(bench, folder);
+    bench_certificate(bench, folder);
     struct address address = bench_address();
     snprintf(nginx->address, sizeof nginx->address, "127.%u.%u.%u:%u", address.ip[1], address.ip[2],
              address.ip[3], NGINX_PORT);

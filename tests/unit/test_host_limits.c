@@ -102,6 +102,106 @@ static void test_idle_links(void **state) {
 #endif
 }
 
+/* ---- Links that bring much work leave the loop to those that bring little ---- */
+
+#define HEAVY_LINKS 8
+#define HEAVY_STEP_US 1000 /* of work for each piece of theirs */
+#define ASKS 41
+
+struct yard {
+    struct host *host;
+    struct probe probe;
+    int report;     /* to the parent: port, node id */
+    uint32_t light; /* the link that only asks: the first */
+};
+
+static void work(struct probe *probe, const struct node_event *event, struct outbox *out) {
+    struct yard *yard = probe->context;
+    if (event->kind == NODE_START) {
+        uint32_t port = host_node_address(probe->node).port;
+        const struct node_id *id = host_node_id(probe->node);
+        assert_int_equal(write(yard->report, &port, sizeof port), sizeof port);
+        assert_int_equal(write(yard->report, id, sizeof *id), sizeof *id);
+    } else if (event->kind == NODE_LINK_UP && yard->light == 0) {
+        yard->light = event->up.link;
+    } else if (event->kind == NODE_LINK_BYTES && event->bytes.link == yard->light) {
+        outbox_write(out, yard->light, test_slice("y"));
+    } else if (event->kind == NODE_LINK_BYTES) {
+        double end_s = seconds_now() + HEAVY_STEP_US / 1e6;
+        while (seconds_now() < end_s) {
+        }
+    } else if (event->kind == NODE_LINK_DOWN && event->link.link == yard->light) {
+        host_stop(yard->host);
+    }
+}
+
+static int run_yard(int report) {
+    struct yard yard = {.host = test_host(), .report = report};
+    yard.probe.on = work;
+    yard.probe.context = &yard;
+    probe_add(yard.host, &yard.probe, 35);
+    int result = host_run(yard.host);
+    test_host_done(yard.host, &yard.probe, 1);
+    return result;
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Give every heavy link more to do, then ask; return the seconds until the answer. */
+static double ask_among(struct stranger strangers[HEAVY_LINKS + 1]) {
+    static uint8_t bytes[16384];
+    char answer;
+    for (size_t i = 1; i <= HEAVY_LINKS; i++) {
+        assert_int_equal(SSL_write(strangers[i].ssl, bytes, sizeof bytes), sizeof bytes);
+    }
+    double begin_s = seconds_now();
+    assert_int_equal(SSL_write(strangers[0].ssl, "x", 1), 1);
+    assert_int_equal(SSL_read(strangers[0].ssl, &answer, 1), 1);
+    return seconds_now() - begin_s;
+}
+
+static void test_heavy_links_yield(void **state) {
+    (void)state;
+    int report[2];
+    assert_int_equal(pipe(report), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        alarm(60);
+        _exit(run_yard(report[1]));
+    }
+    struct stranger strangers[HEAVY_LINKS + 1] = {0};
+    struct address address = {.family = ADDRESS_IPV4, .ip = {127, 0, 0, 35}};
+    struct node_id id;
+    uint32_t port;
+    double waits[ASKS];
+    assert_int_equal(read(report[0], &port, sizeof port), sizeof port);
+    assert_int_equal(read(report[0], &id, sizeof id), sizeof id);
+    address.port = (uint16_t)port;
+    for (size_t i = 0; i <= HEAVY_LINKS; i++) {
+        assert_true(stranger_start(&strangers[i], stranger_connect(&address), &id));
+        usleep(20000); /* the first one is up first */
+    }
+    for (size_t i = 0; i < ASKS; i++) {
+        waits[i] = ask_among(strangers);
+    }
+    qsort(waits, ASKS, sizeof waits[0], compare_doubles);
+    print_message("an answer among %d heavy links takes %.1f ms\n", HEAVY_LINKS,
+                  waits[ASKS / 2] * 1000);
+    assert_true(waits[ASKS / 2] * 1e6 < HEAVY_LINKS * HEAVY_STEP_US / 2);
+    for (size_t i = 0; i <= HEAVY_LINKS; i++) {
+        stranger_free(&strangers[i]);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close(report[0]);
+    close(report[1]);
+}
+
 /* ---- Descriptors run out: no spin, and service goes on when there are some again ---- */
 
 #define HOARD_MAX 512
@@ -526,6 +626,7 @@ static void test_second_instance_is_refused(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle_links),
+        cmocka_unit_test(test_heavy_links_yield),
         cmocka_unit_test(test_descriptors_run_out),
         cmocka_unit_test(test_silent_callers_are_bounded),
         cmocka_unit_test(test_links_leave_room_for_files),

@@ -239,9 +239,15 @@ static void test_what_is_deflated(void **state) {
     struct fixture *fixture = *state;
     struct slice words = text_slice(
         "soundtrack of the movie, season one, episode two, the movie, and the song from the movie, "
-        "and all the other songs of the album that was made for the series");
-    struct slice few = {words.data, 127};
-    uint8_t noise[200], *zeroes = mem_new(20000);
+        "and all the other songs of the album that was made for the series; after it the same in "
+        "the order in which they are heard, the songs that were left out, a book on how the movie "
+        "was made, the posters and the pictures, a talk with the two who wrote the words, another "
+        "with those who sang, and the lists of all who had a part in the movie or in the series, "
+        "with their names "
+        "and what they did, from the first day to the very last, and what came of them");
+    struct slice few = {words.data, 511};
+    assert_true(words.len >= 512);
+    uint8_t noise[600], *zeroes = mem_new(20000);
     struct rng rng;
     rng_seed(&rng, 3);
     rng_fill(&rng, noise, sizeof noise);
