@@ -62,6 +62,13 @@ static enum part part_of(utf8proc_int32_t point) {
 /* Append a character; false once the word is full (the rest of it is left out). */
 static bool append_point(struct word *word, utf8proc_int32_t point) {
     utf8proc_uint8_t bytes[4];
+    if (point < 0x80) {
+        if (word->len == WORD_BYTES_MAX) {
+            return false;
+        }
+        word->text[word->len++] = (char)point;
+        return true;
+    }
     size_t len = (size_t)utf8proc_encode_char(point, bytes);
     if (word->len + len > WORD_BYTES_MAX) {
         return false;
