@@ -224,15 +224,17 @@ static inline struct content_id record_content(const struct index *index, uint32
 /* The hash of a content id; what is looked up by it next is being fetched into the cache. */
 uint64_t records_hash(const struct index *index, const struct content_id *content);
 
-/* Fetch into the cache what a search reads of a record. */
-static inline void records_prefetch(const struct index *index, uint32_t number) {
+/* Fetch into the cache what a search reads of a record: what a filter needs, or all. */
+static inline void records_prefetch(const struct index *index, uint32_t number, bool is_all) {
     const struct segment *segment = segment_of(index, number);
     uint32_t at = number % SEGMENT_RECORDS;
-    __builtin_prefetch(&segment->root[at]);
-    __builtin_prefetch(&segment->size[at]);
-    __builtin_prefetch(&segment->holder[at]);
     __builtin_prefetch(&segment->rest[at]);
-    __builtin_prefetch(&segment->names[at / GROUP_RECORDS]);
+    __builtin_prefetch(&segment->size[at]);
+    if (is_all) {
+        __builtin_prefetch(&segment->root[at]);
+        __builtin_prefetch(&segment->holder[at]);
+        __builtin_prefetch(&segment->names[at / GROUP_RECORDS]);
+    }
 }
 
 /* The living record that is this file, or NONE. */

@@ -247,8 +247,8 @@ static bool take_run(struct scan *scan, struct run run) {
 }
 
 static bool take_runs(struct scan *scan, const struct run *runs, uint32_t count) {
-    for (uint32_t i = 0; scan->filter.is_any && i < count; i++) {
-        records_prefetch(scan->index, runs[i].first);
+    for (uint32_t i = 0; i < count; i++) {
+        records_prefetch(scan->index, runs[i].first, scan->filter.is_any);
     }
     for (uint32_t i = 0; scan->filter.is_any && i < count; i++) {
         names_prefetch(scan->index, runs[i].first);
