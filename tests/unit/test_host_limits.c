@@ -333,7 +333,6 @@ struct siege {
     struct address address;
     struct node_id id;
     int callers[SILENT];
-    double first_refused_s; /* after the first call */
     size_t refused;
     bool is_served_after;
     atomic_bool is_over;
@@ -347,9 +346,6 @@ static void *besiege(void *context) {
     }
     while (seconds_now() - start_s < 5) { /* before the first has used up its time */
         siege->refused = count_ended(siege->callers, SILENT);
-        if (siege->refused > 0 && siege->first_refused_s == 0) {
-            siege->first_refused_s = seconds_now() - start_s;
-        }
         usleep(20000);
     }
     for (size_t i = 0; i < SILENT; i++) {
@@ -385,12 +381,8 @@ static void test_silent_callers_are_bounded(void **state) {
     assert_int_equal(host_run(siege.host), 0);
     pthread_join(thread, NULL);
     test_host_done(siege.host, &siege.probe, 1);
-    assert_int_equal(siege.refused, SILENT - HANDSHAKES_PENDING_MAX);
-    /* Half a second's worth may come at once. */
-    double least_s = (double)HANDSHAKES_PENDING_MAX / HANDSHAKES_PER_S - 0.5;
-    print_message("the first was refused after %.2f s, by the rate %.2f s\n", siege.first_refused_s,
-                  least_s);
-    assert_true(siege.first_refused_s > least_s * 0.9);
+    /* All from one address, which gets no more than its share once half of the places are taken. */
+    assert_int_equal(siege.refused, SILENT - HANDSHAKES_PENDING_MAX / 2);
     assert_true(siege.is_served_after);
 }
 
