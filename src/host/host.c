@@ -208,7 +208,6 @@ void host_free(struct host *host) {
         node_release(node);
     }
     workers_free(host->workers); /* completes every job */
-    watch_free(host->watch);
     if (host->dns != NULL) {
         evdns_base_free(host->dns, 1);
         event_base_loop(host->base, EVLOOP_NONBLOCK); /* cancelled lookups free themselves */
@@ -221,6 +220,7 @@ void host_free(struct host *host) {
         host->nodes = node->next;
         node_delete(node);
     }
+    watch_free(host->watch);
     for (size_t i = 0; i < sizeof host->signals / sizeof *host->signals; i++) {
         if (host->signals[i] != NULL) {
             event_free(host->signals[i]);
