@@ -116,7 +116,7 @@
 #define REG_CHANGE_BYTES (128 * 1024)   /* ... and per difference; a larger one is no gain */
 #define REG_TURN_MS 120000    /* for one list while others wait: 4 KiB/s for the longest */
 #define AUDIT_EVERY_MS 600000 /* on average, per leaf: 27 bytes a second of its uplink */
-#define AUDIT_AGAIN_MS 180000 /* after a miss: three rescans of a shared folder */
+#define AUDIT_AGAIN_MS 180000 /* after a miss: for a rescan and a list */
 #define AUDIT_FAILURES_MAX 3  /* records lost, less audits passed since, until a leaf goes */
 #define AUDIT_EXCUSES_MAX 5   /* for a list on its way: a quarter of an hour */
 #define AUDIT_BAN_S 3600

@@ -288,7 +288,7 @@ void register_drop_coming(struct leaf *leaf);
 void register_drop_list(struct leaf *leaf);
 /* The list has lost records: work out again what it comes to. */
 void register_restate(struct leaf *leaf);
-/* TIMER_TURNS, TIMER_RECLAIM. */
+/* TIMER_INTAKE, TIMER_RECLAIM. */
 void register_intake_timer(struct supernode *supernode);
 void register_reclaim(struct supernode *supernode);
 

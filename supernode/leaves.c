@@ -75,6 +75,7 @@ void leaves_opened(struct supernode *supernode, struct link *link, const struct 
     struct leaf *leaf = leaf_of(supernode, &link->id);
     if (leaf->link != NULL) { /* a second link of the same leaf: the first is being closed */
         audit_leaf_gone(leaf);
+        turns_drop(supernode, leaf->link); /* what waits is found through the owner */
         leaf->link->owner = NULL;
         supernode->leaf_links--;
     }

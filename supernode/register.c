@@ -506,6 +506,7 @@ static enum err take_change(struct supernode *supernode, struct registration *co
     enum err err = ERR_MISMATCH;
     if (outcome.is_clear && is_root(crypto, outcome.hashes, outcome.count, &coming->promised)) {
         remove_gone(leaf->list, &outcome.gone);
+        reclaim_soon(supernode);
         err = add_added(leaf->list, &coming->added);
     }
     if (err == OK) {
@@ -528,6 +529,7 @@ void register_restate(struct leaf *leaf) {
     bool is_set = wire_list_root(crypto, outcome.hashes, outcome.count, &leaf->held.root);
     CHECK(is_set);
     mem_free(outcome.hashes);
+    reclaim_soon(leaf->supernode);
 }
 
 /* ---- COMMIT ---- */

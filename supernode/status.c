@@ -28,6 +28,7 @@ static void report_counts(struct outbox *out, const struct supernode_counts *cou
         {"copies", counts->copies},
         {"duplicates", counts->duplicates},
         {"relayed", counts->relayed},
+        {"spared", counts->spared},
         {"limited", counts->limited},
         {"unread", counts->unread},
         {"banned", counts->banned},
@@ -104,15 +105,6 @@ static void report_limits(struct outbox *out, uint64_t command, const struct lim
     }
 }
 
-static uint32_t count_registrations(const struct supernode *supernode) {
-    uint32_t count = 0;
-    uint32_t cursor = 0;
-    for (struct leaf *leaf; (leaf = map_next(&supernode->leaves, &cursor, NULL)) != NULL;) {
-        count += leaf->coming != NULL;
-    }
-    return count;
-}
-
 static void report_guests(const struct supernode *supernode, uint64_t command) {
     const struct supernode_counts *counts = &supernode->counts;
     const struct supernode_config *config = &supernode->config;
@@ -126,8 +118,7 @@ static void report_guests(const struct supernode *supernode, uint64_t command) {
         {"mesh_queries_per_s", meter_per_s(&supernode->mesh_queries, now_us),
          (uint64_t)config->mesh_queries_per_s * supernode->neighbour_count,
          counts->limited - counts->limited_leaves},
-        {"registrations", count_registrations(supernode), config->leaves_max,
-         counts->refused_lists},
+        {"registrations", supernode->intake.lists, REG_LISTS_MAX, counts->refused_lists},
         {"index_bytes", index_count(supernode->index).bytes,
          INDEX_BYTES_MAX / 100 * INDEX_REFUSE_PERCENT, counts->refused_lists},
     };

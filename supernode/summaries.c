@@ -32,7 +32,9 @@ static void wake(struct supernode *supernode, uint64_t ms) {
 
 /* ---- Our own ---- */
 
-/* Start a filter of the right size. Words that come meanwhile go into both. */
+/* Start a filter of the right size. Words that come meanwhile go into both. (One of the largest
+ * size that is too tight stays: the next would be too, and all neighbours would be told all of it
+ * again for every word that comes.) */
 static void begin_next(struct supernode *supernode) {
     struct summaries *summaries = &supernode->summaries;
     if (summaries->next == NULL) {
@@ -63,7 +65,8 @@ static void word_came(void *context, struct slice word) {
     keep_fresh(summaries, bits, summary_add(summaries->own, hash, bits));
     if (summaries->next != NULL) {
         (void)summary_add(summaries->next, hash, NULL);
-    } else if (summary_is_full(summaries->own, SUMMARY_TIGHT_PERCENT)) {
+    } else if (summaries->own->log2_bits < SUMMARY_LOG2_MAX &&
+               summary_is_full(summaries->own, SUMMARY_TIGHT_PERCENT)) {
         begin_next(supernode);
     } else {
         wake(supernode, SUMMARY_PUSH_MS);

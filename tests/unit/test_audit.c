@@ -279,6 +279,16 @@ static void a_liar_loses_records_and_then_its_place(void **state) {
     }
 }
 
+static void a_lost_record_gives_its_memory_back(void **state) {
+    struct stage *stage = *state;
+    register_files(stage, 1, 2);
+    while (stage->supernode->counts.audits_failed == 0) {
+        pass_minutes(stage, 1, HAS_NOT);
+    }
+    assert_int_equal(files_held(stage), 0);
+    assert_int_equal(index_count(stage->supernode->index).words, 0);
+}
+
 static void hanging_up_is_no_way_out(void **state) {
     struct stage *stage = *state;
     for (uint32_t minutes = 0; stage->supernode->counts.banished == 0; minutes++) {
@@ -367,6 +377,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(an_honest_leaf_is_asked_seldom_and_stays),
         cmocka_unit_test(a_liar_loses_records_and_then_its_place),
+        CASE(a_lost_record_gives_its_memory_back),
         CASE(hanging_up_is_no_way_out),
         CASE(a_file_that_has_gone_is_nobodys_fault),
         CASE(late_is_better_than_never),

@@ -483,6 +483,32 @@ static void crowd_free(struct crowd *crowd) {
     mem_free(crowd);
 }
 
+/* A leaf dials again while copies of its first link wait for their turn: they go with that link. */
+static void copies_of_a_replaced_link_are_forgotten(void **state) {
+    (void)state;
+    struct net *net = net_new(18);
+    struct net_node *place = start_flooding(net);
+    struct supernode *supernode = supernode_of(place);
+    struct fake *leaf = fake_add(net);
+    assert_non_null(fake_dial(leaf, place, PURPOSE_LEAF));
+    struct link *first = links_find(&supernode->links, &leaf->place->env.id, PURPOSE_LEAF);
+    struct fake_query query = {.ttl = 1, .text = "whale"};
+    struct buf body = {0};
+    struct buf payload = {0};
+    fake_body(leaf, &query, &body);
+    struct query_header header = {.ttl = 1, .want = 1, .body = {body.data, body.len}};
+    wire_query_encode(&payload, &header);
+    assert_true(turns_add(supernode, first, MSG_QUERY, (struct slice){payload.data, payload.len}));
+    struct link *second = fake_dial(leaf, place, PURPOSE_LEAF);
+    assert_non_null(second);
+    assert_null(supernode->turns.next);
+    assert_int_equal(ask(second, "wind", 1, 1).lasts, 1);
+    assert_int_equal(supernode->counts.queries, 1);
+    buf_free(&payload);
+    buf_free(&body);
+    net_free(net);
+}
+
 /* Neighbours that do not read are left out and counted; when too many queries are open, new ones
  * are answered from the index alone. */
 static void open_queries_are_capped(void **state) {
@@ -551,6 +577,7 @@ int main(void) {
         cmocka_unit_test(leaves_are_held_to_a_rate),
         cmocka_unit_test(routed_hits_are_capped),
         cmocka_unit_test(popular_hits_do_not_drown_rare_ones),
+        cmocka_unit_test(copies_of_a_replaced_link_are_forgotten),
         cmocka_unit_test(open_queries_are_capped),
         cmocka_unit_test(remembered_ids_are_capped),
     };

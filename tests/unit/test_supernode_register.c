@@ -85,6 +85,30 @@ static void a_difference_shows_in_one_step(void **state) {
     assert_int_equal(begin(stage, &promised, 3, 0), REG_DONE); /* nothing has changed */
 }
 
+/* What a difference takes away gives its memory back, though no list is dropped. */
+static void a_difference_leaves_no_garbage(void **state) {
+    struct stage *stage = *state;
+    char names[100][16];
+    struct fake_file files[100];
+    for (uint32_t i = 0; i < LENGTH(files); i++) {
+        snprintf(names[i], sizeof names[i], "word%u", i);
+        files[i] = (struct fake_file){(uint8_t)(i + 10), names[i]};
+    }
+    assert_int_equal(fake_register(stage->link, 7, files, LENGTH(files)), REG_DONE);
+    struct reg_state promised = fake_state(stage->alice, 7, files, 1);
+    promised.sequence = 2;
+    promised.reach = 1;
+    fake_send_state(stage->link, MSG_REG_BEGIN, &promised);
+    net_run(stage->net, 100);
+    assert_int_equal(fake_verdict(stage->alice), REG_SEND_CHANGES);
+    for (uint32_t i = 1; i < LENGTH(files); i++) {
+        fake_send_gone(stage->link, &files[i]);
+    }
+    assert_int_equal(commit(stage, &promised), REG_DONE);
+    assert_int_equal(index_count(stage->supernode->index).records, 1);
+    assert_int_equal(index_count(stage->supernode->index).words, 1);
+}
+
 static void only_an_ancestor_is_a_base(void **state) {
     static const struct {
         uint64_t sequence;
@@ -272,6 +296,7 @@ int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(a_difference_shows_in_one_step),
+        CASE(a_difference_leaves_no_garbage),
         CASE(only_an_ancestor_is_a_base),
         CASE(a_wrong_difference_ends_in_a_whole_list),
         CASE(a_prefix_of_several_records_removes_none),
