@@ -148,9 +148,9 @@
 /* Rates: tokens per second and burst. */
 #define LEAF_QUERIES_PER_S 0.5
 #define LEAF_QUERIES_BURST 10
-#define LEAF_QUERIES_EXCESS 5         /* times that rate ... */
-#define LEAF_QUERIES_EXCESS_S 60      /* ... for so long, as in eMule's Kademlia: the link ends */
-#define LEAF_BANNED_S 600             /* and the leaf stays away so long */
+#define LEAF_QUERIES_EXCESS 5    /* times that rate ... */
+#define LEAF_QUERIES_EXCESS_S 60 /* ... for so long, as in eMule's Kademlia: the link ends */
+#define LEAF_BANNED_S 600        /* and the leaf stays away so long */
 #define MESH_QUERIES_PER_S 200
 #define MESH_QUERIES_BURST 400
 #define NODES_PER_S 0.1
