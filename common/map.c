@@ -126,7 +126,7 @@ static uint8_t *find_entry(const struct map *map, const void *key, uint32_t **bu
 static void append_entry(struct map *map, const void *key, void *value) {
     uint8_t *entry = entry_at(map, map->used);
     memcpy(entry, &value, sizeof value);
-    memcpy(entry + sizeof value, key, map->key_bytes);
+    memmove(entry + sizeof value, key, map->key_bytes); /* compact: it may be there already */
     map->used++;
     map->count++;
     if (has_buckets(map)) {
@@ -152,8 +152,30 @@ static void allocate(struct map *map, uint32_t cap) {
     sip_key_of(map)[1] = rng_u64(&rng);
 }
 
+/* Move the live entries to the front, over the removed ones: a map through which much passes keeps
+ * its memory instead of asking for as much again and again. */
+static void compact(struct map *map) {
+    uint32_t used = map->used;
+    map->used = 0;
+    map->count = 0;
+    if (has_buckets(map)) {
+        memset(buckets_of(map), 0, (size_t)map->cap * 2 * sizeof(uint32_t));
+    }
+    for (uint32_t i = 0; i < used; i++) {
+        const uint8_t *entry = entry_at(map, i);
+        void *value = entry_value(entry);
+        if (value != NULL) {
+            append_entry(map, entry + sizeof(void *), value);
+        }
+    }
+}
+
 /* Move the live entries to memory for `cap` entries. */
 static void rebuild(struct map *map, uint32_t cap) {
+    if (cap == map->cap) {
+        compact(map);
+        return;
+    }
     struct map old = *map;
     allocate(map, cap);
     for (uint32_t i = 0; i < old.used; i++) {

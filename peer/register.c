@@ -210,6 +210,9 @@ static bool is_our_list(const struct peer *peer, const struct reg_status *status
 static void take_done(struct peer *peer, struct parent *parent) {
     parent->state = PARENT_REGISTERED;
     parent->tries = 0;
+    if (peer->links.mono_us - parent->lost_us > LOSSES_FORGOTTEN_MS * 1000ull) {
+        parent->losses = 0;
+    }
     log_info(peer->env->log, "register.done link=%u files=%u sequence=%llu", parent->link->number,
              peer->share.listed, (unsigned long long)peer->share.sequence);
 }
@@ -246,6 +249,7 @@ static void take_refused(struct peer *peer, struct parent *parent) {
 /* A parent that had our list says that it holds something else now. */
 static void take_loss(struct peer *peer, struct parent *parent) {
     log_warn(peer->env->log, "register.lost link=%u", parent->link->number);
+    parent->lost_us = peer->links.mono_us;
     if (parent->losses++ >= REGISTER_TRIES) {
         take_refused(peer, parent);
         return;

@@ -227,6 +227,7 @@ bool search_locate(struct peer *peer, const struct content_id *content) {
         }
     }
     if (link == NULL || search->count >= SEARCHES_MAX + DOWNLOADS_MAX ||
+        search->held_until_us > peer->links.mono_us ||
         !ratelimit_take(&search->locates, LOCATE_MILLI_PER_S, LOCATE_BURST, 1,
                         peer->links.mono_us)) {
         return false;
@@ -285,6 +286,14 @@ static bool read_search(struct outbox *out, const struct node_event *event, stru
     return true;
 }
 
+/* Why no search may begin now, or NULL. */
+static const char *refuse_now(const struct peer *peer, const struct search *search) {
+    if (search->held_until_us > peer->links.mono_us) {
+        return "the supernodes take no more searches from here just now; wait some seconds";
+    }
+    return search->count >= SEARCHES_MAX ? "too many searches at once; wait for one to end" : NULL;
+}
+
 void search_command(struct peer *peer, const struct node_event *event) {
     struct outbox *out = peer->links.out;
     uint64_t command = event->command.id;
@@ -293,8 +302,10 @@ void search_command(struct peer *peer, const struct node_event *event) {
     if (!read_search(out, event, &expr, &want)) {
         return;
     }
-    if (search_of(peer)->count >= SEARCHES_MAX) {
-        report_error(out, command, ERR_BUSY, "too many searches at once; wait for one to end");
+    const struct search *search = search_of(peer);
+    const char *refusal = refuse_now(peer, search);
+    if (refusal != NULL) {
+        report_error(out, command, ERR_BUSY, refusal);
         return;
     }
     struct query *query = new_query(peer);
@@ -473,6 +484,9 @@ static void take_last(struct peer *peer, struct query *query, const struct link 
     bool is_refused = query->leg == LEG_FIRST && coverage->supernodes == 0 && coverage->refused > 0;
     if (is_refused && try_another(peer, query)) {
         return;
+    }
+    if (is_refused) { /* who goes on asking is sent off by his supernodes */
+        peer->search->held_until_us = peer->links.mono_us + SEARCH_HOLD_MS * 1000ull;
     }
     add_leg(query, coverage);
     if (is_refused || !go_on(peer, query)) {

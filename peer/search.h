@@ -43,6 +43,7 @@ struct search {
     uint32_t count;
     struct results results;
     struct ratelimit locates;
+    uint64_t held_until_us; /* the parents take no more just now */
 };
 
 /* The command. */

@@ -31,6 +31,7 @@ struct parent {
     bool nodes_asked;  /* one NODES is welcome */
     bool is_outdated;  /* registered with a list that has changed since */
     uint8_t losses;    /* how often it held another list than it had said */
+    uint64_t lost_us;  /* when it last did */
     uint16_t retry_s;  /* GOAWAY asked for it */
     struct plan *plan; /* what it is being sent, NULL = nothing */
     uint64_t since_us; /* in this state */

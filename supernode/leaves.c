@@ -100,7 +100,8 @@ void leaves_opened(struct supernode *supernode, struct link *link, const struct 
 
 /* A list that may be shown again, or a name that may not come back. */
 static bool is_worth_keeping(const struct leaf *leaf) {
-    return leaf->list != NULL || audit_banned_us(leaf) > 0;
+    return leaf->list != NULL || audit_banned_us(leaf) > 0 ||
+           leaf->banned_until_us > leaf->supernode->links.mono_us;
 }
 
 /* Forget the departed leaf that is worth least: one without a list, else the longest gone. */

@@ -130,6 +130,7 @@ void scan_folder(struct scan *scan, uint32_t root, const char *folder,
             watch_one(scan, fd);
         }
         scan->skipped += dir == NULL;
+        scan->unwatched += dir == NULL && path[0] == '\0'; /* not mounted yet, it may be */
         for (struct dirent *at; dir != NULL && (at = readdir(dir)) != NULL;) {
             struct scanned entry = {.root = root, .path = at->d_name};
             take_entry(scan, &waiting, path, dirfd(dir), &entry);

@@ -321,6 +321,11 @@ static void a_refused_search_goes_to_another_parent(void **state) {
     assert_int_equal(stage->oracle.queries, 1); /* each once, then it is said */
     assert_int_equal(other.queries, 1);
     assert_int_equal(world_number(world_reported(peer, search, "end", 0), "refused"), 1);
+    /* They are left in peace for a while: going on would end the links. */
+    search = world_command(peer, "search", "text", "blue");
+    assert_int_equal(world_reported(peer, search, "error", 0)->reason, ERR_BUSY);
+    world_run_for(stage->world, SEARCH_HOLD_MS * 1000ull);
+    assert_int_equal(stage->oracle.queries, 1);
     /* A parent that goes away in the middle is replaced, too. */
     stage->oracle.is_silent = true;
     other.is_silent = true;
