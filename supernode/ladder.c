@@ -114,10 +114,12 @@ void ladder_tell_reach(const struct supernode *supernode, const struct ladder *l
         return;
     }
     struct count count = count_reach(supernode, coverage->reach);
-    uint32_t reached = 1 + count_sketch(coverage->reach);
+    /* We are one of those reached, unless we refused to look. */
+    bool is_refused = coverage->supernodes == 0 && coverage->copies == 0 && coverage->refused > 0;
+    uint32_t reached = !is_refused + count_sketch(coverage->reach);
     bool is_known = count.known + 1 <= MESH_FULL_MAX || (ladder != NULL && ladder->is_saturated);
     uint32_t known = count.known + 1 > reached ? count.known + 1 : reached;
-    if (is_enough(ladder, &count)) {
+    if (!is_refused && is_enough(ladder, &count)) {
         reached = known - count.missing;
     }
     coverage->reached = (uint16_t)reached;

@@ -344,6 +344,8 @@ static void leaves_are_held_to_a_rate(void **state) {
     net_run(net, 500);
     assert_int_equal(fake_result(leaf).lasts, LEAF_QUERIES_BURST + 5);
     assert_int_equal(fake_result(leaf).coverage.refused, 1);
+    assert_int_equal(fake_result(leaf).coverage.reached, 0); /* of the one there is */
+    assert_int_equal(fake_result(leaf).coverage.known, 1);
     assert_int_equal(supernode_of(place)->counts.limited, 5);
     assert_int_equal(supernode_of(place)->counts.queries, LEAF_QUERIES_BURST);
     net_run(net, 2000);
