@@ -479,8 +479,8 @@ MUST_CHECK enum err wire_end_decode(struct slice payload, struct query_end *end)
 /* SUMMARY: version u32, log2_bits u8, hashes u8 (SUMMARY_HASHES), words u32, leaves u32, files u64,
  * degree u16, kind u8; chunk: first u32 (byte of the filter, a multiple of SUMMARY_CHUNK_BYTES),
  * bytes16 (as many bytes as the filter has from there, at most SUMMARY_CHUNK_BYTES); delta: n u16
- * (1 to SUMMARY_DELTA_MAX), n x bit u24, strictly rising; TLVs. supernode/summary.h says what the
- * bits mean. */
+ * (at most SUMMARY_DELTA_MAX), n x bit u24, strictly rising; TLVs. supernode/summary.h says what
+ * the bits mean. */
 enum summary_kind { SUMMARY_CHUNK = 1, SUMMARY_DELTA = 2 };
 struct summary_part {
     uint32_t version;  /* rises with every filter that is built */

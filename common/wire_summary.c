@@ -21,7 +21,7 @@ static enum err chunk_rule(const struct summary_part *part, uint32_t filter_byte
 
 static enum err delta_rule(const struct summary_part *part) {
     size_t count = part->bytes.len / BIT_BYTES;
-    if (part->bytes.len % BIT_BYTES != 0 || count == 0 || part->first != 0) {
+    if (part->bytes.len % BIT_BYTES != 0 || part->first != 0) {
         return ERR_FORMAT;
     }
     if (count > SUMMARY_DELTA_MAX) {
@@ -32,7 +32,8 @@ static enum err delta_rule(const struct summary_part *part) {
             return ERR_FORMAT;
         }
     }
-    return bit_at(part->bytes, count - 1) < 1u << part->log2_bits ? OK : ERR_FORMAT;
+    bool fits = count == 0 || bit_at(part->bytes, count - 1) < 1u << part->log2_bits;
+    return fits ? OK : ERR_FORMAT;
 }
 
 static enum err part_rule(const struct summary_part *part) {

@@ -5,7 +5,8 @@
  * once (linear counting: Whang, Vander-Zanden and Taylor, 1990). Two things must hold to have
  * reached enough:
  * - at most 5 % of the supernodes we know are missing. Of u missing ones about u * zeros / 1,024
- *   show, since the bits of the others hide behind reached ones;
+ *   show, since the bits of the others hide behind reached ones. A neighbour who has more links
+ *   than we know supernodes tells that there are some that we do not know;
  * - beyond a full mesh, the last step was saturated. We know the supernodes around us and not those
  *   behind them, so the search itself must tell: if links lead to a supernode each at random, and
  *   95 % of all are reached, the last step followed 3.2 new links for each reached so far (1 - exp
@@ -45,6 +46,18 @@ static void count_known(struct count *count, uint8_t *known, const struct node_i
     count->known++;
 }
 
+/* Supernodes that must be there beside the `known` ones: a neighbour's links lead to us and to
+ * others. Believed up to a full mesh, beyond which the search itself tells. */
+static uint32_t count_hidden(const struct supernode *supernode, uint32_t known) {
+    uint32_t degree = 0;
+    for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
+        uint32_t told = supernode->neighbours[i]->told.degree;
+        degree = told > degree ? told : degree;
+    }
+    degree = degree < MESH_FULL_MAX ? degree : MESH_FULL_MAX;
+    return degree > known ? degree - known : 0;
+}
+
 /* How many supernodes we know that live, for all we know, and how many of them were not reached. */
 static struct count count_reach(const struct supernode *supernode, const uint8_t *reach) {
     uint8_t known[REACH_BYTES] = {0};
@@ -60,13 +73,18 @@ static struct count count_reach(const struct supernode *supernode, const uint8_t
         count_known(&count, known, &supernode->neighbours[i]->link->id);
     }
     uint32_t shown = 0;
+    uint32_t strays = 0; /* reached, and not known */
     uint32_t zeros = 0;
     for (uint32_t i = 0; i < REACH_BYTES; i++) {
+        strays += (uint32_t)__builtin_popcount(reach[i] & (uint8_t)~known[i]);
         shown += (uint32_t)__builtin_popcount(known[i] & (uint8_t)~reach[i]);
         zeros += (uint32_t)__builtin_popcount((uint8_t)~reach[i]);
     }
     count.missing = zeros > 0 ? shown * REACH_BITS / zeros : 0;
     count.missing = count.missing < count.known ? count.missing : count.known;
+    uint32_t hidden = count_hidden(supernode, count.known);
+    count.known += hidden;
+    count.missing += hidden > strays ? hidden - strays : 0;
     return count;
 }
 

@@ -194,6 +194,11 @@ void summaries_tell(struct supernode *supernode) {
         wake(supernode, 0);
         return;
     }
+    if (supernode->summaries.fresh_count == 0 &&
+        supernode->summaries.degree != supernode->neighbour_count) {
+        send_delta(supernode, NULL, 0); /* by it others know that there is more behind us */
+    }
+    supernode->summaries.degree = supernode->neighbour_count;
     send_fresh(supernode);
     bool more = false;
     for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
@@ -218,6 +223,9 @@ void summaries_opened(struct supernode *supernode, struct neighbour *neighbour) 
 void summaries_closed(struct supernode *supernode, struct neighbour *neighbour) {
     supernode->summaries.bytes -= hearsay_bytes(&neighbour->told);
     hearsay_free(&neighbour->told);
+    if (!supernode->is_stopping) {
+        wake(supernode, SUMMARY_PACE_MS);
+    }
 }
 
 enum err summaries_take(struct supernode *supernode, struct link *link, struct slice payload) {

@@ -15,6 +15,7 @@ struct summaries {
     uint32_t *fresh;      /* bits of `own` that the neighbours have not been told */
     uint32_t fresh_count;
     uint32_t fresh_cap;
+    uint32_t degree;      /* that the neighbours were told last */
     struct timer timer;   /* TIMER_SUMMARY: something is to be told or built */
     struct timer rebuild; /* TIMER_REBUILD */
     size_t bytes;         /* of the neighbours' filters */

@@ -111,7 +111,9 @@ static int compare_bits(const void *left, const void *right) {
 void summary_put_delta(const struct summary *summary, struct summary_part *part, uint32_t *bits,
                        uint32_t count, struct buf *out) {
     struct buf numbers = {0};
-    qsort(bits, count, sizeof *bits, compare_bits);
+    if (count > 1) {
+        qsort(bits, count, sizeof *bits, compare_bits);
+    }
     for (uint32_t i = 0; i < count; i++) {
         buf_u24(&numbers, bits[i]);
     }

@@ -40,8 +40,8 @@ bool summary_has(const struct summary *summary, uint64_t hash);
 bool summary_is_full(const struct summary *summary, uint32_t percent);
 
 /* Append SUMMARY with the chunk that starts at byte `part->first`, or with a delta of `count`
- * distinct bits, which are sorted in place. Of *part only leaves, files, degree (and first) are
- * read. */
+ * distinct bits (0 = the counts alone), which are sorted in place. Of *part only leaves, files,
+ * degree (and first) are read. */
 void summary_put_chunk(const struct summary *summary, struct summary_part *part, struct buf *out);
 void summary_put_delta(const struct summary *summary, struct summary_part *part, uint32_t *bits,
                        uint32_t count, struct buf *out);
