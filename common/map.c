@@ -14,11 +14,11 @@
 #define MAP_REMOVED UINT32_MAX
 #define MAP_CAP_MIN 4
 
-static uint64_t rotate(uint64_t value, int by) {
+static inline uint64_t rotate(uint64_t value, int by) {
     return value << by | value >> (64 - by);
 }
 
-static void sip_round(uint64_t v[4]) {
+static inline void sip_round(uint64_t v[4]) {
     v[0] += v[1];
     v[1] = rotate(v[1], 13) ^ v[0];
     v[0] = rotate(v[0], 32);
@@ -31,12 +31,20 @@ static void sip_round(uint64_t v[4]) {
     v[2] = rotate(v[2], 32);
 }
 
-static uint64_t little_endian(const uint8_t *bytes, size_t len) {
-    uint64_t word = 0;
-    for (size_t i = 0; i < len; i++) {
-        word |= (uint64_t)bytes[i] << (8 * i);
+static inline uint64_t load4(const uint8_t *bytes) {
+    return bytes[0] | (uint64_t)bytes[1] << 8 | (uint64_t)bytes[2] << 16 | (uint64_t)bytes[3] << 24;
+}
+
+/* At most 7 bytes, little-endian, without a loop: most keys are short. */
+static inline uint64_t load_last(const uint8_t *bytes, size_t len) {
+    if (len >= 4) {
+        return load4(bytes) | load4(bytes + len - 4) << (8 * (len - 4));
     }
-    return word;
+    if (len == 0) {
+        return 0;
+    }
+    return bytes[0] | (uint64_t)bytes[len / 2] << (8 * (len / 2)) |
+           (uint64_t)bytes[len - 1] << (8 * (len - 1));
 }
 
 uint64_t siphash(const uint64_t key[2], const void *bytes, size_t len) {
@@ -45,12 +53,12 @@ uint64_t siphash(const uint64_t key[2], const void *bytes, size_t len) {
                      key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573};
     size_t left = len;
     for (; left >= 8; left -= 8, at += 8) {
-        uint64_t word = little_endian(at, 8);
+        uint64_t word = load4(at) | load4(at + 4) << 32;
         v[3] ^= word;
         sip_round(v);
         v[0] ^= word;
     }
-    uint64_t last = little_endian(at, left) | (uint64_t)len << 56;
+    uint64_t last = load_last(at, left) | (uint64_t)len << 56;
     v[3] ^= last;
     sip_round(v);
     v[0] ^= last;

@@ -141,22 +141,31 @@ static bool is_ascii(struct slice text) {
     return all < 0x80;
 }
 
+/* What an ASCII character is in a word, 0 where words end. */
+static const char ascii_folded[128] = {
+    ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4', ['5'] = '5', ['6'] = '6',
+    ['7'] = '7', ['8'] = '8', ['9'] = '9', ['a'] = 'a', ['b'] = 'b', ['c'] = 'c', ['d'] = 'd',
+    ['e'] = 'e', ['f'] = 'f', ['g'] = 'g', ['h'] = 'h', ['i'] = 'i', ['j'] = 'j', ['k'] = 'k',
+    ['l'] = 'l', ['m'] = 'm', ['n'] = 'n', ['o'] = 'o', ['p'] = 'p', ['q'] = 'q', ['r'] = 'r',
+    ['s'] = 's', ['t'] = 't', ['u'] = 'u', ['v'] = 'v', ['w'] = 'w', ['x'] = 'x', ['y'] = 'y',
+    ['z'] = 'z', ['A'] = 'a', ['B'] = 'b', ['C'] = 'c', ['D'] = 'd', ['E'] = 'e', ['F'] = 'f',
+    ['G'] = 'g', ['H'] = 'h', ['I'] = 'i', ['J'] = 'j', ['K'] = 'k', ['L'] = 'l', ['M'] = 'm',
+    ['N'] = 'n', ['O'] = 'o', ['P'] = 'p', ['Q'] = 'q', ['R'] = 'r', ['S'] = 's', ['T'] = 't',
+    ['U'] = 'u', ['V'] = 'v', ['W'] = 'w', ['X'] = 'x', ['Y'] = 'y', ['Z'] = 'z',
+};
+
 /* ASCII is its own normal form but for case: most names and queries need no tables. */
 static void cut_ascii(struct slice text, word_fn *take, void *context) {
     bool is_more = true;
     for (size_t at = 0; is_more && at < text.len;) {
         struct word word;
-        word.len = 0;
-        for (; at < text.len; at++) {
-            uint8_t byte = text.data[at];
-            byte = byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + ('a' - 'A')) : byte;
-            if (part_of(byte) == PART_NONE) {
-                break;
-            }
-            if (word.len < WORD_BYTES_MAX) {
-                word.text[word.len++] = (char)byte;
+        uint8_t len = 0;
+        for (; at < text.len && ascii_folded[text.data[at]] != 0; at++) {
+            if (len < WORD_BYTES_MAX) {
+                word.text[len++] = ascii_folded[text.data[at]];
             }
         }
+        word.len = len;
         is_more = word.len == 0 || take(context, &word);
         at++; /* what ended the word */
     }
@@ -199,10 +208,6 @@ bool word_is_piece(const struct word *word) {
     utf8proc_ssize_t len =
         utf8proc_iterate((const utf8proc_uint8_t *)word->text, word->len, &point);
     return len == word->len && is_paired(point);
-}
-
-bool word_equal(const struct word *a, const struct word *b) {
-    return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
 }
 
 uint32_t words_find(const struct words *words, const struct word *word) {

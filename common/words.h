@@ -3,6 +3,7 @@
 #define TRUNKLINE_COMMON_WORDS_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "common/buf.h"
 #include "common/err.h"
@@ -37,7 +38,9 @@ MUST_CHECK enum err words_split(struct slice text, uint32_t max, struct words *w
 /* True for one character of a script that is cut into pairs: it may stand inside a pair. */
 bool word_is_piece(const struct word *word);
 
-bool word_equal(const struct word *a, const struct word *b);
+static inline bool word_equal(const struct word *a, const struct word *b) {
+    return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
 
 /* Where a word stands among the words; their count when it does not. */
 uint32_t words_find(const struct words *words, const struct word *word);

@@ -32,7 +32,7 @@ struct index *index_new(uint64_t seed, uint64_t bytes_max) {
 
 bool index_is_full(const struct index *index) {
     return index->bytes >= index->bytes_max ||
-           index->terms.table.count > TABLE_NUMBERS_MAX - NAME_WORDS_MAX;
+           index->terms.table.count > TABLE_NUMBERS_MAX - NAME_WORDS_MAX - PENDING_RUNS;
 }
 
 /* ---- Numbers of lists ---- */

@@ -78,13 +78,14 @@ void index_search(const struct index *index, const struct query_expr *query,
 void index_locate(const struct index *index, const struct content_id *content,
                   const struct index_ask *ask, struct index_answer *answer);
 
-/* Walk the distinct words that names and texts have brought in, those of hidden lists included, in
- * any order: *cursor is 0 at first. The word borrows until the index changes; words that come or go
- * during a walk over several steps may be missed or repeated. */
+/* Walk the distinct words that names and texts have brought in, in any order: *cursor is 0 at
+ * first. The words of a list are there at the latest when it is shown, and stay while it is hidden.
+ * The word borrows until the index changes; words that come or go during a walk over several steps
+ * may be missed or repeated. */
 bool index_word_next(const struct index *index, uint32_t *cursor, struct slice *word);
 
-/* Be told of each word that was not there before, as it comes in (borrowed for the call). One
- * listener; NULL = nobody. */
+/* Be told of each word that was not there before, at the latest as its list is shown (borrowed for
+ * the call). One listener; NULL = nobody. */
 typedef void index_word_fn(void *context, struct slice word);
 void index_listen(struct index *index, index_word_fn *listener, void *context);
 

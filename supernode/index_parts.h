@@ -96,17 +96,22 @@ struct terms {
     struct table table;
 };
 
-/* The words of the record added last: its neighbour will share most of them, so their runs are
- * entered when they end. */
+/* Words of records added, each with a run of them, that are not yet in any postings: a record
+ * shares most words with its neighbour, and what many words need can be fetched at once. */
+#define PENDING_RUNS 64
 struct pending_run {
+    struct word word;
+    uint64_t hash;
+    struct run run;
     uint32_t term;
-    uint32_t first;
 };
 struct pending {
-    uint32_t number;
-    uint32_t turn;
-    struct words words[2];                   /* by turns: the last record's, the next one's */
-    struct pending_run runs[NAME_WORDS_MAX]; /* of the last record's words */
+    struct words next; /* of the record to be added next */
+    uint32_t number;   /* of the record added last */
+    uint32_t last_count;
+    uint8_t last[NAME_WORDS_MAX]; /* places of its words in runs */
+    uint32_t count;
+    struct pending_run runs[PENDING_RUNS];
 };
 
 /* ---- The whole ---- */

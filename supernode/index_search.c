@@ -6,6 +6,7 @@
 #include "supernode/index_parts.h"
 
 #define BATCH_RUNS 32
+#define BATCH_RECORDS 16
 #define SCAN_PER_TEXT 8 /* reading a name costs as much as looking at so many records */
 
 /* What a record needs before anything is decoded. */
@@ -233,32 +234,44 @@ static uint32_t next_passing(const struct scan *scan, uint32_t number, uint32_t 
     return number;
 }
 
-/* Look at the records of a run; false when no more are wanted. */
-static bool take_run(struct scan *scan, struct run run) {
-    scan->looked_at += run.last - run.first + 1;
-    uint32_t number = next_passing(scan, run.first, run.last);
-    while (number <= run.last) {
-        if (!take_record(scan, number)) {
+/* Records that pass the filter, being fetched. */
+struct passing {
+    uint32_t count;
+    uint32_t numbers[BATCH_RECORDS];
+};
+
+/* Look at them; false when no more are wanted. */
+static bool take_passing(struct scan *scan, struct passing *passing) {
+    for (uint32_t i = 0; i < passing->count; i++) {
+        names_prefetch(scan->index, passing->numbers[i]);
+    }
+    for (uint32_t i = 0; i < passing->count; i++) {
+        if (!take_record(scan, passing->numbers[i]) || is_spent(scan)) {
             return false;
         }
-        number = next_passing(scan, number + 1, run.last);
     }
-    return !is_spent(scan);
+    passing->count = 0;
+    return true;
 }
 
+/* Look at the records of runs; false when no more are wanted. */
 static bool take_runs(struct scan *scan, const struct run *runs, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        records_prefetch(scan->index, runs[i].first, scan->filter.is_any);
-    }
-    for (uint32_t i = 0; scan->filter.is_any && i < count; i++) {
-        names_prefetch(scan->index, runs[i].first);
+    struct passing passing = {.count = 0};
+    for (uint32_t i = 0; i < count && !scan->filter.is_any; i++) {
+        records_prefetch(scan->index, runs[i].first, false);
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (!take_run(scan, runs[i])) {
-            return false;
+        uint32_t last = runs[i].last, number = next_passing(scan, runs[i].first, last);
+        scan->looked_at += last - runs[i].first + 1;
+        for (; number <= last; number = next_passing(scan, number + 1, last)) {
+            records_prefetch(scan->index, number, true);
+            passing.numbers[passing.count++] = number;
+            if (passing.count == BATCH_RECORDS && !take_passing(scan, &passing)) {
+                return false;
+            }
         }
     }
-    return true;
+    return take_passing(scan, &passing) && !is_spent(scan);
 }
 
 /* Go through the rarest word's runs in batches, and cut each by the other words, from rare to

@@ -99,101 +99,79 @@ void index_listen(struct index *index, index_word_fn *listener, void *context) {
 /* ---- Joining records to them ---- */
 
 struct words *terms_next(struct index *index) {
-    return &index->pending.words[index->pending.turn ^ 1];
+    return &index->pending.next;
 }
 
-static bool words_equal(const struct word *a, const struct word *b) {
-    return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
-}
-
-/* The place of a word among those of the last record, which probably is the same; their count when
- * it is not there. */
-static uint32_t find_among(const struct words *words, const struct word *word, uint32_t likely) {
-    if (likely < words->count && words_equal(&words->words[likely], word)) {
-        return likely;
+/* The place among the pending of a word of the last record, where it probably has the same place;
+ * PENDING_RUNS when it is not there. */
+static uint32_t find_pending(const struct pending *pending, const struct word *word,
+                             uint32_t likely) {
+    if (likely < pending->last_count &&
+        word_equal(&pending->runs[pending->last[likely]].word, word)) {
+        return pending->last[likely];
     }
-    uint32_t i = 0;
-    while (i < words->count && !words_equal(&words->words[i], word)) {
-        i++;
+    for (uint32_t i = 0; i < pending->last_count; i++) {
+        if (word_equal(&pending->runs[pending->last[i]].word, word)) {
+            return pending->last[i];
+        }
     }
-    return i;
+    return PENDING_RUNS;
 }
 
-static void enter_run(struct index *index, uint32_t i) {
+/* Note a word that the last record does not have, or whose run ends; return its place. */
+static uint32_t add_pending(struct index *index, const struct word *word, uint32_t same,
+                            uint32_t number) {
     struct pending *pending = &index->pending;
-    struct run run = {pending->runs[i].first, pending->number};
-    postings_add(&index->pool, &term_of(index, pending->runs[i].term)->list, run);
-}
-
-/* What joining a record's words has found out so far. */
-struct joining {
-    uint64_t hashes[NAME_WORDS_MAX];
-    uint8_t same[NAME_WORDS_MAX]; /* the word's place among the last record's words */
-    struct pending_run runs[NAME_WORDS_MAX];
-};
-
-/* Find out which words are the last record's too, and fetch what is needed for the others. */
-static void look_ahead(const struct index *index, const struct words *last,
-                       const struct words *next, struct joining *joining) {
-    for (uint32_t i = 0; i < next->count; i++) {
-        const struct word *word = &next->words[i];
-        joining->same[i] = (uint8_t)find_among(last, word, i);
-        if (joining->same[i] == last->count) {
-            joining->hashes[i] = hash_text(index, word->text, word->len);
-            table_prefetch(&index->terms.table, joining->hashes[i]);
-        }
-    }
-    for (uint32_t i = 0; i < next->count; i++) {
-        if (joining->same[i] == last->count) {
-            prefetch_term(index, joining->hashes[i]);
-        }
-    }
-}
-
-/* The term of a word that the last record does not have; it is made if there is none. */
-static uint32_t intern(struct index *index, const struct word *word, uint64_t hash) {
-    uint32_t number = find(index, word, hash);
-    number = number == NONE ? make_term(index, word, hash) : number;
-    postings_prefetch(&index->pool, term_of(index, number)->list);
-    return number;
+    struct pending_run *run = &pending->runs[pending->count];
+    run->word = *word;
+    run->run = (struct run){number, number};
+    run->hash =
+        same == PENDING_RUNS ? hash_text(index, word->text, word->len) : pending->runs[same].hash;
+    table_prefetch(&index->terms.table, run->hash);
+    return pending->count++;
 }
 
 void terms_join(struct index *index, uint32_t number) {
     struct pending *pending = &index->pending;
-    struct words *last = &pending->words[pending->turn], *next = terms_next(index);
-    struct joining joining = {0};
-    look_ahead(index, last, next, &joining);
-    uint32_t is_kept = 0; /* bit per word of the last record whose run goes on */
+    const struct words *next = &pending->next;
+    uint8_t places[NAME_WORDS_MAX];
+    if (pending->count + next->count > PENDING_RUNS) {
+        terms_flush(index);
+    }
+    bool is_neighbour = number == pending->number + 1;
     for (uint32_t i = 0; i < next->count; i++) {
-        uint32_t same = joining.same[i];
-        if (same == last->count) {
-            uint32_t term = intern(index, &next->words[i], joining.hashes[i]);
-            joining.runs[i] = (struct pending_run){term, number};
-            continue;
+        uint32_t at = find_pending(pending, &next->words[i], i);
+        if (at == PENDING_RUNS || !is_neighbour ||
+            number - pending->runs[at].run.first >= POSTINGS_RUN_MAX) {
+            at = add_pending(index, &next->words[i], at, number);
         }
-        joining.runs[i] = (struct pending_run){pending->runs[same].term, number};
-        if (number == pending->number + 1 &&
-            number - pending->runs[same].first < POSTINGS_RUN_MAX) {
-            joining.runs[i].first = pending->runs[same].first;
-            is_kept |= 1U << same;
-        }
+        pending->runs[at].run.last = number;
+        places[i] = (uint8_t)at;
     }
-    for (uint32_t i = 0; i < last->count; i++) {
-        if ((is_kept >> i & 1) == 0) {
-            enter_run(index, i);
-        }
-    }
-    memcpy(pending->runs, joining.runs, next->count * sizeof joining.runs[0]);
+    memcpy(pending->last, places, next->count);
+    pending->last_count = next->count;
     pending->number = number;
-    pending->turn ^= 1;
 }
 
+/* Each step fetches for all words what the next step needs: none waits for its own memory alone. */
 void terms_flush(struct index *index) {
-    struct words *last = &index->pending.words[index->pending.turn];
-    for (uint32_t i = 0; i < last->count; i++) {
-        enter_run(index, i);
+    struct pending *pending = &index->pending;
+    struct pending_run *runs = pending->runs, *end = runs + pending->count;
+    for (struct pending_run *run = runs; run < end; run++) {
+        prefetch_term(index, run->hash);
     }
-    last->count = 0;
+    for (struct pending_run *run = runs; run < end; run++) {
+        uint32_t term = find(index, &run->word, run->hash);
+        run->term = term == NONE ? make_term(index, &run->word, run->hash) : term;
+        postings_prefetch(&index->pool, term_of(index, run->term)->list);
+    }
+    for (struct pending_run *run = runs; run < end; run++) {
+        postings_prefetch_at(&index->pool, term_of(index, run->term)->list, run->run.first);
+    }
+    for (struct pending_run *run = runs; run < end; run++) {
+        postings_add(&index->pool, &term_of(index, run->term)->list, run->run);
+    }
+    pending->count = pending->last_count = 0;
 }
 
 /* ---- Sweeping ---- */

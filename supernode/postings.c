@@ -115,6 +115,13 @@ static void store(struct pool *pool, uint32_t *block, const uint8_t *chunk) {
     memcpy(pool_at(pool, *block), chunk, chunk[0]);
 }
 
+/* Ask for a chunk ahead of its need. */
+static void fetch_chunk(const struct pool *pool, uint32_t block) {
+    const uint8_t *chunk = pool_at(pool, block);
+    __builtin_prefetch(chunk);
+    __builtin_prefetch(chunk + CHUNK_BYTES - 1);
+}
+
 /* ---- Directories ---- */
 
 static bool is_single(uint32_t list) {
@@ -287,9 +294,17 @@ static uint32_t cut_of(uint32_t count, uint32_t inserted) {
     return inserted + 1 == count ? count - 1 : count / 2;
 }
 
+/* The skip to whose chunk a number is added: often the last, for new numbers are high. */
+static uint32_t skip_for(const struct directory *directory, uint32_t number) {
+    uint32_t last = directory->count - 1;
+    return directory->skips[last].first <= number
+               ? last
+               : find_skip(directory->skips, directory->count, number);
+}
+
 static void add_to_directory(struct pool *pool, uint32_t *list, struct run run) {
     struct directory *directory = directory_of(pool, *list);
-    uint32_t at = find_skip(directory->skips, directory->count, run.first);
+    uint32_t at = skip_for(directory, run.first);
     struct skip *skip = &directory->skips[at];
     if (run.first >= skip->first && add_to_chunk(pool, &skip->chunk, skip->first, run)) {
         return;
@@ -362,6 +377,13 @@ void postings_add(struct pool *pool, uint32_t *list, struct run run) {
 void postings_prefetch(const struct pool *pool, uint32_t list) {
     if (!is_single(list)) {
         __builtin_prefetch(pool_at(pool, list));
+    }
+}
+
+void postings_prefetch_at(const struct pool *pool, uint32_t list, uint32_t number) {
+    const struct directory *directory = directory_of(pool, list);
+    if (directory != NULL) {
+        fetch_chunk(pool, directory->skips[skip_for(directory, number)].chunk);
     }
 }
 
@@ -598,9 +620,32 @@ bool postings_sweep(struct pool *pool, uint32_t *list, const uint64_t *alive, ui
 
 /* ---- Walking ---- */
 
+static void prefetch_chunk(const struct postings_walk *walk, uint32_t skip_at) {
+    if (skip_at < walk->skip_count) {
+        fetch_chunk(walk->pool, walk->skips[skip_at].chunk);
+    }
+}
+
 static void enter_chunk(struct postings_walk *walk, const uint8_t *chunk, uint32_t base) {
     walk->end = chunk + chunk[0];
     walk->at = get_run(chunk + 1, base, &walk->run);
+}
+
+static void enter_skip(struct postings_walk *walk, uint32_t skip_at) {
+    const struct skip *skip = &walk->skips[skip_at];
+    walk->skip_at = skip_at;
+    enter_chunk(walk, pool_at(walk->pool, skip->chunk), skip->first);
+}
+
+/* Read on in the chunk, up to the first run that ends at `number` or later, or the chunk's end. */
+static void read_to(struct postings_walk *walk, uint32_t number) {
+    const uint8_t *at = walk->at, *end = walk->end; /* in registers: bytes may alias the walk */
+    struct run run = walk->run;
+    while (run.last < number && at < end) {
+        at = get_run(at, run.last + 1, &run);
+    }
+    walk->at = at;
+    walk->run = run;
 }
 
 void postings_start(struct postings_walk *walk, const struct pool *pool, uint32_t list) {
@@ -613,7 +658,8 @@ void postings_start(struct postings_walk *walk, const struct pool *pool, uint32_
     } else {
         walk->skips = directory->skips;
         walk->skip_count = directory->count;
-        enter_chunk(walk, pool_at(pool, walk->skips[0].chunk), walk->skips[0].first);
+        enter_skip(walk, 0);
+        prefetch_chunk(walk, 1);
     }
 }
 
@@ -635,21 +681,14 @@ bool postings_seek(struct postings_walk *walk, uint32_t number) {
     }
     uint32_t next = walk->skip_at + 1;
     if (next < walk->skip_count && walk->skips[next].first <= number) {
-        walk->skip_at = gallop(walk, next, number);
-        const struct skip *skip = &walk->skips[walk->skip_at];
-        enter_chunk(walk, pool_at(walk->pool, skip->chunk), skip->first);
+        enter_skip(walk, gallop(walk, next, number));
     }
-    while (walk->run.last < number) {
-        if (walk->at < walk->end) {
-            walk->at = get_run(walk->at, walk->run.last + 1, &walk->run);
-        } else if (++walk->skip_at < walk->skip_count) {
-            const struct skip *skip = &walk->skips[walk->skip_at];
-            enter_chunk(walk, pool_at(walk->pool, skip->chunk), skip->first);
-        } else {
-            return false;
-        }
+    read_to(walk, number);
+    if (walk->run.last < number && walk->skip_at + 1 < walk->skip_count) {
+        enter_skip(walk, walk->skip_at + 1); /* begins behind `number` */
+        prefetch_chunk(walk, walk->skip_at + 1);
     }
-    return true;
+    return walk->run.last >= number;
 }
 
 uint32_t postings_look_ahead(const struct postings_walk *walk, uint32_t ahead, uint32_t number) {
@@ -660,10 +699,8 @@ uint32_t postings_look_ahead(const struct postings_walk *walk, uint32_t ahead, u
     if (at + 1 < walk->skip_count && walk->skips[at + 1].first <= number) {
         at = gallop(walk, at + 1, number);
     }
-    if (at != ahead && at < walk->skip_count) {
-        const uint8_t *chunk = pool_at(walk->pool, walk->skips[at].chunk);
-        __builtin_prefetch(chunk);
-        __builtin_prefetch(chunk + 64);
+    if (at != ahead) {
+        prefetch_chunk(walk, at);
     }
     return at;
 }

@@ -31,8 +31,10 @@ struct run {
 /* Add a run of at most POSTINGS_RUN_MAX numbers below 2^24, none of which is in the list. */
 void postings_add(struct pool *pool, uint32_t *list, struct run run);
 
-/* Fetch a list's block into the cache, ahead of its need. */
+/* Fetch a list's block into the cache, ahead of its need; then, when it is there, what postings_add
+ * needs to add `number`. */
 void postings_prefetch(const struct pool *pool, uint32_t list);
+void postings_prefetch_at(const struct pool *pool, uint32_t list, uint32_t number);
 
 /* Release a list. */
 void postings_free(struct pool *pool, uint32_t *list);

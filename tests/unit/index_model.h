@@ -286,7 +286,7 @@ static inline void model_walk(const struct model_list *list) {
     CHECK(count == list->count);
 }
 
-/* Every word of every list must be known, and nothing that is no word. */
+/* Every word of every shown list must be known, and nothing that is no word. */
 static inline void model_walk_words(const struct model *model) {
     static struct words known; /* NAME_WORDS_MAX is more than there are */
     uint32_t cursor = 0;
@@ -301,7 +301,7 @@ static inline void model_walk_words(const struct model *model) {
     }
     CHECK(known.count == index_count(model->index).words && known.count <= model->told);
     for (int i = 0; i < MODEL_LISTS; i++) {
-        for (uint32_t n = 0; n < model->lists[i].count; n++) {
+        for (uint32_t n = 0; model->lists[i].shown && n < model->lists[i].count; n++) {
             CHECK(words_contain(&known, &model->lists[i].files[n]->keywords));
         }
     }
