@@ -191,7 +191,7 @@ struct host_node *bench_peer(struct host *host, const struct bench_network *netw
 }
 
 struct address bench_supernode_address(const struct bench_network *network, uint32_t index) {
-    char text[ADDRESS_TEXT_BYTES];
+    char text[sizeof network->introducers[index].host + sizeof ":65535"];
     struct address address;
     snprintf(text, sizeof text, "%s:%u", network->introducers[index].host,
              network->introducers[index].port);
