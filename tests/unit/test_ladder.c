@@ -116,6 +116,65 @@ static void each_step_goes_one_hop_farther(void **state) {
     scene_free(scene);
 }
 
+/* SUMMARY without bits: nothing but that the neighbour has so many links. */
+static void tell_degree(struct scene *scene, uint16_t degree) {
+    struct summary_part part = {.version = 1,
+                                .log2_bits = SUMMARY_LOG2_MIN,
+                                .hashes = SUMMARY_HASHES,
+                                .degree = degree,
+                                .kind = SUMMARY_DELTA};
+    struct buf payload = {0};
+    wire_summary_encode(&payload, &part);
+    fake_send(scene->mesh_link, MSG_SUMMARY, &payload);
+    net_run(scene->net, 100);
+}
+
+/* A chain of three: who knows only the one in the middle learns by its links of one behind it. */
+static void a_neighbour_s_links_tell_of_others(void **state) {
+    (void)state;
+    struct scene *scene = scene_new(0);
+    tell_degree(scene, 1);
+    ask_for(scene, "whale", 3, 100);
+    answer_with(scene, 0, &one);
+    assert_int_equal(fake_count(scene->mesh, MSG_QUERY), 1); /* all there is was reached */
+    assert_int_equal(fake_result(scene->leaf).coverage.known, 2);
+    assert_int_equal(fake_result(scene->leaf).coverage.reached, 2);
+    tell_degree(scene, 2);
+    ask_for(scene, "whale", 3, 100);
+    answer_with(scene, 0, &one);
+    assert_int_equal(fake_count(scene->mesh, MSG_QUERY), 2); /* farther, then */
+    struct coverage more = one;
+    more.reach[0] = 0x80; /* the one behind, whom we do not know */
+    answer_with(scene, 1, &more);
+    assert_int_equal(fake_count(scene->mesh, MSG_QUERY), 2);
+    assert_int_equal(fake_result(scene->leaf).coverage.known, 3);
+    assert_int_equal(fake_result(scene->leaf).coverage.reached, 3);
+    scene_free(scene);
+}
+
+/* ... so it is told when the number of links has changed, though no word has come. */
+static void links_that_come_and_go_are_told(void **state) {
+    (void)state;
+    struct scene *scene = scene_new(0);
+    struct fake *other = fake_add(scene->net);
+    net_run(scene->net, 3 * SUMMARY_PACE_MS);
+    for (uint16_t degree = 2; degree >= 1; degree--) {
+        fake_forget(scene->mesh);
+        if (degree == 2) {
+            (void)fake_dial(other, scene->place, PURPOSE_MESH);
+        } else {
+            net_kill(other->place);
+        }
+        net_run(scene->net, 3 * SUMMARY_PACE_MS);
+        assert_int_equal(fake_count(scene->mesh, MSG_SUMMARY), 1);
+        struct summary_part part;
+        const struct heard *heard = fake_nth(scene->mesh, MSG_SUMMARY, 0);
+        assert_int_equal(wire_summary_decode(heard_payload(heard), &part), OK);
+        assert_int_equal(part.degree, degree);
+    }
+    scene_free(scene);
+}
+
 /* The leaf asks again with a larger ttl: only the steps that are left are made. */
 static void a_larger_ttl_goes_on_from_there(void **state) {
     (void)state;
@@ -437,6 +496,8 @@ static void what_waits_goes_with_its_link(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_step_goes_one_hop_farther),
+        cmocka_unit_test(a_neighbour_s_links_tell_of_others),
+        cmocka_unit_test(links_that_come_and_go_are_told),
         cmocka_unit_test(a_larger_ttl_goes_on_from_there),
         cmocka_unit_test(a_silent_step_is_waited_for_and_no_longer),
         cmocka_unit_test(the_ladder_ends_when_it_should),
