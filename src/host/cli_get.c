@@ -10,7 +10,7 @@
 #include "src/host/failure.h"
 #include "src/host/progress.h"
 #include "src/host/terminal.h"
-#include "src/host/units.h"
+#include "common/units.h"
 
 #define US_PER_S 1000000ULL
 

@@ -11,7 +11,7 @@
 #include "common/query.h"
 #include "src/host/failure.h"
 #include "src/host/terminal.h"
-#include "src/host/units.h"
+#include "common/units.h"
 
 #define QUERY_WORD_ROOM (QUERY_TEXT_MAX + 1)
 #define DETAILS_ROOM 1024 /* three texts, cleaned, and some numbers */

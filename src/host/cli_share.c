@@ -11,7 +11,7 @@
 #include "src/host/identity.h"
 #include "src/host/terminal.h"
 #include "src/host/textfile.h"
-#include "src/host/units.h"
+#include "common/units.h"
 
 /* ---- At the start ---- */
 

@@ -5,7 +5,7 @@
 
 #include "src/host/cli.h"
 #include "src/host/terminal.h"
-#include "src/host/units.h"
+#include "common/units.h"
 
 #define VALUE_BYTES 256
 

@@ -9,7 +9,7 @@
 #include "common/ids.h"
 #include "common/mem.h"
 #include "src/host/failure.h"
-#include "src/host/units.h"
+#include "common/units.h"
 
 #define NEAREST_LENGTH_MAX 40
 #define HELP_COLUMN 30

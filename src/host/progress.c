@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "src/host/terminal.h"
-#include "src/host/units.h"
+#include "common/units.h"
 
 #define BAR_COLUMNS_MIN 8
 #define BAR_COLUMNS_MAX 60

@@ -12,7 +12,7 @@
 
 #include "src/host/nodeconfig.h"
 #include "src/host/settings.h"
-#include "src/host/units.h"
+#include "common/units.h"
 
 #define RUN                                                                                        \
     (SETTING(LISTEN) | SETTING(SHARE) | SETTING(UPLOAD_RATE) | SETTING(UPLOAD_SLOTS) |             \
