@@ -19,7 +19,7 @@
 #include "common/limits.h"
 #include "common/mem.h"
 #include "src/cluster/localnet.h"
-#include "src/lab/deal.h"
+#include "src/cluster/deal.h"
 
 #define SUPERNODES 5
 #define PEERS 20
