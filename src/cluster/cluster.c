@@ -149,7 +149,7 @@ static enum err take_folder(struct cluster *cluster) {
         mkdir(logs, 0700);
         cluster->timeline = open_file(cluster, "timeline.log", NULL);
         cluster->nodes_csv = open_file(cluster, "nodes.csv",
-                                       "time_s,node,state,memory_bytes,descriptors,cpu_ms,files,"
+                                       "time_s,node,state,memory_bytes,share_bytes,descriptors,cpu_ms,files,"
                                        "parents,leaves,neighbours,bytes_in,bytes_out");
         cluster->searches_csv =
             open_file(cluster, "searches.csv", "time_s,node,word,outcome,ms,error");

@@ -42,6 +42,7 @@ struct member {
     uint64_t files;
     int64_t lost_ms; /* when it was last seen registered, while it is not */
     uint64_t memory; /* bytes resident, at the last sample */
+    uint64_t share;  /* of it, what is its own, and its part of what several have */
     uint64_t memory_max;
     uint32_t descriptors;
     uint32_t descriptors_max;

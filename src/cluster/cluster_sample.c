@@ -33,6 +33,23 @@ static uint64_t resident(pid_t pid) {
     return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* Its share of what it has in common with others, such as libraries, counts by how many they are. */
+static uint64_t proportional(pid_t pid) {
+    char path[64], line[256];
+    unsigned long kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+    FILE *file = fopen(path, "re");
+    while (file != NULL && kib == 0 && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "Pss: %lu kB", &kib) != 1) {
+            kib = 0;
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return (uint64_t)kib * 1024;
+}
+
 static uint64_t cpu_ms(pid_t pid) {
     char path[64];
     unsigned long user = 0, kernel = 0;
@@ -128,10 +145,10 @@ static const char *const states[] = {"down", "running", "frozen"};
 
 static void write_row(struct cluster *cluster, const struct member *member) {
     fprintf(cluster->nodes_csv,
-            "%.1f,%s,%s,%" PRIu64 ",%" PRIu32 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
-            ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
+            "%.1f,%s,%s,%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
+            ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
             (double)cluster_now(cluster) / 1000, member->node->name, states[member->state],
-            member->memory, member->descriptors, member->cpu_ms, member->files, member->parents,
+            member->memory, member->share, member->descriptors, member->cpu_ms, member->files, member->parents,
             member->leaves, member->links, member->bytes_in, member->bytes_out);
 }
 
@@ -143,6 +160,7 @@ static void measure(struct member *member) {
     pid_t pid = process_pid(member->node->process);
     member->memory = resident(pid);
     member->memory_max = larger(member->memory, member->memory_max);
+    member->share = proportional(pid);
     member->descriptors = descriptors(pid);
     member->descriptors_max = (uint32_t)larger(member->descriptors, member->descriptors_max);
     member->cpu_ms = cpu_ms(pid);
@@ -157,7 +175,7 @@ void sample_tick(struct cluster *cluster) {
             continue;
         }
         measure(member);
-        memory += member->memory;
+        memory += member->share;
         in += member->bytes_in;
         out += member->bytes_out;
         running += member->state == CLUSTER_RUNNING;

@@ -64,8 +64,8 @@ enum spec_measure {
     SPEC_REGISTERED,       /* share of the running peers that have a registered parent */
     SPEC_SEARCH_P99,       /* milliseconds */
     SPEC_GAP_P99,          /* milliseconds that a running peer was without a parent */
-    SPEC_MEMORY,           /* bytes, the largest process at its worst */
-    SPEC_MEMORY_TOTAL,     /* bytes, all processes together */
+    SPEC_MEMORY,           /* bytes resident, the largest process at its worst */
+    SPEC_MEMORY_TOTAL,     /* bytes, all processes together, what they share counted once */
     SPEC_DOWNLOADS_FAILED, /* downloads that ended with an error or did not end */
     SPEC_DOWNLOADS_DONE,   /* at least so many */
     SPEC_DESCRIPTORS,      /* the most that one process had open */
