@@ -30,6 +30,7 @@ struct parent {
     uint8_t tries;     /* lists asked for since the last success */
     bool nodes_asked;  /* one NODES is welcome */
     bool is_outdated;  /* registered with a list that has changed since */
+    bool was_registered; /* it has had a whole list from us: what it gets now is a change */
     uint8_t losses;    /* how often it held another list than it had said */
     uint64_t lost_us;  /* when it last did */
     uint16_t retry_s;  /* GOAWAY asked for it */

@@ -277,6 +277,7 @@ enum err cluster_begin(struct cluster *cluster, cluster_show_fn *show, void *con
         cluster_note(cluster, "the network is whole");
         cluster->start_ms = process_now_ms();
         cluster->sample_due_ms = 0;
+        cluster->is_begun = true;
     }
     return err;
 }

@@ -112,6 +112,7 @@ struct cluster {
     struct download *downloads;
     struct outcome outcomes[SPEC_CHECKS_MAX];
     uint32_t sweeps; /* that are under way */
+    bool is_begun; /* the schedule runs: rows are written */
     bool is_stopping;
     char upload_rate[24]; /* as an option */
     char trouble[CLUSTER_TROUBLE_BYTES];

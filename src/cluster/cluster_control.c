@@ -179,17 +179,22 @@ enum err cluster_control_send(const char *folder, const char *line, char *answer
     return strcmp(answer, "ok") == 0 ? OK : ERR_IO;
 }
 
-/* It runs as long as its lock is held: a killed one leaves its description behind. */
-enum err cluster_control_read(const char *folder, json_t **description) {
+bool cluster_control_runs(const char *folder) {
     char path[4096];
-    *description = NULL;
     snprintf(path, sizeof path, "%s/lock", folder);
     int lock = open(path, O_RDWR | O_CLOEXEC);
     bool runs = lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) != 0;
     if (lock >= 0) {
         close(lock);
     }
+    return runs;
+}
+
+enum err cluster_control_read(const char *folder, json_t **description) {
+    char path[4096];
     snprintf(path, sizeof path, "%s/cluster.json", folder);
-    *description = runs ? json_load_file(path, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    *description = cluster_control_runs(folder)
+                       ? json_load_file(path, JSON_REJECT_DUPLICATES, NULL)
+                       : NULL;
     return *description != NULL ? OK : ERR_NOT_FOUND;
 }

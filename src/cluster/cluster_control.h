@@ -16,6 +16,10 @@ void cluster_control_close(struct cluster *cluster);
 MUST_CHECK enum err cluster_control_send(const char *folder, const char *line, char *answer,
                                          size_t bytes);
 
+/* True while somebody owns that folder, until his report is written. What a killed one has left
+ * there does not count. */
+bool cluster_control_runs(const char *folder);
+
 /* What `cluster.json` says; the caller releases it. ERR_NOT_FOUND when no cluster runs there. */
 MUST_CHECK enum err cluster_control_read(const char *folder, json_t **description);
 

@@ -153,25 +153,40 @@ static const struct plot {
      "'search'\n"},
 };
 
-/* Run gnuplot in the run's folder; false when there is none or it fails. */
-static bool draw(struct cluster *cluster, const struct plot *plot) {
-    char script[2048];
-    snprintf(script, sizeof script,
-             "set terminal svg size 800,300 background rgb 'white'; set output '%s.svg'\n"
-             "set datafile separator ','; set key below; set xlabel 's'; set grid; set xrange [0:]\n"
-             "%s",
-             plot->name, plot->script);
+/* Its script stays in the run's folder, for whoever wants another picture. */
+static bool write_script(struct cluster *cluster, const struct plot *plot, const char *name) {
+    char *path = path_in(cluster, name);
+    FILE *file = fopen(path, "we");
+    mem_free(path);
+    if (file == NULL) {
+        return false;
+    }
+    fprintf(file,
+            "set terminal svg size 800,300 background rgb 'white'\nset output '%s.svg'\n"
+            "set datafile separator ','\nset key below\nset xlabel 's'\nset grid\n"
+            "set xrange [0:]\n%s",
+            plot->name, plot->script);
+    return fclose(file) == 0;
+}
+
+/* Run gnuplot in the run's folder. ERR_NOT_FOUND when there is none, ERR_FORMAT when there is
+ * nothing to draw. */
+static enum err draw(struct cluster *cluster, const struct plot *plot) {
+    char name[32];
+    snprintf(name, sizeof name, "%s.gp", plot->name);
+    if (!write_script(cluster, plot, name)) {
+        return ERR_IO;
+    }
     struct buf out = {0};
     int status = -1;
     char *log = path_in(cluster, "gnuplot.log");
-    const struct process_options options = {
-        .argv = (const char *const[]){"gnuplot", "-e", script, NULL},
-        .cwd = cluster->folder,
-        .log = log};
+    const struct process_options options = {.argv = (const char *const[]){"gnuplot", name, NULL},
+                                            .cwd = cluster->folder,
+                                            .log = log};
     enum err err = process_capture(cluster->owner, &options, GNUPLOT_MS, &out, &status);
     buf_free(&out);
     mem_free(log);
-    return err == OK && status == 0;
+    return err == OK && status != 0 ? ERR_FORMAT : err;
 }
 
 static void write_text(FILE *file, const char *text) {
@@ -243,15 +258,15 @@ static bool write_page(struct cluster *cluster, uint32_t untidy, const json_t *r
             cluster->spec.supernodes, cluster->spec.peers, (double)cluster->ended_ms / 1000,
             cluster->spec.seed);
     write_checks(cluster, file);
-    bool drawn = true;
-    for (size_t i = 0; i < sizeof plots / sizeof *plots && drawn; i++) {
-        drawn = draw(cluster, &plots[i]);
-        if (drawn) {
+    enum err err = OK;
+    for (size_t i = 0; i < sizeof plots / sizeof *plots && err != ERR_NOT_FOUND; i++) {
+        err = draw(cluster, &plots[i]);
+        if (err == OK) {
             fprintf(file, "<h2>%s</h2><img src=%s.svg alt=\"%s\">\n", plots[i].title,
                     plots[i].name, plots[i].title);
         }
     }
-    if (!drawn) {
+    if (err == ERR_NOT_FOUND) {
         fprintf(file, "<p>There are no plots: install gnuplot-nox and run it again.</p>\n");
     }
     fprintf(file, "<h2>Figures</h2>\n");

@@ -82,16 +82,6 @@ static uint32_t descriptors(pid_t pid) {
 
 /* ---- Status ---- */
 
-static uint64_t count_parents(const json_t *answer) {
-    uint64_t count = 0;
-    for (size_t i = 0; i < json_array_size(answer); i++) {
-        const json_t *object = json_array_get(answer, i);
-        count += strcmp(localnet_text(object, "kind"), "parent") == 0 &&
-                 strcmp(localnet_text(object, "state"), "registered") == 0;
-    }
-    return count;
-}
-
 /* A gap is open from when a peer was last seen registered until it is again. A peer that was
  * started anew has none: it has not been registered yet. */
 static void take_registration(struct cluster *cluster, struct member *member) {
@@ -124,7 +114,7 @@ static void on_status(void *context, enum err err, const json_t *answer) {
     member->bytes_in = (uint64_t)localnet_number(status, "bytes_in");
     member->bytes_out = (uint64_t)localnet_number(status, "bytes_out");
     if (member->node->role == LOCALNET_PEER) {
-        member->parents = count_parents(answer);
+        member->parents = localnet_parents(answer);
         take_registration(cluster, member);
     } else {
         member->leaves = (uint64_t)localnet_number(status, "leaves");
@@ -182,9 +172,14 @@ void sample_tick(struct cluster *cluster) {
         if (member->state == CLUSTER_RUNNING && !member->is_asked) {
             ask_status(cluster, member);
         }
-        write_row(cluster, member);
+        if (cluster->is_begun) {
+            write_row(cluster, member);
+        }
     }
     cluster->memory_total_max = larger(memory, cluster->memory_total_max);
+    if (!cluster->is_begun) {
+        return;
+    }
     fprintf(cluster->samples_csv, "%.1f,%u,%.4f,%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
             (double)cluster_now(cluster) / 1000, running, sample_registered(cluster), memory, in,
             out);

@@ -402,9 +402,14 @@ static uint32_t count_open(const json_t *answer, const char *kind) {
         const json_t *object = json_array_get(answer, i);
         const char *state = localnet_text(object, "state");
         count += strcmp(localnet_text(object, "kind"), kind) == 0 &&
-                 (state[0] == '\0' || strcmp(state, "registered") == 0);
+                 (state[0] == '\0' || strcmp(state, "registered") == 0 ||
+                  strcmp(state, "updating") == 0);
     }
     return count;
+}
+
+uint32_t localnet_parents(const json_t *answer) {
+    return count_open(answer, "parent");
 }
 
 static bool is_settled(struct localnet *net, const struct localnet_node *node) {

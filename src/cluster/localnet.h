@@ -90,6 +90,9 @@ MUST_CHECK enum err localnet_command(struct localnet *net, const struct localnet
 /* The first object of that kind in an answer, or NULL. */
 const json_t *localnet_find(const json_t *answer, const char *kind);
 
+/* How many supernodes hold the list of the peer whose status this is. */
+uint32_t localnet_parents(const json_t *answer);
+
 /* A number or a text of an object; 0 or "" when it has none. */
 int64_t localnet_number(const json_t *object, const char *key);
 const char *localnet_text(const json_t *object, const char *key);

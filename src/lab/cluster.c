@@ -204,6 +204,10 @@ static int own(const struct options *options) {
     if (options->name != NULL) {
         snprintf(spec.name, sizeof spec.name, "%s", options->name);
     }
+    if (strcmp(options->command, "up") == 0) { /* a person breaks it and looks at it */
+        spec.event_count = spec.check_count = 0;
+        spec.search_milli = spec.download_milli = 0;
+    }
     if (!find_programs(bin)) {
         spec_free(&spec);
         return complain("cannot tell where this program is; is /proc mounted?");
@@ -269,10 +273,8 @@ static int fault(const struct options *options) {
 static int stop(const struct options *options) {
     char *folder = folder_of(options, options->name != NULL ? options->name : "cluster");
     int status = send_line(options, "stop");
-    json_t *description;
     int64_t until = process_now_ms() + STOP_WAIT_MS;
-    while (status == 0 && cluster_control_read(folder, &description) == OK) {
-        json_decref(description);
+    while (status == 0 && cluster_control_runs(folder)) {
         if (process_now_ms() > until) {
             status = complain("it is still stopping");
         }

@@ -39,16 +39,6 @@ static void on_answer(void *context, enum err err, const json_t *answer) {
     row->answer = json_deep_copy(answer);
 }
 
-static uint32_t count_parents(const json_t *answer) {
-    uint32_t count = 0;
-    for (size_t i = 0; i < json_array_size(answer); i++) {
-        const json_t *object = json_array_get(answer, i);
-        count += strcmp(localnet_text(object, "kind"), "parent") == 0 &&
-                 strcmp(localnet_text(object, "state"), "registered") == 0;
-    }
-    return count;
-}
-
 static void print_row(struct row *row, bool json) {
     const json_t *status = localnet_find(row->answer, "status");
     const char *name = localnet_text(row->node, "name");
@@ -69,7 +59,7 @@ static void print_row(struct row *row, bool json) {
     } else if (peer) {
         printf("%-14s %-22s %2u parents %7" PRId64 " files %4" PRId64 " uploads %4" PRId64
                " downloads\n",
-               name, localnet_text(row->node, "address"), count_parents(row->answer),
+               name, localnet_text(row->node, "address"), localnet_parents(row->answer),
                localnet_number(status, "files"), localnet_number(status, "uploads"),
                localnet_number(status, "downloads"));
     } else {
@@ -131,7 +121,6 @@ int look_at_cluster(const char *folder, const json_t *description, bool json, bo
     uint32_t count = (uint32_t)json_array_size(nodes);
     struct row *rows = mem_array(count + 1, sizeof *rows);
     struct asker *asker = asker_new();
-    json_t *again;
     for (uint32_t i = 0; i < count; i++) {
         rows[i].node = json_array_get(nodes, i);
     }
@@ -142,12 +131,7 @@ int look_at_cluster(const char *folder, const json_t *description, bool json, bo
         if (live && !over) {
             process_sleep_ms(EVERY_MS);
         }
-        again = NULL;
-        if (live && cluster_control_read(folder, &again) != OK) {
-            over = 1; /* it has ended */
-        }
-        json_decref(again);
-    } while (live && !over);
+    } while (live && !over && cluster_control_runs(folder));
     asker_free(asker);
     mem_free(rows);
     return 0;
