@@ -295,6 +295,8 @@ static bool fits(const struct member *member, enum spec_verb verb) {
     case SPEC_FREEZE:
         return member->state == CLUSTER_RUNNING;
     case SPEC_LINK:
+    case SPEC_SPLIT:
+    case SPEC_HEAL:
     case SPEC_VERBS:
     default:
         return true;
@@ -328,6 +330,11 @@ static void apply_to(struct cluster *cluster, const struct spec_event *event,
         break;
     case SPEC_LINK:
         cluster_proxy_set(cluster, node, &event->link);
+        break;
+    case SPEC_SPLIT:
+    case SPEC_HEAL:
+        member->group = event->verb == SPEC_SPLIT;
+        cluster_proxy_group(cluster, node, member->group);
         break;
     case SPEC_VERBS:
     default:

@@ -32,6 +32,7 @@ enum cluster_state { CLUSTER_DOWN, CLUSTER_RUNNING, CLUSTER_FROZEN };
 struct member {
     struct localnet_node *node;
     enum cluster_state state;
+    uint32_t group;      /* 0, or 1 on the other side of a split */
     bool is_asked;       /* a status question is open */
     bool is_leaving;     /* it was asked to stop */
     bool is_registered;  /* peers: at least one parent indexes it */

@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "src/cluster/spec_event.h"
+
 #define LINE_BYTES 256
 #define PATIENCE_MS 200 /* for a line that was begun */
 #define ANSWER_MS 10000
@@ -78,7 +80,7 @@ static void take_line(struct cluster *cluster, const char *line, char answer[LIN
     } else if (spec_event_read(&event, &cluster->spec, line + 6, why) != OK) {
         snprintf(answer, LINE_BYTES * 2, "error %s\n", why);
         return;
-    } else if (event.verb == SPEC_LINK && cluster->proxy == NULL) {
+    } else if (spec_event_needs_proxy(&event) && cluster->proxy == NULL) {
         snprintf(answer, LINE_BYTES * 2,
                  "error its links are direct; put `latency = 0` below [link] in its file\n");
         return;

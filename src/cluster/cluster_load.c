@@ -57,9 +57,13 @@ static struct member *peer_of(struct cluster *cluster, uint32_t number) {
     return &cluster->members[cluster->spec.supernodes + number];
 }
 
-static bool exists(struct cluster *cluster, const struct corpus_file *file) {
+/* Where this peer can reach it: somebody who has it runs on the same side of a split. */
+static bool exists(struct cluster *cluster, const struct member *member,
+                   const struct corpus_file *file) {
     for (uint32_t i = 0; i < cluster->corpus.copies; i++) {
-        if (peer_of(cluster, corpus_holder(&cluster->corpus, file, i))->state == CLUSTER_RUNNING) {
+        const struct member *holder =
+            peer_of(cluster, corpus_holder(&cluster->corpus, file, i));
+        if (holder->state == CLUSTER_RUNNING && holder->group == member->group) {
             return true;
         }
     }
@@ -74,7 +78,7 @@ static bool draw(struct cluster *cluster, struct member **member, struct corpus_
         *file = &corpus->files[rng_below(&cluster->rng, corpus->count)];
         *member = peer_of(cluster, number);
         if ((*member)->state == CLUSTER_RUNNING && !corpus_holds(corpus, *file, number) &&
-            exists(cluster, *file)) {
+            exists(cluster, *member, *file)) {
             return true;
         }
     }
@@ -119,7 +123,7 @@ static void on_search(void *context, enum err err, const json_t *answer) {
     double ms = (double)(now_us() - search->begun_us) / 1000;
     /* Whoever was killed or frozen meanwhile has not answered, and nobody waits for him. */
     bool counts = err != ERR_SHUTDOWN && search->member->state == CLUSTER_RUNNING &&
-                  exists(cluster, search->file);
+                  exists(cluster, search->member, search->file);
     note_content(search->file, hit);
     fprintf(cluster->searches_csv, "%.3f,%s,%s,%s,%.2f,%s\n", (double)search->begun_ms / 1000,
             search->member->node->name, search->file->word,
@@ -229,7 +233,7 @@ static void on_found(void *context, enum err err, const json_t *answer) {
     if (hit == NULL) {
         /* A search that was not answered is counted where searches are. */
         bool counts = err == OK && download->member->state == CLUSTER_RUNNING &&
-                      exists(cluster, download->file);
+                      exists(cluster, download->member, download->file);
         cluster->counts.searches += counts;
         end_download(download, "not found");
         return;

@@ -90,13 +90,24 @@ enum err cluster_proxy_start(struct cluster *cluster) {
     return err == OK ? set(cluster, "every", &cluster->spec.link) : err;
 }
 
+static uint32_t number_of(const struct cluster *cluster, const struct localnet_node *node) {
+    return node->number + (node->role == LOCALNET_PEER ? cluster->spec.supernodes : 0);
+}
+
 void cluster_proxy_set(struct cluster *cluster, const struct localnet_node *node,
                        const struct spec_link *link) {
     char which[16];
-    uint32_t number = node->number;
-    number += node->role == LOCALNET_PEER ? cluster->spec.supernodes : 0;
-    snprintf(which, sizeof which, "%" PRIu32, number);
+    snprintf(which, sizeof which, "%" PRIu32, number_of(cluster, node));
     if (set(cluster, which, link) != OK) {
+        cluster_note(cluster, "%s", cluster->trouble);
+    }
+}
+
+void cluster_proxy_group(struct cluster *cluster, const struct localnet_node *node,
+                         uint32_t group) {
+    char line[PROXY_LINE_BYTES];
+    snprintf(line, sizeof line, "group %" PRIu32 " %" PRIu32 "\n", number_of(cluster, node), group);
+    if (say(cluster, line) != OK) {
         cluster_note(cluster, "%s", cluster->trouble);
     }
 }

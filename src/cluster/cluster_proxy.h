@@ -12,4 +12,7 @@ MUST_CHECK enum err cluster_proxy_start(struct cluster *cluster);
 void cluster_proxy_set(struct cluster *cluster, const struct localnet_node *node,
                        const struct spec_link *link);
 
+/* From now on nothing passes between this node and those of other groups. */
+void cluster_proxy_group(struct cluster *cluster, const struct localnet_node *node, uint32_t group);
+
 #endif

@@ -68,6 +68,7 @@ struct node {
     struct evconnlistener *listener;
     struct sockaddr_in target;
     struct spec_link link;
+    uint32_t group;
 };
 
 struct proxy {
@@ -111,6 +112,8 @@ static struct spec_link link_of(const struct connection *connection) {
     add_link(&link, &proxy->nodes[connection->target].link);
     if (connection->dialler >= 0) {
         add_link(&link, &proxy->nodes[connection->dialler].link);
+        link.black_hole = link.black_hole || proxy->nodes[connection->dialler].group !=
+                                                 proxy->nodes[connection->target].group;
     }
     return link;
 }
@@ -400,6 +403,15 @@ static const char *take_line(struct proxy *proxy, const char *line) {
     char listen[64], target[64], which[16];
     struct spec_link link = {0};
     unsigned hole;
+    uint32_t group;
+    uint64_t node;
+    if (sscanf(line, "group %15s %" SCNu32, which, &group) == 2) {
+        if (units_parse_number(which, &node) != OK || node >= proxy->node_count) {
+            return "there is no such node";
+        }
+        proxy->nodes[node].group = group;
+        return NULL;
+    }
     if (sscanf(line, "node %63s %63s", listen, target) == 2) {
         return add_node(proxy, listen, target);
     }
@@ -410,7 +422,6 @@ static const char *take_line(struct proxy *proxy, const char *line) {
         return "that is neither a node nor a link";
     }
     link.black_hole = hole != 0;
-    uint64_t node;
     if (strcmp(which, "every") == 0) {
         proxy->every = link;
     } else if (units_parse_number(which, &node) == OK && node < proxy->node_count) {

@@ -16,6 +16,7 @@
  *
  *     node LISTEN TARGET                 127.1.2.3:7646 127.1.2.3:7647; numbered from 0
  *     set NODE LATENCY JITTER RATE SLICE RESET CLOSE HOLE        ms and bytes; NODE may be `every`
+ *     group NODE GROUP                   nothing passes between groups; all begin in group 0
  *
  * and answers each with `ok` or `error WHY`. Return the exit status. */
 int proxy_run(const char *control_path);

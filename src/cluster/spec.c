@@ -237,7 +237,7 @@ static const char *take_event(struct spec *spec, const char *key, const char *va
         return trouble;
     }
     event->at_ms = at_ms;
-    spec->has_proxy = spec->has_proxy || event->verb == SPEC_LINK;
+    spec->has_proxy = spec->has_proxy || spec_event_needs_proxy(event);
     spec->event_count++;
     return NULL;
 }

@@ -28,6 +28,8 @@ enum spec_verb {
     SPEC_THAW,   /* SIGCONT */
     SPEC_START,  /* again, with its old state */
     SPEC_LINK,   /* change what the links to these nodes are like */
+    SPEC_SPLIT,  /* nothing passes between these nodes and the others */
+    SPEC_HEAL,   /* they are with the others again */
     SPEC_VERBS
 };
 

@@ -12,6 +12,7 @@
 static const char *const verbs[SPEC_VERBS] = {
     [SPEC_KILL] = "kill", [SPEC_STOP] = "stop",   [SPEC_FREEZE] = "freeze",
     [SPEC_THAW] = "thaw", [SPEC_START] = "start", [SPEC_LINK] = "link",
+    [SPEC_SPLIT] = "split", [SPEC_HEAL] = "heal",
 };
 
 /* ---- Links ---- */
@@ -113,6 +114,10 @@ static bool read_which(struct spec_targets *targets, const char *word, uint32_t 
 
 /* ---- Events ---- */
 
+bool spec_event_needs_proxy(const struct spec_event *event) {
+    return event->verb == SPEC_LINK || event->verb == SPEC_SPLIT || event->verb == SPEC_HEAL;
+}
+
 static enum err refuse(char trouble[SPEC_TROUBLE_BYTES], const char *text) {
     snprintf(trouble, SPEC_TROUBLE_BYTES, "%s", text);
     return ERR_CONFIG;
@@ -126,7 +131,7 @@ static enum err read_words(struct spec_event *event, const struct spec *spec, ch
         event->verb = strcmp(verb, verbs[i]) == 0 ? (enum spec_verb)i : event->verb;
     }
     if (event->verb == SPEC_VERBS) {
-        return refuse(trouble, "begin with kill, stop, freeze, thaw, start or link");
+        return refuse(trouble, "begin with kill, stop, freeze, thaw, start, link, split or heal");
     }
     if (role == NULL || !read_role(&event->targets, role)) {
         return refuse(trouble, "then say which: `supernode 2`, `peers 10%`, `peers 0-9` or `all`");

@@ -8,4 +8,7 @@
  * it is none. */
 bool spec_link_read(struct spec_link *link, const char *text);
 
+/* True when it can only be done to links that go through the proxy. */
+bool spec_event_needs_proxy(const struct spec_event *event);
+
 #endif
