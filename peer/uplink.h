@@ -81,6 +81,9 @@ const char *uplink_advice(const struct peer *peer);
 /* The open link to this supernode, or NULL. */
 struct link *uplink_link_to(const struct peer *peer, const struct node_id *id);
 
+/* Something was asked of this parent: see that it lives, and those that were not heard for a while. */
+void uplink_probe(struct peer *peer, struct link *asked);
+
 /* How many parents are in a state or beyond it. */
 uint32_t uplink_count(const struct peer *peer, enum parent_state least);
 

@@ -69,23 +69,22 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
     return len;
 }
 
-void asker_start(struct asker *asker, const char *state_dir, const char *command,
-                 const json_t *args, int timeout_ms, asker_fn *done, void *context) {
+void asker_start(struct asker *asker, const struct ask *ask, asker_fn *done, void *context) {
     char url[128], path[512];
     struct question *question = mem_new(sizeof *question);
     question->asker = asker;
     question->done = done;
     question->context = context;
-    question->body = args != NULL ? json_dumps(args, JSON_COMPACT) : strdup("{}");
+    question->body = ask->args != NULL ? json_dumps(ask->args, JSON_COMPACT) : strdup("{}");
     question->curl = curl_easy_init();
     CHECK(question->curl != NULL && question->body != NULL);
-    snprintf(url, sizeof url, "http://localhost/v1/%s", command);
-    snprintf(path, sizeof path, "%s/control.sock", state_dir);
+    snprintf(url, sizeof url, "http://localhost/v1/%s", ask->command);
+    snprintf(path, sizeof path, "%s/control.sock", ask->state_dir);
     curl_easy_setopt(question->curl, CURLOPT_URL, url);
     curl_easy_setopt(question->curl, CURLOPT_UNIX_SOCKET_PATH, path);
     curl_easy_setopt(question->curl, CURLOPT_PROXY, "");
     curl_easy_setopt(question->curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(question->curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    curl_easy_setopt(question->curl, CURLOPT_TIMEOUT_MS, (long)ask->timeout_ms);
     curl_easy_setopt(question->curl, CURLOPT_POSTFIELDS, question->body);
     curl_easy_setopt(question->curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(question->curl, CURLOPT_WRITEDATA, question);
@@ -188,28 +187,4 @@ void asker_step(struct asker *asker, int wait_ms) {
             finish(question, code);
         }
     }
-}
-
-struct waiting {
-    bool is_over;
-    enum err err;
-    json_t *answer;
-};
-
-static void on_waited(void *context, enum err err, const json_t *answer) {
-    struct waiting *waiting = context;
-    waiting->is_over = true;
-    waiting->err = err;
-    waiting->answer = json_copy((json_t *)(uintptr_t)answer);
-}
-
-enum err asker_wait(struct asker *asker, const char *state_dir, const char *command,
-                    const json_t *args, int timeout_ms, json_t **answer) {
-    struct waiting waiting = {0};
-    asker_start(asker, state_dir, command, args, timeout_ms, on_waited, &waiting);
-    while (!waiting.is_over) {
-        asker_step(asker, 100);
-    }
-    *answer = waiting.answer;
-    return waiting.err;
 }

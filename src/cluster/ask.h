@@ -26,18 +26,19 @@ void asker_cancel(struct asker *asker);
 /* ... and that was the last of it. */
 void asker_free(struct asker *asker);
 
-/* Send a command to the node with that state folder. `args` is an object of strings, borrowed, or
- * NULL. */
-void asker_start(struct asker *asker, const char *state_dir, const char *command,
-                 const json_t *args, int timeout_ms, asker_fn *done, void *context);
+struct ask {
+    const char *state_dir; /* of the node */
+    const char *command;
+    const json_t *args; /* an object of strings, or NULL */
+    int timeout_ms;
+};
+
+/* Send a command; all of `ask` is borrowed. */
+void asker_start(struct asker *asker, const struct ask *ask, asker_fn *done, void *context);
 
 uint32_t asker_open(const struct asker *asker);
 
 /* Let the questions go on, waiting at most so long for the first of them. */
 void asker_step(struct asker *asker, int wait_ms);
-
-/* Ask one question and wait for its answer, which the caller releases with json_decref. */
-MUST_CHECK enum err asker_wait(struct asker *asker, const char *state_dir, const char *command,
-                               const json_t *args, int timeout_ms, json_t **answer);
 
 #endif

@@ -148,14 +148,23 @@ static void on_search(void *context, enum err err, const json_t *answer) {
     mem_free(search);
 }
 
+static void ask_search(struct cluster *cluster, const struct member *member,
+                       const struct corpus_file *file, asker_fn *done, void *context) {
+    json_t *args = json_pack("{s:s,s:s}", "text", file->word, "want", "10");
+    const struct ask ask = {.state_dir = member->node->dir,
+                            .command = "search",
+                            .args = args,
+                            .timeout_ms = SEARCH_MS};
+    asker_start(cluster->asker, &ask, done, context);
+    json_decref(args);
+}
+
 static void begin_search(struct cluster *cluster, struct sweep *sweep, struct member *member,
                          struct corpus_file *file) {
     struct search *search = mem_new(sizeof *search);
     *search =
         (struct search){cluster, sweep, member, file, now_us(), cluster_now(cluster)};
-    json_t *args = json_pack("{s:s,s:s}", "text", file->word, "want", "10");
-    asker_start(cluster->asker, member->node->dir, "search", args, SEARCH_MS, on_search, search);
-    json_decref(args);
+    ask_search(cluster, member, file, on_search, search);
 }
 
 void load_sweep(struct cluster *cluster, uint32_t check) {
@@ -241,7 +250,11 @@ static void on_found(void *context, enum err err, const json_t *answer) {
     download->stage = DOWNLOAD_FETCHING;
     cluster->counts.downloads++;
     json_t *args = json_pack("{s:s,s:s}", "content", download->file->content, "wait", "1");
-    asker_start(cluster->asker, download->member->node->dir, "get", args, GET_MS, on_get, download);
+    const struct ask ask = {.state_dir = download->member->node->dir,
+                            .command = "get",
+                            .args = args,
+                            .timeout_ms = GET_MS};
+    asker_start(cluster->asker, &ask, on_get, download);
     json_decref(args);
 }
 
@@ -273,9 +286,7 @@ static void begin_download(struct cluster *cluster) {
                                   .file = file,
                                   .begun_ms = cluster_now(cluster)};
     cluster->downloads = download;
-    json_t *args = json_pack("{s:s,s:s}", "text", file->word, "want", "10");
-    asker_start(cluster->asker, member->node->dir, "search", args, SEARCH_MS, on_found, download);
-    json_decref(args);
+    ask_search(cluster, member, file, on_found, download);
 }
 
 void load_look_at_cut(struct cluster *cluster) {

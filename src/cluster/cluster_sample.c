@@ -126,7 +126,9 @@ static void ask_status(struct cluster *cluster, struct member *member) {
     struct sampling *sampling = mem_new(sizeof *sampling);
     *sampling = (struct sampling){cluster, member};
     member->is_asked = true;
-    asker_start(cluster->asker, member->node->dir, "status", NULL, STATUS_MS, on_status, sampling);
+    const struct ask ask = {
+        .state_dir = member->node->dir, .command = "status", .timeout_ms = STATUS_MS};
+    asker_start(cluster->asker, &ask, on_status, sampling);
 }
 
 /* ---- Rows ---- */

@@ -76,8 +76,10 @@ static void print_row(struct row *row, bool json) {
 
 static void ask_all(struct asker *asker, struct row *rows, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
-        asker_start(asker, localnet_text(rows[i].node, "dir"), "status", NULL, STATUS_MS, on_answer,
-                    &rows[i]);
+        const struct ask ask = {.state_dir = localnet_text(rows[i].node, "dir"),
+                                .command = "status",
+                                .timeout_ms = STATUS_MS};
+        asker_start(asker, &ask, on_answer, &rows[i]);
     }
     while (asker_open(asker) > 0) {
         asker_step(asker, 50);
