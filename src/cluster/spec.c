@@ -34,6 +34,7 @@ struct reading {
     int line;
     int failed_line; /* 0 = none so far */
     char failure[SPEC_TROUBLE_BYTES / 2];
+    char trouble[SPEC_TROUBLE_BYTES]; /* of an event */
 };
 
 /* ---- Values ---- */
@@ -223,22 +224,46 @@ static const char *take_check(struct spec *spec, const char *key, const char *va
                : "write a share such as 0.99, a time, a size or a number, as the check wants it";
 }
 
-static const char *take_event(struct spec *spec, const char *key, const char *value) {
-    static char trouble[SPEC_TROUBLE_BYTES];
-    if (spec->event_count == SPEC_EVENTS_MAX) {
-        return "at most 256 events";
+/* `10s`, or `10s..60s/5s`: from when to when, and how often. */
+static bool read_times(const char *key, uint64_t *first, uint64_t *last, uint64_t *step) {
+    char text[64], *to, *every;
+    snprintf(text, sizeof text, "%s", key);
+    to = strstr(text, "..");
+    every = to == NULL ? NULL : strchr(to, '/');
+    *step = 0;
+    if (to == NULL) {
+        bool good = strlen(key) < sizeof text && take_span(text, 0, first);
+        *last = *first;
+        return good;
     }
-    struct spec_event *event = &spec->events[spec->event_count];
-    uint64_t at_ms;
-    if (!take_span(key, 0, &at_ms)) {
-        return "write when, such as `10s = kill supernode 1`";
+    if (every == NULL) {
+        return false;
     }
-    if (spec_event_read(event, spec, value, trouble) != OK) {
-        return trouble;
+    *to = *every = '\0';
+    return take_span(text, 0, first) && take_span(to + 2, 0, last) && *first <= *last &&
+           take_span(every + 1, 100, step);
+}
+
+static const char *take_event(struct reading *reading, const char *key, const char *value) {
+    struct spec *spec = reading->spec;
+    struct spec_event event;
+    uint64_t first, last, step;
+    if (!read_times(key, &first, &last, &step)) {
+        return "write when, such as `10s = kill supernode 1`, or `10s..60s/5s` for every 5 s";
     }
-    event->at_ms = at_ms;
-    spec->has_proxy = spec->has_proxy || spec_event_needs_proxy(event);
-    spec->event_count++;
+    if (spec_event_read(&event, spec, value, reading->trouble) != OK) {
+        return reading->trouble;
+    }
+    for (event.at_ms = first; event.at_ms <= last; event.at_ms += step) {
+        if (spec->event_count == SPEC_EVENTS_MAX) {
+            return "at most 1024 events";
+        }
+        spec->events[spec->event_count++] = event;
+        if (step == 0) {
+            break;
+        }
+    }
+    spec->has_proxy = spec->has_proxy || spec_event_needs_proxy(&event);
     return NULL;
 }
 
@@ -281,7 +306,7 @@ static int on_pair(void *context, const char *section, const char *key, const ch
     struct spec *spec = reading->spec;
     const char *remedy;
     if (strcmp(section, "schedule") == 0) {
-        remedy = take_event(spec, key, value);
+        remedy = take_event(reading, key, value);
     } else if (strcmp(section, "checks") == 0) {
         remedy = take_check(spec, key, value);
     } else if (strcmp(section, "link") == 0) {
@@ -293,11 +318,6 @@ static int on_pair(void *context, const char *section, const char *key, const ch
         note(reading, key, remedy);
     }
     return remedy == NULL;
-}
-
-static int by_time(const void *a, const void *b) {
-    const struct spec_event *first = a, *second = b;
-    return (first->at_ms > second->at_ms) - (first->at_ms < second->at_ms);
 }
 
 /* What no single line shows. */
@@ -330,7 +350,7 @@ static void sort_events(struct spec *spec) {
     for (uint32_t i = 1; i < spec->event_count; i++) {
         struct spec_event event = spec->events[i];
         uint32_t at = i;
-        for (; at > 0 && by_time(&spec->events[at - 1], &event) > 0; at--) {
+        for (; at > 0 && spec->events[at - 1].at_ms > event.at_ms; at--) {
             spec->events[at] = spec->events[at - 1];
         }
         spec->events[at] = event;

@@ -15,7 +15,7 @@
 #include "common/err.h"
 
 #define SPEC_NODES_MAX 254 /* of both roles: addresses 127.x.y.1 to .254 */
-#define SPEC_EVENTS_MAX 256
+#define SPEC_EVENTS_MAX 1024
 #define SPEC_CHECKS_MAX 64
 #define SPEC_NAME_BYTES 33
 #define SPEC_TEXT_BYTES 96

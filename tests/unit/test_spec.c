@@ -121,6 +121,10 @@ static const struct bad {
     {"[link]\nwarp = 9\n", ":2: `warp`: write latency"},
     {"[link]\nblack-hole = maybe\n", ":2: `black-hole`"},
     {"[schedule]\nlater = kill all\n", "write when, such as"},
+    {"[schedule]\n1s..5s = kill all\n", "`10s..60s/5s` for every 5 s"},
+    {"[schedule]\n5s..1s/1s = kill all\n", "write when"},
+    {"[schedule]\n1s..2s/0s = kill all\n", "write when"},
+    {"[network]\nduration = 1h\n[schedule]\n1s..1h/1s = kill all\n", "at most 1024 events"},
     {"[schedule]\n10s = explode supernode 1\n", "begin with kill"},
     {"[schedule]\n10s = kill\n", "then say which"},
     {"[schedule]\n10s = kill everybody\n", "then say which"},
@@ -155,6 +159,24 @@ static void test_what_is_wrong_is_said(void **state) {
     }
 }
 
+static void test_an_event_can_be_repeated(void **state) {
+    (void)state;
+    struct spec spec;
+    char trouble[SPEC_TROUBLE_BYTES];
+    assert_int_equal(read_text(&spec,
+                               "[schedule]\n5s..20s/5s = kill peers 10%\n"
+                               "7s = start peers all\n",
+                               trouble),
+                     OK);
+    static const uint64_t times[] = {5000, 7000, 10000, 15000, 20000};
+    assert_int_equal(spec.event_count, 5);
+    for (uint32_t i = 0; i < spec.event_count; i++) {
+        assert_int_equal(spec.events[i].at_ms, times[i]);
+        assert_int_equal(spec.events[i].verb, i == 1 ? SPEC_START : SPEC_KILL);
+    }
+    spec_free(&spec);
+}
+
 static void test_a_missing_file_is_said(void **state) {
     (void)state;
     struct spec spec;
@@ -168,6 +190,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything_is_read),
         cmocka_unit_test(test_what_is_wrong_is_said),
+        cmocka_unit_test(test_an_event_can_be_repeated),
         cmocka_unit_test(test_a_missing_file_is_said),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
