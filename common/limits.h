@@ -40,12 +40,12 @@
 
 /* A link. */
 #define DIAL_TIMEOUT_MS 15000
-#define HANDSHAKE_TIMEOUT_MS 10000     /* TLS and HELLO/WELCOME together */
-#define PING_AFTER_MS 90000            /* of silence, as Syncthing */
-#define DEAD_AFTER_MS 300000           /* of silence, as Syncthing */
-#define PROBE_TIMEOUT_MS 4000          /* of silence when life is asked for: TCP sends thrice more */
-#define PROBE_AFTER_MS 5000            /* of silence: who searches asks all parents for life */
-#define LINK_OUTPUT_SOFT (256 * 1024)  /* bytes queued: the node is told to stop */
+#define HANDSHAKE_TIMEOUT_MS 10000    /* TLS and HELLO/WELCOME together */
+#define PING_AFTER_MS 90000           /* of silence, as Syncthing */
+#define DEAD_AFTER_MS 300000          /* of silence, as Syncthing */
+#define PROBE_TIMEOUT_MS 4000         /* of silence when life is asked for: TCP sends thrice more */
+#define PROBE_AFTER_MS 5000           /* of silence: who searches asks all parents for life */
+#define LINK_OUTPUT_SOFT (256 * 1024) /* bytes queued: the node is told to stop */
 #define LINK_OUTPUT_HARD (1024 * 1024) /* bytes queued: the link is closed, as Bitcoin's 1 MB */
 #define CLOSE_FLUSH_MS 5000            /* to flush before the socket is dropped */
 

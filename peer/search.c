@@ -194,8 +194,8 @@ static bool waits_on(struct peer *peer, struct query *query) {
     uint64_t end_us = query->sent_us + peer->search_wait_ms * 1000ull;
     const struct link *link = uplink_link_to(peer, via(query));
     bool is_silent = link == NULL || link->heard_us <= query->sent_us;
-    if (end_us <= peer->links.mono_us || (is_silent && uplink_link(peer, via(query)) != NULL &&
-                                          query->tries < QUERY_TRIES)) {
+    if (end_us <= peer->links.mono_us ||
+        (is_silent && uplink_link(peer, via(query)) != NULL && query->tries < QUERY_TRIES)) {
         return false;
     }
     timers_set(&peer->timers, &query->timer, end_us);

@@ -148,9 +148,10 @@ static enum err take_folder(struct cluster *cluster) {
         guard_remove_folder(logs);
         mkdir(logs, 0700);
         cluster->timeline = open_file(cluster, "timeline.log", NULL);
-        cluster->nodes_csv = open_file(cluster, "nodes.csv",
-                                       "time_s,node,state,memory_bytes,share_bytes,descriptors,cpu_ms,files,"
-                                       "parents,leaves,neighbours,bytes_in,bytes_out");
+        cluster->nodes_csv =
+            open_file(cluster, "nodes.csv",
+                      "time_s,node,state,memory_bytes,share_bytes,descriptors,cpu_ms,files,"
+                      "parents,leaves,neighbours,bytes_in,bytes_out");
         cluster->searches_csv =
             open_file(cluster, "searches.csv", "time_s,node,word,outcome,ms,error");
         cluster->downloads_csv =
@@ -178,8 +179,8 @@ static void make_members(struct cluster *cluster) {
     cluster->members = mem_array(cluster->member_count, sizeof *cluster->members);
     for (uint32_t i = 0; i < cluster->member_count; i++) {
         struct member *member = &cluster->members[i];
-        member->node = i < net->supernode_count ? &net->supernodes[i]
-                                                : &net->peers[i - net->supernode_count];
+        member->node =
+            i < net->supernode_count ? &net->supernodes[i] : &net->peers[i - net->supernode_count];
         mem_free(member->node->log);
         member->node->log = format_path("%s/logs/%s.log", cluster->folder, member->node->name);
     }
@@ -360,9 +361,8 @@ void cluster_apply(struct cluster *cluster, const struct spec_event *event) {
             chosen[count++] = &cluster->members[i];
         }
     }
-    uint32_t wanted = event->targets.percent == 0
-                          ? count
-                          : (count * event->targets.percent + 50) / 100;
+    uint32_t wanted =
+        event->targets.percent == 0 ? count : (count * event->targets.percent + 50) / 100;
     for (uint32_t i = 0; i < wanted; i++) {
         uint32_t other = i;
         if (wanted < count) {
@@ -486,8 +486,8 @@ static void close_gaps(struct cluster *cluster) {
 
 void cluster_settle(struct cluster *cluster, int timeout_ms) {
     int64_t until = process_now_ms() + timeout_ms;
-    while ((cluster->sweeps > 0 || load_open_downloads(cluster) > 0) &&
-           process_now_ms() < until && !cluster->is_stopping) {
+    while ((cluster->sweeps > 0 || load_open_downloads(cluster) > 0) && process_now_ms() < until &&
+           !cluster->is_stopping) {
         cluster_tick(cluster, 50);
     }
     asker_cancel(cluster->asker);
@@ -504,9 +504,9 @@ void cluster_settle(struct cluster *cluster, int timeout_ms) {
                                                      ? outcome->value >= check->bound
                                                      : outcome->value <= check->bound);
         cluster_note(cluster, "check %s: %s, %g", check->text,
-                     !outcome->is_known  ? "not measured"
+                     !outcome->is_known ? "not measured"
                      : outcome->is_held ? "held"
-                                         : "NOT HELD",
+                                        : "NOT HELD",
                      outcome->value);
     }
 }

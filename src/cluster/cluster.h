@@ -1,6 +1,7 @@
 /* cluster.h - a network of real processes while it lives: its schedule, load, samples and checks.
  *
- *   spec -> cluster_new -> cluster_begin -> cluster_tick ... -> cluster_settle -> cluster_stop -> report
+ *   spec -> cluster_new -> cluster_begin -> cluster_tick ... -> cluster_settle -> cluster_stop ->
+ * report
  *
  * One thread, one loop: cluster_tick lets open questions go on, applies the events that are due,
  * begins searches and downloads, samples, and evaluates timed checks. The run's folder keeps what
@@ -113,7 +114,7 @@ struct cluster {
     struct download *downloads;
     struct outcome outcomes[SPEC_CHECKS_MAX];
     uint32_t sweeps; /* that are under way */
-    bool is_begun; /* the schedule runs: rows are written */
+    bool is_begun;   /* the schedule runs: rows are written */
     bool is_stopping;
     char upload_rate[24]; /* as an option */
     char trouble[CLUSTER_TROUBLE_BYTES];

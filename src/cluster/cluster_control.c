@@ -35,10 +35,10 @@ static json_t *describe(const struct cluster *cluster) {
     json_t *nodes = json_array();
     for (uint32_t i = 0; i < cluster->member_count; i++) {
         const struct localnet_node *node = cluster->members[i].node;
-        json_array_append_new(
-            nodes, json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", node->name, "role",
-                             node->role == LOCALNET_PEER ? "peer" : "supernode", "dir", node->dir,
-                             "address", node->address, "log", node->log));
+        json_array_append_new(nodes,
+                              json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", node->name, "role",
+                                        node->role == LOCALNET_PEER ? "peer" : "supernode", "dir",
+                                        node->dir, "address", node->address, "log", node->log));
     }
     return json_pack("{s:s,s:i,s:s,s:s,s:o}", "name", cluster->spec.name, "pid", (int)getpid(),
                      "bin", cluster->net.bin, "scratch", owner_folder(cluster->owner), "nodes",
@@ -195,8 +195,7 @@ bool cluster_control_runs(const char *folder) {
 enum err cluster_control_read(const char *folder, json_t **description) {
     char path[4096];
     snprintf(path, sizeof path, "%s/cluster.json", folder);
-    *description = cluster_control_runs(folder)
-                       ? json_load_file(path, JSON_REJECT_DUPLICATES, NULL)
-                       : NULL;
+    *description =
+        cluster_control_runs(folder) ? json_load_file(path, JSON_REJECT_DUPLICATES, NULL) : NULL;
     return *description != NULL ? OK : ERR_NOT_FOUND;
 }

@@ -61,8 +61,7 @@ static struct member *peer_of(struct cluster *cluster, uint32_t number) {
 static bool exists(struct cluster *cluster, const struct member *member,
                    const struct corpus_file *file) {
     for (uint32_t i = 0; i < cluster->corpus.copies; i++) {
-        const struct member *holder =
-            peer_of(cluster, corpus_holder(&cluster->corpus, file, i));
+        const struct member *holder = peer_of(cluster, corpus_holder(&cluster->corpus, file, i));
         if (holder->state == CLUSTER_RUNNING && holder->group == member->group) {
             return true;
         }
@@ -151,10 +150,8 @@ static void on_search(void *context, enum err err, const json_t *answer) {
 static void ask_search(struct cluster *cluster, const struct member *member,
                        const struct corpus_file *file, asker_fn *done, void *context) {
     json_t *args = json_pack("{s:s,s:s}", "text", file->word, "want", "10");
-    const struct ask ask = {.state_dir = member->node->dir,
-                            .command = "search",
-                            .args = args,
-                            .timeout_ms = SEARCH_MS};
+    const struct ask ask = {
+        .state_dir = member->node->dir, .command = "search", .args = args, .timeout_ms = SEARCH_MS};
     asker_start(cluster->asker, &ask, done, context);
     json_decref(args);
 }
@@ -162,8 +159,7 @@ static void ask_search(struct cluster *cluster, const struct member *member,
 static void begin_search(struct cluster *cluster, struct sweep *sweep, struct member *member,
                          struct corpus_file *file) {
     struct search *search = mem_new(sizeof *search);
-    *search =
-        (struct search){cluster, sweep, member, file, now_us(), cluster_now(cluster)};
+    *search = (struct search){cluster, sweep, member, file, now_us(), cluster_now(cluster)};
     ask_search(cluster, member, file, on_search, search);
 }
 

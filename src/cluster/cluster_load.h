@@ -1,4 +1,5 @@
-/* cluster_load.h - searches and downloads in a running cluster, each checked against what exists. */
+/* cluster_load.h - searches and downloads in a running cluster, each checked against what exists.
+ */
 #ifndef TRUNKLINE_CLUSTER_CLUSTER_LOAD_H
 #define TRUNKLINE_CLUSTER_CLUSTER_LOAD_H
 

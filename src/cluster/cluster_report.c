@@ -28,10 +28,10 @@ json_t *report_json(struct cluster *cluster, uint32_t untidy) {
     json_t *checks = json_array();
     for (uint32_t i = 0; i < cluster->spec.check_count; i++) {
         const struct outcome *outcome = &cluster->outcomes[i];
-        json_array_append_new(checks, json_pack("{s:s,s:b,s:b,s:f}", "check",
-                                                cluster->spec.checks[i].text, "measured",
-                                                outcome->is_known, "held", outcome->is_held,
-                                                "value", outcome->value));
+        json_array_append_new(checks,
+                              json_pack("{s:s,s:b,s:b,s:f}", "check", cluster->spec.checks[i].text,
+                                        "measured", outcome->is_known, "held", outcome->is_held,
+                                        "value", outcome->value));
     }
     json_t *result = json_pack("{s:s,s:b,s:i,s:i,s:f,s:o}", "name", cluster->spec.name, "good",
                                report_is_good(cluster, untidy), "supernodes",
@@ -180,9 +180,8 @@ static enum err draw(struct cluster *cluster, const struct plot *plot) {
     struct buf out = {0};
     int status = -1;
     char *log = path_in(cluster, "gnuplot.log");
-    const struct process_options options = {.argv = (const char *const[]){"gnuplot", name, NULL},
-                                            .cwd = cluster->folder,
-                                            .log = log};
+    const struct process_options options = {
+        .argv = (const char *const[]){"gnuplot", name, NULL}, .cwd = cluster->folder, .log = log};
     enum err err = process_capture(cluster->owner, &options, GNUPLOT_MS, &out, &status);
     buf_free(&out);
     mem_free(log);
@@ -191,8 +190,10 @@ static enum err draw(struct cluster *cluster, const struct plot *plot) {
 
 static void write_text(FILE *file, const char *text) {
     for (; *text != '\0'; text++) {
-        const char *special = *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : *text == '&' ? "&amp;"
-                                                                                        : NULL;
+        const char *special = *text == '<'   ? "&lt;"
+                              : *text == '>' ? "&gt;"
+                              : *text == '&' ? "&amp;"
+                                             : NULL;
         if (special != NULL) {
             fputs(special, file);
         } else {
@@ -254,7 +255,8 @@ static bool write_page(struct cluster *cluster, uint32_t untidy, const json_t *r
             "pre{font-size:12px;overflow:auto}</style>\n"
             "<h1>%s: %s</h1><p>%u supernodes and %u peers, %.0f seconds, seed %" PRIu64 "</p>\n",
             cluster->spec.name, cluster->spec.name,
-            report_is_good(cluster, untidy) ? "every check held" : "<span class=bad>not good</span>",
+            report_is_good(cluster, untidy) ? "every check held"
+                                            : "<span class=bad>not good</span>",
             cluster->spec.supernodes, cluster->spec.peers, (double)cluster->ended_ms / 1000,
             cluster->spec.seed);
     write_checks(cluster, file);
@@ -262,8 +264,8 @@ static bool write_page(struct cluster *cluster, uint32_t untidy, const json_t *r
     for (size_t i = 0; i < sizeof plots / sizeof *plots && err != ERR_NOT_FOUND; i++) {
         err = draw(cluster, &plots[i]);
         if (err == OK) {
-            fprintf(file, "<h2>%s</h2><img src=%s.svg alt=\"%s\">\n", plots[i].title,
-                    plots[i].name, plots[i].title);
+            fprintf(file, "<h2>%s</h2><img src=%s.svg alt=\"%s\">\n", plots[i].title, plots[i].name,
+                    plots[i].title);
         }
     }
     if (err == ERR_NOT_FOUND) {

@@ -33,7 +33,8 @@ static uint64_t resident(pid_t pid) {
     return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Its share of what it has in common with others, such as libraries, counts by how many they are. */
+/* Its share of what it has in common with others, such as libraries, counts by how many they are.
+ */
 static uint64_t proportional(pid_t pid) {
     char path[64], line[256];
     unsigned long kib = 0;
@@ -140,8 +141,8 @@ static void write_row(struct cluster *cluster, const struct member *member) {
             "%.1f,%s,%s,%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
             ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
             (double)cluster_now(cluster) / 1000, member->node->name, states[member->state],
-            member->memory, member->share, member->descriptors, member->cpu_ms, member->files, member->parents,
-            member->leaves, member->links, member->bytes_in, member->bytes_out);
+            member->memory, member->share, member->descriptors, member->cpu_ms, member->files,
+            member->parents, member->leaves, member->links, member->bytes_in, member->bytes_out);
 }
 
 static uint64_t larger(uint64_t a, uint64_t b) {

@@ -71,9 +71,8 @@ static void deal_names(struct names *names, uint32_t wanted) {
 static void name_file(struct corpus_file *file, const char *name) {
     const char *dot = strrchr(name, '.');
     size_t len = strlen(name);
-    size_t stem = dot != NULL && dot != name && len - (size_t)(dot - name) <= 6
-                      ? (size_t)(dot - name)
-                      : len;
+    size_t stem =
+        dot != NULL && dot != name && len - (size_t)(dot - name) <= 6 ? (size_t)(dot - name) : len;
     snprintf(file->name, sizeof file->name, "%.*s %s%.8s",
              (int)(stem < STEM_BYTES ? stem : STEM_BYTES), name, file->word, name + stem);
 }
@@ -184,8 +183,7 @@ void corpus_free(struct corpus *corpus) {
     *corpus = (struct corpus){0};
 }
 
-bool corpus_is_same(const struct corpus *corpus, const struct corpus_file *file,
-                    const char *path) {
+bool corpus_is_same(const struct corpus *corpus, const struct corpus_file *file, const char *path) {
     char *original = path_of(corpus, file);
     FILE *first = fopen(original, "rbe"), *second = fopen(path, "rbe");
     bool same = first != NULL && second != NULL;

@@ -18,7 +18,7 @@ struct corpus_file {
     char name[CORPUS_NAME_BYTES];
     char word[CORPUS_WORD_BYTES]; /* that no other name has */
     uint64_t size;
-    uint32_t first; /* its holders are first, first + stride, ... */
+    uint32_t first;                   /* its holders are first, first + stride, ... */
     char content[CONTENT_TEXT_BYTES]; /* once a search has shown it */
 };
 

@@ -169,8 +169,7 @@ static void arm(struct lane *lane, int64_t wait_us) {
 static void add_chunk(struct lane *lane, struct evbuffer *bytes, int64_t due_us) {
     struct chunk *chunk = mem_new(sizeof *chunk);
     /* What was sent first arrives first, whatever the jitter. */
-    chunk->due_us =
-        lane->last != NULL && lane->last->due_us > due_us ? lane->last->due_us : due_us;
+    chunk->due_us = lane->last != NULL && lane->last->due_us > due_us ? lane->last->due_us : due_us;
     chunk->bytes = bytes;
     if (lane->last != NULL) {
         lane->last->next = chunk;
@@ -388,10 +387,10 @@ static const char *add_node(struct proxy *proxy, const char *listen, const char 
     if (!read_address(listen, &address) || !read_address(target, &node->target)) {
         return "that is no address";
     }
-    node->listener = evconnlistener_new_bind(
-        proxy->base, on_dialled, proxy,
-        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, 128,
-        (struct sockaddr *)&address, sizeof address);
+    node->listener =
+        evconnlistener_new_bind(proxy->base, on_dialled, proxy,
+                                LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
+                                128, (struct sockaddr *)&address, sizeof address);
     if (node->listener == NULL) {
         return strerror(errno);
     }
@@ -415,8 +414,9 @@ static const char *take_line(struct proxy *proxy, const char *line) {
     if (sscanf(line, "node %63s %63s", listen, target) == 2) {
         return add_node(proxy, listen, target);
     }
-    if (sscanf(line, "set %15s %" SCNu32 " %" SCNu32 " %" SCNu64 " %" SCNu32 " %" SCNu32
-                     " %" SCNu32 " %u",
+    if (sscanf(line,
+               "set %15s %" SCNu32 " %" SCNu32 " %" SCNu64 " %" SCNu32 " %" SCNu32 " %" SCNu32
+               " %u",
                which, &link.latency_ms, &link.jitter_ms, &link.rate, &link.slice, &link.reset_ms,
                &link.close_ms, &hole) != 8) {
         return "that is neither a node nor a link";

@@ -41,8 +41,7 @@ struct reading {
 
 static bool take_count(const char *value, uint64_t least, uint64_t most, uint32_t *count) {
     uint64_t number;
-    bool is_fine =
-        units_parse_number(value, &number) == OK && number >= least && number <= most;
+    bool is_fine = units_parse_number(value, &number) == OK && number >= least && number <= most;
     *count = is_fine ? (uint32_t)number : *count;
     return is_fine;
 }
@@ -105,9 +104,8 @@ static bool take_sizes(struct spec *spec, const char *value) {
     }
     snprintf(least, sizeof least, "%.*s", (int)(dots - value), value);
     return units_parse_bytes(least, &spec->size_min) == OK &&
-           units_parse_bytes(dots + 2, &spec->size_max) == OK &&
-           spec->size_min <= spec->size_max && spec->size_min >= 16 &&
-           spec->size_max <= FILE_BYTES_MAX;
+           units_parse_bytes(dots + 2, &spec->size_max) == OK && spec->size_min <= spec->size_max &&
+           spec->size_min >= 16 && spec->size_max <= FILE_BYTES_MAX;
 }
 
 static bool take_names(struct spec *spec, const char *value) {
@@ -205,8 +203,8 @@ static const char *take_check(struct spec *spec, const char *key, const char *va
     const char *at = strstr(key, " at ");
     snprintf(name, sizeof name, "%.*s", (int)(at != NULL ? at - key : (long)strlen(key)), key);
     for (int i = 0; i < SPEC_MEASURES; i++) {
-        check->measure = strcmp(name, spec_measures[i].name) == 0 ? (enum spec_measure)i
-                                                                  : check->measure;
+        check->measure =
+            strcmp(name, spec_measures[i].name) == 0 ? (enum spec_measure)i : check->measure;
     }
     if (check->measure == SPEC_MEASURES) {
         return "write recall, registered, search p99, gap p99, memory, memory total, downloads "
@@ -271,9 +269,9 @@ static const char *take_link(struct spec *spec, const char *key, const char *val
     char text[SPEC_TEXT_BYTES];
     snprintf(text, sizeof text, "%s=%s", key, value);
     spec->has_proxy = true;
-    return spec_link_read(&spec->link, text)
-               ? NULL
-               : "write latency, jitter, rate, slice, reset, slow-close or black-hole, with a value";
+    return spec_link_read(&spec->link, text) ? NULL
+                                             : "write latency, jitter, rate, slice, reset, "
+                                               "slow-close or black-hole, with a value";
 }
 
 /* ---- Reading ---- */

@@ -10,9 +10,8 @@
 #define SLICE_MAX (1024 * 1024)
 
 static const char *const verbs[SPEC_VERBS] = {
-    [SPEC_KILL] = "kill", [SPEC_STOP] = "stop",   [SPEC_FREEZE] = "freeze",
-    [SPEC_THAW] = "thaw", [SPEC_START] = "start", [SPEC_LINK] = "link",
-    [SPEC_SPLIT] = "split", [SPEC_HEAL] = "heal",
+    [SPEC_KILL] = "kill",   [SPEC_STOP] = "stop", [SPEC_FREEZE] = "freeze", [SPEC_THAW] = "thaw",
+    [SPEC_START] = "start", [SPEC_LINK] = "link", [SPEC_SPLIT] = "split",   [SPEC_HEAL] = "heal",
 };
 
 /* ---- Links ---- */

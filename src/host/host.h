@@ -38,8 +38,8 @@ struct host_node_config {
     const char *const *share_dirs;
     uint32_t share_count;
     struct address listen; /* where to listen, and the local address to dial from; port 0 = any */
-    struct address advertise; /* what others are told to dial; family 0 = where it listens */
-    bool no_listen;        /* dial only */
+    struct address advertise;    /* what others are told to dial; family 0 = where it listens */
+    bool no_listen;              /* dial only */
     uint64_t upload_bytes_per_s; /* pace of ACTION_SEND_BLOCK per node; 0 = unlimited */
     uint64_t seed;               /* 0 = from the system */
     /* Make the node. `env` lives as long as it. */

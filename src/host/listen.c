@@ -154,10 +154,10 @@ enum err host_interface(const char *name, struct address *address, struct host_e
         return fail(error, ERR_NOT_FOUND,
                     "there is no interface `%.60s`; `ip link` lists those there are", name);
     }
-    return found ? OK
-                 : fail(error, ERR_NOT_FOUND,
-                        "interface `%.60s` is down or has no IPv4 address; bring it up first",
-                        name);
+    return found
+               ? OK
+               : fail(error, ERR_NOT_FOUND,
+                      "interface `%.60s` is down or has no IPv4 address; bring it up first", name);
 }
 
 static bool is_usable(const struct ifaddrs *interface) {

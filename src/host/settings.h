@@ -58,7 +58,7 @@ struct settings {
     const char *dir;
     const char *config;
     const char *network;
-    struct address listen; /* family 0 = not given */
+    struct address listen;    /* family 0 = not given */
     struct address advertise; /* family 0 = not given */
     const char *interface;
     bool dial_only;

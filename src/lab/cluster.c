@@ -1,4 +1,5 @@
-/* cluster.c - `lab cluster`: the commands that own a network, and those that go to a running one. */
+/* cluster.c - `lab cluster`: the commands that own a network, and those that go to a running one.
+ */
 #include "src/lab/cluster.h"
 
 #include <errno.h>
@@ -20,9 +21,9 @@
 #include "src/lab/cluster_look.h"
 
 #define TICK_MS 20
-#define LINE_MS 1000      /* between redrawn lines on a terminal */
-#define PLAIN_MS 10000    /* between lines elsewhere */
-#define SETTLE_MS 60000   /* for downloads that are open at the end */
+#define LINE_MS 1000    /* between redrawn lines on a terminal */
+#define PLAIN_MS 10000  /* between lines elsewhere */
+#define SETTLE_MS 60000 /* for downloads that are open at the end */
 #define STOP_WAIT_MS 30000
 
 struct options {
@@ -384,7 +385,7 @@ static void usage(FILE *file) {
 static bool read_options(struct options *options, int argc, char *const *argv, char **words) {
     bool only_words = false;
     for (int i = 2; i < argc; i++) {
-        const char **value = only_words                          ? NULL
+        const char **value = only_words                       ? NULL
                              : strcmp(argv[i], "--name") == 0 ? &options->name
                              : strcmp(argv[i], "--out") == 0  ? &options->out
                              : strcmp(argv[i], "--from") == 0 ? &options->from

@@ -43,11 +43,11 @@ static void print_row(struct row *row, bool json) {
     const json_t *status = localnet_find(row->answer, "status");
     const char *name = localnet_text(row->node, "name");
     bool peer = strcmp(localnet_text(row->node, "role"), "peer") == 0;
-    uint64_t bytes = (uint64_t)(localnet_number(status, "bytes_in") +
-                                localnet_number(status, "bytes_out"));
+    uint64_t bytes =
+        (uint64_t)(localnet_number(status, "bytes_in") + localnet_number(status, "bytes_out"));
     if (json) {
-        json_t *object = json_pack("{s:s,s:s,s:b}", "kind", "node", "name", name, "answers",
-                                   status != NULL);
+        json_t *object =
+            json_pack("{s:s,s:s,s:b}", "kind", "node", "name", name, "answers", status != NULL);
         if (status != NULL) {
             json_object_set(object, "status", (json_t *)(uintptr_t)status);
         }

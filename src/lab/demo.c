@@ -11,8 +11,8 @@
 
 #include "common/mem.h"
 #include "common/units.h"
-#include "src/cluster/localnet.h"
 #include "src/cluster/deal.h"
+#include "src/cluster/localnet.h"
 #include "src/lab/show.h"
 
 #define SUPERNODES 3

@@ -1,4 +1,5 @@
-/* test_spec.c - the file of a test network: what it may say, and what is said of what it may not. */
+/* test_spec.c - the file of a test network: what it may say, and what is said of what it may not.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
