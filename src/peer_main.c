@@ -82,11 +82,15 @@ static const struct cli_command commands[] = {
     {.name = "share",
      .words = "[list|add FOLDER|remove FOLDER]",
      .help = "show or change what is shared",
-     .more = "Changes are remembered, and take effect at once when the peer runs. Refused: /,\n"
-             "home folders, hidden folders, the system's own. Left out of what is shared: empty\n"
-             "and hidden files, links, names that are no UTF-8. Removing a folder that an option\n"
-             "or the configuration file names holds until the next start.",
-     .accepted = SETTING(LINKS),
+     .more = "`add` first shows what would be shared, and asks on a terminal. Changes are\n"
+             "remembered, and take effect at once when the peer runs; adding a folder again\n"
+             "changes what is left out of it. Refused: /, home folders, hidden folders, the\n"
+             "system's own, those of mail and keys. Left out of what is shared: empty and\n"
+             "hidden files, links, names that are no UTF-8, files of keys, passwords, mail and\n"
+             "wallets (--private lets them in). Removing a folder that an option or the\n"
+             "configuration file names holds until the next start.",
+     .accepted = SETTING(LINKS) | SETTING(ONLY) | SETTING(EXCLUDE) | SETTING(MIN_SIZE) |
+                 SETTING(MAX_SIZE) | SETTING(PRIVATE) | SETTING(DRY_RUN) | SETTING(YES),
      .words_max = 2,
      .run = cli_share},
     {.name = "status", .words = "", .help = "show how the peer is doing", .run = cli_status},

@@ -61,9 +61,8 @@ static enum err choose_downloads(struct cli_node *node, struct host_error *error
     if (err == OK && given == NULL) {
         err = folder_make(usual, error);
     }
-    return err != OK ? err
-                     : shares_check(given != NULL ? given : usual, node->cli->dir, node->downloads,
-                                    error);
+    const struct share share = {given != NULL ? given : usual, NULL};
+    return err != OK ? err : shares_check(&share, node->cli->dir, node->downloads, error);
 }
 
 static enum err prepare_peer(struct cli_node *node, struct host_error *error) {
@@ -71,6 +70,7 @@ static enum err prepare_peer(struct cli_node *node, struct host_error *error) {
     err = err != OK ? err : cli_share_collect(node, error);
     node->config.download_dir = node->downloads;
     node->config.share_dirs = (const char *const *)node->shared.paths;
+    node->config.share_filters = (const char *const *)node->shared.filters;
     node->config.share_count = node->shared.count;
     node->config.upload_bytes_per_s = node->cli->settings.upload_rate;
     return err;

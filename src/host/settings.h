@@ -38,6 +38,14 @@ enum setting {
     SETTING_NAME,
     SETTING_NO_WAIT,
     SETTING_CANCEL,
+    /* share */
+    SETTING_ONLY,
+    SETTING_EXCLUDE,
+    SETTING_MIN_SIZE,
+    SETTING_MAX_SIZE,
+    SETTING_PRIVATE,
+    SETTING_DRY_RUN,
+    SETTING_YES,
     /* init, certify */
     SETTING_ANCHOR,
     SETTING_POLICY,
@@ -82,6 +90,13 @@ struct settings {
     const char *name;
     bool no_wait;
     const char *cancel;
+    struct option_list only;
+    struct option_list exclude;
+    const char *min_size;
+    const char *max_size;
+    bool private;
+    bool dry_run;
+    bool yes;
     bool anchor;
     uint64_t policy;  /* enum network_policy */
     uint64_t profile; /* enum network_profile */
