@@ -14,13 +14,21 @@
 #include "peer/transfer.h"
 
 enum download_state {
+    DOWNLOAD_WAITING, /* for its turn */
     DOWNLOAD_OPENING, /* waits for the part file */
     DOWNLOAD_FETCHING,
     DOWNLOAD_FINISHING,
     DOWNLOAD_PAUSED, /* the disk failed: opened again after a while */
+    DOWNLOAD_HELD,   /* somebody paused it */
     DOWNLOAD_FAILED,
     DOWNLOAD_STATES
 };
+
+/* `high`, `normal`, `low`. */
+extern const char *const fetch_priorities[];
+
+/* The order in which downloads have their turns, then by number. */
+enum download_priority { PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW, PRIORITIES };
 
 /* A piece on its way. Bit i of a mask is block i of the piece. */
 struct piece {
@@ -93,6 +101,8 @@ struct download {
     struct content_id content;
     char *name;
     uint64_t file; /* FILE_PART and a number; 0 = not open */
+    uint32_t number; /* for people; lower ones came first */
+    uint8_t priority;
     uint8_t state;
     enum err error; /* PAUSED, FAILED */
     uint32_t disk_failures;
@@ -114,10 +124,12 @@ struct download {
     uint32_t source_count;
     uint32_t last_serial;
     uint64_t received; /* bytes: done, written, and blocks in flight */
+    uint64_t at_rest;  /* bytes it had when it was paused */
     uint64_t tick_received;
     uint64_t tick_us;
     uint64_t bytes_per_s; /* averaged */
     uint64_t started_us;
+    uint64_t alone_us; /* when it was last seen with a source, or opened */
     uint64_t locate_us; /* when to look for sources */
     uint64_t locate_wait_ms;
     struct timer tick;
@@ -135,6 +147,8 @@ struct fetch {
     struct map downloads; /* content key -> struct download */
     struct map bans;      /* node id -> struct ban */
     uint64_t last_file;
+    uint32_t last_number;
+
     uint32_t held; /* pieces in memory, of all downloads */
 };
 
@@ -178,6 +192,22 @@ static inline void bitmap_clear(uint8_t *bitmap, uint32_t at) {
 static inline size_t bitmap_bytes(uint32_t count) {
     return ((size_t)count + 7) / 8;
 }
+
+/* Remember a download as it is now. */
+void fetch_save(struct peer *peer, const struct download *download);
+/* Open its part file and go on. */
+void fetch_open(struct peer *peer, struct download *download);
+/* Close its part file, so that nothing committed is lost; it has this state then. */
+void fetch_rest(struct peer *peer, struct download *download, enum download_state state);
+
+/* ---- fetch_queue.c: turns, and the commands that change them ---- */
+
+/* Begin those that wait, as many as may be active. */
+void fetch_turns(struct peer *peer);
+void fetch_pause_command(struct peer *peer, const struct node_event *event);
+void fetch_resume_command(struct peer *peer, const struct node_event *event);
+void fetch_priority_command(struct peer *peer, const struct node_event *event);
+void fetch_cancel_command(struct peer *peer, const struct node_event *event);
 
 /* ---- fetch_source.c: who has it ---- */
 

@@ -22,6 +22,7 @@ enum setting {
     SETTING_DOWNLOADS,
     SETTING_UPLOAD_RATE,
     SETTING_UPLOAD_SLOTS,
+    SETTING_DOWNLOADS_ACTIVE,
     SETTING_LEAVES,
     SETTING_LEAF_QUERY_RATE,
     SETTING_LEAF_QUERY_BURST,
@@ -37,7 +38,7 @@ enum setting {
     SETTING_LINKS,
     SETTING_NAME,
     SETTING_NO_WAIT,
-    SETTING_CANCEL,
+    SETTING_WATCH,
     /* share */
     SETTING_ONLY,
     SETTING_EXCLUDE,
@@ -75,6 +76,7 @@ struct settings {
     const char *downloads;
     uint64_t upload_rate; /* bytes per second; 0 = unlimited */
     uint64_t upload_slots;
+    uint64_t downloads_active;
     uint64_t leaves;
     uint64_t leaf_query_rate; /* thousandths per second */
     uint64_t leaf_query_burst;
@@ -89,7 +91,7 @@ struct settings {
     bool links;
     const char *name;
     bool no_wait;
-    const char *cancel;
+    bool watch;
     struct option_list only;
     struct option_list exclude;
     const char *min_size;

@@ -380,7 +380,7 @@ static void bad_commands_say_what_is_wrong(void **state) {
         {"get", "number", "x", ERR_NOT_FOUND},
         {"get", NULL, NULL, ERR_NOT_FOUND},
         {"get", "content", "rubbish", ERR_NOT_FOUND},
-        {"cancel", "number", "1", ERR_NOT_FOUND},
+        {"cancel", "download", "1", ERR_NOT_FOUND},
         {"fly", NULL, NULL, ERR_NOT_FOUND},
         {"get", "number", "99999999999999999999999", ERR_NOT_FOUND},
     };
