@@ -134,10 +134,12 @@
 #define UPLOAD_QUEUE_MAX 100
 #define SOURCES_ACTIVE_MAX 8
 #define SOURCES_MAX 200
-#define DOWNLOADS_MAX 1000   /* of one peer, those that wait included: each is a line in its store */
-#define DOWNLOADS_ACTIVE 8   /* at a time, unless told otherwise: each has sources and pieces */
+#define DOWNLOADS_MAX                                                                              \
+    1000                   /* of one peer, those that wait included: each is a line in its store   \
+                            */
+#define DOWNLOADS_ACTIVE 8 /* at a time, unless told otherwise: each has sources and pieces */
 #define DOWNLOADS_ACTIVE_MAX 64
-#define DOWNLOADS_OPEN_MAX 128 /* part files, those without a source included */
+#define DOWNLOADS_OPEN_MAX 128  /* part files, those without a source included */
 #define DOWNLOAD_GRACE_MS 30000 /* without any source: then its turn is another's */
 #define BLOCK_TIMEOUT_MS 20000
 #define SOURCE_TIMEOUT_MS 60000

@@ -2,8 +2,8 @@
  *
  * A part file gets a new number every time it is opened, so what an earlier opening still has to
  * say finds nobody. In the store a download is: version u8 (2), error u8 (0, or enum err of a
- * failed one), priority u8, paused u8 (1 = by somebody), number u32, bytes it had then u64, name; in
- * version 1 error and name alone. */
+ * failed one), priority u8, paused u8 (1 = by somebody), number u32, bytes it had then u64, name;
+ * in version 1 error and name alone. */
 #include "peer/fetch.h"
 
 #include <string.h>
@@ -391,8 +391,8 @@ static void load_entry(struct peer *peer, struct slice key, struct slice value) 
     uint64_t at_rest = version == 1 ? 0 : reader_u64(&reader);
     struct slice name = reader_slice(&reader, reader_left(&reader));
     if (!is_fine || reader.failed || version < 1 || version > ENTRY_VERSION || name.len < 1 ||
-        priority >= PRIORITIES || is_held > 1 ||
-        error >= ERR_COUNT || fetch_of(peer)->downloads.count >= DOWNLOADS_MAX) {
+        priority >= PRIORITIES || is_held > 1 || error >= ERR_COUNT ||
+        fetch_of(peer)->downloads.count >= DOWNLOADS_MAX) {
         log_warn(peer->env->log, "fetch.entry_damaged");
         return;
     }

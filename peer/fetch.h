@@ -100,7 +100,7 @@ struct waiter {
 struct download {
     struct content_id content;
     char *name;
-    uint64_t file; /* FILE_PART and a number; 0 = not open */
+    uint64_t file;   /* FILE_PART and a number; 0 = not open */
     uint32_t number; /* for people; lower ones came first */
     uint8_t priority;
     uint8_t state;
@@ -129,7 +129,7 @@ struct download {
     uint64_t tick_us;
     uint64_t bytes_per_s; /* averaged */
     uint64_t started_us;
-    uint64_t alone_us; /* when it was last seen with a source, or opened */
+    uint64_t alone_us;  /* when it was last seen with a source, or opened */
     uint64_t locate_us; /* when to look for sources */
     uint64_t locate_wait_ms;
     struct timer tick;

@@ -8,8 +8,6 @@
 #include "peer/fetch.h"
 #include "peer/state.h"
 
-
-
 const char *const fetch_priorities[] = {"high", "normal", "low"};
 
 /* ---- Turns ---- */
@@ -94,9 +92,8 @@ static bool read_choice(const struct node_event *event, struct choice *choice) {
 }
 
 static bool is_chosen(const struct choice *choice, const struct download *download) {
-    return choice->all || (choice->has_content
-                               ? content_equal(&choice->content, &download->content)
-                               : choice->number == download->number);
+    return choice->all || (choice->has_content ? content_equal(&choice->content, &download->content)
+                                               : choice->number == download->number);
 }
 
 /* Does something to a download. */
@@ -147,7 +144,6 @@ static void pause(struct peer *peer, struct download *download, uint32_t value) 
     download->error = OK;
     fetch_save(peer, download);
     fetch_report_progress(peer, download);
-
 }
 
 static void resume(struct peer *peer, struct download *download, uint32_t value) {
@@ -161,19 +157,16 @@ static void resume(struct peer *peer, struct download *download, uint32_t value)
     download->error = OK;
     download->disk_failures = 0;
     fetch_save(peer, download);
-
 }
 
 static void prioritise(struct peer *peer, struct download *download, uint32_t value) {
     download->priority = (uint8_t)value;
     fetch_save(peer, download);
-
 }
 
 static void cancel(struct peer *peer, struct download *download, uint32_t value) {
     (void)value;
     fetch_cancel(peer, download);
-
 }
 
 void fetch_pause_command(struct peer *peer, const struct node_event *event) {

@@ -262,9 +262,11 @@ enum err cluster_begin(struct cluster *cluster, cluster_show_fn *show, void *con
     while (err == OK && !sample_is_whole(cluster) && !cluster->is_stopping) {
         if (process_now_ms() > until) {
             return trouble(cluster, ERR_TIMEOUT,
-                           "after %" PRIu64 " s not every peer is registered (%.0f %%); see the "
-                           "logs, or allow more with `settle`",
-                           cluster->spec.settle_ms / 1000, 100 * sample_registered(cluster));
+                           "not whole after %" PRIu64 " s: %.0f %% of the peers are registered and "
+                           "%" PRIu64 " of %" PRIu64 " files indexed; see the logs, or allow more "
+                           "with `settle`",
+                           cluster->spec.settle_ms / 1000, 100 * sample_registered(cluster),
+                           sample_indexed(cluster), sample_wanted(cluster));
         }
         sample_tick(cluster);
         int64_t next = process_now_ms() + SETTLE_POLL_MS;

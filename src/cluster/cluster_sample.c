@@ -2,7 +2,6 @@
  * of it. */
 #include "src/cluster/cluster_sample.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
@@ -68,17 +67,8 @@ static uint64_t cpu_ms(pid_t pid) {
 
 static uint32_t descriptors(pid_t pid) {
     char path[64];
-    uint32_t count = 0;
     snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-    DIR *entries = opendir(path);
-    const struct dirent *entry;
-    while (entries != NULL && (entry = readdir(entries)) != NULL) {
-        count += entry->d_name[0] != '.';
-    }
-    if (entries != NULL) {
-        closedir(entries);
-    }
-    return count;
+    return localnet_entries(path);
 }
 
 /* ---- Status ---- */
@@ -202,19 +192,31 @@ double sample_registered(const struct cluster *cluster) {
     return running == 0 ? 1 : (double)registered / running;
 }
 
+static uint64_t parents_wanted(const struct cluster *cluster) {
+    return cluster->spec.supernodes < PARENTS_WANTED ? cluster->spec.supernodes : PARENTS_WANTED;
+}
+
+uint64_t sample_wanted(const struct cluster *cluster) {
+    return (uint64_t)cluster->corpus.count * cluster->corpus.copies * parents_wanted(cluster);
+}
+
+uint64_t sample_indexed(const struct cluster *cluster) {
+    uint64_t indexed = 0;
+    for (uint32_t i = 0; i < cluster->spec.supernodes; i++) {
+        indexed += cluster->members[i].files;
+    }
+    return indexed;
+}
+
 bool sample_is_whole(const struct cluster *cluster) {
     uint32_t supernodes = cluster->spec.supernodes;
-    uint64_t parents = supernodes < PARENTS_WANTED ? supernodes : PARENTS_WANTED;
     uint64_t mesh = supernodes <= MESH_FULL_MAX ? supernodes - 1 : 1;
-    uint64_t indexed = 0;
-    uint64_t wanted = (uint64_t)cluster->corpus.count * cluster->corpus.copies * parents;
     for (uint32_t i = 0; i < cluster->member_count; i++) {
         const struct member *member = &cluster->members[i];
         bool peer = member->node->role == LOCALNET_PEER;
-        if (peer ? member->parents < parents : member->links < mesh) {
+        if (peer ? member->parents < parents_wanted(cluster) : member->links < mesh) {
             return false;
         }
-        indexed += peer ? 0 : member->files;
     }
-    return indexed >= wanted;
+    return sample_indexed(cluster) >= sample_wanted(cluster);
 }

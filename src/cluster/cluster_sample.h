@@ -8,6 +8,10 @@
 /* Ask every running node for its status and read /proc of each. */
 void sample_tick(struct cluster *cluster);
 
+/* Files that all supernodes together index, and how many they should. */
+uint64_t sample_indexed(const struct cluster *cluster);
+uint64_t sample_wanted(const struct cluster *cluster);
+
 /* True when every supernode knows every other one and every peer's files are indexed by all the
  * parents it wants. */
 bool sample_is_whole(const struct cluster *cluster);

@@ -90,6 +90,9 @@ MUST_CHECK enum err localnet_command(struct localnet *net, const struct localnet
 /* The first object of that kind in an answer, or NULL. */
 const json_t *localnet_find(const json_t *answer, const char *kind);
 
+/* How many entries a folder has whose names do not begin with a dot. */
+uint32_t localnet_entries(const char *folder);
+
 /* How many supernodes hold the list of the peer whose status this is. */
 uint32_t localnet_parents(const json_t *answer);
 

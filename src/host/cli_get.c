@@ -249,8 +249,8 @@ static enum err get_one(void *context, const struct command_arg *target, struct 
 int cli_get(struct cli *cli) {
     const struct option_list *words = &cli->options.words;
     uint64_t first = 0, last = 0;
-    bool is_one = words->count == 1 && (!read_range(words->values[0], &first, &last) ||
-                                        first == last);
+    bool is_one =
+        words->count == 1 && (!read_range(words->values[0], &first, &last) || first == last);
     struct get get = {.cli = cli, .waits = is_one && !cli->settings.no_wait};
     struct host_error error = {0};
     const struct targets targets = {"number", false, get_one, &get};
@@ -347,7 +347,7 @@ static int change_downloads(struct cli *cli) {
     static const struct {
         const char *word;
         const char *command;
-    } rows[] = {{"pause", "pause"},    {"resume", "resume"},   {"cancel", "cancel"},
+    } rows[] = {{"pause", "pause"},   {"resume", "resume"},   {"cancel", "cancel"},
                 {"high", "priority"}, {"normal", "priority"}, {"low", "priority"}};
     const struct option_list *words = &cli->options.words;
     struct listing listing = {.cli = cli};

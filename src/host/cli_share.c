@@ -43,7 +43,8 @@ enum err cli_share_collect(struct cli_node *node, struct host_error *error) {
         }
     }
     for (uint32_t i = 0; err == OK && i < named->count; i++) {
-        const struct share share = {named->values[i], NULL};
+        const char *filter = node->cli->settings.private ? "private yes\n" : NULL;
+        const struct share share = {named->values[i], filter};
         err = share_too(node, &share, error);
     }
     if (err == OK) { /* it was made by us: no rule of ours stands against it */
@@ -237,8 +238,8 @@ static enum err change_stored(struct cli *cli, bool adds, const struct share *sh
     }
     err = shares_load(&shares, cli->dir, error);
     if (err == OK) {
-        err = adds ? shares_add(&shares, share, error)
-                   : shares_remove(&shares, share->folder, error);
+        err =
+            adds ? shares_add(&shares, share, error) : shares_remove(&shares, share->folder, error);
     }
     err = err != OK ? err : shares_save(&shares, cli->dir, error);
     shares_free(&shares);

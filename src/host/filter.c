@@ -22,15 +22,15 @@ struct filter {
 
 /* Files of keys, passwords, wallets, mail and browsers. */
 static const char *const private_files[] = {
-    "id_rsa*",    "id_dsa*",        "id_ecdsa*",       "id_ed25519*",      "*.pem",
-    "*.key",      "*.ppk",          "*.pfx",           "*.p12",            "*.jks",
-    "*.keystore", "*.kdb",          "*.kdbx",          "*.keychain",       "*.keychain-db",
-    "secring.*",  "*.gpg",          "*.ovpn",          "*.psafe3",         "*.1pif",
-    "*.opvault",  "wallet.dat",     "*.wallet",        "*.pst",            "*.ost",
-    "*.mbox",     "*.mbx",          "*.dbx",           "*.eml",            "*.emlx",
-    "*.msf",      "logins.json",    "key[34].db",      "cookies.sqlite*",  "places.sqlite*",
-    "login data", "*password*.txt", "*password*.csv",  "*password*.xls*",  "credentials*",
-    "*.keytab",   "*.kwallet",      "*.agilekeychain", "ntuser.dat*",      "*.rdp",
+    "id_rsa*",    "id_dsa*",        "id_ecdsa*",       "id_ed25519*",     "*.pem",
+    "*.key",      "*.ppk",          "*.pfx",           "*.p12",           "*.jks",
+    "*.keystore", "*.kdb",          "*.kdbx",          "*.keychain",      "*.keychain-db",
+    "secring.*",  "*.gpg",          "*.ovpn",          "*.psafe3",        "*.1pif",
+    "*.opvault",  "wallet.dat",     "*.wallet",        "*.pst",           "*.ost",
+    "*.mbox",     "*.mbx",          "*.dbx",           "*.eml",           "*.emlx",
+    "*.msf",      "logins.json",    "key[34].db",      "cookies.sqlite*", "places.sqlite*",
+    "login data", "*password*.txt", "*password*.csv",  "*password*.xls*", "credentials*",
+    "*.keytab",   "*.kwallet",      "*.agilekeychain", "ntuser.dat*",     "*.rdp",
 };
 
 static const char *const private_folders[] = {

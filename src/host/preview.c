@@ -24,11 +24,11 @@ static void print_json(const struct scan *scan, const char *folder) {
     for (uint32_t i = 0; i < scan->count && i < EXAMPLES; i++) {
         json_array_append_new(examples, json_string(scan->files[i].path));
     }
-    json_t *object = json_pack(
-        "{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:o}", "kind", "preview", "path", folder, "files",
-        (json_int_t)scan->count, "bytes", (json_int_t)scan->bytes, "private",
-        (json_int_t)scan->left.private, "filtered", (json_int_t)scan->left.filtered, "unfit",
-        (json_int_t)scan->left.unfit, "examples", examples);
+    json_t *object =
+        json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:o}", "kind", "preview", "path", folder, "files",
+                  (json_int_t)scan->count, "bytes", (json_int_t)scan->bytes, "private",
+                  (json_int_t)scan->left.private, "filtered", (json_int_t)scan->left.filtered,
+                  "unfit", (json_int_t)scan->left.unfit, "examples", examples);
     char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
     if (text != NULL) {
         puts(text);

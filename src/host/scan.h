@@ -25,7 +25,7 @@ struct scan {
     int *folders;              /* that are watched now */
     uint32_t folder_count;
     uint32_t folder_cap;
-    uint32_t unwatched; /* folders that could not be */
+    uint32_t unwatched;     /* folders that could not be */
     struct share_left left; /* what is left out */
     uint64_t bytes;         /* of the files */
 };

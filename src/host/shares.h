@@ -9,7 +9,7 @@
 /* In the state folder: one absolute path per line, and below it, each after a blank, the rules of
  * its filter. */
 #define SHARES_NAME "shares"
-#define SHARES_MAX 256       /* folders: each costs watches and a scan */
+#define SHARES_MAX 256 /* folders: each costs watches and a scan */
 
 /* A folder to share, and the text of its filter; NULL = none. */
 struct share {
@@ -25,9 +25,9 @@ struct shares {
 
 /* Find out what a folder really is and whether it may be shared; the real path goes to `real`.
  * ERR_NOT_FOUND, ERR_PERMISSION, or ERR_POLICY: the root, the system's own folders, and whatever
- * holds the state folder with the private key; and, unless the filter lets private things in, a home
- * folder or what contains one, hidden folders, and those of mail, keys and the like. ERR_CONFIG when
- * the filter (NULL = none) is none. */
+ * holds the state folder with the private key; and, unless the filter lets private things in, a
+ * home folder or what contains one, hidden folders, and those of mail, keys and the like.
+ * ERR_CONFIG when the filter (NULL = none) is none. */
 MUST_CHECK enum err shares_check(const struct share *share, const char *state_dir,
                                  char real[PATH_MAX], struct host_error *error);
 

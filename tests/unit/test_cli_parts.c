@@ -38,12 +38,25 @@ static int set_up(void **state) {
     snprintf(world->root, sizeof world->root, "/tmp/test_cli_parts.XXXXXX");
     assert_non_null(mkdtemp(world->root));
     snprintf(world->home, sizeof world->home, "%s/home/me", world->root);
-    static const char *const folders[] = {
-        "home",           "home/me", "home/me/Music", "home/me/.ssh",   "home/me/.ssh/deep",
-        "home/me/.state", "outside", "state_in",      "state_in/state", "line\nend",
-        "home/me/Mail", "home/me/maildir", "home/me/maildir/cur", "home/me/Outlook Files",
-        "home/me/Thunderbird", "home/me/Keychains", "home/me/AppData", "home/me/Wallets",
-        "home/me/passwords"};
+    static const char *const folders[] = {"home",
+                                          "home/me",
+                                          "home/me/Music",
+                                          "home/me/.ssh",
+                                          "home/me/.ssh/deep",
+                                          "home/me/.state",
+                                          "outside",
+                                          "state_in",
+                                          "state_in/state",
+                                          "line\nend",
+                                          "home/me/Mail",
+                                          "home/me/maildir",
+                                          "home/me/maildir/cur",
+                                          "home/me/Outlook Files",
+                                          "home/me/Thunderbird",
+                                          "home/me/Keychains",
+                                          "home/me/AppData",
+                                          "home/me/Wallets",
+                                          "home/me/passwords"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         snprintf(path, sizeof path, "%s/%s", world->root, folders[i]);
         assert_int_equal(mkdir(path, 0755), 0);
@@ -127,8 +140,8 @@ static void who_means_it_may_share_more(void **state) {
     static const struct {
         const char *below;
         enum err err;
-    } cases[] = {{"home/me", OK},          {"home/me/.ssh", OK},        {"home/me/Mail", OK},
-                 {"state_in", ERR_POLICY}, {"/", ERR_POLICY},           {"/etc", ERR_POLICY}};
+    } cases[] = {{"home/me", OK},          {"home/me/.ssh", OK}, {"home/me/Mail", OK},
+                 {"state_in", ERR_POLICY}, {"/", ERR_POLICY},    {"/etc", ERR_POLICY}};
     char state_dir[PATH_MAX], path[PATH_MAX], real[PATH_MAX];
     snprintf(state_dir, sizeof state_dir, "%s/state_in/state", world->root);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -189,8 +202,10 @@ static void bad_filters_say_why(void **state) {
     static const struct {
         const char *text;
         const char *why;
-    } cases[] = {{"only\n", "its value is missing"},   {"min big\n", "is no size"},
-                 {"smell bad\n", "is no rule"},        {"private no\n", "is no rule"},
+    } cases[] = {{"only\n", "its value is missing"},
+                 {"min big\n", "is no size"},
+                 {"smell bad\n", "is no rule"},
+                 {"private no\n", "is no rule"},
                  {"min 2K\nmax 1K\n", "no file is"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct host_error error = {0};

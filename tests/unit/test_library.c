@@ -609,10 +609,14 @@ static void test_changed_file_is_not_sent(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_shared),           cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_folders_come_and_go),      cmocka_unit_test(test_changes_are_noticed),
-        cmocka_unit_test(test_blocks_are_sent),          cmocka_unit_test(test_pace),
-        cmocka_unit_test(test_changed_file_is_not_sent), cmocka_unit_test(test_a_filter_keeps_files_back),
+        cmocka_unit_test(test_what_is_shared),
+        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_folders_come_and_go),
+        cmocka_unit_test(test_changes_are_noticed),
+        cmocka_unit_test(test_blocks_are_sent),
+        cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_changed_file_is_not_sent),
+        cmocka_unit_test(test_a_filter_keeps_files_back),
     };
     alarm(110);
     if (argc > 1) {

@@ -208,10 +208,14 @@ static void bad_commands_are_refused(void **state) {
         const char *name, *key, *value;
         enum err err;
     } rows[] = {
-        {"pause", NULL, NULL, ERR_FORMAT},          {"pause", "download", "x", ERR_FORMAT},
-        {"pause", "download", "0", ERR_FORMAT},     {"resume", "download", "77", ERR_NOT_FOUND},
-        {"cancel", "content", "rubbish", ERR_FORMAT}, {"priority", "download", "1", ERR_FORMAT},
-        {"priority", "priority", "huge", ERR_FORMAT}, {"priority", "priority", "high", ERR_FORMAT},
+        {"pause", NULL, NULL, ERR_FORMAT},
+        {"pause", "download", "x", ERR_FORMAT},
+        {"pause", "download", "0", ERR_FORMAT},
+        {"resume", "download", "77", ERR_NOT_FOUND},
+        {"cancel", "content", "rubbish", ERR_FORMAT},
+        {"priority", "download", "1", ERR_FORMAT},
+        {"priority", "priority", "huge", ERR_FORMAT},
+        {"priority", "priority", "high", ERR_FORMAT},
         {"pause", "download", "99999999999999", ERR_FORMAT},
     };
     for (size_t i = 0; i < LENGTH(rows); i++) {
@@ -229,8 +233,8 @@ static void old_entries_are_read(void **state) {
     uint8_t key[CONTENT_KEY_BYTES], other[CONTENT_KEY_BYTES];
     content_key(key, &stage->files[0]->content);
     content_key(other, &stage->files[1]->content);
-    static const uint8_t old[] = {1, 0, 'o', 'l', 'd'}, bad[] = {2, 0, 9, 0, 0, 0, 0, 1,
-                                                                0, 0, 0, 0, 0, 0, 0, 0, 'b'};
+    static const uint8_t old[] = {1, 0, 'o', 'l', 'd'},
+                         bad[] = {2, 0, 9, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 'b'};
     store_put(stage->asker->store, STORE_DOWNLOADS, (struct slice){key, sizeof key},
               (struct slice){old, sizeof old});
     store_put(stage->asker->store, STORE_DOWNLOADS, (struct slice){other, sizeof other},
