@@ -29,6 +29,7 @@ struct link {
     bool open;       /* HELLO and WELCOME are done: messages may flow */
     bool stalled;    /* send no more bulk */
     bool closing;
+    bool is_probed;         /* a sign of life was asked for by the PING that is out */
     uint8_t why;            /* closing: the reason for `closed`, enum err */
     uint8_t place;          /* in env->listen of the address that our end of it has */
     struct node_id id;      /* proven by TLS (wanted, while dialling) */
@@ -39,7 +40,6 @@ struct link {
     struct handshake *handshake; /* NULL once `opened` has returned */
     uint64_t heard_us;
     uint64_t pinged_us;      /* 0 = no PING is unanswered */
-    uint64_t probed_us;      /* when a sign of life was asked for; 0 = none is awaited */
     struct timer timer;      /* handshake deadline, then keepalive */
     struct session *session; /* NULL unless a message has come in part */
 };
