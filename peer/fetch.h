@@ -70,6 +70,7 @@ struct source {
     uint64_t known_rate;  /* bytes_per_s when it was last let go */
     uint64_t rtt_us;      /* from OPEN to HAVE; 0 = unknown */
     uint32_t right_blocks; /* proven in a row, see fetch_trust.c */
+    uint32_t wrong_blocks; /* of this node, not forgiven */
     uint32_t serial;
     uint32_t backlog; /* blocks it was asked for and has not sent, forgiven ones included */
     uint32_t handle;
@@ -252,7 +253,9 @@ void fetch_source_ban(struct peer *peer, struct source *source);
 void fetch_trust_wrong(struct peer *peer, struct source *source, uint32_t blocks);
 /* A block of it was proven right; a piece with blocks of it was. */
 void fetch_trust_block(struct source *source, uint32_t blocks);
-void fetch_trust_piece(struct peer *peer, const struct source *source);
+void fetch_trust_piece(struct peer *peer, struct source *source);
+/* What is known of its node from other downloads. */
+void fetch_trust_recall(const struct peer *peer, struct source *source);
 /* How many blocks it may owe us, unproven ones included. */
 uint32_t fetch_trust_window(const struct source *source);
 bool fetch_is_newcomer(const struct source *source);

@@ -361,10 +361,7 @@ static uint32_t room_of(const struct source *source) {
     if (!fetch_is_newcomer(source)) {
         return PIECE_BLOCKS; /* the next run */
     }
-    uint32_t used = 0;
-    for (int i = 0; i < FETCH_PIPELINE; i++) {
-        used += source->runs[i].piece != NULL ? count_bits(source->runs[i].blocks) : 0;
-    }
+    uint32_t used = source->backlog;
     for (const struct piece *at = source->download->pieces; at != NULL; at = at->next) {
         for (uint32_t i = 0; at->known == NULL && !at->cannot_know && i < at->blocks; i++) {
             used += (at->have >> i & 1) != 0 && at->from[i] == source->serial;

@@ -222,6 +222,7 @@ static void send_open(struct peer *peer, struct source *source) {
                              .content = source->download->content};
     source->handle = open.handle;
     source->state = SOURCE_OPENING;
+    fetch_trust_recall(peer, source);
     source->heard_us = peer->links.mono_us;
     struct buf payload = {0};
     wire_open_encode(&payload, &open);
@@ -426,6 +427,8 @@ enum err fetch_take_reject(struct peer *peer, struct link *link, struct slice pa
     bool is_about_handle = reject.count == 0;
     bool was_owed = !is_about_handle && fetch_piece_refused(source, reject.first, reject.count);
     if (!is_about_handle && !was_owed) {
+        uint32_t count = reject.count < source->backlog ? reject.count : source->backlog;
+        source->backlog -= count;
         return OK; /* about something that is not awaited any more */
     }
     if (reject.reason == REJECT_QUEUED || (reject.reason == REJECT_BUSY && !is_about_handle)) {

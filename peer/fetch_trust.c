@@ -3,8 +3,9 @@
  * A block proven wrong costs two points, a right piece gives one back; -7 or the fourth wrong block
  * is a ban (the rule of libtorrent's trust points, with no credit above zero). One who sent a whole
  * wrong piece alone is banned at once. A newcomer is on parole: it owes one block at first, and
- * twice as many whenever all are proven, in pieces whose block hashes are asked for; a wrong block
- * sends it back to the beginning. */
+ * one more for every FETCH_PAROLE_SHARE that prove right, in pieces whose block hashes are asked
+ * for. A wrong block sends it back to the beginning, and from then on it owes no more blocks than
+ * it may still have wrong: so the fourth is the last. */
 #include <string.h>
 
 #include "common/mem.h"
@@ -51,6 +52,7 @@ void fetch_source_ban(struct peer *peer, struct source *source) {
     trust->next_ms = wait_ms * 4 < FETCH_BAN_MS_MAX ? wait_ms * 4 : FETCH_BAN_MS_MAX;
     trust->score = 0;
     trust->wrong = 0;
+    source->wrong_blocks = 0;
     struct transfer *transfer = source->transfer;
     source->failures++;
     source->right_blocks = 0;
@@ -68,6 +70,7 @@ void fetch_trust_wrong(struct peer *peer, struct source *source, uint32_t blocks
     trust->wrong += blocks;
     trust->score -= (int32_t)(FETCH_TRUST_WRONG * blocks);
     source->right_blocks = 0;
+    source->wrong_blocks = trust->wrong;
     log_info(peer->env->log, "fetch.wrong_blocks source=%u count=%u score=%d", source->serial,
              blocks, (int)trust->score);
     if (trust->score <= FETCH_TRUST_BAN || trust->wrong >= FETCH_WRONG_BLOCKS_MAX) {
@@ -77,24 +80,38 @@ void fetch_trust_wrong(struct peer *peer, struct source *source, uint32_t blocks
 
 void fetch_trust_block(struct source *source, uint32_t blocks) {
     uint32_t sum = source->right_blocks + blocks;
-    source->right_blocks = sum < FETCH_PAROLE_BLOCKS ? sum : FETCH_PAROLE_BLOCKS;
+    source->right_blocks = sum < FETCH_FORGIVE_BLOCKS ? sum : FETCH_FORGIVE_BLOCKS;
 }
 
-void fetch_trust_piece(struct peer *peer, const struct source *source) {
+void fetch_trust_piece(struct peer *peer, struct source *source) {
     struct trust *trust = map_get(&peer->fetch->trusts, source->holder.id.b);
-    if (trust != NULL && trust->score < 0) {
-        trust->score++;
+    if (trust == NULL) {
+        return;
+    }
+    trust->score += trust->score < 0;
+    if (source->right_blocks >= FETCH_FORGIVE_BLOCKS) {
+        trust->wrong = 0;
+        source->wrong_blocks = 0;
     }
 }
 
+void fetch_trust_recall(const struct peer *peer, struct source *source) {
+    const struct trust *trust = map_get(&peer->fetch->trusts, source->holder.id.b);
+    source->wrong_blocks = trust != NULL ? trust->wrong : 0;
+}
+
 bool fetch_is_newcomer(const struct source *source) {
-    return source->right_blocks < FETCH_PAROLE_BLOCKS;
+    return source->right_blocks < FETCH_PAROLE_BLOCKS || source->wrong_blocks > 0;
 }
 
 uint32_t fetch_trust_window(const struct source *source) {
     if (!fetch_is_newcomer(source)) {
         return FETCH_PIPELINE * PIECE_BLOCKS;
     }
-    uint32_t window = source->right_blocks > 0 ? source->right_blocks : 1;
-    return window < FETCH_PIPELINE * PIECE_BLOCKS ? window : FETCH_PIPELINE * PIECE_BLOCKS;
+    uint32_t window = 1 + source->right_blocks / FETCH_PAROLE_SHARE;
+    uint32_t most = FETCH_PIPELINE * PIECE_BLOCKS;
+    if (source->wrong_blocks > 0) { /* four are a ban, so this is at least one */
+        most = FETCH_WRONG_BLOCKS_MAX - source->wrong_blocks;
+    }
+    return window < most ? window : most;
 }
