@@ -34,6 +34,10 @@ static const char configuration[] = "%sworker_processes 1;\n"
                                     "    ssl_protocols TLSv1.3;\n"
                                     "    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;\n"
                                     "    root %s/root;\n"
+                                    "    location /at10M/ { limit_rate 10m; alias %s/root/; }\n"
+                                    "    location /at20M/ { limit_rate 20m; alias %s/root/; }\n"
+                                    "    location /at40M/ { limit_rate 40m; alias %s/root/; }\n"
+                                    "    location /at80M/ { limit_rate 80m; alias %s/root/; }\n"
                                     "  }\n"
                                     "}\n";
 
@@ -88,7 +92,7 @@ void bench_nginx_start(struct bench_nginx *nginx, const struct bench *bench) {
     }
     /* As root nginx would serve as a user who cannot enter our folder. */
     fprintf(file, configuration, geteuid() == 0 ? "user root;\n" : "", folder, folder, folder,
-            folder, folder, folder, nginx->address, folder, folder, folder);
+            folder, folder, folder, nginx->address, folder, folder, folder, folder, folder, folder, folder);
     fclose(file);
     const char *argv[] = {"/usr/sbin/nginx", "-c", conf, "-p", folder, NULL};
     char *log = owner_path(bench->owner, "nginx.log");
@@ -101,6 +105,15 @@ void bench_nginx_start(struct bench_nginx *nginx, const struct bench *bench) {
     mem_free(log);
     mem_free(conf);
     mem_free(folder);
+}
+
+void bench_nginx_offer(const struct bench_nginx *nginx, const char *file, const char *name) {
+    char path[600];
+    snprintf(path, sizeof path, "%s/%s", nginx->root, name);
+    remove(path);
+    if (symlink(file, path) != 0) {
+        bench_fail("cannot link %s", path);
+    }
 }
 
 void bench_nginx_stop(struct bench_nginx *nginx) {
