@@ -40,10 +40,12 @@
 
 /* A link. */
 #define DIAL_TIMEOUT_MS 15000
-#define HANDSHAKE_TIMEOUT_MS 10000     /* TLS and HELLO/WELCOME together */
-#define PING_AFTER_MS 90000            /* of silence, as Syncthing */
-#define DEAD_AFTER_MS 300000           /* of silence, as Syncthing */
-#define LINK_OUTPUT_SOFT (256 * 1024)  /* bytes queued: the node is told to stop */
+#define HANDSHAKE_TIMEOUT_MS 10000    /* TLS and HELLO/WELCOME together */
+#define PING_AFTER_MS 90000           /* of silence, as Syncthing */
+#define DEAD_AFTER_MS 300000          /* of silence, as Syncthing */
+#define PROBE_TIMEOUT_MS 4000         /* of silence when life is asked for: TCP sends thrice more */
+#define PROBE_AFTER_MS 5000           /* of silence: who searches asks all parents for life */
+#define LINK_OUTPUT_SOFT (256 * 1024) /* bytes queued: the node is told to stop */
 #define LINK_OUTPUT_HARD (1024 * 1024) /* bytes queued: the link is closed, as Bitcoin's 1 MB */
 #define CLOSE_FLUSH_MS 5000            /* to flush before the socket is dropped */
 
@@ -190,6 +192,7 @@
 /* Asking. */
 #define SEARCHES_MAX 32       /* of one peer at a time */
 #define SEARCH_HOLD_MS 5000   /* after all parents refused one: a fifth of what would end a link */
+#define SEARCH_SILENT_MS 1000 /* no sign of life from a parent: the search goes to another one */
 #define SEARCH_PARENT_MS 5000 /* how long a search waits for the first supernode */
 #define RESULT_SOURCES_MAX 32 /* kept per result */
 #define PARENT_TIMEOUT_MS 60000 /* a supernode that does not answer a registration */

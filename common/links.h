@@ -39,6 +39,7 @@ struct link {
     struct handshake *handshake; /* NULL once `opened` has returned */
     uint64_t heard_us;
     uint64_t pinged_us;      /* 0 = no PING is unanswered */
+    uint64_t probed_us;      /* when a sign of life was asked for; 0 = none is awaited */
     struct timer timer;      /* handshake deadline, then keepalive */
     struct session *session; /* NULL unless a message has come in part */
 };
@@ -115,6 +116,10 @@ struct link_block {
 
 /* Send BLOCK from a file: the whole message or nothing of it. */
 void links_send_block(struct link *link, const struct link_block *block);
+
+/* Ask for a sign of life: when nothing is heard for PROBE_TIMEOUT_MS, the link ends as one that was
+ * silent for long. Nothing is done while one is awaited. */
+void links_probe(struct link *link);
 
 /* Close: sends GOAWAY with this reason first when the link got that far. `closed` is called with
  * `why` when the driver confirms. */

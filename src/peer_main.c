@@ -29,9 +29,10 @@ static int run(struct cli *cli) {
 }
 
 #define RUN_SETTINGS                                                                               \
-    (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(DIAL_ONLY) | SETTING(INTRODUCER) |               \
-     SETTING(SHARE) | SETTING(DOWNLOADS) | SETTING(UPLOAD_RATE) | SETTING(UPLOAD_SLOTS) |          \
-     SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
+    (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(ADVERTISE) | SETTING(INTERFACE) |                \
+     SETTING(DIAL_ONLY) | SETTING(INTRODUCER) | SETTING(SHARE) | SETTING(DOWNLOADS) |              \
+     SETTING(UPLOAD_RATE) | SETTING(UPLOAD_SLOTS) | SETTING(LOG) | SETTING(VERBOSE) |              \
+     SETTING(QUIET))
 
 static const struct cli_command commands[] = {
     {.name = "run",

@@ -6,11 +6,11 @@
 #include <time.h>
 
 #include "common/ids.h"
+#include "common/units.h"
 #include "src/host/cli_search.h"
 #include "src/host/failure.h"
 #include "src/host/progress.h"
 #include "src/host/terminal.h"
-#include "src/host/units.h"
 
 #define US_PER_S 1000000ULL
 

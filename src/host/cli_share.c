@@ -6,12 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/units.h"
 #include "src/host/control_socket.h"
 #include "src/host/failure.h"
 #include "src/host/identity.h"
 #include "src/host/terminal.h"
 #include "src/host/textfile.h"
-#include "src/host/units.h"
 
 /* ---- At the start ---- */
 

@@ -38,13 +38,18 @@ struct host_node_config {
     const char *const *share_dirs;
     uint32_t share_count;
     struct address listen; /* where to listen, and the local address to dial from; port 0 = any */
-    bool no_listen;        /* dial only */
+    struct address advertise;    /* what others are told to dial; family 0 = where it listens */
+    bool no_listen;              /* dial only */
     uint64_t upload_bytes_per_s; /* pace of ACTION_SEND_BLOCK per node; 0 = unlimited */
     uint64_t seed;               /* 0 = from the system */
     /* Make the node. `env` lives as long as it. */
     struct node (*make)(const struct node_env *env, const void *role_config);
     const void *role_config; /* borrowed until host_add returns */
 };
+
+/* Set `address` to the interface's first IPv4 address; its port stays. ERR_NOT_FOUND when there is
+ * no such interface, or it is down or has none. */
+enum err host_interface(const char *name, struct address *address, struct host_error *error);
 
 /* Add and start a node: loads or makes its key (once, 0600; a damaged key is an error, never
  * replaced), opens the store, listens, scans shares. NULL with *error set. */

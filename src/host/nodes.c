@@ -115,6 +115,7 @@ struct host_node *host_add(struct host *host, const struct host_node_config *con
     node->download_fd = -1;
     node->parts_fd = -1;
     node->listen = config->listen;
+    node->advertise = config->advertise;
     node->upload_bytes_per_s = config->upload_bytes_per_s;
     node->state_dir = mem_string(config->state_dir);
     drive_init(node);

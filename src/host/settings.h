@@ -14,6 +14,8 @@ enum setting {
     /* run */
     SETTING_NETWORK,
     SETTING_LISTEN,
+    SETTING_ADVERTISE,
+    SETTING_INTERFACE,
     SETTING_DIAL_ONLY,
     SETTING_INTRODUCER,
     SETTING_SHARE,
@@ -56,7 +58,9 @@ struct settings {
     const char *dir;
     const char *config;
     const char *network;
-    struct address listen; /* family 0 = not given */
+    struct address listen;    /* family 0 = not given */
+    struct address advertise; /* family 0 = not given */
+    const char *interface;
     bool dial_only;
     struct option_list introducers;
     struct option_list shares;
