@@ -1,4 +1,5 @@
-/* bench_download.c - rate of a verified download from 1 and 4 sources, by the clock and by the CPU. */
+/* bench_download.c - rate of a verified download from 1 and 4 sources, by the clock and by the CPU.
+ */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -58,9 +58,8 @@ static struct node make_peer(const struct node_env *env, const void *context) {
 static void add_crawling(struct host *host, const struct bench_network *network,
                          const char *share) {
     static struct peer_config role;
-    role = (struct peer_config){.introducers = {network->introducers[0]},
-                                .introducer_count = 1,
-                                .upload_bytes_per_s = 1};
+    role = (struct peer_config){
+        .introducers = {network->introducers[0]}, .introducer_count = 1, .upload_bytes_per_s = 1};
     char *state = owner_path(network->bench->owner, "crawling");
     struct host_node_config config = {.network = &network->file.network,
                                       .state_dir = state,
