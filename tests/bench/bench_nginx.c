@@ -34,10 +34,6 @@ static const char configuration[] = "%sworker_processes 1;\n"
                                     "    ssl_protocols TLSv1.3;\n"
                                     "    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;\n"
                                     "    root %s/root;\n"
-                                    "    location /at10M/ { limit_rate 10m; alias %s/root/; }\n"
-                                    "    location /at20M/ { limit_rate 20m; alias %s/root/; }\n"
-                                    "    location /at40M/ { limit_rate 40m; alias %s/root/; }\n"
-                                    "    location /at80M/ { limit_rate 80m; alias %s/root/; }\n"
                                     "  }\n"
                                     "}\n";
 
@@ -92,7 +88,7 @@ void bench_nginx_start(struct bench_nginx *nginx, const struct bench *bench) {
     }
     /* As root nginx would serve as a user who cannot enter our folder. */
     fprintf(file, configuration, geteuid() == 0 ? "user root;\n" : "", folder, folder, folder,
-            folder, folder, folder, nginx->address, folder, folder, folder, folder, folder, folder, folder);
+            folder, folder, folder, nginx->address, folder, folder, folder);
     fclose(file);
     const char *argv[] = {"/usr/sbin/nginx", "-c", conf, "-p", folder, NULL};
     char *log = owner_path(bench->owner, "nginx.log");

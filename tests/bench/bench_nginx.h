@@ -13,7 +13,7 @@ struct bench_nginx {
 
 /* Start nginx with TLS 1.3, AES-128-GCM and an Ed25519 certificate, as our links use. */
 void bench_nginx_start(struct bench_nginx *nginx, const struct bench *bench);
-/* Let it serve a file under a name, and at /at10M/, /at20M/, /at40M/ and /at80M/ at those rates. */
+/* Let it serve a file under a name. */
 void bench_nginx_offer(const struct bench_nginx *nginx, const char *file, const char *name);
 void bench_nginx_stop(struct bench_nginx *nginx);
 
