@@ -35,6 +35,7 @@ struct totals {
     uint32_t failed;
     uint32_t liars;
     uint32_t banned;
+    uint32_t due;        /* liars that sent enough wrong blocks to be banned */
     uint32_t wrong_most; /* blocks of one liar before its ban */
     uint32_t wrong_over; /* liars with the unjudged one */
     double spare_most;   /* percent */
@@ -117,6 +118,7 @@ static void judge(struct liars *liars, struct totals *totals) {
         uint32_t wrong = liars->is_banned[i] ? liars->wrong[i] : sim_spoilt(sim, FIRST_SOURCE + i);
         totals->liars++;
         totals->banned += liars->is_banned[i];
+        totals->due += wrong >= FETCH_WRONG_BLOCKS_MAX;
         totals->wrong_most = wrong > totals->wrong_most ? wrong : totals->wrong_most;
         totals->wrong_over += wrong > FETCH_WRONG_BLOCKS_MAX;
         if (wrong > WRONG_MAX) {
@@ -176,5 +178,11 @@ int main(int argc, char **argv) {
            totals.seeds, totals.failed, totals.liars, totals.banned, totals.wrong_most,
            totals.wrong_over, totals.spare_sum / totals.seeds, totals.spare_most,
            totals.seconds_sum / totals.seeds);
-    return totals.failed == 0 ? 0 : 1;
+    /* The end of a download may come before the last of them are judged. */
+    bool are_banned = totals.banned * 10 >= totals.due * 9;
+    if (!are_banned) {
+        printf("FAILED: of %u liars with wrong blocks enough only %u are banned\n", totals.due,
+               totals.banned);
+    }
+    return totals.failed == 0 && are_banned ? 0 : 1;
 }
