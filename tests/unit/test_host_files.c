@@ -31,6 +31,7 @@ static void test_crc32c(void **state) {
 
 static void test_journal_round_trip(void **state) {
     (void)state;
+    char name[JOURNAL_NAME_MAX + 1];
     struct rng rng;
     rng_seed(&rng, 1);
     for (int i = 0; i < 1000; i++) {
@@ -39,7 +40,7 @@ static void test_journal_round_trip(void **state) {
         bitmap[2] &= 0xf0;
         struct buf bytes = journal_with(bitmap);
         uint8_t read[3] = {0};
-        size_t good = journal_read((struct slice){bytes.data, bytes.len}, &content, read, 20);
+        size_t good = journal_read((struct slice){bytes.data, bytes.len}, &content, read, 20, name);
         assert_int_equal(good, bytes.len);
         assert_memory_equal(read, bitmap, sizeof read);
         buf_free(&bytes);
@@ -50,17 +51,18 @@ static void test_journal_round_trip(void **state) {
 static void test_journal_damaged(void **state) {
     (void)state;
     const uint8_t bitmap[3] = {0xa5, 0x00, 0x10};
+    char name[JOURNAL_NAME_MAX + 1];
     struct buf bytes = journal_with(bitmap);
     for (size_t cut = 0; cut < bytes.len; cut++) {
         uint8_t read[3] = {0};
-        size_t good = journal_read((struct slice){bytes.data, cut}, &content, read, 20);
+        size_t good = journal_read((struct slice){bytes.data, cut}, &content, read, 20, name);
         assert_true(good <= cut);
         assert_true((read[0] & ~bitmap[0]) == 0 && (read[2] & ~bitmap[2]) == 0);
     }
     for (size_t bit = 0; bit < bytes.len * 8; bit++) {
         uint8_t read[3] = {0};
         bytes.data[bit / 8] ^= (uint8_t)(1 << (bit % 8));
-        size_t good = journal_read((struct slice){bytes.data, bytes.len}, &content, read, 20);
+        size_t good = journal_read((struct slice){bytes.data, bytes.len}, &content, read, 20, name);
         assert_true(good < bytes.len);
         assert_true((read[0] & ~bitmap[0]) == 0 && read[1] == 0 && (read[2] & ~bitmap[2]) == 0);
         bytes.data[bit / 8] ^= (uint8_t)(1 << (bit % 8));
@@ -68,7 +70,8 @@ static void test_journal_damaged(void **state) {
     struct content_id other = content;
     other.size++;
     uint8_t read[3] = {0};
-    assert_int_equal(journal_read((struct slice){bytes.data, bytes.len}, &other, read, 20), 0);
+    assert_int_equal(journal_read((struct slice){bytes.data, bytes.len}, &other, read, 20, name),
+                     0);
     buf_free(&bytes);
 }
 
