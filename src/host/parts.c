@@ -46,6 +46,7 @@ struct part {
     /* The workers', in the order of the line: */
     int fd;
     int journal_fd;
+    bool is_broken; /* a write failed: what is committed after it cannot be vouched for */
     char stem[STEM_BYTES];
     char name[JOURNAL_NAME_MAX +
               1]; /* "" = a part file; else fd is the finished file of this name */
@@ -373,6 +374,7 @@ static void run_write(struct job *base) {
     struct part_job *job = (struct part_job *)base;
     job->err = job->part->fd >= 0 ? write_exactly(job->part->fd, job->owned, job->len, job->offset)
                                   : ERR_IO;
+    job->part->is_broken = job->part->is_broken || job->err != OK;
     mem_free(job->owned);
     job->owned = NULL;
 }
@@ -419,7 +421,12 @@ void file_write(struct host_node *node, struct action *action) {
 static void run_commit(struct job *base) {
     struct part_job *job = (struct part_job *)base;
     struct part *part = job->part;
-    if (part->journal_fd < 0 || fdatasync(part->fd) != 0) {
+    if (part->is_broken || part->journal_fd < 0) {
+        job->err = ERR_IO; /* why was told already */
+        return;
+    }
+    if (fdatasync(part->fd) != 0) {
+        part->is_broken = true; /* what it had is lost, though the next one may say it is fine */
         job->err = failure_of(errno);
         return;
     }
