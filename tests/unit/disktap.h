@@ -227,7 +227,9 @@ ssize_t pwrite(int fd, const void *from, size_t len, off_t offset) {
         op->data = mem_copy(from, op->len);
     }
     pthread_mutex_unlock(&tap.lock);
-    errno = number;
+    if (fails) {
+        errno = number;
+    }
     return fails ? -1 : put;
 }
 
