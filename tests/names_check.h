@@ -26,6 +26,9 @@ static inline size_t names_check_point(const char *text, uint32_t *point) {
 
 /* What a reader cannot see, or not where it stands. */
 static inline int names_check_hides(uint32_t point) {
+    if ((point & 0xfffe) == 0xfffe) { /* no character */
+        return 1;
+    }
     static const uint32_t hidden[][2] = {
         {0, 0x1f},        {0x7f, 0xa0},     {0xad, 0xad},     {0x61c, 0x61c},    {0x115f, 0x1160},
         {0x1680, 0x1680}, {0x180e, 0x180e}, {0x2000, 0x200b}, {0x200e, 0x200f},  {0x2028, 0x202f},

@@ -55,6 +55,21 @@ static enum err note_name(const struct finish *finish) {
     return err;
 }
 
+/* What has the name now is what was verified; else somebody has exchanged the part file. */
+static enum err expect_verified(const struct finish *finish) {
+    const struct host_node *node = finish->node;
+    struct stat named;
+    struct stat open;
+    if (fstatat(node->download_fd, finish->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+        fstat(finish->fd, &open) == 0 && named.st_ino == open.st_ino &&
+        named.st_dev == open.st_dev) {
+        return OK;
+    }
+    (void)renameat2(node->download_fd, finish->name, node->parts_fd, finish->part_name,
+                    RENAME_NOREPLACE);
+    return ERR_MISMATCH;
+}
+
 static enum err rename_to_free_name(struct finish *finish) {
     const struct host_node *node = finish->node;
     char wanted[sizeof finish->name];
@@ -67,7 +82,7 @@ static enum err rename_to_free_name(struct finish *finish) {
             }
             if (renameat2(node->parts_fd, finish->part_name, node->download_fd, finish->name,
                           RENAME_NOREPLACE) == 0) {
-                return OK;
+                return expect_verified(finish);
             }
             if (errno != EEXIST) {
                 return failure_of(errno);

@@ -32,7 +32,8 @@
 /* Of the slow source: a second that is not yet in the journal, two pieces on their way to the disk,
  * and as much again for a machine that is busy. */
 #define LOST_PIECES_MAX (2 * (SLOW_PIECES_PER_S + 2))
-#define LIVES_MAX 400 /* of one download: it would never end */
+#define LOG_SHOWN 4000 /* bytes */
+#define LIVES_MAX 300  /* of one download: it would never end */
 #define SETTLE_MS 60000
 #define ASK_MS 20000
 #define MIB (1024ULL * 1024)
@@ -72,20 +73,6 @@ static struct {
     uint32_t lost_max; /* pieces on disk that no journal vouched for, of the slow source */
 } trial;
 
-static void die(const char *what, const struct victim *victim) {
-    fprintf(stderr, "kill_trials: after %u kills: %s: %s (%s, see %s)\n", trial.kills, what,
-            victim != NULL ? victim->file->name : "", trial.net.trouble,
-            victim != NULL ? victim->run_log : "");
-    owner_free(trial.owner);
-    exit(1);
-}
-
-static void must(enum err err) {
-    if (err != OK) {
-        die(err_text(err), NULL);
-    }
-}
-
 static uint8_t *load(const char *path, uint64_t *size) {
     struct stat stat_of;
     FILE *file = fopen(path, "re");
@@ -98,6 +85,32 @@ static uint8_t *load(const char *path, uint64_t *size) {
         fclose(file);
     }
     return bytes;
+}
+
+/* The end of what the last life said. */
+static void show_log(const struct victim *victim) {
+    uint64_t size = 0;
+    uint8_t *log = load(victim->run_log, &size);
+    uint64_t from = size > LOG_SHOWN ? size - LOG_SHOWN : 0;
+    fprintf(stderr, "%s\n%.*s\n", victim->run_log, (int)(size - from),
+            log != NULL ? (const char *)log + from : "");
+    mem_free(log);
+}
+
+static void die(const char *what, const struct victim *victim) {
+    if (victim != NULL) {
+        show_log(victim);
+    }
+    fprintf(stderr, "kill_trials: after %u kills: %s: %s (%s)\n", trial.kills, what,
+            victim != NULL ? victim->file->name : "", trial.net.trouble);
+    owner_free(trial.owner);
+    exit(1);
+}
+
+static void must(enum err err) {
+    if (err != OK) {
+        die(err_text(err), NULL);
+    }
 }
 
 /* ---- Setting up ---- */
@@ -177,15 +190,30 @@ static void be_born(struct victim *victim) {
     victim->lives++;
 }
 
+/* A node that restarts several times a second would soon be told to wait: LISTS_BURST. */
+static void become_another(struct victim *victim) {
+    struct localnet_node *node = victim->node;
+    mem_free(node->dir);
+    node->dir = owner_path(trial.owner, "%s-%u", node->name, trial.kills);
+}
+
+static char *control_socket(const struct victim *victim) {
+    size_t size = strlen(victim->node->dir) + 16;
+    char *path = mem_new(size);
+    snprintf(path, size, "%s/control.sock", victim->node->dir);
+    return path;
+}
+
 /* Ask for the next file; from then on nobody asks again. */
 static void begin(struct victim *victim) {
+    become_another(victim);
     uint64_t choice = rng_below(&trial.rng, FILES - 1);
     victim->file = &trial.files[victim->is_slow ? FILES - 1 : choice];
     victim->lives = 0;
     victim->has_journal = false;
     victim->lives_finished = 0;
     be_born(victim);
-    char *socket = owner_path(trial.owner, "%s/control.sock", victim->node->name);
+    char *socket = control_socket(victim);
     must(process_wait_socket(victim->node->process, socket, ASK_MS));
     mem_free(socket);
     json_t *answer;
@@ -316,7 +344,7 @@ static void go_on(struct victim *victim) {
         return;
     }
     be_born(victim);
-    char *socket = owner_path(trial.owner, "%s/control.sock", victim->node->name);
+    char *socket = control_socket(victim);
     must(process_wait_socket(victim->node->process, socket, ASK_MS));
     mem_free(socket);
     json_t *answer = NULL;
