@@ -26,13 +26,14 @@
 #define SOURCES 2
 #define VICTIMS 4 /* the last one fetches from the slow source */
 #define FILES 5
-#define QUICK_RATE "64M"
+#define QUICK_RATE "150M"
 #define SLOW_RATE "4M"
 #define SLOW_PIECES_PER_S 4
 /* Of the slow source: a second that is not yet in the journal, two pieces on their way to the disk,
  * and as much again for a machine that is busy. */
 #define LOST_PIECES_MAX (2 * (SLOW_PIECES_PER_S + 2))
 #define LOG_SHOWN 4000 /* bytes */
+#define LIVES_SHORT 30 /* then it gets some time: LISTS_BURST restarts are not refused */
 #define LIVES_MAX 300  /* of one download: it would never end */
 #define SETTLE_MS 60000
 #define ASK_MS 20000
@@ -171,6 +172,9 @@ static void start_network(void) {
 
 static int random_ms(const struct victim *victim) {
     if (victim->is_slow && rng_below(&trial.rng, 4) > 0) {
+        return 1 + (int)rng_below(&trial.rng, 4000);
+    }
+    if (victim->lives > LIVES_SHORT) {
         return 1 + (int)rng_below(&trial.rng, 4000);
     }
     static const uint32_t most[] = {25, 50, 200, 500, 1000}; /* it opens its files at 20 or so */
