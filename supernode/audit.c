@@ -239,8 +239,7 @@ static void judge(struct leaf *leaf) {
     if (!audit->has_block || !audit->has_proof) {
         return;
     }
-    if (audit->is_locked ||
-        memcmp(audit->proven.b, audit->found.b, sizeof audit->found.b) == 0) {
+    if (audit->is_locked || memcmp(audit->proven.b, audit->found.b, sizeof audit->found.b) == 0) {
         pass(leaf);
     } else {
         miss(leaf);

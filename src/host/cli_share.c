@@ -287,9 +287,8 @@ static void write_filter(const struct settings *settings, struct buf *text) {
     const struct {
         const char *key;
         const struct option_list *list;
-    } lists[] = {{"only ", &settings->only},
-                 {"exclude ", &settings->exclude},
-                 {"for ", &settings->readers}};
+    } lists[] = {
+        {"only ", &settings->only}, {"exclude ", &settings->exclude}, {"for ", &settings->readers}};
     const struct {
         const char *key;
         const char *value;

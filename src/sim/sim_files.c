@@ -184,8 +184,7 @@ void sim_share(struct sim *sim, uint32_t machine, uint32_t file, const char *nam
 }
 
 void sim_share_for(struct sim *sim, uint32_t machine, uint32_t file, const struct sim_share *how) {
-    struct share share = {
-        .file = file, .name = mem_string(how->name), .is_locked = how->is_locked};
+    struct share share = {.file = file, .name = mem_string(how->name), .is_locked = how->is_locked};
     CHECK(how->reader_count >= 1 && how->reader_count <= SHARE_READERS_MAX);
     for (uint32_t i = 0; i < how->reader_count; i++) {
         const struct node_id *id = &sim->machines[how->readers[i]]->env.id;
