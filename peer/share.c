@@ -261,7 +261,7 @@ static void relist_locked(struct share *share, const struct content_id *content)
     for (; file != NULL; file = file->same) {
         if (file->is_listed && !may_list(share, file)) {
             delist(share, file);
-        } else if (!file->is_listed) {
+        } else if (!file->is_listed && file->is_locked) {
             enlist(share, file);
         }
     }
@@ -297,8 +297,10 @@ void share_add(struct share *share, const struct crypto *crypto, const struct no
     wire_file_record_hash(&record, crypto, &file->record_hash);
     map_put(&maps_of(share)->by_number, &file->number, file);
     chain_file(share, file);
-    relist_locked(share, &file->content);
-    enlist(share, file);
+    relist_locked(share, &file->content); /* it too, when it is locked */
+    if (!file->is_listed) {
+        enlist(share, file);
+    }
     share->bytes += size;
     share->version++;
 }
