@@ -12,10 +12,11 @@
 #define TAG_LANGUAGE 8
 #define TAG_YEAR 10
 #define TAG_HEIGHT 18
+#define TAG_LOCKED 20
 
 #define TLV_HEADER_BYTES 3
 _Static_assert(3 * (TLV_HEADER_BYTES + FILE_TEXT_BYTES_MAX) + TLV_HEADER_BYTES +
-                       LANGUAGE_BYTES_MAX + 5 * (TLV_HEADER_BYTES + 4) <=
+                       LANGUAGE_BYTES_MAX + 5 * (TLV_HEADER_BYTES + 4) + TLV_HEADER_BYTES + 1 <=
                    FILE_META_MAX,
                "all metadata of a file fits its record");
 
@@ -61,6 +62,8 @@ static void read_fact(uint8_t tag, struct slice value, struct file_facts *facts)
         facts->language = value;
     } else if (tag >= TAG_YEAR && tag <= TAG_HEIGHT) {
         read_number(tag, value, facts);
+    } else if (tag == TAG_LOCKED) {
+        facts->is_locked = value.len == 1 && value.data[0] == 1;
     }
 }
 
@@ -118,6 +121,9 @@ void file_facts_write(struct buf *out, const struct file_facts *facts) {
                             (uint8_t)(number >> 8), (uint8_t)number};
         uint8_t len = tagged_numbers[row].bytes;
         put_tlv(out, tag, (struct slice){bytes + sizeof bytes - len, len});
+    }
+    if (facts->is_locked) {
+        put_tlv(out, TAG_LOCKED, (struct slice){(const uint8_t[]){1}, 1});
     }
 }
 

@@ -5,6 +5,7 @@
  *     2 title   4 artist   6 album      text, 1 to FILE_TEXT_BYTES_MAX bytes
  *     8 language                        tag of RFC 5646, 1 to LANGUAGE_BYTES_MAX bytes
  *    10 year u16   12 bitrate u32   14 duration u32   16 width u16   18 height u16
+ *    20 locked u8                      1: its owner lets only those fetch it whom he has named
  *
  * Numbers are big-endian and not 0. All tags are even: who does not know one keeps it and goes on.
  * A value that is not as told here counts as unknown, and the record stands: it is a stranger's
@@ -48,13 +49,14 @@ struct file_facts {
     struct slice texts[FILE_TEXTS];
     struct slice language; /* lower-case or not */
     uint64_t numbers[FILE_NUMBERS];
+    bool is_locked; /* its owner lets only some fetch it */
 };
 
 /* Read a record's facts. */
 void file_facts_read(const struct file_record *file, struct file_facts *facts);
 
-/* Append the metadata of title, artist, album, language and the numbers but the size, at most
- * FILE_META_MAX bytes. Texts are cut at a character; what is unknown, or would count as unknown, is
+/* Append the metadata of title, artist, album, language, the numbers but the size, and the lock, at
+ * most FILE_META_MAX bytes. Texts are cut at a character; what is unknown, or would count as unknown, is
  * left out. */
 void file_facts_write(struct buf *out, const struct file_facts *facts);
 

@@ -129,6 +129,7 @@
 #define NAME_WORDS_MAX 24
 
 /* Transfer. */
+#define SHARE_READERS_MAX 32 /* nodes named for one folder: their texts fit its rules */
 #define UPLOAD_SLOTS 8
 #define UPLOAD_SLOTS_PER_NODE 2
 #define UPLOAD_QUEUE_MAX 100

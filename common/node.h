@@ -75,6 +75,7 @@ enum node_event_kind {
     NODE_FILE_HASHED,    /* answer to ACTION_FILE_HASH */
     NODE_FILE_FINISHED,  /* verified as a whole, renamed, durable */
     NODE_FILE_FAILED,    /* an action on this file failed; writes after it are dropped */
+    NODE_GROUP,          /* who may fetch the files of a group: told before they appear */
     NODE_SHARED,         /* a shared file appeared */
     NODE_UNSHARED,       /* a shared file went away or changed */
     NODE_SHARES_READY,   /* the first scan is complete */
@@ -136,7 +137,13 @@ struct node_event {
             enum err reason;     /* FILE_FAILED */
         } file;
         struct {
+            uint32_t group;   /* chosen by the driver, never 0 */
+            bool is_locked;   /* everybody may see that they are there; fixed with the first */
+            struct slice ids; /* node ids, at most SHARE_READERS_MAX; empty: the group is over */
+        } group;
+        struct {
             uint64_t file;
+            uint32_t group; /* who may have it; 0 = everybody, one that was not told = nobody */
             struct content_id content;
             struct slice name;   /* one component, valid UTF-8, 1 to NAME_BYTES_MAX bytes */
             struct slice pieces; /* one hash per 1 MiB piece; empty for a single piece */

@@ -585,7 +585,8 @@ enum reject_reason {
     REJECT_CHANGED = 4,
     REJECT_IO = 5,
     REJECT_MISSING = 6, /* a piece we do not have yet */
-    REJECT_REASON_MAX = 6
+    REJECT_LOCKED = 7,  /* for those only whom the owner has named */
+    REJECT_REASON_MAX = 7
 };
 struct reject {
     uint32_t handle;

@@ -53,7 +53,7 @@ enum err audit_take_open(struct peer *peer, struct link *link, struct slice payl
     audit->is_open = false;
     if (!ratelimit_take(&audit->opens, AUDITS_MILLI_PER_S, AUDITS_BURST, 1, peer->links.mono_us)) {
         reject(link, open.handle, REJECT_BUSY);
-    } else if (share_find(&peer->share, &open.content) == NULL) {
+    } else if (share_find_known(&peer->share, &open.content) == NULL) {
         log_info(peer->env->log, "audit.not_shared link=%u", link->number);
         reject(link, open.handle, REJECT_NOT_FOUND);
     } else {
@@ -80,9 +80,13 @@ enum err audit_take_block_request(struct peer *peer, struct link *link, struct s
     if (request.count != 1 || request.first >= hashtree_blocks(audit->content.size)) {
         return ERR_LIMIT;
     }
-    const struct shared_file *file = share_find(&peer->share, &audit->content);
+    const struct shared_file *file = share_find_known(&peer->share, &audit->content);
     if (file == NULL || !audit->is_block_due) {
         reject(link, request.handle, file == NULL ? REJECT_NOT_FOUND : REJECT_BUSY);
+        return OK;
+    }
+    if (file->group != 0) { /* it is proven, not shown */
+        reject(link, request.handle, REJECT_LOCKED);
         return OK;
     }
     audit->is_block_due = false;

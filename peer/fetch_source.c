@@ -439,7 +439,10 @@ enum err fetch_take_reject(struct peer *peer, struct link *link, struct slice pa
     } else if (reject.reason == REJECT_BUSY) {
         fetch_source_release(peer, source, clamp_wait(reject.retry_after_ms));
     } else {
-        fetch_source_failed(peer, source); /* not found, changed, or its disk fails */
+        if (reject.reason == REJECT_LOCKED) {
+            log_info(peer->env->log, "fetch.locked link=%u", link->number);
+        }
+        fetch_source_failed(peer, source); /* not found, changed, locked, or its disk fails */
     }
     fetch_pieces_fill(peer, download);
     fetch_continue(peer, download);

@@ -219,6 +219,10 @@ static void start(struct peer *peer) {
 }
 
 static void take_shares(struct peer *peer, const struct node_event *event) {
+    if (event->kind == NODE_GROUP) {
+        share_group(&peer->share, event);
+        return;
+    }
     if (event->kind == NODE_SHARED) {
         share_add(&peer->share, peer->env->crypto, event);
         serve_grown(peer, &event->shared.content);
@@ -280,6 +284,7 @@ static void take_event(struct peer *peer, const struct node_event *event) {
     case NODE_FILE_FAILED:
         take_file(peer, event);
         break;
+    case NODE_GROUP:
     case NODE_SHARED:
     case NODE_UNSHARED:
     case NODE_SHARES_READY:

@@ -377,6 +377,9 @@ static void report_facts(struct outbox *out, const struct file_record *file) {
     if (facts.language.len > 0) {
         report_slice(out, "language", facts.language);
     }
+    if (facts.is_locked) {
+        report_flag(out, "locked", true);
+    }
 }
 
 static void report_hit(struct peer *peer, const struct query *query, const struct result *result,

@@ -24,8 +24,11 @@ struct place {
     const uint8_t *done; /* bitmap; NULL = all */
 };
 
-static bool find_place(struct peer *peer, const struct content_id *content, struct place *place) {
-    const struct shared_file *shared = share_find(&peer->share, content);
+/* Where the node at the other end of a link may have it from. What is shared with others only is
+ * not there; a download is anybody's. */
+static bool find_place(struct peer *peer, const struct link *link, const struct content_id *content,
+                       struct place *place) {
+    const struct shared_file *shared = share_find_for(&peer->share, content, &link->id);
     *place = (struct place){0};
     if (shared != NULL) {
         place->file = shared->number;
@@ -90,7 +93,10 @@ enum err serve_take_open(struct peer *peer, struct link *link, struct slice payl
     }
     struct place place;
     struct reject reject = {.handle = open.handle, .reason = REJECT_NOT_FOUND};
-    bool is_there = find_place(peer, &open.content, &place);
+    bool is_there = find_place(peer, link, &open.content, &place);
+    if (!is_there && share_find_known(&peer->share, &open.content) != NULL) {
+        reject.reason = REJECT_LOCKED;
+    }
     bool is_small = (hashtree_pieces(open.content.size) + 7) / 8 <= UPLOAD_BITMAP_MAX;
     if (is_there && (place.done == NULL || is_small)) {
         reject.reason = transfer->serving_count < SERVINGS_MAX ? 0 : REJECT_BUSY;
@@ -192,13 +198,14 @@ void serve_grown(struct peer *peer, const struct content_id *content) {
     uint32_t cursor = 0;
     struct serving *serving;
     struct place place;
-    if (peer->serve == NULL || !find_place(peer, content, &place)) {
-        return;
-    }
-    while ((serving = map_next(&peer->serve->servings, &cursor, NULL)) != NULL) {
-        bool is_due = place.done == NULL ||
-                      peer->links.mono_us - serving->have_us >= UPLOAD_HAVE_MS * 1000ull;
-        if (serving->is_part && is_due && content_equal(&serving->content, content)) {
+    while (peer->serve != NULL &&
+           (serving = map_next(&peer->serve->servings, &cursor, NULL)) != NULL) {
+        if (!serving->is_part || !content_equal(&serving->content, content) ||
+            !find_place(peer, serving->transfer->link, content, &place)) {
+            continue;
+        }
+        if (place.done == NULL ||
+            peer->links.mono_us - serving->have_us >= UPLOAD_HAVE_MS * 1000ull) {
             send_have(peer, serving, &place);
         }
     }
@@ -383,7 +390,7 @@ static enum send_result send_one(struct peer *peer, struct serving *serving) {
             return NOTHING_TO_SEND;
         }
         uint32_t block = serving->asked->first;
-        if (!find_place(peer, &serving->content, &place)) {
+        if (!find_place(peer, link, &serving->content, &place)) {
             refuse_range(serving, REJECT_CHANGED);
             continue;
         }

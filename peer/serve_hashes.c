@@ -24,9 +24,10 @@ struct proof_source {
     const struct hash *pieces; /* NULL for a single piece */
 };
 
-static bool find_source(struct peer *peer, const struct content_id *content,
-                        struct proof_source *source) {
-    const struct shared_file *shared = share_find(&peer->share, content);
+/* What a node may have proven of a content. */
+static bool find_source(struct peer *peer, const struct node_id *id,
+                        const struct content_id *content, struct proof_source *source) {
+    const struct shared_file *shared = share_find_for(&peer->share, content, id);
     if (shared != NULL) {
         *source = (struct proof_source){shared->number, shared->pieces};
         return true;
@@ -37,6 +38,16 @@ static bool find_source(struct peer *peer, const struct content_id *content,
     }
     *source = (struct proof_source){part.file, part.hashes};
     return true;
+}
+
+/* What a supernode may have proven: that what everybody may know of is there. */
+static bool find_audited(const struct peer *peer, const struct content_id *content,
+                         struct proof_source *source) {
+    const struct shared_file *shared = share_find_known(&peer->share, content);
+    if (shared != NULL) {
+        *source = (struct proof_source){shared->number, shared->pieces};
+    }
+    return shared != NULL;
 }
 
 static void refuse(struct link *link, const struct hashes_request *request,
@@ -89,7 +100,7 @@ static void send_pieces(struct peer *peer, struct link *link, const struct servi
                         const struct hashes_request *request) {
     struct proof_source source;
     uint64_t size = serving->content.size;
-    if (!find_source(peer, &serving->content, &source) || source.pieces == NULL) {
+    if (!find_source(peer, &link->id, &serving->content, &source) || source.pieces == NULL) {
         refuse(link, request, REJECT_MISSING);
         return;
     }
@@ -123,7 +134,7 @@ static void prove_blocks(struct peer *peer, struct link *link, const struct serv
                          const struct hashes_request *request) {
     struct transfer *transfer = link->owner;
     struct proof_source source;
-    if (!find_source(peer, &serving->content, &source)) {
+    if (!find_source(peer, &link->id, &serving->content, &source)) {
         refuse(link, request, REJECT_MISSING);
         return;
     }
@@ -139,7 +150,7 @@ static void prove_blocks(struct peer *peer, struct link *link, const struct serv
 void serve_audit_hashes(struct peer *peer, struct link *link, const struct content_id *content,
                         const struct hashes_request *request) {
     struct proof_source source;
-    if (!find_source(peer, content, &source)) {
+    if (!find_audited(peer, content, &source)) {
         refuse(link, request, REJECT_NOT_FOUND);
         return;
     }
@@ -179,7 +190,9 @@ static void send_blocks(struct peer *peer, struct link *link, const struct hash_
     uint32_t piece = job->request.first / PIECE_BLOCKS;
     uint32_t count = hashtree_piece_blocks(size, piece);
     struct proof_source source;
-    if (!find_source(peer, &job->content, &source) || hashes.len != count * HASH_BYTES) {
+    bool is_there = job->serial == 0 ? find_audited(peer, &job->content, &source)
+                                     : find_source(peer, &link->id, &job->content, &source);
+    if (!is_there || hashes.len != count * HASH_BYTES) {
         refuse(link, &job->request, REJECT_MISSING);
         return;
     }

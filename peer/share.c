@@ -7,7 +7,18 @@
 #include "common/hashtree.h"
 #include "common/mem.h"
 
+/* The metadata of a locked file's record (common/facts.h). */
+static const uint8_t locked_meta[] = {20, 0, 1, 1};
+
+struct group {
+    uint32_t number;
+    bool is_locked;
+    uint32_t count;
+    struct node_id *ids;
+};
+
 struct share_maps {
+    struct map groups;     /* u32 -> struct group */
     struct map by_number;  /* u64 -> struct shared_file, in the order they appeared */
     struct map by_content; /* content key -> first struct shared_file of a chain */
 };
@@ -19,6 +30,7 @@ void share_init(struct share *share, uint64_t seed) {
 static struct share_maps *maps_of(struct share *share) {
     if (share->maps == NULL) {
         share->maps = mem_new(sizeof *share->maps);
+        map_init(&share->maps->groups, sizeof(uint32_t), share->seed ^ 0x67726f757073);
         map_init(&share->maps->by_number, sizeof(uint64_t), share->seed ^ 0x73686172656e756d);
         map_init(&share->maps->by_content, CONTENT_KEY_BYTES, share->seed ^ 0x7368617265636f6e);
     }
@@ -31,6 +43,13 @@ uint32_t share_count(const struct share *share) {
 
 const struct shared_file *share_next(const struct share *share, uint32_t *cursor) {
     return share->maps != NULL ? map_next(&share->maps->by_number, cursor, NULL) : NULL;
+}
+
+static void free_group(struct group *group) {
+    if (group != NULL) {
+        mem_free(group->ids);
+        mem_free(group);
+    }
 }
 
 static void free_file(struct shared_file *file) {
@@ -47,7 +66,13 @@ void share_free(struct share *share) {
     while (maps != NULL && (file = map_next(&maps->by_number, &cursor, NULL)) != NULL) {
         free_file(file);
     }
+    cursor = 0;
+    for (struct group *group;
+         maps != NULL && (group = map_next(&maps->groups, &cursor, NULL)) != NULL;) {
+        free_group(group);
+    }
     if (maps != NULL) {
+        map_free(&maps->groups);
         map_free(&maps->by_number);
         map_free(&maps->by_content);
         mem_free(maps);
@@ -58,6 +83,67 @@ const struct shared_file *share_find(const struct share *share, const struct con
     uint8_t key[CONTENT_KEY_BYTES];
     content_key(key, content);
     return share->maps != NULL ? map_get(&share->maps->by_content, key) : NULL;
+}
+
+/* ---- Who may have what ---- */
+
+void share_group(struct share *share, const struct node_event *event) {
+    struct slice ids = event->group.ids;
+    uint32_t number = event->group.group;
+    CHECK(number != 0 && ids.len % sizeof(struct node_id) == 0 &&
+          ids.len / sizeof(struct node_id) <= SHARE_READERS_MAX);
+    free_group(map_remove(&maps_of(share)->groups, &number));
+    if (ids.len > 0) {
+        struct group *group = mem_new(sizeof *group);
+        group->number = number;
+        group->is_locked = event->group.is_locked;
+        group->count = (uint32_t)(ids.len / sizeof(struct node_id));
+        group->ids = mem_copy(ids.data, ids.len);
+        map_put(&share->maps->groups, &group->number, group);
+    }
+}
+
+bool share_is_visible(const struct share *share, const struct shared_file *file,
+                      const struct node_id *id) {
+    if (file->group == 0) {
+        return true;
+    }
+    const struct group *group = map_get(&share->maps->groups, &file->group);
+    for (uint32_t i = 0; group != NULL && i < group->count; i++) {
+        if (node_id_equal(&group->ids[i], id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct shared_file *share_find_for(const struct share *share,
+                                         const struct content_id *content,
+                                         const struct node_id *id) {
+    const struct shared_file *file = share_find(share, content);
+    while (file != NULL && !share_is_visible(share, file, id)) {
+        file = file->same;
+    }
+    return file;
+}
+
+const struct shared_file *share_find_known(const struct share *share,
+                                           const struct content_id *content) {
+    const struct shared_file *known = NULL;
+    for (const struct shared_file *file = share_find(share, content); file != NULL;
+         file = file->same) {
+        if (file->group == 0) {
+            return file;
+        }
+        known = file->is_locked ? file : known;
+    }
+    return known;
+}
+
+/* True when everybody may see its record: what is open is not called locked beside that. */
+static bool may_list(const struct share *share, const struct shared_file *file) {
+    return file->group == 0 ||
+           (file->is_locked && share_find_known(share, &file->content)->group != 0);
 }
 
 static void chain_file(struct share *share, struct shared_file *file) {
@@ -122,13 +208,14 @@ static void note(struct share *share, const struct shared_file *file, bool is_ad
     }
 }
 
-/* Another file of the same record, listed or not as told; NULL = none. */
+/* Another file of the same record, listed, or such as could be; NULL = none. */
 static struct shared_file *find_twin(const struct share *share, const struct shared_file *file,
                                      bool is_listed) {
     uint8_t key[CONTENT_KEY_BYTES];
     content_key(key, &file->content);
     struct shared_file *twin = map_get(&share->maps->by_content, key);
     while (twin != NULL && (twin == file || twin->is_listed != is_listed ||
+                            (!is_listed && !may_list(share, twin)) ||
                             memcmp(twin->record_hash.b, file->record_hash.b, HASH_BYTES) != 0)) {
         twin = twin->same;
     }
@@ -137,7 +224,8 @@ static struct shared_file *find_twin(const struct share *share, const struct sha
 
 /* List a file if there is room and its record is not listed yet. */
 static void enlist(struct share *share, struct shared_file *file) {
-    if (share->listed < LEAF_FILES_MAX && find_twin(share, file, true) == NULL) {
+    if (share->listed < LEAF_FILES_MAX && may_list(share, file) &&
+        find_twin(share, file, true) == NULL) {
         file->is_listed = true;
         share->listed++;
         note(share, file, true);
@@ -164,9 +252,26 @@ static void delist(struct share *share, struct shared_file *file) {
     }
 }
 
+/* What is for everybody came or went: locked files of the same content are listed without it. */
+static void relist_locked(struct share *share, const struct content_id *content) {
+    uint8_t key[CONTENT_KEY_BYTES];
+    content_key(key, content);
+    struct shared_file *file =
+        share->maps->groups.count > 0 ? map_get(&share->maps->by_content, key) : NULL;
+    for (; file != NULL; file = file->same) {
+        if (file->is_listed && !may_list(share, file)) {
+            delist(share, file);
+        } else if (!file->is_listed && file->is_locked) {
+            enlist(share, file);
+        }
+    }
+}
+
 struct file_record share_record(const struct shared_file *file) {
+    struct slice locked = {locked_meta, sizeof locked_meta};
     return (struct file_record){.content = file->content,
-                                .name = {(const uint8_t *)file->name, file->name_len}};
+                                .name = {(const uint8_t *)file->name, file->name_len},
+                                .meta = file->is_locked ? locked : (struct slice){0}};
 }
 
 void share_add(struct share *share, const struct crypto *crypto, const struct node_event *event) {
@@ -177,7 +282,12 @@ void share_add(struct share *share, const struct crypto *crypto, const struct no
     struct shared_file *file = mem_new(sizeof *file);
     file->number = event->shared.file;
     file->content = event->shared.content;
-    file->name_len = (uint32_t)name.len;
+    file->group = event->shared.group;
+    if (file->group != 0) {
+        const struct group *group = map_get(&maps_of(share)->groups, &file->group);
+        file->is_locked = group != NULL && group->is_locked;
+    }
+    file->name_len = (uint16_t)name.len;
     file->name = visible_name(name);
     if (hashtree_pieces(size) > 1) {
         CHECK(event->shared.pieces.len == (size_t)hashtree_pieces(size) * HASH_BYTES);
@@ -187,7 +297,10 @@ void share_add(struct share *share, const struct crypto *crypto, const struct no
     wire_file_record_hash(&record, crypto, &file->record_hash);
     map_put(&maps_of(share)->by_number, &file->number, file);
     chain_file(share, file);
-    enlist(share, file);
+    relist_locked(share, &file->content); /* it too, when it is locked */
+    if (!file->is_listed) {
+        enlist(share, file);
+    }
     share->bytes += size;
     share->version++;
 }
@@ -202,6 +315,7 @@ void share_remove(struct share *share, uint64_t number) {
         delist(share, file);
     }
     unchain_file(share, file);
+    relist_locked(share, &file->content);
     share->bytes -= file->content.size;
     share->version++;
     free_file(file);

@@ -8,14 +8,17 @@
 #include "peer/changes.h"
 
 /* Two names for one content are two files here: either serves. Of files that are one record (in
- * two folders) one is listed. */
+ * two folders) one is listed. What is only for some is not listed, unless it is locked: then it is,
+ * as such, while its content is not there for everybody. */
 struct shared_file {
     uint64_t number; /* the driver's */
     struct content_id content;
     struct shared_file *same; /* the next of the same content */
     struct hash *pieces;      /* NULL for a single piece */
     struct hash record_hash;
-    uint32_t name_len;
+    uint32_t group; /* who may have it; 0 = everybody */
+    uint16_t name_len;
+    bool is_locked; /* everybody may know of it */
     bool is_listed; /* it stands for its record in the list that is registered */
     char *name;     /* as people see it, without control characters */
 };
@@ -36,12 +39,27 @@ struct share {
 void share_init(struct share *share, uint64_t seed);
 void share_free(struct share *share);
 
+/* Handle NODE_GROUP. */
+void share_group(struct share *share, const struct node_event *event);
+
 /* Handle NODE_SHARED (the same number again replaces the file) and NODE_UNSHARED. */
 void share_add(struct share *share, const struct crypto *crypto, const struct node_event *event);
 void share_remove(struct share *share, uint64_t number);
 
-/* A file of this content, or NULL. */
+/* A file of this content, whoever may have it, or NULL. */
 const struct shared_file *share_find(const struct share *share, const struct content_id *content);
+
+/* True when this node may have the file. */
+bool share_is_visible(const struct share *share, const struct shared_file *file,
+                      const struct node_id *id);
+/* A file of this content that this node may have, or NULL. */
+const struct shared_file *share_find_for(const struct share *share,
+                                         const struct content_id *content,
+                                         const struct node_id *id);
+/* A file of this content that everybody may know of: one for everybody if there is one, else a
+ * locked one, or NULL. */
+const struct shared_file *share_find_known(const struct share *share,
+                                           const struct content_id *content);
 
 /* How it is registered. */
 struct file_record share_record(const struct shared_file *file);

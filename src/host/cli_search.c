@@ -169,6 +169,7 @@ static void fill_details(char details[DETAILS_ROOM], const json_t *hit) {
     uint64_t width = client_number(hit, "width");
     uint64_t height = client_number(hit, "height");
     details[0] = '\0';
+    add_detail(details, json_is_true(json_object_get(hit, "locked")) ? "locked" : "", "");
     add_detail(details, client_text(hit, "artist"), "");
     add_detail(details, client_text(hit, "title"), "");
     add_detail(details, client_text(hit, "album"), "");

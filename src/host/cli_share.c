@@ -17,7 +17,7 @@
 
 /* ---- At the start ---- */
 
-/* Check a folder and add it; one that is there already is fine. */
+/* Check a folder and add it; one that is there already is fine, and stays closed when it is. */
 static enum err share_too(struct cli_node *node, const struct share *share,
                           struct host_error *error) {
     char real[PATH_MAX];
@@ -25,6 +25,9 @@ static enum err share_too(struct cli_node *node, const struct share *share,
     enum err err = shares_check(share, node->cli->dir, real, error);
     if (err == OK) {
         const struct share checked = {real, share->filter};
+        if (shares_is_closed(&node->shared, real)) {
+            return OK;
+        }
         err = shares_add(&node->shared, &checked, &none);
         err = err == ERR_LIMIT ? fail(error, err, "%s", none.text) : OK;
     }
@@ -50,7 +53,8 @@ enum err cli_share_collect(struct cli_node *node, struct host_error *error) {
     if (err == OK) { /* it was made by us: no rule of ours stands against it */
         const struct share downloads = {node->downloads, NULL};
         struct host_error none = {0};
-        err = shares_add(&node->shared, &downloads, &none);
+        bool is_closed = shares_is_closed(&node->shared, node->downloads);
+        err = is_closed ? OK : shares_add(&node->shared, &downloads, &none);
         err = err == ERR_LIMIT ? fail(error, err, "%s", none.text) : OK;
     }
     return err;
@@ -283,13 +287,15 @@ static void write_filter(const struct settings *settings, struct buf *text) {
     const struct {
         const char *key;
         const struct option_list *list;
-    } lists[] = {{"only ", &settings->only}, {"exclude ", &settings->exclude}};
+    } lists[] = {
+        {"only ", &settings->only}, {"exclude ", &settings->exclude}, {"for ", &settings->readers}};
     const struct {
         const char *key;
         const char *value;
     } values[] = {{"min ", settings->min_size},
                   {"max ", settings->max_size},
-                  {"private ", settings->private ? "yes" : NULL}};
+                  {"private ", settings->private ? "yes" : NULL},
+                  {"locked ", settings->locked ? "yes" : NULL}};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (uint32_t j = 0; j < lists[i].list->count; j++) {
             buf_append(text, lists[i].key, strlen(lists[i].key));

@@ -18,6 +18,9 @@ struct filter {
     uint64_t min;
     uint64_t max;
     bool has_private;
+    bool is_locked;
+    uint32_t reader_count;
+    struct node_id readers[SHARE_READERS_MAX];
 };
 
 /* Files of keys, passwords, wallets, mail and browsers. */
@@ -68,6 +71,16 @@ bool filter_is_private(const char *real) {
 
 /* ---- Reading ---- */
 
+static enum err take_reader(struct filter *filter, const char *value, struct host_error *error) {
+    if (filter->reader_count == SHARE_READERS_MAX) {
+        return fail(error, ERR_LIMIT, "more than %d nodes for one folder", SHARE_READERS_MAX);
+    }
+    return node_id_parse(&filter->readers[filter->reader_count++], value) == OK
+               ? OK
+               : fail(error, ERR_CONFIG,
+                      "`%.70s` is no node id; `peer status` shows there its own, as `id`", value);
+}
+
 static enum err take_rule(struct filter *filter, const char *key, const char *value,
                           struct host_error *error) {
     if (strcmp(key, "only") == 0 || strcmp(key, "exclude") == 0) {
@@ -81,18 +94,36 @@ static enum err take_rule(struct filter *filter, const char *key, const char *va
         }
         return OK;
     }
+    if (strcmp(key, "for") == 0) {
+        return take_reader(filter, value, error);
+    }
     bool is_min = strcmp(key, "min") == 0;
     if (is_min || strcmp(key, "max") == 0) {
         return units_parse_bytes(value, is_min ? &filter->min : &filter->max) == OK
                    ? OK
                    : fail(error, ERR_CONFIG, "`%.40s` is no size; write such as 100K or 2G", value);
     }
-    filter->has_private = strcmp(key, "private") == 0 && strcmp(value, "yes") == 0;
-    return filter->has_private
-               ? OK
-               : fail(error, ERR_CONFIG,
-                      "`%.40s %.40s` is no rule; there are only, exclude, min, max and private yes",
-                      key, value);
+    bool *flag = strcmp(key, "private") == 0  ? &filter->has_private
+                 : strcmp(key, "locked") == 0 ? &filter->is_locked
+                                              : NULL;
+    if (flag == NULL || strcmp(value, "yes") != 0) {
+        return fail(error, ERR_CONFIG,
+                    "`%.40s %.40s` is no rule; there are only, exclude, min, max, for, locked yes "
+                    "and private yes",
+                    key, value);
+    }
+    *flag = true;
+    return OK;
+}
+
+static enum err check_rules(const struct filter *filter, struct host_error *error) {
+    if (filter->min > filter->max) {
+        return fail(error, ERR_CONFIG, "no file is at least min and at most max bytes long");
+    }
+    return filter->is_locked && filter->reader_count == 0
+               ? fail(error, ERR_CONFIG,
+                      "locked for whom? name with --for those who may fetch the files")
+               : OK;
 }
 
 struct filter *filter_new(const char *text, struct host_error *error) {
@@ -117,9 +148,7 @@ struct filter *filter_new(const char *text, struct host_error *error) {
             err = take_rule(filter, line, value, error);
         }
     }
-    if (err == OK && filter->min > filter->max) {
-        err = fail(error, ERR_CONFIG, "no file is at least min and at most max bytes long");
-    }
+    err = err != OK ? err : check_rules(filter, error);
     if (err != OK) {
         filter_free(filter);
         return NULL;
@@ -137,6 +166,19 @@ void filter_free(struct filter *filter) {
 
 bool filter_lets_private(const struct filter *filter) {
     return filter->has_private;
+}
+
+uint32_t filter_readers(const struct filter *filter, const struct node_id **ids) {
+    *ids = filter->readers;
+    return filter->reader_count;
+}
+
+bool filter_is_locked(const struct filter *filter) {
+    return filter->is_locked;
+}
+
+uint32_t filter_closeness(const struct filter *filter) {
+    return filter->reader_count == 0 ? 0 : filter->is_locked ? 1 : 2;
 }
 
 const char *filter_text(const struct filter *filter) {

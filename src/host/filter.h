@@ -28,6 +28,8 @@ enum filter_verdict {
  *     exclude PATTERN   no files and folders that do
  *     min SIZE, max SIZE
  *     private yes       private names too
+ *     for ID            only for this node, and others that are named so
+ *     locked yes        ... and everybody may see that the files are there
  *
  * Patterns are those of the shell, in any case; one with a slash is for the path below the shared
  * folder, one without for the name of a file or folder. NULL with the reason in *error (ERR_CONFIG,
@@ -41,6 +43,13 @@ const char *filter_text(const struct filter *filter);
 /* `path` is below the shared folder; a folder that is out is not looked into. */
 enum filter_verdict filter_file(const struct filter *filter, const char *path, uint64_t size);
 enum filter_verdict filter_folder(const struct filter *filter, const char *path);
+
+/* The nodes that the files are for; none = everybody. */
+uint32_t filter_readers(const struct filter *filter, const struct node_id **ids);
+/* True when everybody may see that the files are there. */
+bool filter_is_locked(const struct filter *filter);
+/* How closed it is: 0 = for everybody, 1 = locked, 2 = only the readers know. */
+uint32_t filter_closeness(const struct filter *filter);
 
 /* True when private names are let in, by the rule `private yes`. */
 bool filter_lets_private(const struct filter *filter);

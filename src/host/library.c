@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/check.h"
 #include "common/hashtree.h"
 #include "common/mem.h"
 #include "src/host/crypto.h"
@@ -40,6 +41,7 @@ struct shared {
 struct folder {
     char *path; /* real */
     struct filter *filter;
+    uint32_t group; /* who may have its files, as the node was told; 0 = not told */
 };
 
 struct library {
@@ -49,6 +51,7 @@ struct library {
     struct map by_file; /* u64 -> struct shared */
     struct map by_path; /* hash -> struct shared */
     uint64_t last_file;
+    uint32_t last_group;
     uint64_t round;
     bool is_working;   /* a round is under way */
     bool is_wanted;    /* another one right after it */
@@ -96,8 +99,43 @@ static void key_of(struct hash *key, const char *root, const char *path) {
 
 /* ---- Sharing and withdrawing ---- */
 
-static void tell_shared(const struct library *library, const struct shared *shared,
+static uint32_t find_folder(const struct library *library, const char *folder) {
+    uint32_t i = 0;
+    while (i < library->folder_count && strcmp(library->folders[i].path, folder) != 0) {
+        i++;
+    }
+    return i;
+}
+
+/* Tell who may have a folder's files; none = its group is over. */
+static void tell_group(const struct library *library, const struct folder *folder, uint32_t count) {
+    const struct node_id *ids;
+    (void)filter_readers(folder->filter, &ids);
+    struct buf owned = {0};
+    buf_append(&owned, ids, count * sizeof *ids);
+    struct node_event event = {.kind = NODE_GROUP,
+                               .group = {.group = folder->group,
+                                         .is_locked = filter_is_locked(folder->filter),
+                                         .ids = {owned.data, owned.len}}};
+    node_queue(library->node, &event, owned.data);
+}
+
+/* The group of the files of a folder, told when it is new; 0 = they are for everybody. */
+static uint32_t group_of(struct library *library, const char *root) {
+    const struct node_id *ids;
+    struct folder *folder = &library->folders[find_folder(library, root)];
+    CHECK(folder->filter != NULL);
+    uint32_t count = filter_readers(folder->filter, &ids);
+    if (count > 0 && folder->group == 0) {
+        folder->group = ++library->last_group;
+        tell_group(library, folder, count);
+    }
+    return folder->group;
+}
+
+static void tell_shared(struct library *library, const struct shared *shared,
                         const struct hash *pieces) {
+    uint32_t group = group_of(library, shared->root);
     const char *slash = strrchr(shared->source->path, '/');
     const char *name = slash != NULL ? slash + 1 : shared->source->path;
     uint32_t count = hashtree_pieces(shared->content.size);
@@ -107,6 +145,7 @@ static void tell_shared(const struct library *library, const struct shared *shar
     buf_append(&owned, name, strlen(name));
     struct node_event event = {.kind = NODE_SHARED,
                                .shared = {.file = shared->file,
+                                          .group = group,
                                           .content = shared->content,
                                           .pieces = {owned.data, pieces_len},
                                           .name = {owned.data + pieces_len, strlen(name)}}};
@@ -127,8 +166,12 @@ static void withdraw(struct library *library, struct shared *shared) {
     free_shared(shared);
 }
 
+/* Share a file of a folder that is shared (it may have been removed meanwhile). */
 static void share(struct library *library, const struct found_file *found) {
     struct hash key;
+    if (find_folder(library, found->root) == library->folder_count) {
+        return;
+    }
     key_of(&key, found->root, found->path);
     struct shared *before = map_get(&library->by_path, &key);
     if (before != NULL) {
@@ -176,14 +219,6 @@ uint64_t library_size(const struct host_node *node, uint64_t file) {
 
 /* ---- A round ---- */
 
-static uint32_t find_folder(const struct library *library, const char *folder) {
-    uint32_t i = 0;
-    while (i < library->folder_count && strcmp(library->folders[i].path, folder) != 0) {
-        i++;
-    }
-    return i;
-}
-
 static void run_scan(struct job *base) {
     struct scan_job *job = (struct scan_job *)base;
     for (uint32_t i = 0; i < job->folder_count; i++) {
@@ -225,9 +260,7 @@ static void end_round(void *context) {
 
 static void on_hashed(void *context, const struct found_file *found) {
     struct library *library = context;
-    if (find_folder(library, found->root) < library->folder_count) {
-        share(library, found);
-    }
+    share(library, found);
     node_run(library->node);
 }
 
@@ -239,7 +272,8 @@ static bool is_fresh(const struct stamp *stamp) {
     return stamp->mtime_ns <= now_ns && now_ns - stamp->mtime_ns < LIBRARY_CALM_MS * 1000000ull;
 }
 
-/* Keep what is as it was; hand what is new or different to the hashers. */
+/* Keep what is as it was and where it was: of folders in one another the most open one is looked at
+ * first and has the files. Hand what is new or different to the hashers. */
 static void compare(struct library *library, struct scan_job *job) {
     for (uint32_t i = 0; i < job->scan.count; i++) {
         struct scanned *file = &job->scan.files[i];
@@ -248,7 +282,9 @@ static void compare(struct library *library, struct scan_job *job) {
             continue; /* not shared any more */
         }
         struct shared *shared = map_get(&library->by_path, &file->key);
-        if (shared != NULL && stamp_equal(&shared->source->stamp, &file->stamp)) {
+        bool is_same = shared != NULL && strcmp(shared->root, root) == 0 &&
+                       stamp_equal(&shared->source->stamp, &file->stamp);
+        if (is_same) {
             shared->round = library->round;
         } else if (shared == NULL || shared->round < library->round) {
             if (library->is_ready && is_fresh(&file->stamp)) {
@@ -294,15 +330,23 @@ static void done_scan(struct job *base) {
     node_run(node);
 }
 
+static void add_folders(struct scan_job *job, uint32_t closeness) {
+    for (uint32_t i = 0; i < job->library->folder_count; i++) {
+        const struct folder *folder = &job->library->folders[i];
+        if (filter_closeness(folder->filter) == closeness) {
+            job->folders[job->folder_count++] =
+                (struct folder){.path = mem_string(folder->path),
+                                .filter = filter_new(filter_text(folder->filter), NULL)};
+        }
+    }
+}
+
 static void start_round(struct library *library) {
     struct scan_job *job = mem_new(sizeof *job);
     job->job = (struct job){.run = run_scan, .done = done_scan, .slow = true};
     job->library = library;
-    job->folder_count = library->folder_count;
-    for (uint32_t i = 0; i < library->folder_count; i++) {
-        const struct folder *folder = &library->folders[i];
-        job->folders[i] = (struct folder){mem_string(folder->path),
-                                          filter_new(filter_text(folder->filter), NULL)};
+    for (uint32_t closeness = 0; closeness <= 2; closeness++) {
+        add_folders(job, closeness);
     }
     job->scan.watch = library->node->host->watch;
     library->round_us = clock_mono_us();
@@ -364,7 +408,8 @@ enum err library_add_folder(struct library *library, const char *folder, const c
         struct filter *read = filter_new(filter, error);
         err = read == NULL ? error->err : OK;
         if (err == OK) {
-            library->folders[library->folder_count++] = (struct folder){mem_string(real), read};
+            library->folders[library->folder_count++] =
+                (struct folder){.path = mem_string(real), .filter = read};
             look_soon(library);
         }
     }
@@ -388,6 +433,9 @@ enum err library_remove_folder(struct library *library, const char *folder) {
         if (strcmp(shared->root, removed.path) == 0) {
             withdraw(library, shared);
         }
+    }
+    if (removed.group != 0) {
+        tell_group(library, &removed, 0);
     }
     free_folder(&removed);
     look_soon(library); /* another folder may hold the same files */

@@ -16,7 +16,7 @@ struct found_file {
 /* Open the hash cache in the state folder (a damaged one is moved aside and made anew). */
 struct library *library_new(struct host_node *node);
 
-/* Share a folder, or what a filter (filter_new) lets in of it: scanned soon, and again every
+/* Share a folder, or what a filter (filter_new) lets in of it, with whom it says: scanned soon, and again every
  * LIBRARY_RESCAN_MS. */
 MUST_CHECK enum err library_add_folder(struct library *library, const char *folder,
                                        const char *filter, struct host_error *error);

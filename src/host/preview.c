@@ -64,9 +64,16 @@ static void print_text(const struct scan *scan, const char *folder) {
 }
 
 /* A line from the terminal; anything but yes is no. */
-static bool ask(void) {
+static bool ask(const struct filter *filter) {
+    const struct node_id *ids;
+    uint32_t readers = filter_readers(filter, &ids);
     char line[16];
-    printf("Share this with everybody in the network? [y/N] ");
+    if (readers == 0) {
+        printf("Share this with everybody in the network? [y/N] ");
+    } else {
+        printf("Share this with %u node%s%s? [y/N] ", readers, readers == 1 ? "" : "s",
+               filter_is_locked(filter) ? ", and let everybody see the names" : " only");
+    }
     fflush(stdout);
     return fgets(line, sizeof line, stdin) != NULL && (line[0] == 'y' || line[0] == 'Y');
 }
@@ -84,7 +91,7 @@ bool preview_share(struct cli *cli, const struct share *share, struct host_error
     }
     (cli->settings.json ? print_json : print_text)(&scan, share->folder);
     bool asks = !cli->settings.yes && !cli->settings.json && terminal_is(stdout) && isatty(0) == 1;
-    bool goes_on = !cli->settings.dry_run && (!asks || ask());
+    bool goes_on = !cli->settings.dry_run && (!asks || ask(filter));
     if (!goes_on && !cli->settings.json) {
         printf("nothing was changed\n");
     }

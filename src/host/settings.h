@@ -45,6 +45,8 @@ enum setting {
     SETTING_MIN_SIZE,
     SETTING_MAX_SIZE,
     SETTING_PRIVATE,
+    SETTING_FOR,
+    SETTING_LOCKED,
     SETTING_DRY_RUN,
     SETTING_YES,
     /* init, certify */
@@ -97,6 +99,8 @@ struct settings {
     const char *min_size;
     const char *max_size;
     bool private;
+    struct option_list readers; /* --for */
+    bool locked;
     bool dry_run;
     bool yes;
     bool anchor;

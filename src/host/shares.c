@@ -134,6 +134,14 @@ enum err shares_add(struct shares *shares, const struct share *share, struct hos
     return OK;
 }
 
+bool shares_is_closed(const struct shares *shares, const char *real) {
+    uint32_t at = find(shares, real);
+    struct filter *filter = at < shares->count ? filter_new(shares->filters[at], NULL) : NULL;
+    bool is_closed = filter != NULL && filter_closeness(filter) > 0;
+    filter_free(filter);
+    return is_closed;
+}
+
 enum err shares_remove(struct shares *shares, const char *real, struct host_error *error) {
     uint32_t at = find(shares, real);
     if (at == shares->count) {

@@ -35,6 +35,8 @@ MUST_CHECK enum err shares_check(const struct share *share, const char *state_di
  * at SHARES_MAX; one that is there with another filter gets this one. */
 MUST_CHECK enum err shares_add(struct shares *shares, const struct share *share,
                                struct host_error *error);
+/* True when a real path is there and not for everybody. */
+bool shares_is_closed(const struct shares *shares, const char *real);
 /* ERR_NOT_FOUND when it is not there. */
 MUST_CHECK enum err shares_remove(struct shares *shares, const char *real,
                                   struct host_error *error);

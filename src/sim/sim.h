@@ -132,6 +132,14 @@ uint32_t sim_file_of(const struct sim *sim, const struct content_id *content);
 
 /* A machine has this file in its shared folder, from now on and at every start. */
 void sim_share(struct sim *sim, uint32_t machine, uint32_t file, const char *name);
+/* ... for these machines' nodes only; `is_locked`: everybody may see that it is there. */
+struct sim_share {
+    const char *name;
+    bool is_locked;
+    uint32_t reader_count; /* 1 to SHARE_READERS_MAX */
+    const uint32_t *readers;
+};
+void sim_share_for(struct sim *sim, uint32_t machine, uint32_t file, const struct sim_share *how);
 /* A lie: its node shares this file, but the bytes on the disk are others. */
 void sim_share_false(struct sim *sim, uint32_t machine, uint32_t file, const char *name);
 /* So many of a machine's blocks, in parts per million, are sent with a wrong bit; the second says

@@ -36,6 +36,8 @@ struct share {
     bool is_gone;
     bool is_false;
     char *name;
+    struct buf readers; /* node ids; empty = everybody */
+    bool is_locked;
 };
 
 struct part {
@@ -127,11 +129,28 @@ uint32_t sim_file_of(const struct sim *sim, const struct content_id *content) {
 
 /* ---- Shared files ---- */
 
+/* Every file that is not for everybody has a group of its own: its place in the folder. */
+static void post_group(struct sim *sim, struct machine *machine, uint32_t place,
+                       uint64_t delay_us) {
+    const struct share *share = &machine->disk->shares[place];
+    struct post *post = post_new(machine, NODE_GROUP);
+    post->event.group.group = place + 1;
+    post->event.group.is_locked = share->is_locked;
+    buf_append(&post->bytes, share->readers.data, share->readers.len);
+    post->event.group.ids = (struct slice){post->bytes.data, post->bytes.len};
+    post_at(sim, post, sim->now_us + delay_us);
+}
+
 static void post_shared(struct sim *sim, struct machine *machine, uint32_t place,
                         uint64_t delay_us) {
     const struct share *share = &machine->disk->shares[place];
     const struct sim_file *file = &sim->files[share->file];
+    bool is_for_all = share->readers.len == 0;
+    if (!is_for_all) {
+        post_group(sim, machine, place, delay_us);
+    }
     struct post *post = post_new(machine, NODE_SHARED);
+    post->event.shared.group = is_for_all ? 0 : place + 1;
     post->event.shared.file = place + 1;
     post->event.shared.content = file->content;
     buf_append(&post->bytes, share->name, strlen(share->name));
@@ -161,6 +180,16 @@ static void add_share(struct sim *sim, uint32_t number, const struct share *shar
 
 void sim_share(struct sim *sim, uint32_t machine, uint32_t file, const char *name) {
     struct share share = {.file = file, .name = mem_string(name)};
+    add_share(sim, machine, &share);
+}
+
+void sim_share_for(struct sim *sim, uint32_t machine, uint32_t file, const struct sim_share *how) {
+    struct share share = {.file = file, .name = mem_string(how->name), .is_locked = how->is_locked};
+    CHECK(how->reader_count >= 1 && how->reader_count <= SHARE_READERS_MAX);
+    for (uint32_t i = 0; i < how->reader_count; i++) {
+        const struct node_id *id = &sim->machines[how->readers[i]]->env.id;
+        buf_append(&share.readers, id, sizeof *id);
+    }
     add_share(sim, machine, &share);
 }
 
@@ -580,6 +609,7 @@ void sim_files_free_machine(struct machine *machine) {
     }
     for (uint32_t i = 0; i < disk->share_count; i++) {
         mem_free(disk->shares[i].name);
+        buf_free(&disk->shares[i].readers);
     }
     mem_free(disk->shares);
     mem_free(disk->finished);

@@ -69,6 +69,7 @@ struct world_node {
     struct timer wake;
     const struct world_file *shared[WORLD_FILES];
     uint32_t shared_count;
+    uint32_t share_group; /* of the files shared from now on */
     /* Bytes of a file that was shared by an event alone, NULL = it is gone. */
     const uint8_t *(*other_file)(const struct world_node *node, uint64_t file);
     struct world_part *parts;
@@ -625,6 +626,16 @@ static inline struct world_node *world_add(struct world *world) {
     return node;
 }
 
+/* What is shared from now on is for these nodes; 0 of them = nobody. */
+static inline void world_share_for(struct world_node *node, bool is_locked, uint32_t count,
+                                   const struct node_id *ids) {
+    struct node_event event = {.kind = NODE_GROUP};
+    event.group.group = ++node->share_group;
+    event.group.is_locked = is_locked;
+    event.group.ids = (struct slice){(const uint8_t *)ids, count * sizeof *ids};
+    world_step(node, &event);
+}
+
 static inline void world_share(struct world_node *node, const struct world_file *file) {
     assert_true(node->shared_count < WORLD_FILES);
     node->shared[node->shared_count++] = file;
@@ -633,6 +644,7 @@ static inline void world_share(struct world_node *node, const struct world_file 
     }
     struct node_event event = {.kind = NODE_SHARED};
     event.shared.file = node->shared_count;
+    event.shared.group = node->share_group;
     event.shared.content = file->content;
     event.shared.name = test_slice(file->name);
     if (hashtree_pieces(file->content.size) > 1) {

@@ -239,6 +239,44 @@ static uint32_t files_held(const struct stage *stage) {
 
 /* ---- The tests ---- */
 
+/* Of what is locked no block is asked for: the proof alone passes, and no proof does not. */
+static void what_is_locked_is_only_proven(void **state) {
+    struct stage *stage = *state;
+    static const uint8_t locked[] = {20, 0, 1, 1};
+    for (uint32_t i = 0; i < FILES; i++) {
+        stage->files[i].meta = (struct slice){locked, sizeof locked};
+    }
+    register_files(stage, FILES, 2);
+    uint32_t asked = 0;
+    bool is_answered = true;
+    for (uint32_t i = 0; i < 6 * 240 && stage->leaf->closed == 0; i++) {
+        net_run(stage->net, 10000);
+        is_answered = i < 6 * 120;
+        const struct heard *heard = fake_nth(stage->leaf, MSG_OPEN, 0);
+        if (heard == NULL) {
+            continue;
+        }
+        struct open_file open;
+        struct hashes_request proof;
+        assert_int_equal(wire_open_decode(heard_payload(heard), &open), OK);
+        assert_null(fake_nth(stage->leaf, MSG_BLOCK_REQUEST, 0));
+        heard = fake_nth(stage->leaf, MSG_HASHES_REQUEST, 0);
+        assert_int_equal(wire_hashes_request_decode(heard_payload(heard), &proof), OK);
+        uint32_t file = file_of(stage, &open.content);
+        fake_forget(stage->leaf);
+        asked++;
+        if (is_answered) {
+            answer_hashes(stage, file, &proof, false);
+            net_run(stage->net, 100);
+            assert_int_equal(stage->supernode->counts.audits_failed, 0);
+        } else {
+            answer_reject(stage, open.handle, REJECT_LOCKED);
+        }
+    }
+    assert_in_range(asked, 10, 100);
+    assert_true(stage->supernode->counts.audits_failed > 0);
+}
+
 static void an_honest_leaf_is_asked_seldom_and_stays(void **state) {
     struct stage *stage = *state;
     pass_minutes(stage, 600, HONEST);
@@ -383,6 +421,7 @@ int main(void) {
         CASE(late_is_better_than_never),
         CASE(answers_to_nothing_are_misdeeds),
         CASE(a_success_takes_a_failure_back),
+        CASE(what_is_locked_is_only_proven),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

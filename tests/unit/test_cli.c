@@ -333,6 +333,38 @@ static void sharing_while_it_runs(struct world *world) {
     assert_result(world, 0, "removed ");
 }
 
+/* Put the id of a running peer where the shell finds it. */
+#define ID_OF(dir)                                                                                 \
+    "$($P status --dir " dir " --json | sed -n 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/p' | head -n 1)"
+
+#define NUMBER_OF(word) "$(sed -n '/ruby " word "/s/.*\"number\":\\([0-9]*\\).*/\\1/p' ruby)"
+
+/* Locked files are found by everybody and fetched by who is named; what is for some alone is found
+ * by nobody. */
+static void sharing_with_some(struct world *world) {
+    run(world, "mkdir home/vault home/shut home/few && echo gold >'home/vault/ruby open.txt' && "
+               "echo silver >'home/shut/ruby shut.txt' && echo tin >'home/few/ruby few.txt' && "
+               "$P share add home/few --dir p1 --for " ID_OF(
+                   "p2") " && "
+                         "$P share add home/vault --dir p1 --locked --for " ID_OF(
+                             "p2") " && "
+                                   "$P share add home/shut --dir p1 --locked --for " ID_OF(
+                                       "p1") "; cat p1/shares");
+    assert_result(world, 0, "locked yes\n");
+    search_until(world, "$P search ruby --dir p2 --json >ruby; cat ruby", "ruby shut.txt");
+    assert_result(world, 0, "ruby open.txt");
+    assert_result(world, 0, "\"locked\":true");
+    assert_null(strstr(output(world), "ruby few.txt"));
+    run(world, "timeout 25 $P get " NUMBER_OF("open") " --dir p2 --json && "
+                                                      "cmp home/vault/* 'down/ruby open.txt'");
+    assert_result(world, 0, "\"kind\":\"finished\"");
+    run(world, "$P get " NUMBER_OF("shut") " --no-wait --dir p2");
+    assert_int_equal(world->status, 0);
+    search_until(world, "cat p2.log", "fetch.locked");
+    run(world, "! test -e 'down/ruby shut.txt'");
+    assert_int_equal(world->status, 0);
+}
+
 static void fetching(struct world *world) {
     search_until(world, "$P search WHALE song --dir p2", "blue whale song.bin");
     assert_result(world, 0, "1 file found; asked 1 supernode");
@@ -382,6 +414,7 @@ static void a_network_of_three(void **state) {
     assert_json_lines(world);
     fetching(world);
     sharing_while_it_runs(world);
+    sharing_with_some(world);
     refusing_a_second(world);
     run(world, "$P status --dir p1 --json; $S status --dir sn --json");
     assert_json_lines(world);

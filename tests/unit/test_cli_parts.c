@@ -206,6 +206,8 @@ static void bad_filters_say_why(void **state) {
                  {"min big\n", "is no size"},
                  {"smell bad\n", "is no rule"},
                  {"private no\n", "is no rule"},
+                 {"for ann\n", "is no node id"},
+                 {"locked yes\n", "--for"},
                  {"min 2K\nmax 1K\n", "no file is"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct host_error error = {0};

@@ -37,6 +37,7 @@ static void print_facts(const struct file_facts *facts, char out[LINE_MAX_BYTES]
         snprintf(number, sizeof number, "%" PRIu64, facts->numbers[i]);
         print_slice(out, number_names[i], test_slice(facts->numbers[i] != 0 ? number : ""));
     }
+    print_slice(out, "locked", test_slice(facts->is_locked ? "yes" : ""));
 }
 
 static struct file_record record_of(const char *name, struct slice meta) {

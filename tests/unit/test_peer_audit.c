@@ -140,6 +140,50 @@ static void what_is_not_shared_is_refused(void **state) {
     assert_non_null(stage->parent->link);
 }
 
+/* How many files the last list that was offered holds. */
+static uint32_t offered(const struct stage *stage) {
+    struct reg_state list;
+    uint32_t count = raw_count(stage->parent, MSG_REG_BEGIN);
+    struct slice last = raw_payload(stage->parent, MSG_REG_BEGIN, count - 1);
+    assert_int_equal(wire_reg_state_decode(last, &list), OK);
+    return list.count;
+}
+
+/* Share it again for some other node, and let the list be told. */
+static void share_closed(struct stage *stage, const struct world_file *file, bool is_locked) {
+    struct node_id other = {{7}};
+    world_share_for(stage->peer, is_locked, 1, &other);
+    world_share(stage->peer, file);
+    world_run_for(stage->world, 60 * SECOND_US);
+}
+
+/* What is for some is neither registered nor shown; what is locked is registered and proven, its
+ * bytes stay where they are; what is open beside that is listed once. */
+static void what_is_not_for_everybody_is_not_shown(void **state) {
+    struct stage *stage = *state;
+    const struct world_file *file = world_make_file(stage->world, 3 * BLOCK_BYTES, "orca.ogg");
+    assert_int_equal(offered(stage), 1);
+    share_closed(stage, file, false);
+    assert_int_equal(offered(stage), 1);
+    audit(stage, 1, 0, &file->content);
+    assert_int_equal(rejected(stage), REJECT_NOT_FOUND);
+    share_closed(stage, stage->file, true);
+    if (raw_count(stage->parent, MSG_REG_BEGIN) > 0) {
+        assert_int_equal(offered(stage), 1);
+    }
+    share_closed(stage, file, true);
+    assert_int_equal(offered(stage), 2);
+    audit(stage, 2, 1, &file->content);
+    assert_int_equal(rejected(stage), REJECT_LOCKED);
+    assert_int_equal(raw_count(stage->parent, MSG_BLOCK), 0);
+    assert_int_equal(raw_count(stage->parent, MSG_HASHES), 1);
+    struct node_event event = {.kind = NODE_UNSHARED, .shared = {.file = 1}};
+    raw_forget(stage->parent);
+    world_step(stage->peer, &event); /* the open one: its locked twin takes its place */
+    world_run_for(stage->world, 60 * SECOND_US);
+    assert_int_equal(offered(stage), 2);
+}
+
 static void what_cannot_be_read_is_refused(void **state) {
     struct stage *stage = *state;
     stage->peer->read_fails = ERR_CHANGED;
@@ -179,7 +223,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(every_block_can_be_shown),      CASE(a_busy_peer_shows_all_the_same),
         CASE(what_is_not_shared_is_refused), CASE(what_cannot_be_read_is_refused),
-        CASE(one_block_is_shown_at_a_time),
+        CASE(one_block_is_shown_at_a_time),  CASE(what_is_not_for_everybody_is_not_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -406,6 +406,109 @@ static void a_stranger_may_not_push_blocks(void **state) {
     assert_null(raw->link);
 }
 
+/* ---- Files that are not for everybody ---- */
+
+/* Two readers with a link each, and a file that is for the first one. */
+struct closed {
+    struct world_node *server;
+    struct raw *named;
+    struct raw *other;
+    const struct world_file *file;
+};
+
+static struct raw *linked(struct world *world, const struct world_node *server) {
+    struct raw *raw = raw_add(world);
+    assert_non_null(raw_dial(raw, server, PURPOSE_TRANSFER));
+    world_run_for(world, 5 * LATENCY_US);
+    return raw;
+}
+
+static struct closed closed_stage(struct world *world, bool is_locked) {
+    struct closed stage = {.server = cast_peer(world, NULL, 0)};
+    stage.named = linked(world, stage.server);
+    stage.other = linked(world, stage.server);
+    stage.file = world_make_file(world, 3 * MIB, "whale.bin");
+    world_share_for(stage.server, is_locked, 1, &stage.named->node->identity.id);
+    world_share(stage.server, stage.file);
+    return stage;
+}
+
+static void expect_refused(struct raw *raw, uint32_t handle, const struct content_id *content,
+                           enum reject_reason reason) {
+    raw_forget(raw);
+    open_file(raw, handle, content);
+    assert_int_equal(last_reject(raw).reason, reason);
+    assert_int_equal(raw_count(raw, MSG_HAVE), 0);
+    ask_blocks(raw, handle, 0, 1);
+    ask_hashes(raw, 0, 64, 64);
+    assert_int_equal(raw_count(raw, MSG_BLOCK) + raw_count(raw, MSG_HASHES), 0);
+}
+
+static void expect_served(struct raw *raw, const struct content_id *content) {
+    open_file(raw, 1, content);
+    assert_int_equal(raw_count(raw, MSG_HAVE), 1);
+    ask_blocks(raw, 1, 0, 1);
+    ask_hashes(raw, 0, 64, 64);
+    assert_int_equal(raw_count(raw, MSG_BLOCK), 1);
+    assert_int_equal(raw_count(raw, MSG_HASHES), 1);
+}
+
+static void only_who_is_named_is_served(void **state) {
+    struct world *world = *state;
+    struct closed stage = closed_stage(world, false);
+    expect_served(stage.named, &stage.file->content);
+    expect_refused(stage.other, 1, &stage.file->content, REJECT_NOT_FOUND);
+    struct reject closed = last_reject(stage.other);
+    struct content_id absent = stage.file->content;
+    absent.size++;
+    expect_refused(stage.other, 1, &absent, REJECT_NOT_FOUND);
+    struct reject missing = last_reject(stage.other); /* nothing tells the two apart */
+    assert_int_equal(closed.retry_after_ms, missing.retry_after_ms);
+    assert_true(closed.first == missing.first && closed.count == missing.count);
+}
+
+static void a_locked_file_says_so(void **state) {
+    struct world *world = *state;
+    struct closed stage = closed_stage(world, true);
+    expect_served(stage.named, &stage.file->content);
+    expect_refused(stage.other, 1, &stage.file->content, REJECT_LOCKED);
+}
+
+/* In two folders: the more open one decides, whichever came first; and who had the file open when
+ * it was closed to him gets no more of it. */
+static void the_more_open_folder_wins(void **state) {
+    struct world *world = *state;
+    struct closed stage = closed_stage(world, true);
+    uint32_t group = stage.server->share_group;
+    stage.server->share_group = 0;
+    world_share(stage.server, stage.file);
+    uint64_t open_number = stage.server->shared_count;
+    expect_served(stage.other, &stage.file->content);
+    stage.server->share_group = group;
+    world_share(stage.server, stage.file);
+    struct node_event event = {.kind = NODE_UNSHARED, .shared = {.file = open_number}};
+    world_step(stage.server, &event);
+    raw_forget(stage.other);
+    ask_blocks(stage.other, 1, 5, 1);
+    ask_hashes(stage.other, 0, 64, 64);
+    ask_hashes(stage.other, 6, 0, 2);
+    assert_int_equal(raw_count(stage.other, MSG_BLOCK) + raw_count(stage.other, MSG_HASHES), 0);
+    expect_refused(stage.other, 2, &stage.file->content, REJECT_LOCKED);
+}
+
+/* A group that is over, or was never told, is nobody's. */
+static void no_group_is_nobody(void **state) {
+    struct world *world = *state;
+    struct closed stage = closed_stage(world, false);
+    struct node_event event = {.kind = NODE_GROUP, .group = {.group = stage.server->share_group}};
+    world_step(stage.server, &event);
+    expect_refused(stage.named, 1, &stage.file->content, REJECT_NOT_FOUND);
+    const struct world_file *file = world_make_file(world, 2 * MIB, "orca.bin");
+    stage.server->share_group = 99;
+    world_share(stage.server, file);
+    expect_refused(stage.named, 2, &file->content, REJECT_NOT_FOUND);
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -423,6 +526,10 @@ int main(void) {
         CASE(a_growing_file_is_served),
         CASE(either_end_may_ask),
         CASE(a_stranger_may_not_push_blocks),
+        CASE(only_who_is_named_is_served),
+        CASE(a_locked_file_says_so),
+        CASE(the_more_open_folder_wins),
+        CASE(no_group_is_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
