@@ -134,9 +134,8 @@
 #define UPLOAD_QUEUE_MAX 100
 #define SOURCES_ACTIVE_MAX 8
 #define SOURCES_MAX 200
-#define DOWNLOADS_MAX                                                                              \
-    1000                   /* of one peer, those that wait included: each is a line in its store   \
-                            */
+#define SOURCES_FEW 4      /* a download with fewer at work looks for more */
+#define DOWNLOADS_MAX 1000 /* those that wait included: each is a line in the store */
 #define DOWNLOADS_ACTIVE 8 /* at a time, unless told otherwise: each has sources and pieces */
 #define DOWNLOADS_ACTIVE_MAX 64
 #define DOWNLOADS_OPEN_MAX 128  /* part files, those without a source included */
@@ -157,7 +156,20 @@
 #define FETCH_DISK_TRIES 5       /* failures of the disk, without a piece in between, to give up */
 #define FETCH_UNASKED_MAX 256    /* blocks nobody asked for, to close the link */
 #define FETCH_BANS_MAX 1024      /* liars remembered */
-#define FETCH_BAN_MS_MIN 60000   /* four times longer each time */
+#define FETCH_TRUST_WRONG 2      /* points that a wrong block costs; a right piece gives one back */
+#define FETCH_TRUST_BAN (-7)     /* points at which a node is banned ... */
+#define FETCH_WRONG_BLOCKS_MAX                                                                     \
+    4 /* ... however many right pieces lie between so many wrong blocks */
+#define FETCH_PAROLE_BLOCKS                                                                        \
+    256 /* right ones in a row, proven one by one, until a node is trusted */
+#define FETCH_FORGIVE_BLOCKS 1024 /* right ones in a row, until wrong ones are forgotten */
+#define FETCH_PAROLE_SHARE                                                                         \
+    4 /* until then one block more may be on its way for so many right ones */
+#define FETCH_HASHES_MS 1000   /* that an answer with hashes may take; then another is asked */
+#define FETCH_LATE_MS_MIN 2000 /* twice the expected time is at least this: disks and queues */
+#define FETCH_RAREST_LOOK 1024 /* wanted pieces among which the rarest is picked */
+#define FETCH_PROBE_MS 10000   /* between two slow sources that make room for untried ones */
+#define FETCH_BAN_MS_MIN 60000 /* four times longer each time */
 #define FETCH_BAN_MS_MAX 3600000
 #define SOURCE_RETRY_MS_MIN 2000 /* doubled with every failure */
 #define SOURCE_RETRY_MS_MAX 300000

@@ -12,22 +12,36 @@ struct point_range {
     utf8proc_int32_t last;
 };
 
-/* Control characters, line separators, and what reverses the reading order of text (UAX 9). */
+/* Control characters, line separators, what reverses the reading order of text (UAX 9), and what
+ * cannot be seen (Unicode, chapter 23; the joiners U+200C and U+200D are part of honest words). */
 static const struct point_range unsafe_ranges[] = {
-    {0x00, 0x1f},     {0x7f, 0x9f},     {0x061c, 0x061c},
-    {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x2069},
+    {0x00, 0x1f},     {0x7f, 0x9f},     {0xad, 0xad},     {0x061c, 0x061c},
+    {0x115f, 0x1160}, {0x180e, 0x180e}, {0x200b, 0x200b}, {0x200e, 0x200f},
+    {0x2028, 0x202e}, {0x2060, 0x206f}, {0x3164, 0x3164}, {0xfdd0, 0xfdef},
+    {0xfeff, 0xfeff}, {0xffa0, 0xffa0}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f},
 };
+
+/* Blanks of other widths: they become plain ones, which do not hide at either end. */
+static const struct point_range blank_ranges[] = {
+    {0xa0, 0xa0},     {0x1680, 0x1680}, {0x2000, 0x200a},
+    {0x202f, 0x202f}, {0x205f, 0x205f}, {0x3000, 0x3000},
+};
+
+static bool is_among(utf8proc_int32_t point, const struct point_range *ranges, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (point >= ranges[i].first && point <= ranges[i].last) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static bool is_unsafe(utf8proc_int32_t point) {
     if (point > 0 && point < 0x80 && strchr("/\\<>:\"|?*", (int)point) != NULL) {
         return true;
     }
-    for (size_t i = 0; i < sizeof unsafe_ranges / sizeof unsafe_ranges[0]; i++) {
-        if (point >= unsafe_ranges[i].first && point <= unsafe_ranges[i].last) {
-            return true;
-        }
-    }
-    return false;
+    return (point & 0xfffe) == 0xfffe || /* no characters */
+           is_among(point, unsafe_ranges, sizeof unsafe_ranges / sizeof *unsafe_ranges);
 }
 
 /* Append the name with '_' for every unsafe character and every byte that is not UTF-8. */
@@ -44,6 +58,8 @@ static void append_safe(struct buf *out, struct slice name) {
         }
         if (is_unsafe(point)) {
             buf_u8(out, '_');
+        } else if (is_among(point, blank_ranges, sizeof blank_ranges / sizeof *blank_ranges)) {
+            buf_u8(out, ' ');
         } else {
             buf_append(out, name.data + at, (size_t)len);
         }
@@ -59,7 +75,7 @@ static void trim_end(struct buf *name) {
 }
 
 static void cover_start(struct buf *name) {
-    for (size_t i = 0; i < name->len && strchr(".- ", name->data[i]) != NULL; i++) {
+    for (size_t i = 0; i < name->len && strchr(".-~ ", name->data[i]) != NULL; i++) {
         name->data[i] = '_';
     }
 }
@@ -88,7 +104,7 @@ static void cut(struct buf *name) {
 /* True when Windows takes the name for a device: the part before the first dot, blanks at its end
  * and case aside (Microsoft, "Naming Files, Paths, and Namespaces"). */
 static bool is_device(const struct buf *name) {
-    static const char *const plain[] = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"};
+    static const char *const plain[] = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$"};
     static const char *const numbered[] = {"COM", "LPT"};
     static const char *const digits[] = {"0", "1", "2", "3", "4", "5", "6",
                                          "7", "8", "9", "¹", "²", "³"};

@@ -24,7 +24,8 @@ static struct fetch *fetch_of(struct peer *peer) {
     if (peer->fetch == NULL) {
         peer->fetch = mem_new(sizeof *peer->fetch);
         map_init(&peer->fetch->downloads, CONTENT_KEY_BYTES, peer->env->seed ^ 0x646f776e6c6f6164);
-        map_init(&peer->fetch->bans, sizeof(struct node_id), peer->env->seed ^ 0x62616e732e2e2e2e);
+        map_init(&peer->fetch->trusts, sizeof(struct node_id),
+                 peer->env->seed ^ 0x62616e732e2e2e2e);
     }
     return peer->fetch;
 }
@@ -296,10 +297,29 @@ struct download *fetch_begin(struct peer *peer, const struct content_id *content
     return download;
 }
 
+/* Look for more sources when there are few; the waits double until one dies. */
+static void locate_more(struct peer *peer, struct download *download) {
+    uint64_t now_us = peer->links.mono_us;
+    if (download->more_wait_ms == 0) {
+        download->more_wait_ms = LOCATE_MS_MIN;
+        download->more_us = peer_after_ms(peer, LOCATE_MS_MIN);
+    }
+    if (download->more_us > now_us || fetch_sources_working(download) >= SOURCES_FEW) {
+        return;
+    }
+    uint64_t wait_ms = LOCATE_SOON_MS;
+    if (search_locate(peer, &download->content)) {
+        wait_ms = download->more_wait_ms;
+        download->more_wait_ms = wait_ms * 2 < LOCATE_MS_MAX ? wait_ms * 2 : LOCATE_MS_MAX;
+    }
+    download->more_us = peer_after_ms(peer, wait_ms);
+}
+
 /* Look for sources when there are none; return when to look next. */
 static uint64_t locate(struct peer *peer, struct download *download) {
     uint64_t now_us = peer->links.mono_us;
     if (fetch_sources_connected(download) > 0) {
+        locate_more(peer, download); /* a tick comes anyway */
         return TIMERS_NEVER;
     }
     if (download->locate_us <= now_us) {
@@ -471,11 +491,11 @@ void fetch_free(struct peer *peer) {
         download_free(peer, download);
     }
     cursor = 0;
-    for (void *ban; (ban = map_next(&peer->fetch->bans, &cursor, NULL)) != NULL;) {
-        mem_free(ban);
+    for (void *trust; (trust = map_next(&peer->fetch->trusts, &cursor, NULL)) != NULL;) {
+        mem_free(trust);
     }
     map_free(&peer->fetch->downloads);
-    map_free(&peer->fetch->bans);
+    map_free(&peer->fetch->trusts);
     mem_free(peer->fetch);
     peer->fetch = NULL;
 }

@@ -5,6 +5,7 @@
  * goes on when a source comes. */
 #include <string.h>
 
+#include "common/mem.h"
 #include "peer/fetch.h"
 #include "peer/state.h"
 
@@ -96,15 +97,16 @@ static bool is_chosen(const struct choice *choice, const struct download *downlo
                                                : choice->number == download->number);
 }
 
-/* Does something to a download. */
-typedef void change_fn(struct peer *peer, struct download *download, uint32_t value);
+/* Does something to a download; false when there was nothing to do. */
+typedef bool change_fn(struct peer *peer, struct download *download, uint32_t value);
 
-static void report_changed(struct peer *peer, uint64_t command, const struct download *download) {
+static void report_changed(struct peer *peer, uint64_t command, const struct content_id *content,
+                           const char *name) {
     char text[CONTENT_TEXT_BYTES];
-    content_format(text, &download->content);
+    content_format(text, content);
     report_begin(peer->links.out, command, "changed");
     report_text(peer->links.out, "content", text);
-    report_text(peer->links.out, "name", download->name);
+    report_text(peer->links.out, "name", name);
 }
 
 /* Do it to every download that is meant. The table may lose the one at hand, no other. */
@@ -120,9 +122,13 @@ static void change(struct peer *peer, const struct node_event *event, change_fn 
     }
     for (struct download *at; (at = next_download(peer, &cursor)) != NULL;) {
         if (is_chosen(&choice, at)) {
+            const struct content_id content = at->content; /* what is cancelled is gone then */
+            char *name = mem_string(at->name);
             chosen++;
-            report_changed(peer, event->command.id, at);
-            fn(peer, at, value);
+            if (fn(peer, at, value)) {
+                report_changed(peer, event->command.id, &content, name);
+            }
+            mem_free(name);
         }
     }
     if (chosen == 0 && !choice.all) {
@@ -134,39 +140,43 @@ static void change(struct peer *peer, const struct node_event *event, change_fn 
     fetch_turns(peer);
 }
 
-static void pause(struct peer *peer, struct download *download, uint32_t value) {
+static bool pause(struct peer *peer, struct download *download, uint32_t value) {
     (void)value;
     if (download->state == DOWNLOAD_HELD || download->state == DOWNLOAD_FAILED ||
         download->state == DOWNLOAD_FINISHING) {
-        return;
+        return false;
     }
     fetch_rest(peer, download, DOWNLOAD_HELD);
     download->error = OK;
     fetch_save(peer, download);
     fetch_report_progress(peer, download);
+    return true;
 }
 
-static void resume(struct peer *peer, struct download *download, uint32_t value) {
+static bool resume(struct peer *peer, struct download *download, uint32_t value) {
     (void)value;
     if (download->state != DOWNLOAD_HELD && download->state != DOWNLOAD_FAILED &&
         download->state != DOWNLOAD_PAUSED) {
-        return;
+        return false;
     }
     timers_cancel(&peer->timers, &download->tick);
     download->state = DOWNLOAD_WAITING;
     download->error = OK;
     download->disk_failures = 0;
     fetch_save(peer, download);
+    return true;
 }
 
-static void prioritise(struct peer *peer, struct download *download, uint32_t value) {
+static bool prioritise(struct peer *peer, struct download *download, uint32_t value) {
     download->priority = (uint8_t)value;
     fetch_save(peer, download);
+    return true;
 }
 
-static void cancel(struct peer *peer, struct download *download, uint32_t value) {
+static bool cancel(struct peer *peer, struct download *download, uint32_t value) {
     (void)value;
     fetch_cancel(peer, download);
+    return true;
 }
 
 void fetch_pause_command(struct peer *peer, const struct node_event *event) {

@@ -46,7 +46,9 @@ struct get {
     uint64_t size;
     struct host_error paused; /* err OK = it was not */
     uint32_t count;           /* asked for so far */
+    bool is_one;
     bool waits;
+    bool has_failed;
 };
 
 static void print_queued(struct get *get, const json_t *object) {
@@ -243,6 +245,12 @@ static enum err get_one(void *context, const struct command_arg *target, struct 
         err = error->err;
     }
     get->count++;
+    if (err != OK && !get->is_one) { /* the others are still wanted */
+        get->has_failed = true;
+        cli_fail(get->cli, error);
+        *error = (struct host_error){0};
+        err = OK;
+    }
     return err;
 }
 
@@ -251,7 +259,7 @@ int cli_get(struct cli *cli) {
     uint64_t first = 0, last = 0;
     bool is_one =
         words->count == 1 && (!read_range(words->values[0], &first, &last) || first == last);
-    struct get get = {.cli = cli, .waits = is_one && !cli->settings.no_wait};
+    struct get get = {.cli = cli, .is_one = is_one, .waits = is_one && !cli->settings.no_wait};
     struct host_error error = {0};
     const struct targets targets = {"number", false, get_one, &get};
     enum err err = OK;
@@ -270,6 +278,9 @@ int cli_get(struct cli *cli) {
     }
     if (!get.waits && get.count > 0 && !cli->settings.json) {
         printf("in the background; `peer downloads` shows how far it is\n");
+    }
+    if (err == OK && get.has_failed) {
+        return CLI_FAILED;
     }
     return err == OK ? CLI_OK : cli_fail(cli, &error);
 }

@@ -31,8 +31,12 @@ struct source *source_hold(struct source *source);
 /* Let go; the last one frees it and closes a part file's descriptor. */
 void source_release(struct source *source);
 
-/* Open a regular file below a folder without following any symbolic link; -1 with errno set. */
+/* Open what is below a folder, to read, without following any symbolic link or leaving the folder,
+ * whatever is exchanged meanwhile; -1 with errno set. openat2(2) does it where the kernel has it
+ * (Linux 5.6), else one openat(2) per step. */
 int open_beneath(const char *root, const char *path);
+enum beneath { BENEATH_ANY, BENEATH_RESOLVED, BENEATH_STEPWISE };
+int open_beneath_by(enum beneath how, const char *root, const char *path); /* for tests */
 
 /* On a worker: get a descriptor to read from; source_end gives it back and says whether what was
  * read in between can be believed (OK, ERR_CHANGED, ERR_IO). */
@@ -41,6 +45,8 @@ MUST_CHECK enum err source_end(const struct source *source, int fd);
 /* Read exactly len bytes; ERR_CHANGED when the file ends before. */
 MUST_CHECK enum err read_exactly(int fd, void *to, size_t len, uint64_t offset);
 MUST_CHECK enum err write_exactly(int fd, const void *from, size_t len, uint64_t offset);
+/* Write at the end, and wait for the disk. */
+MUST_CHECK enum err append_durably(int fd, const struct buf *bytes);
 
 /* The bytes of a shared file or a part file, held for the caller; NULL when it is gone. */
 struct source *file_source(struct host_node *node, uint64_t file);
@@ -58,7 +64,9 @@ MUST_CHECK enum err files_init(struct host_node *node, const char *download_dir,
                                struct host_error *error);
 /* Close every part file once its jobs are done; journals stay. */
 void files_close(struct host_node *node);
-/* After all jobs are done. */
+/* The store has forgotten a finished download: so may its journal. */
+void files_stored(struct host_node *node, uint64_t token);
+/* After all jobs are done, and after the store is closed. */
 void files_free(struct host_node *node);
 
 /* ---- Hashing whole files, on a worker (treehash.c) ---- */
@@ -77,15 +85,16 @@ struct finish {
     const struct host_node *node; /* folders and modes only */
     const struct workers *workers;
     int fd;
-    const char *part_name; /* in the folder of unfinished files */
+    int journal_fd;
+    const char *part_name; /* in the folder of unfinished files; NULL = it has its name already */
     struct content_id content;
     char name[256];      /* wanted; the one it got, afterwards */
     struct hash *pieces; /* mem_* memory */
     struct stamp stamp;
 };
 
-/* Verify all bytes, sync, rename to a free name, sync the folders. ERR_MISMATCH when the bytes are
- * not what they should be. */
+/* Verify all bytes, sync, note the name in the journal, rename to it if it is free, sync the
+ * folders. ERR_MISMATCH when the bytes are not what they should be. */
 MUST_CHECK enum err finish_file(struct finish *finish);
 
 #endif

@@ -1,8 +1,9 @@
 /* finish.c - turns a complete part file into a finished download that is never wrong.
  *
- * Verify every byte against the content id, sync, rename without replacing anything, sync the
- * folders; only then the journal goes. A crash in between leaves either the part file with its
- * journal or the finished file. */
+ * Verify every byte against the content id, sync, write the name into the journal, rename without
+ * replacing anything, sync the folders. A crash in between leaves either the part file with its
+ * journal, or the finished file with a journal that names it. The journal goes when the store no
+ * longer asks for the file (parts.c). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "common/names.h"
 #include "src/host/failure.h"
 #include "src/host/files.h"
+#include "src/host/journal.h"
 
 #define COPIES_MAX 1000
 
@@ -40,21 +42,70 @@ static void numbered_name(char *to, size_t size, const char *name, int number) {
     snprintf(to, size, "%.*s (%d)%s", (int)stem, name, number, name + stem);
 }
 
+static bool is_taken(const struct finish *finish) {
+    struct stat stat;
+    return fstatat(finish->node->download_fd, finish->name, &stat, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static enum err note_name(const struct finish *finish) {
+    struct buf record = {0};
+    journal_name(&record, finish->name);
+    enum err err = append_durably(finish->journal_fd, &record);
+    buf_free(&record);
+    return err;
+}
+
+/* What has the name now is what was verified; else somebody has exchanged the part file. */
+static enum err expect_verified(const struct finish *finish) {
+    const struct host_node *node = finish->node;
+    struct stat named;
+    struct stat open;
+    if (fstatat(node->download_fd, finish->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+        fstat(finish->fd, &open) == 0 && named.st_ino == open.st_ino &&
+        named.st_dev == open.st_dev) {
+        return OK;
+    }
+    (void)renameat2(node->download_fd, finish->name, node->parts_fd, finish->part_name,
+                    RENAME_NOREPLACE);
+    return ERR_MISMATCH;
+}
+
 static enum err rename_to_free_name(struct finish *finish) {
     const struct host_node *node = finish->node;
     char wanted[sizeof finish->name];
     memcpy(wanted, finish->name, sizeof wanted);
     for (int number = 2; number < COPIES_MAX; number++) {
-        if (renameat2(node->parts_fd, finish->part_name, node->download_fd, finish->name,
-                      RENAME_NOREPLACE) == 0) {
-            return OK;
-        }
-        if (errno != EEXIST) {
-            return failure_of(errno);
+        if (!is_taken(finish)) {
+            enum err err = note_name(finish);
+            if (err != OK) {
+                return err;
+            }
+            if (renameat2(node->parts_fd, finish->part_name, node->download_fd, finish->name,
+                          RENAME_NOREPLACE) == 0) {
+                return expect_verified(finish);
+            }
+            if (errno != EEXIST) {
+                return failure_of(errno);
+            }
         }
         numbered_name(finish->name, sizeof finish->name, wanted, number);
     }
     return ERR_EXISTS;
+}
+
+/* Where both folders are known to hold what they show; else the file goes back, to be finished
+ * again when the disk does better. */
+static enum err sync_folders(const struct finish *finish) {
+    const struct host_node *node = finish->node;
+    if (fsync(node->download_fd) == 0 && fsync(node->parts_fd) == 0) {
+        return OK;
+    }
+    enum err err = failure_of(errno);
+    if (finish->part_name != NULL) {
+        (void)renameat2(node->download_fd, finish->name, node->parts_fd, finish->part_name,
+                        RENAME_NOREPLACE);
+    }
+    return err;
 }
 
 enum err finish_file(struct finish *finish) {
@@ -63,11 +114,11 @@ enum err finish_file(struct finish *finish) {
     if (err == OK && (fchmod(finish->fd, node->host->file_mode) != 0 || fsync(finish->fd) != 0)) {
         err = failure_of(errno);
     }
-    if (err == OK) {
+    if (err == OK && finish->part_name != NULL) {
         err = rename_to_free_name(finish);
     }
-    if (err == OK && (fsync(node->download_fd) != 0 || fsync(node->parts_fd) != 0)) {
-        err = failure_of(errno);
+    if (err == OK) {
+        err = sync_folders(finish);
     }
     struct stat stat;
     if (err == OK && fstat(finish->fd, &stat) == 0) {

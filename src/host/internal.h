@@ -18,6 +18,7 @@
 #include "src/host/workers.h"
 
 struct conn;
+struct ending;
 struct evdns_base;
 struct library;
 struct log_sink;
@@ -99,6 +100,7 @@ struct host_node {
     int parts_fd;     /* its folder of unfinished files */
     struct map parts; /* u64 -> struct part */
     struct part_line *lines;
+    struct ending *endings; /* finished files whose journals may not go yet */
     struct library *library;
     uint64_t write_backlog; /* bytes handed to workers, not yet written */
     bool is_behind;         /* too many: links are not read */

@@ -7,6 +7,7 @@
 
 #define RECORD_BEGIN 1
 #define RECORD_PIECES 2
+#define RECORD_NAME 3
 #define VERSION 1
 #define RECORD_HEADER_BYTES 5
 #define RECORD_CRC_BYTES 4
@@ -72,6 +73,10 @@ void journal_pieces(struct buf *out, struct slice bitmap, uint32_t count) {
     buf_free(&runs);
 }
 
+void journal_name(struct buf *out, const char *name) {
+    append_record(out, RECORD_NAME, (struct slice){(const uint8_t *)name, strlen(name)});
+}
+
 static bool is_ours(struct reader payload, const struct content_id *content) {
     struct content_id named;
     uint8_t version = reader_u8(&payload);
@@ -95,8 +100,21 @@ static bool take_runs(struct reader payload, uint8_t *bitmap, uint32_t count) {
     return true;
 }
 
+/* One component, as finish.c has written it: nothing else is ever opened. */
+static bool take_name(struct slice payload, char *name) {
+    bool is_fine = payload.len >= 1 && payload.len <= JOURNAL_NAME_MAX &&
+                   memchr(payload.data, '/', payload.len) == NULL &&
+                   memchr(payload.data, '\0', payload.len) == NULL && payload.data[0] != '.';
+    if (is_fine) {
+        memcpy(name, payload.data, payload.len);
+        name[payload.len] = '\0';
+    }
+    return is_fine;
+}
+
 size_t journal_read(struct slice bytes, const struct content_id *content, uint8_t *bitmap,
-                    uint32_t count) {
+                    uint32_t count, char name[JOURNAL_NAME_MAX + 1]) {
+    name[0] = '\0';
     struct reader reader = reader_of(bytes.data, bytes.len);
     size_t good = 0;
     for (bool begun = false; reader_left(&reader) > 0; begun = true) {
@@ -109,8 +127,10 @@ size_t journal_read(struct slice bytes, const struct content_id *content, uint8_
             break;
         }
         struct reader fields = reader_of(payload.data, payload.len);
-        bool is_good = begun ? type == RECORD_PIECES && take_runs(fields, bitmap, count)
-                             : type == RECORD_BEGIN && is_ours(fields, content);
+        bool is_good = !begun ? type == RECORD_BEGIN && is_ours(fields, content)
+                       : type == RECORD_NAME
+                           ? take_name(payload, name)
+                           : type == RECORD_PIECES && take_runs(fields, bitmap, count);
         if (!is_good) {
             break;
         }

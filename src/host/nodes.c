@@ -27,6 +27,10 @@ static enum err load_cert(struct host_node *node, struct host_error *error) {
 
 static void on_stored(void *context, uint64_t token) {
     struct host_node *node = context;
+    if ((token & FILE_PART) != 0) { /* our own */
+        files_stored(node, token);
+        return;
+    }
     struct node_event event = {.kind = NODE_STORED, .stored = {.token = token}};
     node_queue(node, &event, NULL);
 }
@@ -200,8 +204,8 @@ void node_delete(struct host_node *node) {
     }
     drive_free(node);
     library_free(node->library);
-    files_free(node);
     store_free(node->env.store);
+    files_free(node);
     identity_free(node->identity);
     map_free(&node->links);
     map_free(&node->commands);

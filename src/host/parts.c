@@ -25,6 +25,7 @@
 #define STEM_BYTES 96 /* "<root>-<size>" */
 #define FILE_NAME_BYTES (STEM_BYTES + 16)
 #define BACKLOG_HIGH (32u << 20) /* bytes not yet written: stop reading from links */
+#define LOCK_TRIES 10
 #define BACKLOG_LOW (16u << 20)
 
 /* The order of everything that happens to one content's files. */
@@ -45,6 +46,20 @@ struct part {
     /* The workers', in the order of the line: */
     int fd;
     int journal_fd;
+    bool is_broken; /* a write failed: what is committed after it cannot be vouched for */
+    char stem[STEM_BYTES];
+    char name[JOURNAL_NAME_MAX +
+              1]; /* "" = a part file; else fd is the finished file of this name */
+};
+
+/* A finished file whose journal waits for the store to forget the download: a crash before that
+ * must not fetch it once more. */
+struct ending {
+    struct job job; /* first */
+    struct ending *next;
+    struct host_node *node;
+    struct part_line *line;
+    uint64_t token;
     char stem[STEM_BYTES];
 };
 
@@ -149,17 +164,12 @@ static enum err take_room(int fd, uint64_t size) {
     if (ftruncate(fd, (off_t)size) != 0) {
         return failure_of(errno);
     }
-    bool has_room = fallocate(fd, 0, 0, (off_t)size) == 0;
+    bool has_room;
+    do {
+        has_room = fallocate(fd, 0, 0, (off_t)size) == 0;
+    } while (!has_room && errno == EINTR);
+    /* Where it cannot be taken ahead, a full disk shows when it is written to. */
     return has_room || errno == EOPNOTSUPP || errno == ENOSYS ? OK : failure_of(errno);
-}
-
-static enum err append_durably(int fd, const struct buf *bytes) {
-    struct stat stat;
-    if (fstat(fd, &stat) != 0) {
-        return ERR_IO;
-    }
-    enum err err = write_exactly(fd, bytes->data, bytes->len, (uint64_t)stat.st_size);
-    return err == OK && fdatasync(fd) != 0 ? failure_of(errno) : err;
 }
 
 /* Keep what cannot be believed for a person to look at. */
@@ -203,50 +213,104 @@ static enum err rewrite_journal(struct part *part, struct slice bitmap) {
     return err;
 }
 
-static enum err read_journal(struct part *part, uint64_t data_bytes, struct buf *bitmap) {
+/* Open the journal and lock it; false with errno set. Who held it before may have put another one
+ * in its place meanwhile. */
+static enum err lock_journal(struct part *part) {
+    int folder = part->node->parts_fd;
+    char path[FILE_NAME_BYTES];
+    part_path(part, "journal", path);
+    for (int try = 0; try < LOCK_TRIES; try++) {
+        int fd = openat(folder, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0) {
+            return failure_of(errno);
+        }
+        struct stat opened;
+        struct stat named;
+        bool is_locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+        if (is_locked && fstat(fd, &opened) == 0 &&
+            fstatat(folder, path, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+            opened.st_ino == named.st_ino && S_ISREG(opened.st_mode)) {
+            part->journal_fd = fd;
+            return OK;
+        }
+        close(fd);
+        if (!is_locked) {
+            break;
+        }
+    }
+    return ERR_DUPLICATE;
+}
+
+/* Open the part file, or else the finished file if the journal names one, or else make a part file.
+ * `*size` is what it holds. */
+static enum err open_data(struct part *part, uint64_t *size) {
+    char path[FILE_NAME_BYTES];
     struct stat stat;
-    uint32_t count = hashtree_pieces(part->content.size);
-    memset(buf_reserve(bitmap, (count + 7) / 8), 0, (count + 7) / 8);
-    bitmap->len = (count + 7) / 8;
-    if (fstat(part->journal_fd, &stat) != 0) {
-        return ERR_IO;
+    int flags = O_NOFOLLOW | O_CLOEXEC;
+    part_path(part, "part", path);
+    int fd = openat(part->node->parts_fd, path, O_RDWR | flags);
+    if (fd < 0 && errno == ENOENT && part->name[0] != '\0') {
+        fd = openat(part->node->download_fd, part->name, O_RDONLY | O_NONBLOCK | flags);
+        if (fd >= 0 && (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode) ||
+                        (uint64_t)stat.st_size != part->content.size)) {
+            close(fd);
+            fd = -1;
+        }
+        errno = ENOENT;
+    } else {
+        part->name[0] = '\0';
     }
-    size_t len = stat.st_size > JOURNAL_BYTES_MAX ? JOURNAL_BYTES_MAX : (size_t)stat.st_size;
-    uint8_t *bytes = mem_new(len);
-    enum err err = read_exactly(part->journal_fd, bytes, len, 0);
-    size_t good = 0;
-    if (err == OK && data_bytes == part->content.size) { /* else the data is not what it was */
-        good = journal_read((struct slice){bytes, len}, &part->content, bitmap->data, count);
+    if (fd < 0 && errno == ENOENT) {
+        part->name[0] = '\0';
+        fd = openat(part->node->parts_fd, path, O_RDWR | O_CREAT | O_EXCL | flags, 0600);
     }
-    if (err == OK && good < len) {
-        save_bad_tail(part, (struct slice){bytes + good, len - good});
+    part->fd = fd;
+    if (fd < 0 || fstat(fd, &stat) != 0) {
+        return failure_of(errno);
     }
-    if (err == OK && (good < len || good == 0 || len > JOURNAL_COMPACT_BYTES)) {
+    *size = (uint64_t)stat.st_size;
+    return S_ISREG(stat.st_mode) ? OK : ERR_PERMISSION;
+}
+
+/* Forget what the journal says unless there is all the data that it speaks of. */
+static enum err match_journal(struct part *part, struct slice bytes, size_t good,
+                              struct buf *bitmap) {
+    uint64_t size = 0;
+    enum err err = open_data(part, &size);
+    if (err == OK && size != part->content.size) {
+        memset(bitmap->data, 0, bitmap->len);
+        good = 0;
+    }
+    if (err == OK && good < bytes.len) {
+        save_bad_tail(part, (struct slice){bytes.data + good, bytes.len - good});
+    }
+    bool is_finished = part->name[0] != '\0'; /* its name must stay in the journal */
+    if (err == OK && !is_finished &&
+        (good < bytes.len || good == 0 || bytes.len > JOURNAL_COMPACT_BYTES)) {
         err = rewrite_journal(part, (struct slice){bitmap->data, bitmap->len});
     }
-    mem_free(bytes);
     return err;
 }
 
 static enum err open_files(struct part *part, struct buf *bitmap) {
-    char path[FILE_NAME_BYTES];
-    int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
-    part_path(part, "journal", path);
-    part->journal_fd = openat(part->node->parts_fd, path, flags, 0600);
-    if (part->journal_fd < 0) {
-        return failure_of(errno);
-    }
-    if (flock(part->journal_fd, LOCK_EX | LOCK_NB) != 0) {
-        return ERR_DUPLICATE;
-    }
-    part_path(part, "part", path);
-    part->fd = openat(part->node->parts_fd, path, flags, 0600);
+    uint32_t count = hashtree_pieces(part->content.size);
+    memset(buf_reserve(bitmap, (count + 7) / 8), 0, (count + 7) / 8);
+    bitmap->len = (count + 7) / 8;
     struct stat stat;
-    if (part->fd < 0 || fstat(part->fd, &stat) != 0) {
-        return failure_of(errno);
+    enum err err = lock_journal(part);
+    if (err != OK || fstat(part->journal_fd, &stat) != 0) {
+        return err != OK ? err : ERR_IO;
     }
-    enum err err = read_journal(part, (uint64_t)stat.st_size, bitmap);
-    return err == OK ? take_room(part->fd, part->content.size) : err;
+    size_t len = stat.st_size > JOURNAL_BYTES_MAX ? JOURNAL_BYTES_MAX : (size_t)stat.st_size;
+    uint8_t *bytes = mem_new(len);
+    err = read_exactly(part->journal_fd, bytes, len, 0);
+    if (err == OK) {
+        struct slice journal = {bytes, len};
+        size_t good = journal_read(journal, &part->content, bitmap->data, count, part->name);
+        err = match_journal(part, journal, good, bitmap);
+    }
+    mem_free(bytes);
+    return err == OK && part->name[0] == '\0' ? take_room(part->fd, part->content.size) : err;
 }
 
 static void run_open(struct job *base) {
@@ -310,6 +374,7 @@ static void run_write(struct job *base) {
     struct part_job *job = (struct part_job *)base;
     job->err = job->part->fd >= 0 ? write_exactly(job->part->fd, job->owned, job->len, job->offset)
                                   : ERR_IO;
+    job->part->is_broken = job->part->is_broken || job->err != OK;
     mem_free(job->owned);
     job->owned = NULL;
 }
@@ -356,7 +421,12 @@ void file_write(struct host_node *node, struct action *action) {
 static void run_commit(struct job *base) {
     struct part_job *job = (struct part_job *)base;
     struct part *part = job->part;
-    if (part->journal_fd < 0 || fdatasync(part->fd) != 0) {
+    if (part->is_broken || part->journal_fd < 0) {
+        job->err = ERR_IO; /* why was told already */
+        return;
+    }
+    if (fdatasync(part->fd) != 0) {
+        part->is_broken = true; /* what it had is lost, though the next one may say it is fine */
         job->err = failure_of(errno);
         return;
     }
@@ -411,23 +481,79 @@ static void run_finish(struct job *base) {
     job->finish.node = part->node;
     job->finish.workers = part->node->host->workers;
     job->finish.fd = part->fd;
+    job->finish.journal_fd = part->journal_fd;
     job->finish.part_name = part_name;
+    if (part->name[0] != '\0') { /* before a crash it came so far */
+        job->finish.part_name = NULL;
+        memcpy(job->finish.name, part->name, sizeof part->name);
+    }
     job->finish.content = part->content;
     job->err = part->fd >= 0 ? finish_file(&job->finish) : ERR_IO;
     if (job->err == ERR_MISMATCH) {
         forget_pieces(part);
     }
-    if (job->err == OK) {
-        char path[FILE_NAME_BYTES];
-        part_path(part, "journal", path);
-        unlinkat(part->node->parts_fd, path, 0);
+}
+
+/* On a worker or at the end: remove the journal and what is left of it, unless the same file is
+ * already being fetched again. */
+static void remove_journal(const struct host_node *node, const char *stem) {
+    static const char *const endings[] = {"journal.new", "journal.bad", "journal"};
+    char path[FILE_NAME_BYTES];
+    snprintf(path, sizeof path, "%s.journal", stem);
+    int fd = openat(node->parts_fd, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    for (size_t i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && i < 3; i++) {
+        snprintf(path, sizeof path, "%s.%s", stem, endings[i]);
+        unlinkat(node->parts_fd, path, 0);
     }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+static void run_ending(struct job *base) {
+    const struct ending *ending = (struct ending *)base;
+    remove_journal(ending->node, ending->stem);
+}
+
+static void done_ending(struct job *base) {
+    struct ending *ending = (struct ending *)base;
+    release_line(ending->node, ending->line);
+    mem_free(ending);
+}
+
+void files_stored(struct host_node *node, uint64_t token) {
+    struct ending **at = &node->endings;
+    while (*at != NULL && (*at)->token != token) {
+        at = &(*at)->next;
+    }
+    struct ending *ending = *at;
+    if (ending != NULL) {
+        *at = ending->next;
+        workers_submit(node->host->workers, &ending->job);
+    }
+}
+
+static struct ending *end_part(struct part *part) {
+    struct host_node *node = part->node;
+    struct ending *ending = mem_new(sizeof *ending);
+    ending->job = (struct job){.run = run_ending, .done = done_ending};
+    ending->job.strand = &part->line->strand;
+    ending->node = node;
+    ending->line = line_of(node, &part->content);
+    ending->token = part->file;
+    ending->next = node->endings;
+    node->endings = ending;
+    memcpy(ending->stem, part->stem, sizeof ending->stem);
+    map_remove(&node->parts, &part->file);
+    free_part(part);
+    return ending;
 }
 
 static void done_finish(struct job *base) {
     struct part_job *job = (struct part_job *)base;
     struct part *part = job->part;
     struct host_node *node = part->node;
+    uint64_t token = 0;
     if (job->err != OK) {
         tell_failed(part, job->err);
     } else {
@@ -444,11 +570,14 @@ static void done_finish(struct job *base) {
                                    .pieces = job->finish.pieces,
                                    .stamp = job->finish.stamp};
         library_add(node, &found);
-        map_remove(&node->parts, &part->file);
-        free_part(part);
+        token = end_part(part)->token;
     }
+    bool has_finished = job->err == OK;
     free_job(job);
     node_run(node);
+    if (has_finished) { /* behind what the node has just written */
+        store_sync(node->env.store, token);
+    }
 }
 
 void file_finish(struct host_node *node, const struct action *action, struct slice name) {
@@ -472,12 +601,13 @@ static void run_close(struct job *base) {
         char path[FILE_NAME_BYTES];
         part_path(part, "part", path);
         unlinkat(part->node->parts_fd, path, 0);
-        part_path(part, "journal", path);
-        unlinkat(part->node->parts_fd, path, 0);
     }
     if (part->journal_fd >= 0) { /* unlock before the next in line opens it */
         close(part->journal_fd);
         part->journal_fd = -1;
+        if (job->discard) {
+            remove_journal(part->node, part->stem);
+        }
     }
 }
 
@@ -634,6 +764,11 @@ void files_close(struct host_node *node) {
 
 void files_free(struct host_node *node) {
     map_free(&node->parts);
+    for (struct ending *ending; (ending = node->endings) != NULL;) {
+        node->endings = ending->next;
+        remove_journal(node, ending->stem);
+        done_ending(&ending->job);
+    }
     if (node->parts_fd >= 0) {
         close(node->parts_fd);
     }

@@ -1,7 +1,9 @@
 /* source.c - where the bytes of a shared or half-fetched file are, and whether to believe them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/mem.h"
@@ -55,16 +57,18 @@ void source_release(struct source *source) {
     }
 }
 
-/* Step by step, so that no folder on the way can be exchanged for a link to elsewhere. */
-int open_beneath(const char *root, const char *path) {
-    int at = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+/* For kernels before 5.6: step by step, so that no folder on the way can be exchanged for a link to
+ * elsewhere. Takes `at`. */
+static int open_stepwise(int at, const char *path) {
     while (at >= 0) {
         size_t len = strcspn(path, "/");
         bool is_last = path[len] == '\0';
+        bool is_dots =
+            (len == 1 && path[0] == '.') || (len == 2 && path[0] == '.' && path[1] == '.');
         char part[PATH_PART_MAX + 1];
-        if (len == 0 || len > PATH_PART_MAX) {
+        if (len == 0 || len > PATH_PART_MAX || is_dots) {
             close(at);
-            errno = ENAMETOOLONG;
+            errno = is_dots ? EXDEV : ENAMETOOLONG;
             return -1;
         }
         memcpy(part, path, len);
@@ -81,6 +85,45 @@ int open_beneath(const char *root, const char *path) {
         path += len + 1;
     }
     return -1;
+}
+
+/* The kernel resolves the whole way at once and never leaves the folder (openat2(2)). */
+static int open_resolved(int at, const char *path) {
+    struct open_how how = {.flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
+                           .resolve =
+                               RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    return (int)syscall(SYS_openat2, at, path, &how, sizeof how);
+}
+
+/* Old kernels do not know the call; some sandboxes forbid what they do not know. */
+static bool is_missing(int number) {
+    return number == ENOSYS || number == EPERM;
+}
+
+int open_beneath_by(enum beneath how, const char *root, const char *path) {
+    int at = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (at < 0 || path[0] == '\0' || strstr(path, "//") != NULL) {
+        int number = at < 0 ? errno : ENOENT;
+        if (at >= 0) {
+            close(at);
+        }
+        errno = number;
+        return -1;
+    }
+    if (how != BENEATH_STEPWISE) {
+        int fd = open_resolved(at, path);
+        int number = errno;
+        if (fd >= 0 || how == BENEATH_RESOLVED || !is_missing(number)) {
+            close(at);
+            errno = number;
+            return fd;
+        }
+    }
+    return open_stepwise(at, path);
+}
+
+int open_beneath(const char *root, const char *path) {
+    return open_beneath_by(BENEATH_ANY, root, path);
 }
 
 enum err source_begin(const struct source *source, int *fd) {
@@ -132,4 +175,13 @@ enum err write_exactly(int fd, const void *from, size_t len, uint64_t offset) {
         done += put > 0 ? (size_t)put : 0;
     }
     return OK;
+}
+
+enum err append_durably(int fd, const struct buf *bytes) {
+    struct stat stat;
+    if (fstat(fd, &stat) != 0) {
+        return ERR_IO;
+    }
+    enum err err = write_exactly(fd, bytes->data, bytes->len, (uint64_t)stat.st_size);
+    return err == OK && fdatasync(fd) != 0 ? failure_of(errno) : err;
 }

@@ -190,6 +190,8 @@ static void all_can_be_meant_at_once(void **state) {
     for (int i = 0; i < FILES; i++) {
         expect_state(stage, i, "paused");
     }
+    id = world_command(stage->asker, "pause", "all", "1");
+    assert_int_equal(world_count(stage->asker, id, "changed"), 0); /* they were already */
     id = world_command(stage->asker, "cancel", "all", "1");
     assert_int_equal(world_count(stage->asker, id, "changed"), FILES);
     for (int i = 0; i < FILES; i++) {
