@@ -35,6 +35,7 @@ const struct shared_file *share_next(const struct share *share, uint32_t *cursor
 
 static void free_file(struct shared_file *file) {
     mem_free(file->pieces);
+    mem_free(file->meta);
     mem_free(file->name);
     mem_free(file);
 }
@@ -166,23 +167,44 @@ static void delist(struct share *share, struct shared_file *file) {
 
 struct file_record share_record(const struct shared_file *file) {
     return (struct file_record){.content = file->content,
-                                .name = {(const uint8_t *)file->name, file->name_len}};
+                                .name = {(const uint8_t *)file->name, file->name_len},
+                                .meta = {file->meta, file->meta_len}};
+}
+
+/* The piece hashes of an event; of a file that is shared already, those that it has. */
+static struct hash *take_pieces(struct share *share, const struct node_event *event) {
+    const struct content_id *content = &event->shared.content;
+    struct slice pieces = event->shared.pieces;
+    uint32_t count = hashtree_pieces(content->size);
+    struct hash *taken = NULL;
+    if (count > 1 && pieces.len == 0 && share->maps != NULL) {
+        struct shared_file *before = map_get(&share->maps->by_number, &event->shared.file);
+        CHECK(before != NULL && content_equal(&before->content, content));
+        taken = before->pieces;
+        before->pieces = NULL;
+    } else if (count > 1) {
+        CHECK(pieces.len == (size_t)count * HASH_BYTES);
+        taken = mem_copy(pieces.data, pieces.len);
+    }
+    return taken;
 }
 
 void share_add(struct share *share, const struct crypto *crypto, const struct node_event *event) {
     struct slice name = event->shared.name;
     uint64_t size = event->shared.content.size;
+    struct slice meta = event->shared.meta;
     CHECK(name.len >= 1 && name.len <= NAME_BYTES_MAX && size >= 1 && size <= FILE_BYTES_MAX);
+    CHECK(meta.len <= FILE_META_MAX);
+    struct hash *pieces = take_pieces(share, event);
     share_remove(share, event->shared.file);
     struct shared_file *file = mem_new(sizeof *file);
     file->number = event->shared.file;
     file->content = event->shared.content;
     file->name_len = (uint32_t)name.len;
     file->name = visible_name(name);
-    if (hashtree_pieces(size) > 1) {
-        CHECK(event->shared.pieces.len == (size_t)hashtree_pieces(size) * HASH_BYTES);
-        file->pieces = mem_copy(event->shared.pieces.data, event->shared.pieces.len);
-    }
+    file->pieces = pieces;
+    file->meta_len = (uint32_t)meta.len;
+    file->meta = meta.len > 0 ? mem_copy(meta.data, meta.len) : NULL;
     struct file_record record = share_record(file);
     wire_file_record_hash(&record, crypto, &file->record_hash);
     map_put(&maps_of(share)->by_number, &file->number, file);

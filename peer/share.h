@@ -14,8 +14,10 @@ struct shared_file {
     struct content_id content;
     struct shared_file *same; /* the next of the same content */
     struct hash *pieces;      /* NULL for a single piece */
+    uint8_t *meta;            /* NULL when nothing is known */
     struct hash record_hash;
     uint32_t name_len;
+    uint32_t meta_len;
     bool is_listed; /* it stands for its record in the list that is registered */
     char *name;     /* as people see it, without control characters */
 };
@@ -36,7 +38,8 @@ struct share {
 void share_init(struct share *share, uint64_t seed);
 void share_free(struct share *share);
 
-/* Handle NODE_SHARED (the same number again replaces the file) and NODE_UNSHARED. */
+/* Handle NODE_SHARED (the same number again replaces the file; of the same content
+ * it may come without pieces) and NODE_UNSHARED. */
 void share_add(struct share *share, const struct crypto *crypto, const struct node_event *event);
 void share_remove(struct share *share, uint64_t number);
 
