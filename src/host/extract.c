@@ -55,7 +55,8 @@ struct extract {
     bool has_library;
     uint32_t served;   /* by this process */
     uint32_t failures; /* processes in a row that never said hello */
-    bool is_stopped;   /* for ever */
+    bool is_started;
+    bool is_stopped; /* for ever */
     pid_t dying[DYING_MAX];
 };
 
@@ -407,7 +408,7 @@ static void go_on(struct extract *extract) {
         end_process(extract);
         return;
     }
-    if (!extract->is_busy && !next_wanted(extract)) {
+    if (extract->is_started && !extract->is_busy && !next_wanted(extract)) {
         extract->first = 0;
         extract->count = 0;
         end_process(extract);
@@ -429,6 +430,11 @@ void extract_add(struct extract *extract, uint64_t file, bool again) {
         extract->queue = mem_resize(extract->queue, extract->cap, sizeof *extract->queue);
     }
     extract->queue[extract->count++] = (struct wanted){.file = file, .again = again};
+    go_on(extract);
+}
+
+void extract_start(struct extract *extract) {
+    extract->is_started = true;
     go_on(extract);
 }
 

@@ -31,6 +31,9 @@ bool extract_is_full(uint32_t by);
  * read. */
 void extract_add(struct extract *extract, uint64_t file, bool again);
 
+/* Begin; what was added before has waited. */
+void extract_start(struct extract *extract);
+
 /* End the process and forget what waits. */
 void extract_stop(struct extract *extract);
 /* After all jobs are done. */

@@ -236,6 +236,9 @@ static void end_round(void *context) {
         log_info(&node->host->log, "library.ready files=%u", library->by_file.count);
         struct node_event event = {.kind = NODE_SHARES_READY};
         node_queue(node, &event, NULL);
+        if (library->extract != NULL) {
+            extract_start(library->extract); /* it must not hold up the hashers */
+        }
     }
     uint64_t now_us = clock_mono_us();
     uint64_t rest_us = LIBRARY_REST * (now_us - library->round_us);

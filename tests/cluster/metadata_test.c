@@ -36,7 +36,7 @@ static void lay(const struct localnet_node *peer, const char *name, const struct
 /* The same sound, so to speak, with 256 kbit/s or 128 of them. */
 static void lay_sounds(const struct localnet_node *peer) {
     struct buf sound = {0};
-    make_mp3(&sound, 30);
+    make_mp3(&sound, 60); /* more than one piece */
     lay(peer, "recording-one.mp3", &sound);
     for (size_t i = 10; i + 4 < sound.len; i++) {
         if (memcmp(sound.data + i, "\xff\xfb\xd4\x00", 4) == 0) {
@@ -78,6 +78,22 @@ static void expect_found(struct localnet *net, const char *words, const char *fi
     assert_string_equal(names, wanted);
 }
 
+/* What is shared anew with its metadata is served as before. */
+static void expect_fetched(struct localnet *net) {
+    json_t *answer = NULL;
+    MUST(localnet_ask(net, &net->peers[1],
+                      (const char *const[]){"search", "recording", "bitrate:>=192", NULL},
+                      SEARCH_MS, &answer));
+    char content[256];
+    snprintf(content, sizeof content, "%s", localnet_text(localnet_find(answer, "hit"), "content"));
+    json_decref(answer);
+    MUST(localnet_ask(net, &net->peers[1], (const char *const[]){"get", content, NULL}, SETTLE_MS,
+                      &answer));
+    const json_t *finished = localnet_find(answer, "finished");
+    assert_true(localnet_number(finished, "bytes") > 1 << 20);
+    json_decref(answer);
+}
+
 static int64_t status(struct localnet *net, char metadata[128]) {
     json_t *answer = NULL;
     MUST(localnet_ask(net, &net->peers[0], (const char *const[]){"status", NULL}, SEARCH_MS,
@@ -117,6 +133,7 @@ static void metadata_is_found_by_others(void **state) {
             MUST(localnet_start(net, &net->peers[0]));
         }
     }
+    expect_fetched(net);
     assert_int_equal(localnet_stop_all(net), 0);
     localnet_free(net);
     owner_free(owner);
