@@ -56,8 +56,8 @@ struct file_facts {
 void file_facts_read(const struct file_record *file, struct file_facts *facts);
 
 /* Append the metadata of title, artist, album, language, the numbers but the size, and the lock, at
- * most FILE_META_MAX bytes. Texts are cut at a character; what is unknown, or would count as unknown, is
- * left out. */
+ * most FILE_META_MAX bytes. Texts are cut at a character; what is unknown, or would count as
+ * unknown, is left out. */
 void file_facts_write(struct buf *out, const struct file_facts *facts);
 
 /* What follows the last dot of a name: 1 to EXTENSION_BYTES_MAX bytes without a blank. Empty when

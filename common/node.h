@@ -31,8 +31,11 @@ struct driver_counts {
     struct meter accepting; /* of these, as they begin */
     uint64_t accepted;
     uint64_t failed;
-    uint64_t refused_full;  /* sent away: too many at once, or no descriptor for them */
-    uint64_t refused_share; /* sent away: their address had had its share */
+    uint64_t refused_full;    /* sent away: too many at once, or no descriptor for them */
+    uint64_t refused_share;   /* sent away: their address had had its share */
+    const char *metadata;     /* of shared files, whether it is read, for people; NULL = never */
+    uint64_t metadata_read;   /* files */
+    uint64_t metadata_failed; /* ... that were too much for the reader */
 };
 
 /* What a node is and may use. The driver keeps all of it alive while the node lives. */
@@ -146,7 +149,9 @@ struct node_event {
             uint32_t group; /* who may have it; 0 = everybody, one that was not told = nobody */
             struct content_id content;
             struct slice name;   /* one component, valid UTF-8, 1 to NAME_BYTES_MAX bytes */
-            struct slice pieces; /* one hash per 1 MiB piece; empty for a single piece */
+            struct slice pieces; /* one hash per 1 MiB piece; empty for a single piece, and when
+                                    this file is shared with this content already */
+            struct slice meta;   /* as in common/facts.h; empty = nothing is known (yet) */
         } shared;
         struct {
             uint64_t token;

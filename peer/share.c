@@ -54,6 +54,7 @@ static void free_group(struct group *group) {
 
 static void free_file(struct shared_file *file) {
     mem_free(file->pieces);
+    mem_free(file->meta);
     mem_free(file->name);
     mem_free(file);
 }
@@ -268,16 +269,61 @@ static void relist_locked(struct share *share, const struct content_id *content)
 }
 
 struct file_record share_record(const struct shared_file *file) {
-    struct slice locked = {locked_meta, sizeof locked_meta};
     return (struct file_record){.content = file->content,
                                 .name = {(const uint8_t *)file->name, file->name_len},
-                                .meta = file->is_locked ? locked : (struct slice){0}};
+                                .meta = {file->meta, file->meta_len}};
+}
+
+/* The piece hashes of an event; of a file that is shared already, those that it has. */
+static struct hash *take_pieces(struct share *share, const struct node_event *event) {
+    const struct content_id *content = &event->shared.content;
+    struct slice pieces = event->shared.pieces;
+    uint32_t count = hashtree_pieces(content->size);
+    struct hash *taken = NULL;
+    if (count > 1 && pieces.len == 0 && share->maps != NULL) {
+        struct shared_file *before = map_get(&share->maps->by_number, &event->shared.file);
+        CHECK(before != NULL && content_equal(&before->content, content));
+        taken = before->pieces;
+        before->pieces = NULL;
+    } else if (count > 1) {
+        CHECK(pieces.len == (size_t)count * HASH_BYTES);
+        taken = mem_copy(pieces.data, pieces.len);
+    }
+    return taken;
+}
+
+/* Keep what is told of a file; that it is locked is told by its folder alone. */
+static void set_meta(struct shared_file *file, struct slice meta) {
+    struct buf kept = {0};
+    struct reader reader = reader_of(meta.data, meta.len);
+    while (reader_left(&reader) > 0) {
+        uint8_t tag = reader_u8(&reader);
+        struct slice value = reader_slice(&reader, reader_u16(&reader));
+        CHECK(!reader.failed); /* the driver has looked */
+        if (tag < locked_meta[0]) {
+            buf_u8(&kept, tag);
+            buf_u16(&kept, (uint16_t)value.len);
+            buf_append(&kept, value.data, value.len);
+        }
+    }
+    if (file->is_locked && kept.len + sizeof locked_meta > FILE_META_MAX) {
+        kept.len = 0;
+    }
+    if (file->is_locked) {
+        buf_append(&kept, locked_meta, sizeof locked_meta);
+    }
+    file->meta_len = (uint16_t)kept.len;
+    file->meta = kept.len > 0 ? mem_copy(kept.data, kept.len) : NULL;
+    buf_free(&kept);
 }
 
 void share_add(struct share *share, const struct crypto *crypto, const struct node_event *event) {
     struct slice name = event->shared.name;
     uint64_t size = event->shared.content.size;
+    struct slice meta = event->shared.meta;
     CHECK(name.len >= 1 && name.len <= NAME_BYTES_MAX && size >= 1 && size <= FILE_BYTES_MAX);
+    CHECK(meta.len <= FILE_META_MAX);
+    struct hash *pieces = take_pieces(share, event);
     share_remove(share, event->shared.file);
     struct shared_file *file = mem_new(sizeof *file);
     file->number = event->shared.file;
@@ -289,10 +335,8 @@ void share_add(struct share *share, const struct crypto *crypto, const struct no
     }
     file->name_len = (uint16_t)name.len;
     file->name = visible_name(name);
-    if (hashtree_pieces(size) > 1) {
-        CHECK(event->shared.pieces.len == (size_t)hashtree_pieces(size) * HASH_BYTES);
-        file->pieces = mem_copy(event->shared.pieces.data, event->shared.pieces.len);
-    }
+    file->pieces = pieces;
+    set_meta(file, meta);
     struct file_record record = share_record(file);
     wire_file_record_hash(&record, crypto, &file->record_hash);
     map_put(&maps_of(share)->by_number, &file->number, file);

@@ -15,9 +15,11 @@ struct shared_file {
     struct content_id content;
     struct shared_file *same; /* the next of the same content */
     struct hash *pieces;      /* NULL for a single piece */
+    uint8_t *meta;            /* NULL when nothing is known */
     struct hash record_hash;
     uint32_t group; /* who may have it; 0 = everybody */
     uint16_t name_len;
+    uint16_t meta_len;
     bool is_locked; /* everybody may know of it */
     bool is_listed; /* it stands for its record in the list that is registered */
     char *name;     /* as people see it, without control characters */
@@ -42,7 +44,8 @@ void share_free(struct share *share);
 /* Handle NODE_GROUP. */
 void share_group(struct share *share, const struct node_event *event);
 
-/* Handle NODE_SHARED (the same number again replaces the file) and NODE_UNSHARED. */
+/* Handle NODE_SHARED (the same number again replaces the file; of the same content it may come
+ * without pieces) and NODE_UNSHARED. */
 void share_add(struct share *share, const struct crypto *crypto, const struct node_event *event);
 void share_remove(struct share *share, uint64_t number);
 

@@ -54,6 +54,11 @@ void peer_status_command(struct peer *peer, const struct node_event *event) {
     report_number(out, "files", share_count(&peer->share));
     report_number(out, "bytes", peer->share.bytes);
     report_flag(out, "scanned", peer->share.ready);
+    if (env->driver != NULL && env->driver->metadata != NULL) {
+        report_text(out, "metadata", env->driver->metadata);
+        report_number(out, "metadata_read", env->driver->metadata_read);
+        report_number(out, "metadata_failed", env->driver->metadata_failed);
+    }
     report_number(out, "uploads", serve_uploads(peer));
     report_number(out, "upload_queue", serve_queued(peer));
     report_number(out, "uploaded", peer->serve != NULL ? peer->serve->bytes : 0);

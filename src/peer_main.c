@@ -32,7 +32,7 @@ static int run(struct cli *cli) {
 #define RUN_SETTINGS                                                                               \
     (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(ADVERTISE) | SETTING(INTERFACE) |                \
      SETTING(DIAL_ONLY) | SETTING(INTRODUCER) | SETTING(SHARE) | SETTING(PRIVATE) |                \
-     SETTING(DOWNLOADS) | SETTING(UPLOAD_RATE) | SETTING(UPLOAD_SLOTS) |                           \
+     SETTING(DOWNLOADS) | SETTING(NO_METADATA) | SETTING(UPLOAD_RATE) | SETTING(UPLOAD_SLOTS) |    \
      SETTING(DOWNLOADS_ACTIVE) | SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
 
 static const struct cli_command commands[] = {

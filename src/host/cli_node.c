@@ -72,6 +72,7 @@ static enum err prepare_peer(struct cli_node *node, struct host_error *error) {
     node->config.share_dirs = (const char *const *)node->shared.paths;
     node->config.share_filters = (const char *const *)node->shared.filters;
     node->config.share_count = node->shared.count;
+    node->config.no_metadata = node->cli->settings.no_metadata;
     node->config.upload_bytes_per_s = node->cli->settings.upload_rate;
     return err;
 }

@@ -7,14 +7,17 @@
 
 #include "common/hashtree.h"
 #include "common/mem.h"
+#include "common/wire.h"
 #include "src/host/sqlite_file.h"
 
-#define VERSION 2
+#define VERSION 3
 #define SCHEMA                                                                                     \
     "CREATE TABLE hashes (path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime INTEGER NOT NULL, "  \
     "ctime INTEGER NOT NULL, inode INTEGER NOT NULL, root BLOB NOT NULL, pieces BLOB NOT NULL) "   \
     "WITHOUT ROWID;"                                                                               \
-    "CREATE INDEX inodes ON hashes (inode, mtime, size)"
+    "CREATE INDEX inodes ON hashes (inode, mtime, size);"                                          \
+    "CREATE TABLE described (root BLOB PRIMARY KEY, size INTEGER NOT NULL, by INTEGER NOT NULL, "  \
+    "meta BLOB NOT NULL) WITHOUT ROWID"
 
 struct hashcache {
     sqlite3 *db;
@@ -22,6 +25,8 @@ struct hashcache {
     sqlite3_stmt *get_moved;
     sqlite3_stmt *put;
     sqlite3_stmt *remove;
+    sqlite3_stmt *described;
+    sqlite3_stmt *describe;
 };
 
 static bool prepare(struct hashcache *cache) {
@@ -37,7 +42,12 @@ static bool prepare(struct hashcache *cache) {
                               "INSERT OR REPLACE INTO hashes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                               -1, &cache->put, NULL) == SQLITE_OK &&
            sqlite3_prepare_v2(cache->db, "DELETE FROM hashes WHERE path = ?1", -1, &cache->remove,
-                              NULL) == SQLITE_OK;
+                              NULL) == SQLITE_OK &&
+           sqlite3_prepare_v2(cache->db,
+                              "SELECT by, meta FROM described WHERE root = ?1 AND size = ?2", -1,
+                              &cache->described, NULL) == SQLITE_OK &&
+           sqlite3_prepare_v2(cache->db, "INSERT OR REPLACE INTO described VALUES (?1, ?2, ?3, ?4)",
+                              -1, &cache->describe, NULL) == SQLITE_OK;
 }
 
 struct hashcache *hashcache_open(const char *state_dir, const struct log *log) {
@@ -64,6 +74,8 @@ void hashcache_close(struct hashcache *cache) {
         sqlite3_finalize(cache->get_moved);
         sqlite3_finalize(cache->put);
         sqlite3_finalize(cache->remove);
+        sqlite3_finalize(cache->described);
+        sqlite3_finalize(cache->describe);
         sqlite3_close(cache->db);
         mem_free(cache);
     }
@@ -180,6 +192,42 @@ void hashcache_put(struct hashcache *cache, const char *path, const struct stamp
     sqlite3_step(cache->put);
     sqlite3_reset(cache->put);
     sqlite3_clear_bindings(cache->put);
+}
+
+static void bind_content(sqlite3_stmt *statement, const struct content_id *content) {
+    sqlite3_bind_blob(statement, 1, content->root.b, HASH_BYTES, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 2, (sqlite3_int64)content->size);
+}
+
+uint32_t hashcache_described(struct hashcache *cache, const struct content_id *content,
+                             struct buf *meta) {
+    uint32_t by = 0;
+    if (cache != NULL) {
+        bind_content(cache->described, content);
+        if (sqlite3_step(cache->described) == SQLITE_ROW) {
+            const void *bytes = sqlite3_column_blob(cache->described, 1);
+            int len = sqlite3_column_bytes(cache->described, 1);
+            struct slice value = {bytes, len > 0 ? (size_t)len : 0};
+            bool is_ok = value.len <= FILE_META_MAX && wire_tlvs_check(value) == OK;
+            by = is_ok ? (uint32_t)sqlite3_column_int64(cache->described, 0) : 0;
+            buf_append(meta, value.data, is_ok ? value.len : 0);
+        }
+        sqlite3_reset(cache->described);
+    }
+    return by;
+}
+
+void hashcache_describe(struct hashcache *cache, const struct content_id *content,
+                        struct slice meta, uint32_t by) {
+    if (cache != NULL) {
+        bind_content(cache->describe, content);
+        sqlite3_bind_int64(cache->describe, 3, by);
+        sqlite3_bind_blob64(cache->describe, 4, meta.len > 0 ? (const void *)meta.data : "",
+                            meta.len, SQLITE_STATIC);
+        sqlite3_step(cache->describe);
+        sqlite3_reset(cache->describe);
+        sqlite3_clear_bindings(cache->describe);
+    }
 }
 
 void hashcache_remove(struct hashcache *cache, const char *path) {

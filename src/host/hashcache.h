@@ -27,6 +27,13 @@ bool hashcache_take_moved(struct hashcache *cache, const char *path, const struc
                           struct content_id *content, struct hash **pieces);
 void hashcache_put(struct hashcache *cache, const char *path, const struct stamp *stamp,
                    const struct content_id *content, const struct hash *pieces);
+
+/* What was read of a content: append it and return by whom (never 0); 0 = it was never read. */
+uint32_t hashcache_described(struct hashcache *cache, const struct content_id *content,
+                             struct buf *meta);
+void hashcache_describe(struct hashcache *cache, const struct content_id *content,
+                        struct slice meta, uint32_t by);
+
 void hashcache_remove(struct hashcache *cache, const char *path);
 
 #endif

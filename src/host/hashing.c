@@ -14,6 +14,7 @@
 
 #include "common/hashtree.h"
 #include "common/mem.h"
+#include "src/host/extract.h"
 #include "src/host/hashcache.h"
 
 #define BATCH_FILES 128
@@ -39,6 +40,21 @@ struct hashing {
     struct strand strand;
     uint32_t batches; /* under way */
     bool is_started;
+    struct description *described; /* on their way into the cache */
+    bool is_describing;
+};
+
+struct description {
+    struct description *next;
+    struct content_id content;
+    struct buf meta;
+    uint32_t by;
+};
+
+struct describe_job {
+    struct job job;
+    struct hashing *hashing;
+    struct description *first;
 };
 
 enum stage { LOOK_UP, READ, STORE };
@@ -61,6 +77,7 @@ static void free_item(struct item *item) {
     mem_free((char *)(uintptr_t)item->found.root);
     mem_free((char *)(uintptr_t)item->found.path);
     mem_free((struct hash *)(uintptr_t)item->found.pieces);
+    mem_free((uint8_t *)(uintptr_t)item->found.meta.data);
     mem_free(item);
 }
 
@@ -115,6 +132,11 @@ static void look_up(struct hashing *hashing, struct item *item) {
         hashcache_take_moved(hashing->cache, full, &found->stamp, &found->content, &pieces);
     found->pieces = pieces;
     mem_free(full);
+    if (item->is_cached && extract_wants(found->path)) {
+        struct buf meta = {0};
+        found->meta_by = hashcache_described(hashing->cache, &found->content, &meta);
+        found->meta = (struct slice){meta.data, meta.len};
+    }
 }
 
 static void store(struct hashing *hashing, const struct item *item) {
@@ -137,13 +159,29 @@ static void run_read(struct job *base) {
     }
 }
 
-static void run_cache(struct job *base) {
-    struct batch *batch = (struct batch *)base;
-    struct hashing *hashing = batch->hashing;
+static void open_cache(struct hashing *hashing) {
     if (!hashing->is_open) {
         hashing->is_open = true;
         hashing->cache = hashcache_open(hashing->config.state_dir, hashing->config.log);
     }
+}
+
+static void run_describe(struct job *base) {
+    const struct describe_job *job = (const struct describe_job *)base;
+    struct hashing *hashing = job->hashing;
+    open_cache(hashing);
+    hashcache_begin(hashing->cache);
+    for (const struct description *at = job->first; at != NULL; at = at->next) {
+        hashcache_describe(hashing->cache, &at->content,
+                           (struct slice){at->meta.data, at->meta.len}, at->by);
+    }
+    hashcache_commit(hashing->cache);
+}
+
+static void run_cache(struct job *base) {
+    struct batch *batch = (struct batch *)base;
+    struct hashing *hashing = batch->hashing;
+    open_cache(hashing);
     hashcache_begin(hashing->cache);
     for (struct item *item = batch->items; item != NULL; item = item->next) {
         if (batch->stage == STORE && !item->is_cached && item->err == OK) {
@@ -296,6 +334,48 @@ void hashing_remember(struct hashing *hashing, const struct found_file *found) {
     item->found.content = found->content;
     item->found.pieces = count > 1 ? mem_copy(found->pieces, count * sizeof *found->pieces) : NULL;
     go_on(hashing);
+}
+
+static void done_describe(struct job *base);
+
+/* One transaction at a time: what is read meanwhile goes into the next one. */
+static void store_described(struct hashing *hashing) {
+    if (hashing->is_describing || hashing->described == NULL) {
+        return;
+    }
+    struct describe_job *job = mem_new(sizeof *job);
+    job->job = (struct job){
+        .run = run_describe, .done = done_describe, .strand = &hashing->strand, .slow = true};
+    job->hashing = hashing;
+    job->first = hashing->described;
+    hashing->described = NULL;
+    hashing->is_describing = true;
+    workers_submit(hashing->config.workers, &job->job);
+}
+
+static void done_describe(struct job *base) {
+    struct describe_job *job = (struct describe_job *)base;
+    struct hashing *hashing = job->hashing;
+    while (job->first != NULL) {
+        struct description *description = job->first;
+        job->first = description->next;
+        buf_free(&description->meta);
+        mem_free(description);
+    }
+    mem_free(job);
+    hashing->is_describing = false;
+    store_described(hashing);
+}
+
+void hashing_describe(struct hashing *hashing, const struct content_id *content, struct slice meta,
+                      uint32_t by) {
+    struct description *description = mem_new(sizeof *description);
+    description->content = *content;
+    description->by = by;
+    buf_append(&description->meta, meta.data, meta.len);
+    description->next = hashing->described;
+    hashing->described = description;
+    store_described(hashing);
 }
 
 struct hashing *hashing_new(const struct hashing_config *config) {

@@ -27,6 +27,10 @@ void hashing_start(struct hashing *hashing);
 /* Put a file whose content is known into the cache. */
 void hashing_remember(struct hashing *hashing, const struct found_file *found);
 
+/* Put what was read of a content into the cache. */
+void hashing_describe(struct hashing *hashing, const struct content_id *content, struct slice meta,
+                      uint32_t by);
+
 /* After all jobs are done. */
 void hashing_free(struct hashing *hashing);
 

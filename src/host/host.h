@@ -43,6 +43,8 @@ struct host_node_config {
     bool no_listen;              /* dial only */
     uint64_t upload_bytes_per_s; /* pace of ACTION_SEND_BLOCK per node; 0 = unlimited */
     uint64_t seed;               /* 0 = from the system */
+    bool no_metadata;            /* of shared files: neither read nor told */
+    const char *extract_program; /* that reads it; NULL = as installed */
     /* Make the node. `env` lives as long as it. */
     struct node (*make)(const struct node_env *env, const void *role_config);
     const void *role_config; /* borrowed until host_add returns */

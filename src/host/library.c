@@ -16,6 +16,7 @@
 #include "common/hashtree.h"
 #include "common/mem.h"
 #include "src/host/crypto.h"
+#include "src/host/extract.h"
 #include "src/host/failure.h"
 #include "src/host/hashing.h"
 #include "src/host/scan.h"
@@ -62,6 +63,7 @@ struct library {
     struct share_left left; /* by the last scan */
     struct event timer;
     struct hashing *hashing;
+    struct extract *extract; /* NULL = no metadata is read or told */
 };
 
 struct scan_job {
@@ -133,22 +135,26 @@ static uint32_t group_of(struct library *library, const char *root) {
     return folder->group;
 }
 
+/* `pieces` may be NULL when the node has them already. */
 static void tell_shared(struct library *library, const struct shared *shared,
-                        const struct hash *pieces) {
+                        const struct hash *pieces, struct slice meta) {
     uint32_t group = group_of(library, shared->root);
     const char *slash = strrchr(shared->source->path, '/');
     const char *name = slash != NULL ? slash + 1 : shared->source->path;
     uint32_t count = hashtree_pieces(shared->content.size);
     struct buf owned = {0};
-    buf_append(&owned, pieces, count > 1 ? count * sizeof *pieces : 0);
+    buf_append(&owned, pieces, count > 1 && pieces != NULL ? count * sizeof *pieces : 0);
     size_t pieces_len = owned.len;
     buf_append(&owned, name, strlen(name));
+    size_t name_end = owned.len;
+    buf_append(&owned, meta.data, library->extract != NULL ? meta.len : 0);
     struct node_event event = {.kind = NODE_SHARED,
                                .shared = {.file = shared->file,
                                           .group = group,
                                           .content = shared->content,
                                           .pieces = {owned.data, pieces_len},
-                                          .name = {owned.data + pieces_len, strlen(name)}}};
+                                          .name = {owned.data + pieces_len, strlen(name)},
+                                          .meta = {owned.data + name_end, owned.len - name_end}}};
     node_queue(library->node, &event, owned.data);
 }
 
@@ -186,7 +192,31 @@ static void share(struct library *library, const struct found_file *found) {
     shared->round = library->round;
     map_put(&library->by_file, &shared->file, shared);
     map_put(&library->by_path, &shared->key, shared);
-    tell_shared(library, shared, found->pieces);
+    tell_shared(library, shared, found->pieces, found->meta);
+    bool is_known = extract_is_current(found->meta_by);
+    if (library->extract != NULL && extract_wants(found->path) &&
+        !(is_known && extract_is_full(found->meta_by))) {
+        extract_add(library->extract, shared->file, is_known);
+    }
+}
+
+/* Shared first, described later: replace what the node knows. */
+static void on_described(void *context, uint64_t file, struct slice meta, uint32_t by) {
+    struct library *library = context;
+    struct shared *shared = map_get(&library->by_file, &file);
+    if (shared == NULL) {
+        return;
+    }
+    hashing_describe(library->hashing, &shared->content, meta, by);
+    if (meta.len > 0) {
+        tell_shared(library, shared, NULL, meta);
+    }
+    node_run(library->node);
+}
+
+static struct source *on_wanted(void *context, uint64_t file) {
+    struct library *library = context;
+    return library_source(library->node, file);
 }
 
 void library_add(struct host_node *node, const struct found_file *found) {
@@ -241,6 +271,9 @@ static void end_round(void *context) {
         log_info(&node->host->log, "library.ready files=%u", library->by_file.count);
         struct node_event event = {.kind = NODE_SHARES_READY};
         node_queue(node, &event, NULL);
+        if (library->extract != NULL) {
+            extract_start(library->extract); /* it must not hold up the hashers */
+        }
     }
     uint64_t now_us = clock_mono_us();
     uint64_t rest_us = LIBRARY_REST * (now_us - library->round_us);
@@ -444,7 +477,7 @@ enum err library_remove_folder(struct library *library, const char *folder) {
 
 /* ---- Life ---- */
 
-struct library *library_new(struct host_node *node) {
+struct library *library_new(struct host_node *node, const struct host_node_config *config) {
     struct library *library = mem_new(sizeof *library);
     library->node = node;
     map_init(&library->by_file, sizeof(uint64_t), node->env.seed ^ 0x66696c65);
@@ -457,6 +490,16 @@ struct library *library_new(struct host_node *node) {
                                      .idle = end_round,
                                      .context = library};
     library->hashing = hashing_new(&hashing);
+    if (!config->no_metadata) {
+        struct extract_config extract = {.host = node->host,
+                                         .program = config->extract_program,
+                                         .open = on_wanted,
+                                         .done = on_described,
+                                         .context = library};
+        library->extract = extract_new(&extract);
+    } else {
+        node->host->counts.metadata = "off";
+    }
     return library;
 }
 
@@ -471,6 +514,7 @@ struct share_left library_left(const struct library *library) {
 void library_stop(struct library *library) {
     if (library != NULL) {
         event_del(&library->timer);
+        extract_stop(library->extract);
         watch_keep(library->node->host->watch, library, NULL, 0);
     }
 }
@@ -480,6 +524,7 @@ void library_free(struct library *library) {
         return;
     }
     library_stop(library);
+    extract_free(library->extract);
     hashing_free(library->hashing);
     uint32_t cursor = 0;
     for (struct shared *shared; (shared = map_next(&library->by_file, &cursor, NULL)) != NULL;) {

@@ -11,13 +11,15 @@ struct found_file {
     struct content_id content;
     const struct hash *pieces; /* NULL for a single piece */
     struct stamp stamp;
+    struct slice meta; /* when it is known ... */
+    uint32_t meta_by;  /* ... and by whom (extract.h); 0 = it was never read */
 };
 
 /* Open the hash cache in the state folder (a damaged one is moved aside and made anew). */
-struct library *library_new(struct host_node *node);
+struct library *library_new(struct host_node *node, const struct host_node_config *config);
 
-/* Share a folder, or what a filter (filter_new) lets in of it, with whom it says: scanned soon, and again every
- * LIBRARY_RESCAN_MS. */
+/* Share a folder, or what a filter (filter_new) lets in of it, with whom it says: scanned soon, and
+ * again every LIBRARY_RESCAN_MS. */
 MUST_CHECK enum err library_add_folder(struct library *library, const char *folder,
                                        const char *filter, struct host_error *error);
 /* Stop sharing it. ERR_NOT_FOUND. */

@@ -100,7 +100,7 @@ static enum err start(struct host_node *node, const struct host_node_config *con
     map_init(&node->links, sizeof(uint32_t), node->env.seed ^ 0x6c696e6b);
     map_init(&node->commands, sizeof(uint64_t), node->env.seed ^ 0x636f6d6d);
     err = files_init(node, config->download_dir, error);
-    node->library = library_new(node);
+    node->library = library_new(node, config);
     if (err == OK) {
         err = add_shares(node, config, error);
     }

@@ -20,6 +20,7 @@ enum setting {
     SETTING_INTRODUCER,
     SETTING_SHARE,
     SETTING_DOWNLOADS,
+    SETTING_NO_METADATA,
     SETTING_UPLOAD_RATE,
     SETTING_UPLOAD_SLOTS,
     SETTING_DOWNLOADS_ACTIVE,
@@ -76,6 +77,7 @@ struct settings {
     struct option_list introducers;
     struct option_list shares;
     const char *downloads;
+    bool no_metadata;
     uint64_t upload_rate; /* bytes per second; 0 = unlimited */
     uint64_t upload_slots;
     uint64_t downloads_active;

@@ -140,6 +140,8 @@ static bool is_imposed(const char *path, const char *declaration, const char *li
     } imposed[] = {
         /* SSL_CTX_set_alpn_select_cb */
         {"src/host/tls.c", "choose_alpn"},
+        /* EXTRACTOR_MetaDataProcessor */
+        {"src/extract/plugins.c", "on_found"},
         {"tests/unit/test_tls.c", "accept_any_alpn"},
     };
     for (size_t i = 0; i < sizeof imposed / sizeof *imposed; i++) {

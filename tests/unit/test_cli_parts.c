@@ -202,12 +202,9 @@ static void bad_filters_say_why(void **state) {
     static const struct {
         const char *text;
         const char *why;
-    } cases[] = {{"only\n", "its value is missing"},
-                 {"min big\n", "is no size"},
-                 {"smell bad\n", "is no rule"},
-                 {"private no\n", "is no rule"},
-                 {"for ann\n", "is no node id"},
-                 {"locked yes\n", "--for"},
+    } cases[] = {{"only\n", "its value is missing"}, {"min big\n", "is no size"},
+                 {"smell bad\n", "is no rule"},      {"private no\n", "is no rule"},
+                 {"for ann\n", "is no node id"},     {"locked yes\n", "--for"},
                  {"min 2K\nmax 1K\n", "no file is"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct host_error error = {0};
