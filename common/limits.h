@@ -226,6 +226,7 @@
 #define LEAF_BANNED_S 600        /* and the leaf stays away so long */
 #define MESH_QUERIES_PER_S 200
 #define MESH_QUERIES_BURST 400
+#define MESH_RATES_MAX 256 /* neighbours, parted ones included: 20 kB; full again in 2 s */
 #define NODES_PER_S 0.1
 #define NODES_BURST 4
 #define HANDSHAKES_PENDING_MAX 256 /* 11 MiB of OpenSSL's memory */

@@ -188,15 +188,60 @@ static bool leaf_may_ask(struct supernode *supernode, struct link *link) {
     return false;
 }
 
+/* The one of the rates that would be full again soonest goes: it loses least. */
+static void forget_rate(struct supernode *supernode, uint64_t per_s, uint64_t burst) {
+    struct map *rates = &supernode->mesh_rates;
+    uint64_t least_us = UINT64_MAX;
+    const void *least = NULL;
+    uint32_t cursor = 0;
+    const void *key;
+    for (struct ratelimit *rate; (rate = map_next(rates, &cursor, &key)) != NULL;) {
+        uint64_t wait_us =
+            ratelimit_wait(rate, per_s * 1000, burst, burst, supernode->links.mono_us);
+        if (least == NULL || wait_us < least_us) {
+            least_us = wait_us;
+            least = key;
+        }
+    }
+    mem_free(map_remove(rates, least));
+}
+
+/* Kept by id and not with the link, so that a new link is no new burst. */
+static bool neighbour_may_ask(struct supernode *supernode, const struct node_id *id) {
+    uint64_t per_s = supernode->config.mesh_queries_per_s;
+    uint64_t burst = per_s * MESH_QUERIES_BURST / MESH_QUERIES_PER_S;
+    struct map *rates = &supernode->mesh_rates;
+    struct ratelimit *rate = map_get(rates, id->b);
+    if (rate == NULL) {
+        if (rates->count >= MESH_RATES_MAX) {
+            forget_rate(supernode, per_s, burst);
+        }
+        rate = mem_new(sizeof *rate);
+        map_put(rates, id->b, rate);
+    }
+    return ratelimit_take(rate, per_s * 1000, burst, 1, supernode->links.mono_us);
+}
+
+void admission_init(struct supernode *supernode) {
+    map_init(&supernode->mesh_rates, sizeof(struct node_id),
+             supernode->env->seed ^ 0x6d6573685f72);
+}
+
+void admission_free(struct supernode *supernode) {
+    uint32_t cursor = 0;
+    for (struct ratelimit *rate;
+         (rate = map_next(&supernode->mesh_rates, &cursor, NULL)) != NULL;) {
+        mem_free(rate);
+    }
+    map_free(&supernode->mesh_rates);
+}
+
 bool admission_query(struct supernode *supernode, struct link *link) {
     if (link->purpose == PURPOSE_LEAF) {
         return leaf_may_ask(supernode, link);
     }
-    uint64_t now_us = supernode->links.mono_us;
-    meter_count(&supernode->mesh_queries, now_us);
-    uint64_t per_s = supernode->config.mesh_queries_per_s;
-    return ratelimit_take(&supernode_port(link)->queries, per_s * 1000,
-                          per_s * MESH_QUERIES_BURST / MESH_QUERIES_PER_S, 1, now_us);
+    meter_count(&supernode->mesh_queries, supernode->links.mono_us);
+    return neighbour_may_ask(supernode, &link->id);
 }
 
 /* ---- Visitors ---- */

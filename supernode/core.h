@@ -175,6 +175,7 @@ struct supernode {
     struct summaries summaries;
     struct intake intake;
     struct map leaves;             /* node id -> struct leaf */
+    struct map mesh_rates;         /* node id -> struct ratelimit of its queries, parted or not */
     struct map probes;             /* address -> struct probe, oldest first */
     struct neighbour **neighbours; /* open mesh links, oldest first */
     uint32_t neighbour_count;
@@ -219,6 +220,9 @@ void supernode_send(struct link *link, uint8_t type, struct buf *payload);
 MUST_CHECK enum err supernode_misdeed(struct link *link);
 
 /* ---- admission.c ---- */
+
+void admission_init(struct supernode *supernode);
+void admission_free(struct supernode *supernode);
 
 enum err admission_admit(void *role, struct link *link, const struct hello *hello,
                          struct goaway *goaway);

@@ -308,6 +308,7 @@ static void free_supernode(void *self) {
         free_owner(supernode, link);
     }
     leaves_free(supernode);
+    admission_free(supernode);
     flood_free(supernode);
     dialback_free(supernode);
     summaries_free(supernode);
@@ -346,6 +347,7 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     supernode->reclaim_timer.kind = TIMER_RECLAIM;
     supernode->probes_timer.kind = TIMER_PROBES;
     supernode->stop_timer.kind = TIMER_STOP;
+    admission_init(supernode);
     register_init(supernode);
     supernode->turns.timer.kind = TIMER_TURNS;
     flood_init(supernode);

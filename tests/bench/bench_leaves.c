@@ -7,12 +7,14 @@
 #include "tests/bench/bench_network.h"
 #include "tests/bench/bench_nginx.h"
 
-#define LEAVES 200
+#define FEW 200
+#define MANY 1000
 #define FILES 100
 
 struct waiting {
     const struct bench_network *network;
     double asked_s;
+    uint32_t leaves;
 };
 
 static bool all_are_registered(void *context) {
@@ -21,7 +23,7 @@ static bool all_are_registered(void *context) {
         return false;
     }
     waiting->asked_s = bench_now();
-    return bench_status(waiting->network, 0, "files") >= (uint64_t)LEAVES * FILES;
+    return bench_status(waiting->network, 0, "files") >= (uint64_t)waiting->leaves * FILES;
 }
 
 static void make_share(const char *folder, uint32_t leaf) {
@@ -92,28 +94,39 @@ static uint64_t settled(struct host *host, pid_t pid) {
     return bytes;
 }
 
+/* Add leaves until there are `leaves`, and let them register and settle; resident bytes then. */
+static uint64_t grow(struct host *host, const struct bench_network *network, uint32_t from,
+                     uint32_t leaves) {
+    for (uint32_t i = from; i < leaves; i++) {
+        char *folder = owner_path(network->bench->owner, "leaf-share%u", i);
+        make_share(folder, i);
+        bench_peer(host, network, 0, folder, NULL);
+        mem_free(folder);
+    }
+    struct waiting waiting = {.network = network, .leaves = leaves};
+    bench_loop_until(host, all_are_registered, &waiting, 240, "all leaves to be registered");
+    return settled(host, process_pid(network->supernodes[0]));
+}
+
 void bench_leaves(const struct bench *bench) {
     struct bench_network network;
     bench_network_start(&network, bench, 1);
     process_sleep_ms(300);
     uint64_t before = bench_resident(process_pid(network.supernodes[0]));
     struct host *host = bench_host();
-    for (uint32_t i = 0; i < LEAVES; i++) {
-        char *folder = owner_path(bench->owner, "leaf-share%u", i);
-        make_share(folder, i);
-        bench_peer(host, &network, 0, folder, NULL);
-        mem_free(folder);
-    }
-    struct waiting waiting = {.network = &network};
-    bench_loop_until(host, all_are_registered, &waiting, 120, "all leaves to be registered");
-    uint64_t after = settled(host, process_pid(network.supernodes[0]));
+    uint64_t few = grow(host, &network, 0, FEW) - before;
+    uint64_t many = grow(host, &network, FEW, MANY) - before;
     bench_host_stop(host);
     bench_network_stop(&network);
     double idle = nginx_bytes_per_connection(bench);
-    bench_figure(bench, &(struct figure){.name = "memory per leaf",
-                                         .value = (double)(after - before) / LEAVES / 1000,
-                                         .unit = "kB",
-                                         .peer = "nginx, idle HTTPS connection",
-                                         .peer_value = idle / 1000,
-                                         .target = 30});
+    struct figure figure = {.name = "memory per leaf of 200",
+                            .value = (double)few / FEW / 1000,
+                            .unit = "kB",
+                            .peer = "nginx, idle HTTPS connection",
+                            .peer_value = idle / 1000,
+                            .target = 30};
+    bench_figure(bench, &figure);
+    figure.name = "memory per leaf of 1,000";
+    figure.value = (double)many / MANY / 1000;
+    bench_figure(bench, &figure);
 }

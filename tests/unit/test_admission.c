@@ -83,6 +83,68 @@ static void lists_too_often_are_refused(void **state) {
     net_free(net);
 }
 
+/* As many different queries at once as a neighbour may ask, and `more`. */
+static void burst(struct net *net, struct link *link, uint32_t first, uint32_t count) {
+    char text[32];
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(text, sizeof text, "whale %u", first + i);
+        struct fake_query query = {.ttl = 0, .text = text};
+        fake_ask(link, &query);
+    }
+    net_run(net, 100);
+}
+
+static void a_new_link_is_no_new_burst(void **state) {
+    (void)state;
+    struct net *net = net_new(35);
+    struct supernode_config config = {.fixed_mesh = true, .mesh_queries_per_s = 1};
+    struct net_node *place = start(net, &config); /* two at once */
+    const struct supernode_counts *counts = &supernode_of(place)->counts;
+    struct fake *mesh = fake_add(net);
+    struct fake *other = fake_add(net);
+    struct link *link = fake_dial(mesh, place, PURPOSE_MESH);
+    burst(net, link, 0, 20);
+    assert_int_equal(counts->limited, 18);
+    fake_close(link); /* a second passes, and another while it dials */
+    link = fake_dial(mesh, place, PURPOSE_MESH);
+    assert_non_null(link);
+    assert_int_equal(supernode_of(place)->mesh_rates.count, 1);
+    uint64_t before = counts->limited;
+    fake_close(link);
+    for (uint32_t i = 1; i <= 5; i++) { /* about two seconds each: two queries, whatever the link */
+        link = fake_dial(mesh, place, PURPOSE_MESH);
+        burst(net, link, i * 100, 20);
+        fake_close(link);
+    }
+    assert_true(counts->limited - before >= 5 * 18 - 2);
+    link = fake_dial(other, place, PURPOSE_MESH); /* another is not to blame */
+    before = counts->limited;
+    burst(net, link, 1000, 2);
+    assert_int_equal(counts->limited, before);
+    net_free(net);
+}
+
+static void the_rates_of_neighbours_are_bounded(void **state) {
+    (void)state;
+    struct net *net = net_new(36);
+    struct supernode_config config = {.fixed_mesh = true, .mesh_queries_per_s = 1};
+    struct net_node *place = start(net, &config);
+    struct supernode *supernode = supernode_of(place);
+    struct link link = {.purpose = PURPOSE_MESH};
+    struct node_id greedy = {{7}};
+    link.id = greedy;
+    while (admission_query(supernode, &link)) {
+    }
+    for (uint32_t i = 0; i < 4 * MESH_RATES_MAX; i++) {
+        link.id = (struct node_id){{1, (uint8_t)(i >> 8), (uint8_t)i}};
+        assert_true(admission_query(supernode, &link));
+        assert_in_range(supernode->mesh_rates.count, 1, MESH_RATES_MAX);
+    }
+    link.id = greedy; /* the most spent is not the one forgotten */
+    assert_false(admission_query(supernode, &link));
+    net_free(net);
+}
+
 static void status_tells_the_limits(void **state) {
     (void)state;
     struct net *net = net_new(34);
@@ -111,6 +173,8 @@ int main(void) {
         cmocka_unit_test(who_asks_far_too_much_is_sent_off),
         cmocka_unit_test(who_asks_a_little_too_much_stays),
         cmocka_unit_test(lists_too_often_are_refused),
+        cmocka_unit_test(a_new_link_is_no_new_burst),
+        cmocka_unit_test(the_rates_of_neighbours_are_bounded),
         cmocka_unit_test(status_tells_the_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
