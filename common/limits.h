@@ -40,10 +40,12 @@
 
 /* A link. */
 #define DIAL_TIMEOUT_MS 15000
-#define HANDSHAKE_TIMEOUT_MS 10000     /* TLS and HELLO/WELCOME together */
-#define PING_AFTER_MS 90000            /* of silence, as Syncthing */
-#define DEAD_AFTER_MS 300000           /* of silence, as Syncthing */
-#define LINK_OUTPUT_SOFT (256 * 1024)  /* bytes queued: the node is told to stop */
+#define HANDSHAKE_TIMEOUT_MS 10000    /* TLS and HELLO/WELCOME together */
+#define PING_AFTER_MS 90000           /* of silence, as Syncthing */
+#define DEAD_AFTER_MS 300000          /* of silence, as Syncthing */
+#define PROBE_TIMEOUT_MS 4000         /* of silence when life is asked for: TCP sends thrice more */
+#define PROBE_AFTER_MS 5000           /* of silence: who searches asks all parents for life */
+#define LINK_OUTPUT_SOFT (256 * 1024) /* bytes queued: the node is told to stop */
 #define LINK_OUTPUT_HARD (1024 * 1024) /* bytes queued: the link is closed, as Bitcoin's 1 MB */
 #define CLOSE_FLUSH_MS 5000            /* to flush before the socket is dropped */
 
@@ -132,7 +134,12 @@
 #define UPLOAD_QUEUE_MAX 100
 #define SOURCES_ACTIVE_MAX 8
 #define SOURCES_MAX 200
-#define DOWNLOADS_MAX 64
+#define SOURCES_FEW 4      /* a download with fewer at work looks for more */
+#define DOWNLOADS_MAX 1000 /* those that wait included: each is a line in the store */
+#define DOWNLOADS_ACTIVE 8 /* at a time, unless told otherwise: each has sources and pieces */
+#define DOWNLOADS_ACTIVE_MAX 64
+#define DOWNLOADS_OPEN_MAX 128  /* part files, those without a source included */
+#define DOWNLOAD_GRACE_MS 30000 /* without any source: then its turn is another's */
 #define BLOCK_TIMEOUT_MS 20000
 #define SOURCE_TIMEOUT_MS 60000
 #define JOURNAL_BLOCKS_MAX 16
@@ -149,7 +156,20 @@
 #define FETCH_DISK_TRIES 5       /* failures of the disk, without a piece in between, to give up */
 #define FETCH_UNASKED_MAX 256    /* blocks nobody asked for, to close the link */
 #define FETCH_BANS_MAX 1024      /* liars remembered */
-#define FETCH_BAN_MS_MIN 60000   /* four times longer each time */
+#define FETCH_TRUST_WRONG 2      /* points that a wrong block costs; a right piece gives one back */
+#define FETCH_TRUST_BAN (-7)     /* points at which a node is banned ... */
+#define FETCH_WRONG_BLOCKS_MAX                                                                     \
+    4 /* ... however many right pieces lie between so many wrong blocks */
+#define FETCH_PAROLE_BLOCKS                                                                        \
+    256 /* right ones in a row, proven one by one, until a node is trusted */
+#define FETCH_FORGIVE_BLOCKS 1024 /* right ones in a row, until wrong ones are forgotten */
+#define FETCH_PAROLE_SHARE                                                                         \
+    4 /* until then one block more may be on its way for so many right ones */
+#define FETCH_HASHES_MS 1000   /* that an answer with hashes may take; then another is asked */
+#define FETCH_LATE_MS_MIN 2000 /* twice the expected time is at least this: disks and queues */
+#define FETCH_RAREST_LOOK 1024 /* wanted pieces among which the rarest is picked */
+#define FETCH_PROBE_MS 10000   /* between two slow sources that make room for untried ones */
+#define FETCH_BAN_MS_MIN 60000 /* four times longer each time */
 #define FETCH_BAN_MS_MAX 3600000
 #define SOURCE_RETRY_MS_MIN 2000 /* doubled with every failure */
 #define SOURCE_RETRY_MS_MAX 300000
@@ -179,6 +199,7 @@
 /* Asking. */
 #define SEARCHES_MAX 32       /* of one peer at a time */
 #define SEARCH_HOLD_MS 5000   /* after all parents refused one: a fifth of what would end a link */
+#define SEARCH_SILENT_MS 1000 /* no sign of life from a parent: the search goes to another one */
 #define SEARCH_PARENT_MS 5000 /* how long a search waits for the first supernode */
 #define RESULT_SOURCES_MAX 32 /* kept per result */
 #define PARENT_TIMEOUT_MS 60000 /* a supernode that does not answer a registration */

@@ -390,6 +390,7 @@ static enum err take_message(struct link *link, const struct session_message *me
 static void take_bytes(struct link *link, struct slice input) {
     struct links *links = link->links;
     link->heard_us = links->mono_us;
+    link->is_probed = false;
     struct session session = {0};
     if (link->session != NULL) {
         session = *link->session;
@@ -441,6 +442,7 @@ static void link_up(struct links *links, const struct node_event *event) {
     link->place = place_of(links, &event->up.local);
     link->handshake->exporter = event->up.exporter;
     link->heard_us = links->mono_us;
+    link->is_probed = false;
     map_put(&links->by_number, &link->number, link);
     if (link->closing) { /* we lost interest while it was dialled */
         struct action *action = outbox_add(links->out, ACTION_CLOSE);
@@ -512,25 +514,52 @@ bool links_handle(struct links *links, const struct node_event *event) {
     }
 }
 
+static void send_ping(struct link *link) {
+    link->pinged_us = link->links->mono_us;
+    struct ping ping = {.token = link->pinged_us};
+    struct buf payload = {0};
+    wire_ping_encode(&payload, &ping);
+    send_now(link, MSG_PING, (struct slice){payload.data, payload.len});
+    buf_free(&payload);
+}
+
+void links_probe(struct link *link) {
+    if (link->open && !link->closing && !link->is_probed) {
+        link->is_probed = true;
+        send_ping(link);
+        timers_set(link->links->timers, &link->timer, link->pinged_us + PROBE_TIMEOUT_MS * 1000ull);
+    }
+}
+
+/* An open link is pinged after a while of silence, and ends after a longer one; after a short one
+ * when it was asked for a sign of life. */
+static void tend_open(struct links *links, struct link *link) {
+    uint64_t due_us = link->heard_us + PING_AFTER_MS * 1000ull;
+    uint64_t end_us = link->heard_us + DEAD_AFTER_MS * 1000ull;
+    if (due_us <= links->mono_us) {
+        if (link->pinged_us == 0) {
+            send_ping(link);
+        }
+        due_us = end_us;
+    }
+    if (link->is_probed) {
+        uint64_t probe_us = link->pinged_us + PROBE_TIMEOUT_MS * 1000ull;
+        end_us = probe_us < end_us ? probe_us : end_us;
+        due_us = end_us < due_us ? end_us : due_us;
+    }
+    if (end_us <= links->mono_us) {
+        close_silently(link, ERR_TIMEOUT);
+    } else {
+        timers_set(links->timers, &link->timer, due_us);
+    }
+}
+
 void links_timer(struct links *links, struct timer *timer) {
     struct link *link = timer->owner;
-    uint64_t silent_us = links->mono_us - link->heard_us;
-    if (!link->open) {
-        links_close(link, GOAWAY_IDLE, ERR_TIMEOUT);
-    } else if (silent_us >= DEAD_AFTER_MS * 1000ull) {
-        close_silently(link, ERR_TIMEOUT);
-    } else if (silent_us >= PING_AFTER_MS * 1000ull) {
-        if (link->pinged_us == 0) {
-            link->pinged_us = links->mono_us;
-            struct ping ping = {.token = links->mono_us};
-            struct buf payload = {0};
-            wire_ping_encode(&payload, &ping);
-            send_now(link, MSG_PING, (struct slice){payload.data, payload.len});
-            buf_free(&payload);
-        }
-        timers_set(links->timers, &link->timer, link->heard_us + DEAD_AFTER_MS * 1000ull);
+    if (link->open) {
+        tend_open(links, link);
     } else {
-        timers_set(links->timers, &link->timer, link->heard_us + PING_AFTER_MS * 1000ull);
+        links_close(link, GOAWAY_IDLE, ERR_TIMEOUT);
     }
 }
 

@@ -29,6 +29,7 @@ struct link {
     bool open;       /* HELLO and WELCOME are done: messages may flow */
     bool stalled;    /* send no more bulk */
     bool closing;
+    bool is_probed;         /* a sign of life was asked for by the PING that is out */
     uint8_t why;            /* closing: the reason for `closed`, enum err */
     uint8_t place;          /* in env->listen of the address that our end of it has */
     struct node_id id;      /* proven by TLS (wanted, while dialling) */
@@ -115,6 +116,10 @@ struct link_block {
 
 /* Send BLOCK from a file: the whole message or nothing of it. */
 void links_send_block(struct link *link, const struct link_block *block);
+
+/* Ask for a sign of life: when nothing is heard for PROBE_TIMEOUT_MS, the link ends as one that was
+ * silent for long. Nothing is done while one is awaited. */
+void links_probe(struct link *link);
 
 /* Close: sends GOAWAY with this reason first when the link got that far. `closed` is called with
  * `why` when the driver confirms. */

@@ -18,6 +18,9 @@ static const struct {
     {"share", peer_share_command},
     {"downloads", fetch_downloads_command},
     {"cancel", fetch_cancel_command},
+    {"pause", fetch_pause_command},
+    {"resume", fetch_resume_command},
+    {"priority", fetch_priority_command},
 };
 
 void command_take(struct peer *peer, const struct node_event *event) {

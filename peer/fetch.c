@@ -1,8 +1,9 @@
 /* fetch.c - downloads from their first wish to the finished file, across restarts and disk trouble.
  *
  * A part file gets a new number every time it is opened, so what an earlier opening still has to
- * say finds nobody. In the store a download is: version u8 (1), error u8 (0, or enum err of a
- * failed one), name. */
+ * say finds nobody. In the store a download is: version u8 (2), error u8 (0, or enum err of a
+ * failed one), priority u8, paused u8 (1 = by somebody), number u32, bytes it had then u64, name;
+ * in version 1 error and name alone. */
 #include "peer/fetch.h"
 
 #include <string.h>
@@ -14,7 +15,7 @@
 #include "peer/serve.h"
 #include "peer/state.h"
 
-#define ENTRY_VERSION 1
+#define ENTRY_VERSION 2
 #define LOCATE_SOON_MS 2000 /* nobody to ask just now, or asked too often */
 
 /* ---- The table ---- */
@@ -23,7 +24,8 @@ static struct fetch *fetch_of(struct peer *peer) {
     if (peer->fetch == NULL) {
         peer->fetch = mem_new(sizeof *peer->fetch);
         map_init(&peer->fetch->downloads, CONTENT_KEY_BYTES, peer->env->seed ^ 0x646f776e6c6f6164);
-        map_init(&peer->fetch->bans, sizeof(struct node_id), peer->env->seed ^ 0x62616e732e2e2e2e);
+        map_init(&peer->fetch->trusts, sizeof(struct node_id),
+                 peer->env->seed ^ 0x62616e732e2e2e2e);
     }
     return peer->fetch;
 }
@@ -46,12 +48,16 @@ static struct download *find_file(const struct peer *peer, uint64_t file) {
     return NULL;
 }
 
-static void save(struct peer *peer, const struct download *download) {
+void fetch_save(struct peer *peer, const struct download *download) {
     uint8_t key[CONTENT_KEY_BYTES];
     content_key(key, &download->content);
     struct buf value = {0};
     buf_u8(&value, ENTRY_VERSION);
     buf_u8(&value, download->state == DOWNLOAD_FAILED ? (uint8_t)download->error : 0);
+    buf_u8(&value, download->priority);
+    buf_u8(&value, download->state == DOWNLOAD_HELD);
+    buf_u32(&value, download->number);
+    buf_u64(&value, download->at_rest);
     buf_append(&value, download->name, strlen(download->name));
     store_put(peer->env->store, STORE_DOWNLOADS, (struct slice){key, sizeof key},
               (struct slice){value.data, value.len});
@@ -73,6 +79,8 @@ static struct download *download_new(struct peer *peer, const struct content_id 
     download->commit.owner = download;
     download->started_us = peer->links.mono_us;
     download->locate_wait_ms = LOCATE_MS_MIN;
+    download->priority = PRIORITY_NORMAL;
+    download->number = ++fetch_of(peer)->last_number;
     map_put(&fetch_of(peer)->downloads, key, download);
     return download;
 }
@@ -131,8 +139,10 @@ static struct slice name_of(const struct download *download) {
     return (struct slice){(const uint8_t *)download->name, strlen(download->name)};
 }
 
-static void open_file(struct peer *peer, struct download *download) {
+void fetch_open(struct peer *peer, struct download *download) {
     download->state = DOWNLOAD_OPENING;
+    download->error = OK;
+    download->alone_us = peer->links.mono_us;
     download->file = FILE_PART | ++peer->fetch->last_file;
     file_action(peer, ACTION_FILE_OPEN, name_of(download), download);
 }
@@ -187,9 +197,10 @@ static void fail(struct peer *peer, struct download *download, enum err err) {
     download->state = DOWNLOAD_FAILED;
     download->error = err;
     timers_cancel(&peer->timers, &download->tick);
-    save(peer, download);
+    fetch_save(peer, download);
     log_warn(peer->env->log, "fetch.failed reason=%s", err_name(err));
     fetch_report_error(peer, download, err, fetch_error_text(err));
+    fetch_turns(peer);
 }
 
 /* The disk said no: close, and open again later, or give up. Of a file that turned out wrong as a
@@ -218,6 +229,7 @@ static void file_finished(struct peer *peer, struct download *download, struct s
              (unsigned long long)((peer->links.mono_us - download->started_us) / 1000));
     fetch_report_finished(peer, download, path);
     download_free(peer, download);
+    fetch_turns(peer);
 }
 
 void fetch_file_event(struct peer *peer, const struct node_event *event) {
@@ -272,20 +284,42 @@ struct download *fetch_begin(struct peer *peer, const struct content_id *content
             return NULL;
         }
         download = download_new(peer, content, name);
-        save(peer, download);
-        open_file(peer, download);
-    } else if (download->state == DOWNLOAD_FAILED || download->state == DOWNLOAD_PAUSED) {
+        download->state = DOWNLOAD_WAITING;
+        fetch_save(peer, download);
+    } else if (download->state == DOWNLOAD_FAILED || download->state == DOWNLOAD_PAUSED ||
+               download->state == DOWNLOAD_HELD) {
         download->disk_failures = 0;
-        open_file(peer, download);
-        save(peer, download);
+        download->state = DOWNLOAD_WAITING;
+        timers_cancel(&peer->timers, &download->tick);
+        fetch_save(peer, download);
     }
+    fetch_turns(peer);
     return download;
+}
+
+/* Look for more sources when there are few; the waits double until one dies. */
+static void locate_more(struct peer *peer, struct download *download) {
+    uint64_t now_us = peer->links.mono_us;
+    if (download->more_wait_ms == 0) {
+        download->more_wait_ms = LOCATE_MS_MIN;
+        download->more_us = peer_after_ms(peer, LOCATE_MS_MIN);
+    }
+    if (download->more_us > now_us || fetch_sources_working(download) >= SOURCES_FEW) {
+        return;
+    }
+    uint64_t wait_ms = LOCATE_SOON_MS;
+    if (search_locate(peer, &download->content)) {
+        wait_ms = download->more_wait_ms;
+        download->more_wait_ms = wait_ms * 2 < LOCATE_MS_MAX ? wait_ms * 2 : LOCATE_MS_MAX;
+    }
+    download->more_us = peer_after_ms(peer, wait_ms);
 }
 
 /* Look for sources when there are none; return when to look next. */
 static uint64_t locate(struct peer *peer, struct download *download) {
     uint64_t now_us = peer->links.mono_us;
     if (fetch_sources_connected(download) > 0) {
+        locate_more(peer, download); /* a tick comes anyway */
         return TIMERS_NEVER;
     }
     if (download->locate_us <= now_us) {
@@ -336,7 +370,7 @@ void fetch_tick(struct peer *peer, struct download *download) {
         return;
     }
     if (download->state == DOWNLOAD_PAUSED) {
-        open_file(peer, download);
+        fetch_open(peer, download);
         return;
     }
     if (download->state != DOWNLOAD_FETCHING) {
@@ -351,6 +385,9 @@ void fetch_tick(struct peer *peer, struct download *download) {
     }
     if (fetch_sources_connected(download) == 0) {
         fetch_pieces_drop(peer, download, FETCH_PIPELINE);
+        fetch_turns(peer);
+    } else {
+        download->alone_us = peer->links.mono_us;
     }
     fetch_hashes_ask(peer, download);
     fetch_pieces_fill(peer, download);
@@ -368,15 +405,30 @@ static void load_entry(struct peer *peer, struct slice key, struct slice value) 
     reader = reader_of(value.data, value.len);
     uint8_t version = reader_u8(&reader);
     uint8_t error = reader_u8(&reader);
+    uint8_t priority = version == 1 ? PRIORITY_NORMAL : reader_u8(&reader);
+    uint8_t is_held = version == 1 ? 0 : reader_u8(&reader);
+    uint32_t number = version == 1 ? 0 : reader_u32(&reader);
+    uint64_t at_rest = version == 1 ? 0 : reader_u64(&reader);
     struct slice name = reader_slice(&reader, reader_left(&reader));
-    if (!is_fine || reader.failed || version != ENTRY_VERSION || name.len < 1 ||
-        error >= ERR_COUNT || fetch_of(peer)->downloads.count >= DOWNLOADS_MAX) {
+    if (!is_fine || reader.failed || version < 1 || version > ENTRY_VERSION || name.len < 1 ||
+        priority >= PRIORITIES || is_held > 1 || error >= ERR_COUNT ||
+        fetch_of(peer)->downloads.count >= DOWNLOADS_MAX) {
         log_warn(peer->env->log, "fetch.entry_damaged");
         return;
     }
     struct download *download = download_new(peer, &content, name);
     download->error = error;
-    download->state = error != OK ? DOWNLOAD_FAILED : DOWNLOAD_PAUSED;
+    download->priority = priority;
+    download->at_rest = at_rest < content.size ? at_rest : 0;
+    download->state = error != OK    ? DOWNLOAD_FAILED
+                      : is_held != 0 ? DOWNLOAD_HELD
+                                     : DOWNLOAD_WAITING;
+    if (number > 0) {
+        struct fetch *fetch = peer->fetch;
+        fetch->last_number -= fetch->last_number == download->number;
+        download->number = number;
+        fetch->last_number = number > fetch->last_number ? number : fetch->last_number;
+    }
 }
 
 void fetch_start(struct peer *peer) {
@@ -390,26 +442,31 @@ void fetch_start(struct peer *peer) {
         after_len = key.len;
         load_entry(peer, key, value);
     }
-    uint32_t cursor = 0;
-    struct download *download = NULL;
-    while (peer->fetch != NULL &&
-           (download = map_next(&peer->fetch->downloads, &cursor, NULL)) != NULL) {
-        if (download->state == DOWNLOAD_PAUSED) {
-            open_file(peer, download);
-        }
+    fetch_turns(peer);
+}
+
+void fetch_rest(struct peer *peer, struct download *download, enum download_state state) {
+    download->at_rest = download->file != 0 ? download->received : download->at_rest;
+    if (download->state == DOWNLOAD_FETCHING) {
+        fetch_pieces_commit(peer, download);
     }
+    close_file(peer, download, ACTION_FILE_CLOSE);
+    timers_cancel(&peer->timers, &download->tick);
+    download->bytes_per_s = 0;
+    download->state = (uint8_t)state;
 }
 
 void fetch_cancel(struct peer *peer, struct download *download) {
     uint8_t key[CONTENT_KEY_BYTES];
     content_key(key, &download->content);
     if (download->file == 0) { /* what an earlier opening left is only reached by another one */
-        open_file(peer, download);
+        fetch_open(peer, download);
     }
     close_file(peer, download, ACTION_FILE_DISCARD);
     store_remove(peer->env->store, STORE_DOWNLOADS, (struct slice){key, sizeof key});
     fetch_report_error(peer, download, ERR_REFUSED, "the download was cancelled");
     download_free(peer, download);
+    fetch_turns(peer);
 }
 
 void fetch_stop(struct peer *peer) {
@@ -417,14 +474,8 @@ void fetch_stop(struct peer *peer) {
     struct download *download = NULL;
     while (peer->fetch != NULL &&
            (download = map_next(&peer->fetch->downloads, &cursor, NULL)) != NULL) {
-        if (download->state == DOWNLOAD_FETCHING) {
-            fetch_pieces_commit(peer, download);
-        }
-        close_file(peer, download, ACTION_FILE_CLOSE);
-        timers_cancel(&peer->timers, &download->tick);
-        if (download->state != DOWNLOAD_FAILED) {
-            download->state = DOWNLOAD_PAUSED;
-        }
+        bool is_at_rest = download->state == DOWNLOAD_FAILED || download->state == DOWNLOAD_HELD;
+        fetch_rest(peer, download, is_at_rest ? download->state : DOWNLOAD_PAUSED);
         fetch_report_error(peer, download, ERR_SHUTDOWN,
                            "the peer is stopping; the download goes on when it runs again");
     }
@@ -440,11 +491,11 @@ void fetch_free(struct peer *peer) {
         download_free(peer, download);
     }
     cursor = 0;
-    for (void *ban; (ban = map_next(&peer->fetch->bans, &cursor, NULL)) != NULL;) {
-        mem_free(ban);
+    for (void *trust; (trust = map_next(&peer->fetch->trusts, &cursor, NULL)) != NULL;) {
+        mem_free(trust);
     }
     map_free(&peer->fetch->downloads);
-    map_free(&peer->fetch->bans);
+    map_free(&peer->fetch->trusts);
     mem_free(peer->fetch);
     peer->fetch = NULL;
 }

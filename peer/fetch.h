@@ -14,13 +14,21 @@
 #include "peer/transfer.h"
 
 enum download_state {
+    DOWNLOAD_WAITING, /* for its turn */
     DOWNLOAD_OPENING, /* waits for the part file */
     DOWNLOAD_FETCHING,
     DOWNLOAD_FINISHING,
     DOWNLOAD_PAUSED, /* the disk failed: opened again after a while */
+    DOWNLOAD_HELD,   /* somebody paused it */
     DOWNLOAD_FAILED,
     DOWNLOAD_STATES
 };
+
+/* `high`, `normal`, `low`. */
+extern const char *const fetch_priorities[];
+
+/* The order in which downloads have their turns, then by number. */
+enum download_priority { PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW, PRIORITIES };
 
 /* A piece on its way. Bit i of a mask is block i of the piece. */
 struct piece {
@@ -30,6 +38,9 @@ struct piece {
     uint64_t have;
     uint8_t *data;               /* PIECE_BYTES */
     bool is_doubtful;            /* complete, but wrong: block hashes are asked for */
+    bool is_watched;             /* has blocks of a newcomer: block hashes are asked for */
+    bool cannot_know;            /* nobody can prove its blocks */
+    struct hash *known;          /* proven hashes of its blocks, PIECE_BLOCKS; NULL = not yet */
     uint32_t from[PIECE_BLOCKS]; /* serial of the source of each block */
     struct hash hashes[PIECE_BLOCKS];
 };
@@ -38,6 +49,7 @@ struct piece {
 struct run {
     struct piece *piece; /* NULL = free */
     uint64_t blocks;
+    uint64_t due_us; /* twice the expected time: then others get them */
 };
 
 enum source_state {
@@ -61,15 +73,20 @@ struct source {
     uint64_t dialled_us; /* 0 = never */
     uint64_t heard_us;   /* last block, or when it was asked */
     uint64_t bytes;
-    uint64_t tick_bytes;  /* since the last tick */
-    uint64_t bytes_per_s; /* averaged */
+    uint64_t tick_bytes;   /* since the last tick */
+    uint64_t bytes_per_s;  /* averaged */
+    uint64_t known_rate;   /* bytes_per_s when it was last let go */
+    uint64_t rtt_us;       /* from OPEN to HAVE; 0 = unknown */
+    uint32_t right_blocks; /* proven in a row, see fetch_trust.c */
+    uint32_t wrong_blocks; /* of this node, not forgiven */
     uint32_t serial;
     uint32_t backlog; /* blocks it was asked for and has not sent, forgiven ones included */
     uint32_t handle;
     uint32_t failures;
     uint8_t state;
-    bool is_proven; /* its address answered, or a supernode says so */
-    bool is_slow;   /* it owes blocks for too long: not asked until one comes */
+    bool is_proven;      /* its address answered, or a supernode says so */
+    bool is_slow;        /* it owes blocks for too long: not asked until one comes */
+    uint8_t late_hashes; /* answers that did not come in time */
     bool has_no_hashes;
     bool was_pushed; /* a callback was asked for */
 };
@@ -92,7 +109,9 @@ struct waiter {
 struct download {
     struct content_id content;
     char *name;
-    uint64_t file; /* FILE_PART and a number; 0 = not open */
+    uint64_t file;   /* FILE_PART and a number; 0 = not open */
+    uint32_t number; /* for people; lower ones came first */
+    uint8_t priority;
     uint8_t state;
     enum err error; /* PAUSED, FAILED */
     uint32_t disk_failures;
@@ -114,27 +133,36 @@ struct download {
     uint32_t source_count;
     uint32_t last_serial;
     uint64_t received; /* bytes: done, written, and blocks in flight */
+    uint64_t at_rest;  /* bytes it had when it was paused */
     uint64_t tick_received;
     uint64_t tick_us;
     uint64_t bytes_per_s; /* averaged */
     uint64_t started_us;
+    uint64_t alone_us;  /* when it was last seen with a source, or opened */
     uint64_t locate_us; /* when to look for sources */
     uint64_t locate_wait_ms;
+    uint64_t more_us; /* when to look for more sources than there are */
+    uint64_t more_wait_ms;
+    uint64_t probed_us; /* when a slow source last made room for an untried one */
     struct timer tick;
     struct timer commit;
     struct waiter *waiters;
 };
 
 /* A node that sent wrong bytes. */
-struct ban {
-    uint64_t until_us;
+struct trust {
+    uint64_t until_us; /* banned until then; 0 = is not */
     uint64_t next_ms;
+    int32_t score;
+    uint32_t wrong; /* blocks */
 };
 
 struct fetch {
     struct map downloads; /* content key -> struct download */
-    struct map bans;      /* node id -> struct ban */
+    struct map trusts;    /* node id -> struct trust, of those who sent wrong bytes */
     uint64_t last_file;
+    uint32_t last_number;
+
     uint32_t held; /* pieces in memory, of all downloads */
 };
 
@@ -179,6 +207,22 @@ static inline size_t bitmap_bytes(uint32_t count) {
     return ((size_t)count + 7) / 8;
 }
 
+/* Remember a download as it is now. */
+void fetch_save(struct peer *peer, const struct download *download);
+/* Open its part file and go on. */
+void fetch_open(struct peer *peer, struct download *download);
+/* Close its part file, so that nothing committed is lost; it has this state then. */
+void fetch_rest(struct peer *peer, struct download *download, enum download_state state);
+
+/* ---- fetch_queue.c: turns, and the commands that change them ---- */
+
+/* Begin those that wait, as many as may be active. */
+void fetch_turns(struct peer *peer);
+void fetch_pause_command(struct peer *peer, const struct node_event *event);
+void fetch_resume_command(struct peer *peer, const struct node_event *event);
+void fetch_priority_command(struct peer *peer, const struct node_event *event);
+void fetch_cancel_command(struct peer *peer, const struct node_event *event);
+
 /* ---- fetch_source.c: who has it ---- */
 
 /* A supernode says that somebody has a content which is being fetched. */
@@ -195,14 +239,14 @@ bool fetch_source_has(const struct source *source, uint32_t piece);
 void fetch_source_release(struct peer *peer, struct source *source, uint64_t retry_ms);
 /* Like that, with a wait that doubles every time. */
 void fetch_source_failed(struct peer *peer, struct source *source);
-/* It sent wrong bytes: have nothing to do with this node for a while. */
-void fetch_source_ban(struct peer *peer, struct source *source);
 /* Dial as many sources as are wanted; return when one may be tried again. */
 uint64_t fetch_sources_connect(struct peer *peer, struct download *download);
 /* Give up on the silent, ask the queued again, average the rates. */
 void fetch_sources_tick(struct peer *peer, struct download *download, uint64_t elapsed_us);
 /* Let go of all. */
 void fetch_sources_release(struct peer *peer, struct download *download);
+/* How many give blocks: active and not slow. */
+uint32_t fetch_sources_working(const struct download *download);
 /* How many are in use: LINKING to QUEUED. */
 uint32_t fetch_sources_connected(const struct download *download);
 void fetch_sources_free(struct download *download);
@@ -211,15 +255,16 @@ void fetch_sources_free(struct download *download);
 
 /* Ask a source for as much as it may owe us. */
 void fetch_piece_fill(struct peer *peer, struct source *source);
+/* The fastest first. */
 void fetch_pieces_fill(struct peer *peer, struct download *download);
 /* What a source owes is not expected any more. */
 void fetch_piece_release(struct source *source);
 /* Forget the block `block` if the source owes it; true when it did. */
 bool fetch_piece_refused(struct source *source, uint32_t first, uint32_t count);
 enum err fetch_take_block(struct peer *peer, struct link *link, struct slice payload);
-/* A doubtful piece: keep the blocks in `right`, fetch the others again. */
-void fetch_piece_settle(struct peer *peer, struct download *download, struct piece *piece,
-                        uint64_t right);
+/* The hashes of a piece's blocks are proven: keep what is right, fetch the others again. */
+void fetch_piece_known(struct peer *peer, struct download *download, struct piece *piece,
+                       const struct hash *hashes);
 /* A doubtful piece that nobody can judge: fetch all its blocks again. */
 void fetch_piece_again(struct download *download, struct piece *piece);
 struct piece *fetch_piece_find(const struct download *download, uint32_t index);
@@ -228,6 +273,22 @@ void fetch_pieces_drop(struct peer *peer, struct download *download, uint32_t ke
 void fetch_piece_written(struct peer *peer, struct download *download, uint64_t offset);
 void fetch_pieces_commit(struct peer *peer, struct download *download);
 void fetch_pieces_committed(struct peer *peer, struct download *download, struct slice bitmap);
+
+/* ---- fetch_trust.c: who sent wrong bytes ---- */
+
+bool fetch_is_banned(const struct peer *peer, const struct node_id *id);
+/* Have nothing to do with this node for a while. */
+void fetch_source_ban(struct peer *peer, struct source *source);
+/* So many blocks of it were proven wrong. */
+void fetch_trust_wrong(struct peer *peer, struct source *source, uint32_t blocks);
+/* A block of it was proven right; a piece with blocks of it was. */
+void fetch_trust_block(struct source *source, uint32_t blocks);
+void fetch_trust_piece(struct peer *peer, struct source *source);
+/* What is known of its node from other downloads. */
+void fetch_trust_recall(const struct peer *peer, struct source *source);
+/* How many blocks it may owe us, unproven ones included. */
+uint32_t fetch_trust_window(const struct source *source);
+bool fetch_is_newcomer(const struct source *source);
 
 /* ---- fetch_hashes.c: what the pieces must be ---- */
 

@@ -1,13 +1,17 @@
 /* fetch_hashes.c - gets the hashes of pieces, each run proven against the content id.
  *
  * One request at a time per download: first for the blocks of a piece that turned out wrong, then
- * for the next run of piece hashes, until all are known (16 KiB for every 512 MiB of the file). */
+ * for those of pieces that newcomers have a hand in, then for the next run of piece hashes, until
+ * all are known (16 KiB for every 512 MiB of the file). Whoever answers late has answered all the
+ * same: what is proven does not ask who brought it. */
 #include <string.h>
 
 #include "common/hashtree.h"
 #include "common/mem.h"
 #include "peer/fetch.h"
 #include "peer/state.h"
+
+#define LATE_MAX 5 /* answers that did not come: 31 s of waiting */
 
 static uint32_t run_count(const struct download *download) {
     return (download->piece_count + HASHES_MAX - 1) / HASHES_MAX;
@@ -36,17 +40,24 @@ static uint32_t power_of_two(uint32_t least) {
     return power;
 }
 
-/* Which blocks hashes are needed of, if any. */
-static bool next_doubtful(const struct download *download, struct hash_request *request) {
-    for (const struct piece *at = download->pieces; at != NULL; at = at->next) {
-        if (at->is_doubtful) {
-            request->layer = 0;
-            request->first = at->index * PIECE_BLOCKS;
-            request->count = download->piece_count == 1 ? power_of_two(at->blocks) : PIECE_BLOCKS;
-            return true;
+/* Which piece's block hashes are needed, if any: a doubtful one's first. */
+static struct piece *next_unknown(const struct download *download) {
+    struct piece *next = NULL;
+    for (struct piece *at = download->pieces; at != NULL; at = at->next) {
+        bool is_wanted =
+            at->known == NULL && (at->is_doubtful || (at->is_watched && !at->cannot_know));
+        if (is_wanted && (next == NULL || (at->is_doubtful && !next->is_doubtful))) {
+            next = at;
         }
     }
-    return false;
+    return next;
+}
+
+static void want_blocks(const struct download *download, const struct piece *piece,
+                        struct hash_request *request) {
+    request->layer = 0;
+    request->first = piece->index * PIECE_BLOCKS;
+    request->count = download->piece_count == 1 ? power_of_two(piece->blocks) : PIECE_BLOCKS;
 }
 
 static bool next_run(struct download *download, struct hash_request *request) {
@@ -68,45 +79,84 @@ static bool next_run(struct download *download, struct hash_request *request) {
     return true;
 }
 
-/* Somebody who may know; those with all of the file first. */
-static struct source *choose(const struct download *download) {
+/* True when `a` is the better one to ask: in time so far, with all of the file, trusted, fast. */
+static bool is_better(const struct source *a, const struct source *b) {
+    if (a->late_hashes != b->late_hashes) {
+        return a->late_hashes < b->late_hashes;
+    }
+    if ((a->bitmap == NULL) != (b->bitmap == NULL)) {
+        return a->bitmap == NULL;
+    }
+    if (fetch_is_newcomer(a) != fetch_is_newcomer(b)) {
+        return fetch_is_newcomer(b);
+    }
+    return a->bytes_per_s > b->bytes_per_s;
+}
+
+/* Somebody who may know, of a piece (NULL = of the file); *is_some says whether there is any link
+ * at all to a source. */
+static struct source *choose(const struct download *download, const struct piece *piece,
+                             bool *is_some) {
     struct source *best = NULL;
+    *is_some = false;
     for (struct source *at = download->sources; at != NULL; at = at->next) {
-        bool may_know = (at->state == SOURCE_ACTIVE || at->state == SOURCE_QUEUED) &&
-                        !at->has_no_hashes && !at->transfer->link->closing;
-        if (may_know && (best == NULL || (best->bitmap != NULL && at->bitmap == NULL))) {
+        bool is_there = (at->state == SOURCE_ACTIVE || at->state == SOURCE_QUEUED) &&
+                        !at->transfer->link->closing;
+        bool may_know =
+            is_there && !at->has_no_hashes && (piece == NULL || fetch_source_has(at, piece->index));
+        *is_some = *is_some || is_there;
+        if (may_know && (best == NULL || is_better(at, best))) {
             best = at;
         }
     }
     return best;
 }
 
-/* Nobody can prove blocks: let whole pieces show who lies, each from one source. */
-static void give_up_doubts(struct download *download) {
-    for (struct piece *at = download->pieces; at != NULL; at = at->next) {
-        if (at->is_doubtful) {
-            fetch_piece_again(download, at);
-        }
+/* Nobody can prove the blocks of a piece: let whole pieces show who lies. */
+static void give_up(struct download *download, struct piece *piece) {
+    piece->cannot_know = true;
+    if (piece->is_doubtful) {
+        fetch_piece_again(download, piece);
     }
+}
+
+/* The source did not answer in time. */
+static void is_late(struct hash_request *request) {
+    struct source *source = request->source;
+    source->late_hashes++;
+    source->has_no_hashes = source->late_hashes >= LATE_MAX; /* or none for us */
+    request->source = NULL;
+}
+
+static bool is_waiting(const struct peer *peer, const struct hash_request *request) {
+    uint64_t wait_us = ((uint64_t)FETCH_HASHES_MS << request->source->late_hashes) * 1000;
+    return peer->links.mono_us - request->asked_us < wait_us + 4 * request->source->rtt_us;
 }
 
 void fetch_hashes_ask(struct peer *peer, struct download *download) {
     struct hash_request *request = &download->hash_request;
     uint64_t now_us = peer->links.mono_us;
     if (request->source != NULL) {
-        if (now_us - request->asked_us < BLOCK_TIMEOUT_MS * 1000ull) {
+        if (is_waiting(peer, request)) {
             return;
         }
-        request->source->has_no_hashes = true; /* or none for us */
-        request->source = NULL;
+        is_late(request);
     }
-    if (download->state != DOWNLOAD_FETCHING || request->again_us > now_us ||
-        (!next_doubtful(download, request) && !next_run(download, request))) {
+    if (download->state != DOWNLOAD_FETCHING || request->again_us > now_us) {
         return;
     }
-    struct source *source = choose(download);
+    struct piece *piece = next_unknown(download);
+    if (piece != NULL) {
+        want_blocks(download, piece, request);
+    } else if (!next_run(download, request)) {
+        return;
+    }
+    bool is_some = false;
+    struct source *source = choose(download, piece, &is_some);
     if (source == NULL) {
-        give_up_doubts(download);
+        if (is_some && piece != NULL) {
+            give_up(download, piece);
+        }
         return;
     }
     request->source = source;
@@ -145,8 +195,9 @@ bool fetch_hashes_refused(struct peer *peer, struct source *source, const struct
 
 static bool answers(const struct hash_request *request, const struct source *source,
                     const struct hashes *hashes) {
-    return request->source == source && hashes->layer == request->layer &&
-           hashes->first == request->first && hashes->count == request->count;
+    return request->source != NULL && source->state >= SOURCE_ACTIVE &&
+           hashes->layer == request->layer && hashes->first == request->first &&
+           hashes->count == request->count;
 }
 
 static void take_pieces(struct download *download, const struct hashes *hashes) {
@@ -159,17 +210,12 @@ static void take_pieces(struct download *download, const struct hashes *hashes) 
 
 static void take_blocks(struct peer *peer, struct download *download, const struct hashes *hashes) {
     struct piece *piece = fetch_piece_find(download, hashes->first / PIECE_BLOCKS);
-    if (piece == NULL || !piece->is_doubtful) {
+    if (piece == NULL || piece->known != NULL) {
         return;
     }
-    uint64_t right = 0;
-    for (uint32_t i = 0; i < piece->blocks; i++) {
-        const uint8_t *wanted = hashes->hashes.data + (size_t)i * HASH_BYTES;
-        if (memcmp(piece->hashes[i].b, wanted, HASH_BYTES) == 0) {
-            right |= 1ULL << i;
-        }
-    }
-    fetch_piece_settle(peer, download, piece, right);
+    struct hash known[PIECE_BLOCKS];
+    memcpy(known, hashes->hashes.data, piece->blocks * sizeof *known);
+    fetch_piece_known(peer, download, piece, known);
 }
 
 static enum err verify(const struct peer *peer, const struct download *download,

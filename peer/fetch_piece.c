@@ -3,7 +3,8 @@
  * A source works on pieces of its own, FETCH_PIPELINE at a time, so that the next is asked for
  * before the last is here, and so that a wrong piece names its culprit. When no piece is left to
  * begin, an idle source takes the last blocks of those that the slowest others still owe (endgame):
- * as many as let both be done at once by their rates. */
+ * as many as let both be done at once by their rates. A newcomer owes only as many blocks as
+ * fetch_trust.c allows, in pieces whose blocks are proven one by one. */
 #include <string.h>
 
 #include "common/check.h"
@@ -30,6 +31,16 @@ static uint64_t last_bits(uint64_t mask, uint32_t count) {
         mask &= mask - 1;
     }
     return mask;
+}
+
+/* The `count` lowest blocks of a mask. */
+static uint64_t first_bits(uint64_t mask, uint32_t count) {
+    uint64_t first = 0;
+    for (; count > 0 && mask != 0; count--) {
+        first |= mask & -mask;
+        mask &= mask - 1;
+    }
+    return first;
 }
 
 /* Blocks of a piece that anybody owes, and in *twice those that two owe. */
@@ -63,6 +74,9 @@ static struct piece *piece_new(struct peer *peer, struct download *download, uin
     piece->index = index;
     piece->blocks = hashtree_piece_blocks(download->content.size, index);
     piece->data = mem_resize(NULL, piece->blocks, BLOCK_BYTES);
+    if (download->piece_count == 1 && piece->blocks == 1) {
+        piece->known = mem_copy(&download->content.root, sizeof download->content.root);
+    }
     struct piece **end = &download->pieces;
     while (*end != NULL) {
         end = &(*end)->next;
@@ -119,6 +133,7 @@ static void unlink_piece(struct download *download, struct piece *piece) {
     }
     *at = piece->next;
     forget_owed(download, piece);
+    mem_free(piece->known);
     mem_free(piece->data);
     mem_free(piece);
 }
@@ -184,54 +199,99 @@ static bool owes_piece(const struct source *source, const struct piece *piece) {
     return false;
 }
 
+/* When what a source owes by now is late: twice the time it should take by its rate, or by that of
+ * the others while its own is unknown. */
+static uint64_t due_us(const struct peer *peer, const struct source *source) {
+    const struct download *download = source->download;
+    uint32_t working = fetch_sources_working(download);
+    uint64_t rate = source->bytes_per_s;
+    if (rate == 0 && working > 0) {
+        rate = download->bytes_per_s / working;
+    }
+    uint64_t late_us = BLOCK_TIMEOUT_MS * 1000ull;
+    if (rate > 0) {
+        uint64_t bytes = (uint64_t)source->backlog * BLOCK_BYTES;
+        late_us = 2 * (source->rtt_us + bytes * 1000000 / rate);
+    }
+    uint64_t least_us = FETCH_LATE_MS_MIN * 1000ull;
+    return peer->links.mono_us + (late_us > least_us ? late_us : least_us);
+}
+
 static void assign(struct peer *peer, struct source *source, struct run *run, struct piece *piece,
                    uint64_t blocks) {
+    piece->is_watched = piece->is_watched || fetch_is_newcomer(source);
     if (!owes_any(source)) {
         source->heard_us = peer->links.mono_us;
     }
     run->piece = piece;
     run->blocks = blocks;
     source->backlog += count_bits(blocks);
+    run->due_us = due_us(peer, source);
     send_requests(source, piece, blocks);
 }
 
 /* Blocks of a piece in flight that nobody owes. */
-static bool take_orphans(struct peer *peer, struct source *source, struct run *run) {
+static bool take_orphans(struct peer *peer, struct source *source, struct run *run, uint32_t most) {
     struct download *download = source->download;
     for (struct piece *at = download->pieces; at != NULL; at = at->next) {
         uint64_t twice;
         uint64_t wanted = all_blocks(at) & ~at->have & ~owed_blocks(download, at, &twice);
         if (wanted != 0 && fetch_source_has(source, at->index)) {
-            assign(peer, source, run, at, wanted);
+            assign(peer, source, run, at, first_bits(wanted, most));
             return true;
         }
     }
     return false;
 }
 
-/* The next piece that is neither here nor on its way, from download->next on; piece_count when
- * this source has none. */
+/* How many of the sources in use have a piece; UINT32_MAX when all have all. */
+static uint32_t holders_of(const struct download *download, uint32_t index) {
+    uint32_t count = 0;
+    bool is_partial = false;
+    for (const struct source *at = download->sources; at != NULL; at = at->next) {
+        if (at->state >= SOURCE_ACTIVE) {
+            is_partial = is_partial || at->bitmap != NULL;
+            count += fetch_source_has(at, index);
+        }
+    }
+    return is_partial ? count : UINT32_MAX;
+}
+
+/* The rarest piece that is neither here nor on its way, of the FETCH_RAREST_LOOK next ones from
+ * download->next on; piece_count when this source has none. */
 static uint32_t next_wanted(const struct source *source) {
     const struct download *download = source->download;
     if (download->taken_count == download->piece_count) {
         return download->piece_count;
     }
-    for (uint32_t i = 0; i < download->piece_count; i++) {
+    uint32_t best = download->piece_count;
+    uint32_t best_holders = 0;
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < download->piece_count && seen < FETCH_RAREST_LOOK; i++) {
         uint32_t index = (uint32_t)(((uint64_t)download->next + i) % download->piece_count);
         bool skips_byte = index % 8 == 0 && index + 8 <= download->piece_count &&
                           download->taken[index / 8] == 0xff;
         if (skips_byte) {
             i += 7;
         } else if (!bitmap_get(download->taken, index) && fetch_source_has(source, index)) {
-            return index;
+            uint32_t holders = holders_of(download, index);
+            if (best == download->piece_count || holders < best_holders) {
+                best = index;
+                best_holders = holders;
+            }
+            if (holders == 1 || holders == UINT32_MAX) {
+                break; /* none is rarer */
+            }
+            seen++;
         }
     }
-    return download->piece_count;
+    return best;
 }
 
 enum begin_result { BEGUN, BEGIN_LATER, NONE_LEFT };
 
-static enum begin_result begin_piece(struct peer *peer, struct source *source, struct run *run) {
+static enum begin_result begin_piece(struct peer *peer, struct source *source, struct run *run,
+                                     uint32_t most) {
     struct download *download = source->download;
     uint32_t index = next_wanted(source);
     if (index == download->piece_count) {
@@ -244,7 +304,7 @@ static enum begin_result begin_piece(struct peer *peer, struct source *source, s
     }
     struct piece *piece = piece_new(peer, download, index);
     download->next = (index + 1) % download->piece_count;
-    assign(peer, source, run, piece, all_blocks(piece));
+    assign(peer, source, run, piece, first_bits(all_blocks(piece), most));
     return BEGUN;
 }
 
@@ -268,7 +328,7 @@ static uint64_t to_take(const struct peer *peer, const struct source *helper,
 }
 
 /* Endgame: take over from whoever would be last. */
-static bool help(struct peer *peer, struct source *source, struct run *run) {
+static bool help(struct peer *peer, struct source *source, struct run *run, uint32_t most) {
     struct download *download = source->download;
     struct piece *best = NULL;
     uint64_t best_blocks = 0;
@@ -292,36 +352,73 @@ static bool help(struct peer *peer, struct source *source, struct run *run) {
     if (best == NULL) {
         return false;
     }
-    assign(peer, source, run, best, best_blocks);
+    assign(peer, source, run, best, last_bits(best_blocks, most));
     return true;
 }
 
-void fetch_piece_fill(struct peer *peer, struct source *source) {
+/* How many more blocks a source may be asked for now. */
+static uint32_t room_of(const struct source *source) {
+    if (!fetch_is_newcomer(source)) {
+        return PIECE_BLOCKS; /* the next run */
+    }
+    uint32_t used = source->backlog;
+    for (const struct piece *at = source->download->pieces; at != NULL; at = at->next) {
+        for (uint32_t i = 0; at->known == NULL && !at->cannot_know && i < at->blocks; i++) {
+            used += (at->have >> i & 1) != 0 && at->from[i] == source->serial;
+        }
+    }
+    uint32_t window = fetch_trust_window(source);
+    return used <= window / 2 ? window - used : 0; /* in halves: few requests */
+}
+
+static void fill(struct peer *peer, struct source *source) {
     struct download *download = source->download;
     for (int i = 0; i < FETCH_PIPELINE; i++) {
         bool may_ask = source->state == SOURCE_ACTIVE && !source->is_slow &&
                        source->backlog <= (FETCH_PIPELINE - 1) * PIECE_BLOCKS &&
                        download->state == DOWNLOAD_FETCHING && !source->transfer->link->closing;
         struct run *run = &source->runs[i];
-        if (!may_ask) {
+        uint32_t most = may_ask ? room_of(source) : 0;
+        if (most == 0) {
             return;
         }
-        if (run->piece != NULL || take_orphans(peer, source, run)) {
+        if (run->piece != NULL || take_orphans(peer, source, run, most)) {
             continue;
         }
-        enum begin_result result = begin_piece(peer, source, run);
+        enum begin_result result = begin_piece(peer, source, run, most);
         if (result == BEGIN_LATER || (result == NONE_LEFT && owes_any(source))) {
             return;
         }
-        if (result == NONE_LEFT && !help(peer, source, run)) {
+        if (result == NONE_LEFT && !help(peer, source, run, most)) {
             return;
         }
     }
 }
 
+void fetch_piece_fill(struct peer *peer, struct source *source) {
+    fill(peer, source);
+    if (fetch_is_newcomer(source)) {
+        fetch_hashes_ask(peer, source->download);
+    }
+}
+
 void fetch_pieces_fill(struct peer *peer, struct download *download) {
-    for (struct source *at = download->sources; at != NULL; at = at->next) {
-        fetch_piece_fill(peer, at);
+    uint64_t below = UINT64_MAX;
+    while (below > 0) { /* the fastest first, those of one rate in the order they were found */
+        uint64_t rate = 0;
+        bool is_some = false;
+        for (struct source *at = download->sources; at != NULL; at = at->next) {
+            if (at->state == SOURCE_ACTIVE && at->bytes_per_s < below) {
+                rate = at->bytes_per_s > rate ? at->bytes_per_s : rate;
+                is_some = true;
+            }
+        }
+        for (struct source *at = download->sources; is_some && at != NULL; at = at->next) {
+            if (at->state == SOURCE_ACTIVE && at->bytes_per_s == rate) {
+                fetch_piece_fill(peer, at);
+            }
+        }
+        below = is_some ? rate : 0;
     }
 }
 
@@ -395,40 +492,65 @@ static void forget_blocks(struct download *download, struct piece *piece, uint64
     piece->is_doubtful = false;
 }
 
+static uint64_t blocks_of(const struct piece *piece, const struct source *source) {
+    uint64_t blocks = 0;
+    for (uint32_t i = 0; i < piece->blocks; i++) {
+        bool is_its = (piece->have >> i & 1) != 0 && piece->from[i] == source->serial;
+        blocks |= (uint64_t)is_its << i;
+    }
+    return blocks;
+}
+
+/* A right piece speaks for all who gave blocks of it. */
+static void trust_piece(struct peer *peer, struct download *download, const struct piece *piece) {
+    for (struct source *at = download->sources; at != NULL; at = at->next) {
+        uint64_t blocks = at->state != SOURCE_KNOWN ? blocks_of(piece, at) : 0;
+        if (blocks != 0) {
+            fetch_trust_piece(peer, at);
+            fetch_trust_block(at, piece->known == NULL ? count_bits(blocks) : 0);
+        }
+    }
+}
+
 static void check_piece(struct peer *peer, struct download *download, struct piece *piece) {
     struct hash found;
     hashtree_piece(peer->env->crypto, download->content.size, piece->index, piece->hashes, &found);
     forget_owed(download, piece);
     if (memcmp(found.b, fetch_hashes_of_piece(download, piece->index)->b, sizeof found.b) == 0) {
+        trust_piece(peer, download, piece);
         write_piece(peer, download, piece);
         return;
     }
     log_warn(peer->env->log, "fetch.wrong_piece piece=%u", piece->index);
     uint32_t serial = only_serial(piece, all_blocks(piece));
     struct source *culprit = serial != 0 ? source_of_serial(download, serial) : NULL;
-    if (serial == 0) {
-        piece->is_doubtful = true; /* which of them was it? */
-        fetch_hashes_ask(peer, download);
-        return;
-    }
-    forget_blocks(download, piece, all_blocks(piece));
-    if (culprit != NULL) {
+    piece->is_doubtful = true; /* which of them was it, or which are right all the same? */
+    if (culprit != NULL && culprit->state != SOURCE_KNOWN) {
         fetch_source_ban(peer, culprit);
     }
+    fetch_hashes_ask(peer, download);
 }
 
 void fetch_piece_again(struct download *download, struct piece *piece) {
     forget_blocks(download, piece, all_blocks(piece));
 }
 
-void fetch_piece_settle(struct peer *peer, struct download *download, struct piece *piece,
-                        uint64_t right) {
-    uint64_t wrong = all_blocks(piece) & ~right;
+void fetch_piece_known(struct peer *peer, struct download *download, struct piece *piece,
+                       const struct hash *hashes) {
+    uint64_t right = 0;
     for (uint32_t i = 0; i < piece->blocks; i++) {
-        struct source *culprit =
-            (wrong >> i & 1) != 0 ? source_of_serial(download, piece->from[i]) : NULL;
-        if (culprit != NULL && culprit->state != SOURCE_KNOWN) {
-            fetch_source_ban(peer, culprit);
+        bool is_right = memcmp(piece->hashes[i].b, hashes[i].b, HASH_BYTES) == 0;
+        right |= (uint64_t)is_right << i;
+    }
+    piece->known = mem_copy(hashes, piece->blocks * sizeof *hashes);
+    uint64_t wrong = piece->have & ~right;
+    for (struct source *at = download->sources; at != NULL; at = at->next) {
+        uint64_t its = at->state != SOURCE_KNOWN ? blocks_of(piece, at) : 0;
+        if (its != 0) {
+            fetch_trust_block(at, count_bits(its & right));
+        }
+        if ((its & wrong) != 0) {
+            fetch_trust_wrong(peer, at, count_bits(its & wrong));
         }
     }
     forget_blocks(download, piece, wrong);
@@ -454,8 +576,16 @@ static bool settle_owed(struct source *source, const struct piece *piece, uint32
 static void keep_block(struct peer *peer, struct source *source, struct piece *piece,
                        const struct block *block) {
     uint32_t bit = block->index % PIECE_BLOCKS;
+    struct hash *hash = &piece->hashes[bit];
+    crypto_hash(peer->env->crypto, block->data, hash);
+    if (piece->known != NULL && memcmp(hash->b, piece->known[bit].b, HASH_BYTES) != 0) {
+        fetch_trust_wrong(peer, source, 1);
+        return;
+    }
+    if (piece->known != NULL) {
+        fetch_trust_block(source, 1);
+    }
     memcpy(piece->data + (size_t)bit * BLOCK_BYTES, block->data.data, block->data.len);
-    crypto_hash(peer->env->crypto, block->data, &piece->hashes[bit]);
     piece->have |= 1ULL << bit;
     piece->from[bit] = source->serial;
     source->download->received += block->data.len;

@@ -1,4 +1,4 @@
-/* fetch_report.c - the commands get, downloads and cancel, and what those who wait are told. */
+/* fetch_report.c - the commands get and downloads, and what those who wait are told. */
 #include <string.h>
 
 #include "common/mem.h"
@@ -31,7 +31,8 @@ static const char *state_name(const struct download *download) {
     static const char *const names[DOWNLOAD_STATES] = {
         [DOWNLOAD_OPENING] = "opening",     [DOWNLOAD_FETCHING] = "fetching",
         [DOWNLOAD_FINISHING] = "verifying", [DOWNLOAD_PAUSED] = "paused",
-        [DOWNLOAD_FAILED] = "failed",
+        [DOWNLOAD_FAILED] = "failed",       [DOWNLOAD_WAITING] = "queued",
+        [DOWNLOAD_HELD] = "paused",
     };
     return names[download->state];
 }
@@ -224,7 +225,7 @@ void fetch_get_command(struct peer *peer, const struct node_event *event) {
     fetch_continue(peer, download);
 }
 
-/* ---- downloads, cancel ---- */
+/* ---- downloads ---- */
 
 void fetch_downloads_command(struct peer *peer, const struct node_event *event) {
     struct outbox *out = peer->links.out;
@@ -234,10 +235,12 @@ void fetch_downloads_command(struct peer *peer, const struct node_event *event) 
            (download = map_next(&peer->fetch->downloads, &cursor, NULL)) != NULL) {
         report_begin(out, event->command.id, "download");
         report_content(out, &download->content);
+        report_number(out, "number", download->number);
         report_text(out, "name", download->name);
         report_number(out, "size", download->content.size);
-        report_number(out, "done", download->received);
+        report_number(out, "done", download->file != 0 ? download->received : download->at_rest);
         report_text(out, "state", state_name(download));
+        report_text(out, "priority", fetch_priorities[download->priority]);
         report_number(out, "sources", active_sources(download));
         report_number(out, "known", download->source_count);
         report_number(out, "rate", download->bytes_per_s);
@@ -245,18 +248,5 @@ void fetch_downloads_command(struct peer *peer, const struct node_event *event) 
             report_text(out, "error", fetch_error_text(download->error));
         }
     }
-    report_done(out, event->command.id);
-}
-
-void fetch_cancel_command(struct peer *peer, const struct node_event *event) {
-    struct outbox *out = peer->links.out;
-    struct wish wish = read_wish(peer, event);
-    struct download *download = wish.problem == NULL ? fetch_find(peer, &wish.content) : NULL;
-    if (download == NULL) {
-        const char *text = wish.problem != NULL ? wish.problem : "no such download";
-        report_error(out, event->command.id, ERR_NOT_FOUND, text);
-        return;
-    }
-    fetch_cancel(peer, download);
     report_done(out, event->command.id);
 }

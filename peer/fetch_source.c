@@ -1,4 +1,4 @@
-/* fetch_source.c - the sources of a download: found, dialled, opened, queued, given up, banned.
+/* fetch_source.c - the sources of a download: found, dialled, opened, queued, given up.
  *
  *   known -> linking -> opening -> active <-> queued
  *     ^----------- released or failed ----------'
@@ -22,6 +22,14 @@ uint32_t fetch_sources_connected(const struct download *download) {
     uint32_t count = 0;
     for (const struct source *at = download->sources; at != NULL; at = at->next) {
         count += is_in_use(at);
+    }
+    return count;
+}
+
+uint32_t fetch_sources_working(const struct download *download) {
+    uint32_t count = 0;
+    for (const struct source *at = download->sources; at != NULL; at = at->next) {
+        count += at->state == SOURCE_ACTIVE && !at->is_slow;
     }
     return count;
 }
@@ -154,6 +162,8 @@ void fetch_source_release(struct peer *peer, struct source *source, uint64_t ret
     source->backlog = 0;
     source->is_slow = false;
     source->has_no_hashes = false;
+    source->late_hashes = 0;
+    source->known_rate = source->bytes_per_s > 0 ? source->bytes_per_s : source->known_rate;
     source->bytes_per_s = 0;
     source->tick_bytes = 0;
     mem_free(source->bitmap);
@@ -168,6 +178,11 @@ void fetch_source_failed(struct peer *peer, struct source *source) {
     wait_ms = wait_ms < SOURCE_RETRY_MS_MAX ? wait_ms : SOURCE_RETRY_MS_MAX;
     uint64_t jitter_ms = rng_below(&peer->rng, wait_ms / 2);
     source->failures++;
+    struct download *download = source->download;
+    if (source->state == SOURCE_ACTIVE && download->more_wait_ms > LOCATE_MS_MIN) {
+        download->more_wait_ms = LOCATE_MS_MIN; /* one that gave blocks is gone: look soon */
+        download->more_us = peer_after_ms(peer, LOCATE_MS_MIN / 2);
+    }
     fetch_source_release(peer, source, wait_ms / 2 + jitter_ms);
 }
 
@@ -176,50 +191,6 @@ void fetch_sources_release(struct peer *peer, struct download *download) {
         if (is_in_use(at)) {
             fetch_source_release(peer, at, 0);
         }
-    }
-}
-
-/* ---- Bans ---- */
-
-static bool is_banned(const struct peer *peer, const struct node_id *id) {
-    const struct ban *ban = map_get(&peer->fetch->bans, id->b);
-    return ban != NULL && ban->until_us > peer->links.mono_us;
-}
-
-static void forget_oldest_ban(struct fetch *fetch) {
-    uint32_t cursor = 0;
-    const void *key = NULL;
-    struct ban *oldest = map_next(&fetch->bans, &cursor, &key);
-    struct node_id id;
-    memcpy(id.b, key, sizeof id.b);
-    map_remove(&fetch->bans, id.b);
-    mem_free(oldest);
-}
-
-void fetch_source_ban(struct peer *peer, struct source *source) {
-    struct fetch *fetch = peer->fetch;
-    struct node_id id = source->holder.id;
-    struct ban *ban = map_get(&fetch->bans, id.b);
-    if (ban == NULL) {
-        if (fetch->bans.count >= FETCH_BANS_MAX) {
-            forget_oldest_ban(fetch);
-        }
-        ban = mem_new(sizeof *ban);
-        ban->next_ms = FETCH_BAN_MS_MIN;
-        map_put(&fetch->bans, id.b, ban);
-    }
-    ban->until_us = peer_after_ms(peer, ban->next_ms);
-    char text[NODE_ID_SHORT_BYTES];
-    node_id_short(text, &id);
-    log_warn(peer->env->log, "fetch.banned source=%s ms=%llu", text,
-             (unsigned long long)ban->next_ms);
-    uint64_t wait_ms = ban->next_ms;
-    ban->next_ms = wait_ms * 4 < FETCH_BAN_MS_MAX ? wait_ms * 4 : FETCH_BAN_MS_MAX;
-    struct transfer *transfer = source->transfer;
-    source->failures++;
-    fetch_source_release(peer, source, wait_ms);
-    if (transfer != NULL && !transfer->link->closing) {
-        transfer_close(peer, transfer, GOAWAY_PROTOCOL, ERR_MISMATCH);
     }
 }
 
@@ -251,6 +222,7 @@ static void send_open(struct peer *peer, struct source *source) {
                              .content = source->download->content};
     source->handle = open.handle;
     source->state = SOURCE_OPENING;
+    fetch_trust_recall(peer, source);
     source->heard_us = peer->links.mono_us;
     struct buf payload = {0};
     wire_open_encode(&payload, &open);
@@ -314,7 +286,12 @@ static bool is_better(const struct source *a, const struct source *b) {
     if ((a->holder.free_slots > 0) != (b->holder.free_slots > 0)) {
         return a->holder.free_slots > 0;
     }
-    return a->holder.speed_kib > b->holder.speed_kib;
+    uint64_t rate_a = a->known_rate > 0 ? a->known_rate : a->holder.speed_kib * 1024ull;
+    uint64_t rate_b = b->known_rate > 0 ? b->known_rate : b->holder.speed_kib * 1024ull;
+    if (rate_a != rate_b) {
+        return rate_a > rate_b;
+    }
+    return a->rtt_us < b->rtt_us;
 }
 
 uint64_t fetch_sources_connect(struct peer *peer, struct download *download) {
@@ -332,7 +309,7 @@ uint64_t fetch_sources_connect(struct peer *peer, struct download *download) {
             }
             if (at->retry_us > now_us) {
                 next_us = at->retry_us < next_us ? at->retry_us : next_us;
-            } else if (is_banned(peer, &at->holder.id)) {
+            } else if (fetch_is_banned(peer, &at->holder.id)) {
                 at->retry_us = peer_after_ms(peer, FETCH_BAN_MS_MIN);
             } else if (best == NULL || is_better(at, best)) {
                 best = at;
@@ -399,6 +376,7 @@ enum err fetch_take_have(struct peer *peer, struct link *link, struct slice payl
     source->bitmap = have.all ? NULL : mem_copy(have.bitmap.data, bytes);
     if (source->state == SOURCE_OPENING) {
         source->state = SOURCE_ACTIVE;
+        source->rtt_us = peer->links.mono_us - source->heard_us;
         source->heard_us = peer->links.mono_us;
     }
     fetch_hashes_ask(peer, download);
@@ -449,6 +427,8 @@ enum err fetch_take_reject(struct peer *peer, struct link *link, struct slice pa
     bool is_about_handle = reject.count == 0;
     bool was_owed = !is_about_handle && fetch_piece_refused(source, reject.first, reject.count);
     if (!is_about_handle && !was_owed) {
+        uint32_t count = reject.count < source->backlog ? reject.count : source->backlog;
+        source->backlog -= count;
         return OK; /* about something that is not awaited any more */
     }
     if (reject.reason == REJECT_QUEUED || (reject.reason == REJECT_BUSY && !is_about_handle)) {
@@ -477,6 +457,22 @@ static bool owes_blocks(const struct source *source) {
     return false;
 }
 
+/* Blocks that are late by twice the expected time are for others; this one is asked for no more
+ * until a block of it comes. */
+static void tick_runs(struct peer *peer, struct source *source) {
+    uint64_t now_us = peer->links.mono_us;
+    for (int i = 0; i < FETCH_PIPELINE; i++) {
+        const struct run *run = &source->runs[i];
+        if (run->piece != NULL && now_us >= run->due_us) {
+            log_debug(peer->env->log, "fetch.late source=%u piece=%u", source->serial,
+                      run->piece->index);
+            fetch_piece_release(source);
+            source->is_slow = true;
+            return;
+        }
+    }
+}
+
 static void tick_source(struct peer *peer, struct source *source, uint64_t elapsed_us) {
     uint64_t now_us = peer->links.mono_us;
     uint64_t silent_ms = (now_us - source->heard_us) / 1000;
@@ -502,10 +498,34 @@ static void tick_source(struct peer *peer, struct source *source, uint64_t elaps
     } else if (source->state == SOURCE_ACTIVE && (owes_blocks(source) || source->is_slow)) {
         if (silent_ms >= SOURCE_TIMEOUT_MS) {
             fetch_source_failed(peer, source);
-        } else if (is_late && !source->is_slow) {
-            fetch_piece_release(source);
-            source->is_slow = true;
+        } else if (!source->is_slow) {
+            tick_runs(peer, source);
         }
+    }
+}
+
+/* All places are taken and some source was never tried: the slowest, if it gives less than half of
+ * its share, makes room. */
+static void probe_another(struct peer *peer, struct download *download) {
+    uint64_t now_us = peer->links.mono_us;
+    struct source *slowest = NULL;
+    bool has_untried = false;
+    uint64_t sum = 0;
+    uint32_t count = 0;
+    for (struct source *at = download->sources; at != NULL; at = at->next) {
+        has_untried = has_untried || (at->state == SOURCE_KNOWN && at->known_rate == 0 &&
+                                      at->failures == 0 && at->retry_us <= now_us);
+        if (at->state == SOURCE_ACTIVE) {
+            sum += at->bytes_per_s;
+            count++;
+            slowest = slowest == NULL || at->bytes_per_s < slowest->bytes_per_s ? at : slowest;
+        }
+    }
+    bool is_due = now_us - download->probed_us >= FETCH_PROBE_MS * 1000ull;
+    if (has_untried && is_due && count >= SOURCES_ACTIVE_MAX &&
+        slowest->bytes_per_s < sum / count / 2) {
+        download->probed_us = now_us;
+        fetch_source_release(peer, slowest, FETCH_PROBE_MS * 6);
     }
 }
 
@@ -515,4 +535,5 @@ void fetch_sources_tick(struct peer *peer, struct download *download, uint64_t e
             tick_source(peer, at, elapsed_us);
         }
     }
+    probe_another(peer, download);
 }

@@ -348,6 +348,8 @@ struct node peer_new(const struct node_env *env, const struct peer_config *confi
     struct peer *peer = mem_new(sizeof *peer);
     peer->env = env;
     peer->upload_slots = config->upload_slots > 0 ? config->upload_slots : UPLOAD_SLOTS;
+    peer->downloads_active =
+        config->downloads_active > 0 ? config->downloads_active : DOWNLOADS_ACTIVE;
     peer->upload_bytes_per_s = config->upload_bytes_per_s;
     peer->search_wait_ms =
         config->search_wait_ms > 0 ? config->search_wait_ms : QUERY_DEADLINE_MS + 1000;

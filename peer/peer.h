@@ -10,6 +10,7 @@ struct peer_config {
     uint32_t introducer_count;
     uint32_t upload_slots;       /* 0 = UPLOAD_SLOTS */
     uint64_t upload_bytes_per_s; /* 0 = unlimited */
+    uint32_t downloads_active;   /* 0 = DOWNLOADS_ACTIVE */
     uint32_t search_wait_ms;     /* 0 = QUERY_DEADLINE_MS + 1 s */
 };
 
@@ -32,8 +33,12 @@ struct peer_config {
  *   status                    "status" {id, state, parents, files, bytes, uploads, downloads, ...}
  *                             and one "parent" {id, address, state, round_trip_us} per parent
  *   share                     "share" {files, bytes, ready}; "file" {name, size, content} each
- *   downloads                 "download" {content, name, size, done, state, sources, rate} each
- *   cancel content=           discard a download */
+ *   downloads                 "download" {content, number, name, size, done, state, priority,
+ *                             sources, known, rate} each
+ *   cancel|pause|resume download=|content=|all=1
+ *                             discard, stop for now, or go on; "changed" {content, name} each
+ *   priority ... priority=high|normal|low
+ *                             which of those that wait are fetched first */
 struct node peer_new(const struct node_env *env, const struct peer_config *config);
 
 #endif

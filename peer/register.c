@@ -209,6 +209,7 @@ static bool is_our_list(const struct peer *peer, const struct reg_status *status
 
 static void take_done(struct peer *peer, struct parent *parent) {
     parent->state = PARENT_REGISTERED;
+    parent->was_registered = true;
     parent->tries = 0;
     if (peer->links.mono_us - parent->lost_us > LOSSES_FORGOTTEN_MS * 1000ull) {
         parent->losses = 0;

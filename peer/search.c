@@ -123,7 +123,11 @@ static void send_leg(struct peer *peer, struct query *query, enum search_leg leg
     wire_query_encode(&payload, &header);
     peer_send(link, query->text != NULL ? MSG_QUERY : MSG_LOCATE, &payload);
     query->is_out = true;
-    timers_set(&peer->timers, &query->timer, peer_after_ms(peer, peer->search_wait_ms));
+    query->sent_us = peer->links.mono_us;
+    uplink_probe(peer, link);
+    uint32_t silent_ms =
+        SEARCH_SILENT_MS < peer->search_wait_ms ? SEARCH_SILENT_MS : peer->search_wait_ms;
+    timers_set(&peer->timers, &query->timer, peer_after_ms(peer, silent_ms));
 }
 
 /* Ask from the beginning. */
@@ -184,7 +188,24 @@ static bool try_another(struct peer *peer, struct query *query) {
     return true;
 }
 
+/* True when there is still time for an answer. A supernode that gives no sign of life gets less of
+ * it when there is another one. */
+static bool waits_on(struct peer *peer, struct query *query) {
+    uint64_t end_us = query->sent_us + peer->search_wait_ms * 1000ull;
+    const struct link *link = uplink_link_to(peer, via(query));
+    bool is_silent = link == NULL || link->heard_us <= query->sent_us;
+    if (end_us <= peer->links.mono_us ||
+        (is_silent && uplink_link(peer, via(query)) != NULL && query->tries < QUERY_TRIES)) {
+        return false;
+    }
+    timers_set(&peer->timers, &query->timer, end_us);
+    return true;
+}
+
 void search_timer(struct peer *peer, struct query *query) {
+    if (query->is_out && waits_on(peer, query)) {
+        return;
+    }
     if (!query->is_out && query->command != 0) {
         report_error(peer->links.out, query->command, ERR_UNREACHABLE, uplink_advice(peer));
         free_query(peer, query);

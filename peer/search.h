@@ -30,6 +30,7 @@ struct query {
     struct query_id id;      /* of the body */
     struct node_id asked[2]; /* supernodes, by leg */
     struct coverage sum;     /* over the legs */
+    uint64_t sent_us;        /* the present copy */
     uint16_t want;
     uint8_t leg;     /* enum search_leg */
     uint8_t ttl;     /* of the copy that is out */

@@ -47,6 +47,7 @@ struct peer {
     uint64_t started_us;
     uint64_t upload_bytes_per_s; /* 0 = unlimited */
     uint32_t upload_slots;
+    uint32_t downloads_active;
     uint32_t search_wait_ms;
     uint32_t transfer_links; /* dialled by others */
     bool is_stopping;

@@ -34,7 +34,8 @@ static void report_parent(const struct peer *peer, uint64_t command, const struc
     struct outbox *out = peer->links.out;
     report_begin(out, command, "parent");
     report_node(out, &parent->link->id, &parent->link->remote);
-    report_text(out, "state", parent_states[parent->state]);
+    bool updates = parent->state == PARENT_REGISTERING && parent->was_registered;
+    report_text(out, "state", updates ? "updating" : parent_states[parent->state]);
     report_number(out, "round_trip_us", parent->link->round_trip_us);
 }
 

@@ -146,6 +146,18 @@ struct link *uplink_link_to(const struct peer *peer, const struct node_id *id) {
     return NULL;
 }
 
+/* A silent death of several shows at once, not of one after the other. */
+void uplink_probe(struct peer *peer, struct link *asked) {
+    links_probe(asked);
+    for (uint32_t i = 0; i <= PARENTS; i++) {
+        const struct parent *parent = peer->uplink.parents[i];
+        if (parent != NULL &&
+            peer->links.mono_us - parent->link->heard_us >= PROBE_AFTER_MS * 1000ull) {
+            links_probe(parent->link);
+        }
+    }
+}
+
 static void dial(struct peer *peer, struct host *host, struct parent **place) {
     struct parent *parent = mem_new(sizeof *parent);
     parent->host = host;

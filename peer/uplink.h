@@ -24,17 +24,18 @@ enum register_step {
 /* A leaf link, from dial to end. */
 struct parent {
     struct link *link;
-    struct host *host; /* in_use as long as this lives */
-    uint8_t state;     /* enum parent_state */
-    uint8_t step;      /* enum register_step */
-    uint8_t tries;     /* lists asked for since the last success */
-    bool nodes_asked;  /* one NODES is welcome */
-    bool is_outdated;  /* registered with a list that has changed since */
-    uint8_t losses;    /* how often it held another list than it had said */
-    uint64_t lost_us;  /* when it last did */
-    uint16_t retry_s;  /* GOAWAY asked for it */
-    struct plan *plan; /* what it is being sent, NULL = nothing */
-    uint64_t since_us; /* in this state */
+    struct host *host;   /* in_use as long as this lives */
+    uint8_t state;       /* enum parent_state */
+    uint8_t step;        /* enum register_step */
+    uint8_t tries;       /* lists asked for since the last success */
+    bool nodes_asked;    /* one NODES is welcome */
+    bool is_outdated;    /* registered with a list that has changed since */
+    bool was_registered; /* it has had a whole list from us: what it gets now is a change */
+    uint8_t losses;      /* how often it held another list than it had said */
+    uint64_t lost_us;    /* when it last did */
+    uint16_t retry_s;    /* GOAWAY asked for it */
+    struct plan *plan;   /* what it is being sent, NULL = nothing */
+    uint64_t since_us;   /* in this state */
 };
 
 struct plan;
@@ -79,6 +80,10 @@ struct link *uplink_link(const struct peer *peer, const struct node_id *except);
 const char *uplink_advice(const struct peer *peer);
 /* The open link to this supernode, or NULL. */
 struct link *uplink_link_to(const struct peer *peer, const struct node_id *id);
+
+/* Something was asked of this parent: see that it lives, and those that were not heard for a while.
+ */
+void uplink_probe(struct peer *peer, struct link *asked);
 
 /* How many parents are in a state or beyond it. */
 uint32_t uplink_count(const struct peer *peer, enum parent_state least);

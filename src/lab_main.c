@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/lab/cluster.h"
 #include "src/lab/demo.h"
 
 static const struct subcommand {
@@ -10,6 +11,8 @@ static const struct subcommand {
     const char *help;
 } subcommands[] = {
     {"demo", demo_run, "start 3 supernodes and 12 peers, search, fetch, compare, stop"},
+    {"cluster", cluster_run, "start, watch, break, measure and stop a network of processes"},
+    {"proxy", cluster_proxy_run, "what the links of a cluster go through; started by it"},
 };
 
 static void usage(FILE *file) {

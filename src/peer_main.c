@@ -13,6 +13,7 @@ static struct node make_peer(const struct node_env *env, const void *config) {
 static int run(struct cli *cli) {
     struct cli_node node = {.is_peer = true, .default_port = PEER_PORT};
     struct peer_config config = {.upload_slots = (uint32_t)cli->settings.upload_slots,
+                                 .downloads_active = (uint32_t)cli->settings.downloads_active,
                                  .upload_bytes_per_s = cli->settings.upload_rate};
     struct host_error error = {0};
     if (cli_node_prepare(&node, cli, &error) != OK) {
@@ -29,9 +30,10 @@ static int run(struct cli *cli) {
 }
 
 #define RUN_SETTINGS                                                                               \
-    (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(DIAL_ONLY) | SETTING(INTRODUCER) |               \
-     SETTING(SHARE) | SETTING(DOWNLOADS) | SETTING(UPLOAD_RATE) | SETTING(UPLOAD_SLOTS) |          \
-     SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
+    (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(ADVERTISE) | SETTING(INTERFACE) |                \
+     SETTING(DIAL_ONLY) | SETTING(INTRODUCER) | SETTING(SHARE) | SETTING(PRIVATE) |                \
+     SETTING(DOWNLOADS) | SETTING(UPLOAD_RATE) | SETTING(UPLOAD_SLOTS) |                           \
+     SETTING(DOWNLOADS_ACTIVE) | SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
 
 static const struct cli_command commands[] = {
     {.name = "run",
@@ -69,30 +71,38 @@ static const struct cli_command commands[] = {
      .dash_words = true,
      .run = cli_search},
     {.name = "get",
-     .words = "NUMBER|LINK",
-     .help = "fetch a file, every block verified",
-     .more = "NUMBER is what a search of this peer showed; LINK is trunkline:HASH:SIZE from\n"
-             "anywhere. The last line printed is the path of the file. Ctrl-C stops waiting;\n"
-             "the peer goes on, also after a restart.",
+     .words = "NUMBER|LINK...",
+     .help = "fetch files, every block verified",
+     .more = "NUMBER is what a search of this peer showed (3, or 5-9); LINK is\n"
+             "trunkline:HASH:SIZE from anywhere. The last line printed is the path of the file.\n"
+             "Ctrl-C stops waiting; the peer goes on, also after a restart. Several are fetched\n"
+             "in the background.",
      .accepted = SETTING(NAME) | SETTING(NO_WAIT),
      .words_min = 1,
-     .words_max = 1,
+     .words_max = OPTION_VALUES_MAX,
      .run = cli_get},
     {.name = "share",
      .words = "[list|add FOLDER|remove FOLDER]",
      .help = "show or change what is shared",
-     .more = "Changes are remembered, and take effect at once when the peer runs. Refused: /,\n"
-             "home folders, hidden folders, the system's own. Left out of what is shared: empty\n"
-             "and hidden files, links, names that are no UTF-8. Removing a folder that an option\n"
-             "or the configuration file names holds until the next start.",
-     .accepted = SETTING(LINKS),
+     .more = "`add` first shows what would be shared, and asks on a terminal. Changes are\n"
+             "remembered, and take effect at once when the peer runs; adding a folder again\n"
+             "changes what is left out of it. Refused: /, home folders, hidden folders, the\n"
+             "system's own, those of mail and keys. Left out of what is shared: empty and\n"
+             "hidden files, links, names that are no UTF-8, files of keys, passwords, mail and\n"
+             "wallets (--private lets them in). Removing a folder that an option or the\n"
+             "configuration file names holds until the next start.",
+     .accepted = SETTING(LINKS) | SETTING(ONLY) | SETTING(EXCLUDE) | SETTING(MIN_SIZE) |
+                 SETTING(MAX_SIZE) | SETTING(PRIVATE) | SETTING(DRY_RUN) | SETTING(YES),
      .words_max = 2,
      .run = cli_share},
     {.name = "status", .words = "", .help = "show how the peer is doing", .run = cli_status},
     {.name = "downloads",
-     .words = "",
-     .help = "show what is being fetched, or cancel one",
-     .accepted = SETTING(CANCEL),
+     .words = "[pause|resume|cancel|high|normal|low WHICH...]",
+     .help = "show what is being fetched, or change it",
+     .more = "WHICH are numbers that it shows (3, 5-7), links, or all. A paused download keeps\n"
+             "what it has; those that wait have their turn by priority, then by number.",
+     .accepted = SETTING(WATCH),
+     .words_max = OPTION_VALUES_MAX,
      .run = cli_downloads},
     {.name = "stop", .words = "", .help = "stop the peer and wait for its end", .run = cli_stop},
 };

@@ -33,9 +33,10 @@ static int run(struct cli *cli) {
 }
 
 #define RUN_SETTINGS                                                                               \
-    (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(INTRODUCER) | SETTING(LEAVES) |                  \
-     SETTING(LEAF_QUERY_RATE) | SETTING(LEAF_QUERY_BURST) | SETTING(MESH_QUERY_RATE) |             \
-     SETTING(MESH_LINKS) | SETTING(FIXED_MESH) | SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
+    (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(ADVERTISE) | SETTING(INTERFACE) |                \
+     SETTING(INTRODUCER) | SETTING(LEAVES) | SETTING(LEAF_QUERY_RATE) |                            \
+     SETTING(LEAF_QUERY_BURST) | SETTING(MESH_QUERY_RATE) | SETTING(MESH_LINKS) |                  \
+     SETTING(FIXED_MESH) | SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
 #define ANCHOR_SETTINGS                                                                            \
     (SETTING(ANCHOR) | SETTING(NAME) | SETTING(POLICY) | SETTING(PROFILE) | SETTING(EPOCH) |       \
      SETTING(SECRET) | SETTING(ADDRESS) | SETTING(NETWORK))

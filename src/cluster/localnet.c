@@ -18,7 +18,6 @@
 #define STOP_MS 12000    /* a node takes at most 10 s */
 #define NETWORKS_MAX 256 /* pairs of middle octets tried */
 #define WORDS_MAX 32
-#define PARENTS_WANTED 2
 
 static enum err trouble(struct localnet *net, enum err err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -65,7 +64,7 @@ static void name_node(struct localnet *net, struct localnet_node *node, enum loc
     node->role = role;
     node->number = number;
     snprintf(node->name, sizeof node->name, "%s-%02u",
-             role == LOCALNET_SUPERNODE ? "supernode" : "peer", number % 100);
+             role == LOCALNET_SUPERNODE ? "supernode" : "peer", number % 1000);
     node->dir = owner_path(net->owner, "%s", node->name);
     node->files = owner_path(net->owner, "%s.files", node->name);
     node->downloads = owner_path(net->owner, "%s.downloads", node->name);
@@ -186,8 +185,9 @@ enum err localnet_init(struct localnet *net, struct owner *owner, const char *bi
                        uint32_t supernodes, uint32_t peers) {
     *net = (struct localnet){
         .owner = owner, .bin = mem_string(bin), .supernode_count = supernodes, .peer_count = peers};
-    if (supernodes == 0 || supernodes > LOCALNET_NODES_MAX || peers > LOCALNET_NODES_MAX) {
-        return trouble(net, ERR_LIMIT, "1 to %d supernodes and at most as many peers",
+    if (supernodes == 0 || supernodes > LOCALNET_NODES_MAX ||
+        peers > LOCALNET_NODES_MAX - supernodes) {
+        return trouble(net, ERR_LIMIT, "at least 1 supernode, and at most %d nodes in all",
                        LOCALNET_NODES_MAX);
     }
     enum err err = place_nodes(net);
@@ -222,18 +222,27 @@ void localnet_free(struct localnet *net) {
 
 /* ---- Running ---- */
 
-enum err localnet_start(struct localnet *net, struct localnet_node *node) {
+static enum err does_not_start(struct localnet *net, const struct localnet_node *node,
+                               enum err err) {
+    return trouble(net, err, "%s does not start: %s; see %s", node->name, err_text(err), node->log);
+}
+
+enum err localnet_launch(struct localnet *net, struct localnet_node *node) {
     char *program = program_of(net, node->role);
     struct words words = {.list = {program}, .count = 1};
     add_words(&words, (const char *const[]){"run", "--dir", node->dir, "--network",
                                             net->network_file, "--listen", node->address, NULL});
     if (node->role == LOCALNET_PEER) {
-        add_words(&words, (const char *const[]){"--share", node->files, "--downloads",
+        /* Names of test files are nobody's secrets, whatever they look like. */
+        add_words(&words, (const char *const[]){"--share", node->files, "--private", "--downloads",
                                                 node->downloads, NULL});
     } else {
         /* Programs ask faster than people. */
         add_words(&words, (const char *const[]){"--leaf-query-rate", "1000", "--leaf-query-burst",
                                                 "1000", NULL});
+    }
+    if (node->advertise[0] != '\0') {
+        add_words(&words, (const char *const[]){"--advertise", node->advertise, NULL});
     }
     if (node->upload_rate != NULL) {
         add_words(&words, (const char *const[]){"--upload-rate", node->upload_rate, NULL});
@@ -241,15 +250,20 @@ enum err localnet_start(struct localnet *net, struct localnet_node *node) {
     process_free(node->process);
     const struct process_options options = {.argv = words.list, .log = node->log};
     enum err err = process_start(net->owner, &options, &node->process);
-    char *socket = owner_path(net->owner, "%s/control.sock", node->name);
-    if (err == OK) {
-        err = process_wait_socket(node->process, socket, START_MS);
-    }
-    mem_free(socket);
     mem_free(program);
-    return err == OK ? OK
-                     : trouble(net, err, "%s does not start: %s; see %s", node->name, err_text(err),
-                               node->log);
+    return err == OK ? OK : does_not_start(net, node, err);
+}
+
+enum err localnet_await(struct localnet *net, struct localnet_node *node) {
+    char *socket = owner_path(net->owner, "%s/control.sock", node->name);
+    enum err err = process_wait_socket(node->process, socket, START_MS);
+    mem_free(socket);
+    return err == OK ? OK : does_not_start(net, node, err);
+}
+
+enum err localnet_start(struct localnet *net, struct localnet_node *node) {
+    enum err err = localnet_launch(net, node);
+    return err == OK ? localnet_await(net, node) : err;
 }
 
 static void forget_process(struct localnet_node *node) {
@@ -389,9 +403,14 @@ static uint32_t count_open(const json_t *answer, const char *kind) {
         const json_t *object = json_array_get(answer, i);
         const char *state = localnet_text(object, "state");
         count += strcmp(localnet_text(object, "kind"), kind) == 0 &&
-                 (state[0] == '\0' || strcmp(state, "registered") == 0);
+                 (state[0] == '\0' || strcmp(state, "registered") == 0 ||
+                  strcmp(state, "updating") == 0);
     }
     return count;
+}
+
+uint32_t localnet_parents(const json_t *answer) {
+    return count_open(answer, "parent");
 }
 
 static bool is_settled(struct localnet *net, const struct localnet_node *node) {
@@ -419,7 +438,7 @@ static enum err settle_nodes(struct localnet *net, struct localnet_node *nodes, 
     return OK;
 }
 
-static uint32_t files_in(const char *folder) {
+uint32_t localnet_entries(const char *folder) {
     DIR *entries = opendir(folder);
     uint32_t count = 0;
     const struct dirent *entry;
@@ -455,7 +474,7 @@ static int64_t files_indexed(struct localnet *net) {
 static enum err settle_index(struct localnet *net, int64_t until_ms) {
     int64_t wanted = 0, indexed;
     for (uint32_t i = 0; i < net->peer_count; i++) {
-        wanted += net->peers[i].process != NULL ? files_in(net->peers[i].files) : 0;
+        wanted += net->peers[i].process != NULL ? localnet_entries(net->peers[i].files) : 0;
     }
     wanted *= parents_wanted(net);
     while ((indexed = files_indexed(net)) < wanted) {

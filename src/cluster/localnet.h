@@ -18,7 +18,9 @@
 #include "src/cluster/process.h"
 
 #define LOCALNET_PORT 7646
-#define LOCALNET_NODES_MAX 64 /* of one role; addresses 127.x.y.1 to .128 */
+#define LOCALNET_NODES_MAX 254 /* of both roles: addresses 127.x.y.1 to .254 */
+
+#define PARENTS_WANTED 2
 
 enum localnet_role { LOCALNET_SUPERNODE, LOCALNET_PEER };
 
@@ -32,6 +34,7 @@ struct localnet_node {
     char *files;
     char *downloads;
     char *log;
+    char advertise[32];      /* the address that others are told; empty = `address` */
     const char *upload_rate; /* borrowed, such as "8M"; NULL = unlimited */
     struct process *process; /* NULL when it does not run */
 };
@@ -55,8 +58,12 @@ MUST_CHECK enum err localnet_init(struct localnet *net, struct owner *owner, con
 /* Forget the network; its processes and folders are the owner's to end. */
 void localnet_free(struct localnet *net);
 
-/* Start a node, also one that ran before, and wait until it takes commands. */
+/* Start a node, also one that ran before, and wait until it takes commands; */
 MUST_CHECK enum err localnet_start(struct localnet *net, struct localnet_node *node);
+/* ... or do not wait; */
+MUST_CHECK enum err localnet_launch(struct localnet *net, struct localnet_node *node);
+/* ... and wait later. */
+MUST_CHECK enum err localnet_await(struct localnet *net, struct localnet_node *node);
 
 /* Stop a node as a person would (SIGTERM), or as a power cut (SIGKILL). */
 void localnet_stop(struct localnet_node *node);
@@ -82,6 +89,12 @@ MUST_CHECK enum err localnet_command(struct localnet *net, const struct localnet
 
 /* The first object of that kind in an answer, or NULL. */
 const json_t *localnet_find(const json_t *answer, const char *kind);
+
+/* How many entries a folder has whose names do not begin with a dot. */
+uint32_t localnet_entries(const char *folder);
+
+/* How many supernodes hold the list of the peer whose status this is. */
+uint32_t localnet_parents(const json_t *answer);
 
 /* A number or a text of an object; 0 or "" when it has none. */
 int64_t localnet_number(const json_t *object, const char *key);

@@ -16,7 +16,7 @@
 #include "common/buf.h"
 #include "common/err.h"
 
-#define PROCESSES_MAX 256 /* of one owner, those that ended and wait included */
+#define PROCESSES_MAX 512 /* of one owner, those that ended and wait included */
 #define PROCESS_CAPTURE_MAX (16 * 1024 * 1024) /* bytes of output kept in memory */
 
 struct owner;

@@ -11,6 +11,7 @@
 #include "src/host/control.h"
 #include "src/host/failure.h"
 #include "src/host/places.h"
+#include "src/host/sockets.h"
 #include "src/host/textfile.h"
 
 /* ---- Network and introducers ---- */
@@ -60,9 +61,8 @@ static enum err choose_downloads(struct cli_node *node, struct host_error *error
     if (err == OK && given == NULL) {
         err = folder_make(usual, error);
     }
-    return err != OK ? err
-                     : shares_check(given != NULL ? given : usual, node->cli->dir, node->downloads,
-                                    error);
+    const struct share share = {given != NULL ? given : usual, NULL};
+    return err != OK ? err : shares_check(&share, node->cli->dir, node->downloads, error);
 }
 
 static enum err prepare_peer(struct cli_node *node, struct host_error *error) {
@@ -70,9 +70,38 @@ static enum err prepare_peer(struct cli_node *node, struct host_error *error) {
     err = err != OK ? err : cli_share_collect(node, error);
     node->config.download_dir = node->downloads;
     node->config.share_dirs = (const char *const *)node->shared.paths;
+    node->config.share_filters = (const char *const *)node->shared.filters;
     node->config.share_count = node->shared.count;
     node->config.upload_bytes_per_s = node->cli->settings.upload_rate;
     return err;
+}
+
+static enum err choose_addresses(struct cli_node *node, struct host_error *error) {
+    const struct settings *settings = &node->cli->settings;
+    struct host_node_config *config = &node->config;
+    config->no_listen = settings->dial_only;
+    config->advertise = settings->advertise;
+    config->listen = settings->listen;
+    if (settings->listen.family == ADDRESS_NONE) {
+        config->listen = (struct address){.family = ADDRESS_IPV4, .port = node->default_port};
+    }
+    if (config->advertise.family != ADDRESS_NONE &&
+        (config->advertise.port == 0 || address_is_any(&config->advertise))) {
+        return fail(error, ERR_CONFIG,
+                    "nobody could dial what --advertise says; give the address and port that "
+                    "others reach this node by");
+    }
+    if (config->advertise.family != ADDRESS_NONE && settings->dial_only) {
+        return fail(error, ERR_CONFIG, "--advertise and --dial-only contradict each other");
+    }
+    if (settings->interface == NULL) {
+        return OK;
+    }
+    if (!address_is_any(&config->listen)) {
+        return fail(error, ERR_CONFIG,
+                    "--interface chooses the address itself; give --listen 0.0.0.0:PORT with it");
+    }
+    return host_interface(settings->interface, &config->listen, error);
 }
 
 enum err cli_node_prepare(struct cli_node *node, struct cli *cli, struct host_error *error) {
@@ -83,12 +112,7 @@ enum err cli_node_prepare(struct cli_node *node, struct cli *cli, struct host_er
     err = err != OK || !node->is_peer ? err : prepare_peer(node, error);
     node->config.network = &node->network.network;
     node->config.state_dir = cli->dir;
-    node->config.no_listen = cli->settings.dial_only;
-    node->config.listen = cli->settings.listen;
-    if (cli->settings.listen.family == ADDRESS_NONE) {
-        node->config.listen = (struct address){.family = ADDRESS_IPV4, .port = node->default_port};
-    }
-    return err;
+    return err != OK ? err : choose_addresses(node, error);
 }
 
 /* ---- Running ---- */

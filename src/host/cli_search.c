@@ -9,9 +9,9 @@
 
 #include "common/mem.h"
 #include "common/query.h"
+#include "common/units.h"
 #include "src/host/failure.h"
 #include "src/host/terminal.h"
-#include "src/host/units.h"
 
 #define QUERY_WORD_ROOM (QUERY_TEXT_MAX + 1)
 #define DETAILS_ROOM 1024 /* three texts, cleaned, and some numbers */

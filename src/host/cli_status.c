@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/units.h"
 #include "src/host/cli.h"
 #include "src/host/terminal.h"
-#include "src/host/units.h"
 
 #define VALUE_BYTES 256
 

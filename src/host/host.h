@@ -36,15 +36,21 @@ struct host_node_config {
     const char *state_dir;    /* key, store, cert; made 0700 when missing; locked with flock */
     const char *download_dir; /* NULL = no downloads (supernodes) */
     const char *const *share_dirs;
+    const char *const *share_filters; /* beside them, as filter_new reads them; NULL = none */
     uint32_t share_count;
     struct address listen; /* where to listen, and the local address to dial from; port 0 = any */
-    bool no_listen;        /* dial only */
+    struct address advertise;    /* what others are told to dial; family 0 = where it listens */
+    bool no_listen;              /* dial only */
     uint64_t upload_bytes_per_s; /* pace of ACTION_SEND_BLOCK per node; 0 = unlimited */
     uint64_t seed;               /* 0 = from the system */
     /* Make the node. `env` lives as long as it. */
     struct node (*make)(const struct node_env *env, const void *role_config);
     const void *role_config; /* borrowed until host_add returns */
 };
+
+/* Set `address` to the interface's first IPv4 address; its port stays. ERR_NOT_FOUND when there is
+ * no such interface, or it is down or has none. */
+enum err host_interface(const char *name, struct address *address, struct host_error *error);
 
 /* Add and start a node: loads or makes its key (once, 0600; a damaged key is an error, never
  * replaced), opens the store, listens, scans shares. NULL with *error set. */
@@ -74,12 +80,18 @@ uint64_t host_command(struct host_node *node, const struct host_request *request
 void host_command_gone(struct host_node *node, uint64_t id);
 
 /* Share one more folder from now on (not remembered here), or stop sharing it. */
-MUST_CHECK enum err host_share_add(struct host_node *node, const char *folder,
+MUST_CHECK enum err host_share_add(struct host_node *node, const char *folder, const char *filter,
                                    struct host_error *error);
 MUST_CHECK enum err host_share_remove(struct host_node *node, const char *folder);
 
-/* What the last scan left out: files that cannot be shared, folders that cannot be read. */
-uint32_t host_share_skipped(const struct host_node *node);
+/* What the last scan left out. */
+struct share_left {
+    uint32_t unfit;    /* names the wire cannot carry, files too large or too many, folders that
+                          cannot be read */
+    uint32_t filtered; /* files and folders that a filter leaves out */
+    uint32_t private;  /* ... that look like keys, mail or the like */
+};
+struct share_left host_share_left(const struct host_node *node);
 
 /* The loop, for control sockets and the like. */
 struct event_base *host_base(struct host *host);

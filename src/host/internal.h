@@ -82,6 +82,7 @@ struct host_node {
 
     /* Links. */
     struct address listen;
+    struct address advertise;
     struct evconnlistener *listener;
     struct event listen_again;
     struct map links;   /* u32 -> struct conn that the node knows */
@@ -150,7 +151,8 @@ void resolve_name(struct host_node *node, uint32_t token, struct slice name);
 /* Begin and end to listen (listen.c). */
 MUST_CHECK enum err listen_start(struct host_node *node, struct host_error *error);
 void listen_stop(struct host_node *node);
-/* The addresses to advertise: the one listened on, or this machine's when that is a wildcard. */
+/* The addresses to advertise: the one that was asked for, the one listened on, or this machine's
+ * when that is a wildcard. */
 uint32_t listen_addresses(const struct host_node *node, struct address to[ADDRESSES_MAX]);
 
 #endif

@@ -37,9 +37,14 @@ struct shared {
     uint64_t round; /* in which it was last found */
 };
 
+struct folder {
+    char *path; /* real */
+    struct filter *filter;
+};
+
 struct library {
     struct host_node *node;
-    char *folders[LIBRARY_FOLDERS_MAX];
+    struct folder folders[LIBRARY_FOLDERS_MAX];
     uint32_t folder_count;
     struct map by_file; /* u64 -> struct shared */
     struct map by_path; /* hash -> struct shared */
@@ -51,7 +56,7 @@ struct library {
     bool is_ready;     /* NODE_SHARES_READY was told */
     uint64_t round_us; /* when it began, and when it ended */
     uint64_t rest_us;
-    uint32_t skipped; /* by the last scan */
+    struct share_left left; /* by the last scan */
     struct event timer;
     struct hashing *hashing;
 };
@@ -59,10 +64,15 @@ struct library {
 struct scan_job {
     struct job job;
     struct library *library;
-    char *folders[LIBRARY_FOLDERS_MAX];
+    struct folder folders[LIBRARY_FOLDERS_MAX];
     uint32_t folder_count;
     struct scan scan;
 };
+
+static void free_folder(struct folder *folder) {
+    mem_free(folder->path);
+    filter_free(folder->filter);
+}
 
 static void schedule(struct library *library, uint32_t ms) {
     struct timeval wait = {.tv_sec = (time_t)(ms / 1000),
@@ -168,7 +178,7 @@ uint64_t library_size(const struct host_node *node, uint64_t file) {
 
 static uint32_t find_folder(const struct library *library, const char *folder) {
     uint32_t i = 0;
-    while (i < library->folder_count && strcmp(library->folders[i], folder) != 0) {
+    while (i < library->folder_count && strcmp(library->folders[i].path, folder) != 0) {
         i++;
     }
     return i;
@@ -177,12 +187,13 @@ static uint32_t find_folder(const struct library *library, const char *folder) {
 static void run_scan(struct job *base) {
     struct scan_job *job = (struct scan_job *)base;
     for (uint32_t i = 0; i < job->folder_count; i++) {
-        scan_folder(&job->scan, i, job->folders[i], base->workers);
+        const struct scan_root root = {i, job->folders[i].path, job->folders[i].filter};
+        scan_folder(&job->scan, &root, base->workers);
     }
     scan_sort(&job->scan);
     for (uint32_t i = 0; i < job->scan.count; i++) {
         struct scanned *file = &job->scan.files[i];
-        key_of(&file->key, job->folders[file->root], file->path);
+        key_of(&file->key, job->folders[file->root].path, file->path);
     }
 }
 
@@ -232,7 +243,7 @@ static bool is_fresh(const struct stamp *stamp) {
 static void compare(struct library *library, struct scan_job *job) {
     for (uint32_t i = 0; i < job->scan.count; i++) {
         struct scanned *file = &job->scan.files[i];
-        const char *root = job->folders[file->root];
+        const char *root = job->folders[file->root].path;
         if (find_folder(library, root) == library->folder_count) {
             continue; /* not shared any more */
         }
@@ -262,9 +273,11 @@ static void done_scan(struct job *base) {
     struct scan_job *job = (struct scan_job *)base;
     struct library *library = job->library;
     struct host_node *node = library->node;
-    library->skipped = job->scan.skipped;
-    if (job->scan.skipped > 0) {
-        log_info(&node->host->log, "library.skipped files=%u", job->scan.skipped);
+    const struct share_left left = job->scan.left;
+    library->left = left;
+    if (left.unfit + left.filtered + left.private > 0) {
+        log_info(&node->host->log, "library.left_out unfit=%u filtered=%u private=%u", left.unfit,
+                 left.filtered, left.private);
     }
     if (!workers_stopping(base->workers)) { /* else the scan may have been cut short */
         compare(library, job);
@@ -273,7 +286,7 @@ static void done_scan(struct job *base) {
         library->is_watched = job->scan.unwatched == 0;
     }
     for (uint32_t i = 0; i < job->folder_count; i++) {
-        mem_free(job->folders[i]);
+        free_folder(&job->folders[i]);
     }
     scan_free(&job->scan);
     mem_free(job);
@@ -287,7 +300,9 @@ static void start_round(struct library *library) {
     job->library = library;
     job->folder_count = library->folder_count;
     for (uint32_t i = 0; i < library->folder_count; i++) {
-        job->folders[i] = mem_string(library->folders[i]);
+        const struct folder *folder = &library->folders[i];
+        job->folders[i] = (struct folder){mem_string(folder->path),
+                                          filter_new(filter_text(folder->filter), NULL)};
     }
     job->scan.watch = library->node->host->watch;
     library->round_us = clock_mono_us();
@@ -329,7 +344,8 @@ static void look_soon(struct library *library) {
     }
 }
 
-enum err library_add_folder(struct library *library, const char *folder, struct host_error *error) {
+enum err library_add_folder(struct library *library, const char *folder, const char *filter,
+                            struct host_error *error) {
     char *real = realpath(folder, NULL);
     struct stat stat;
     if (real == NULL || lstat(real, &stat) != 0) {
@@ -345,8 +361,12 @@ enum err library_add_folder(struct library *library, const char *folder, struct 
     } else if (library->folder_count == LIBRARY_FOLDERS_MAX) {
         err = fail(error, ERR_LIMIT, "%.300s: too many folders; share one above them", folder);
     } else {
-        library->folders[library->folder_count++] = mem_string(real);
-        look_soon(library);
+        struct filter *read = filter_new(filter, error);
+        err = read == NULL ? error->err : OK;
+        if (err == OK) {
+            library->folders[library->folder_count++] = (struct folder){mem_string(real), read};
+            look_soon(library);
+        }
     }
     free(real);
     return err;
@@ -359,17 +379,17 @@ enum err library_remove_folder(struct library *library, const char *folder) {
     if (place == library->folder_count) {
         return ERR_NOT_FOUND;
     }
-    char *removed = library->folders[place];
+    struct folder removed = library->folders[place];
     library->folder_count--;
     memmove(library->folders + place, library->folders + place + 1,
             (library->folder_count - place) * sizeof *library->folders);
     uint32_t cursor = 0;
     for (struct shared *shared; (shared = map_next(&library->by_file, &cursor, NULL)) != NULL;) {
-        if (strcmp(shared->root, removed) == 0) {
+        if (strcmp(shared->root, removed.path) == 0) {
             withdraw(library, shared);
         }
     }
-    mem_free(removed);
+    free_folder(&removed);
     look_soon(library); /* another folder may hold the same files */
     return OK;
 }
@@ -396,8 +416,8 @@ void library_start(struct library *library) {
     start_round(library);
 }
 
-uint32_t library_skipped(const struct library *library) {
-    return library->skipped;
+struct share_left library_left(const struct library *library) {
+    return library->left;
 }
 
 void library_stop(struct library *library) {
@@ -420,7 +440,7 @@ void library_free(struct library *library) {
     map_free(&library->by_file);
     map_free(&library->by_path);
     for (uint32_t i = 0; i < library->folder_count; i++) {
-        mem_free(library->folders[i]);
+        free_folder(&library->folders[i]);
     }
     mem_free(library);
 }

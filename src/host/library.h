@@ -16,9 +16,10 @@ struct found_file {
 /* Open the hash cache in the state folder (a damaged one is moved aside and made anew). */
 struct library *library_new(struct host_node *node);
 
-/* Share a folder: scanned soon, and again every LIBRARY_RESCAN_MS. */
+/* Share a folder, or what a filter (filter_new) lets in of it: scanned soon, and again every
+ * LIBRARY_RESCAN_MS. */
 MUST_CHECK enum err library_add_folder(struct library *library, const char *folder,
-                                       struct host_error *error);
+                                       const char *filter, struct host_error *error);
 /* Stop sharing it. ERR_NOT_FOUND. */
 MUST_CHECK enum err library_remove_folder(struct library *library, const char *folder);
 /* Begin with the first scan; NODE_SHARES_READY follows. */
@@ -38,8 +39,8 @@ struct source *library_source(struct host_node *node, uint64_t file);
 /* Its size in bytes; 0 when it is gone. */
 uint64_t library_size(const struct host_node *node, uint64_t file);
 
-/* What the last scan left out: files that cannot be shared, folders that cannot be read. */
-uint32_t library_skipped(const struct library *library);
+/* What the last scan left out. */
+struct share_left library_left(const struct library *library);
 
 /* No more rounds. */
 void library_stop(struct library *library);

@@ -132,6 +132,34 @@ void listen_stop(struct host_node *node) {
     }
 }
 
+enum err host_interface(const char *name, struct address *address, struct host_error *error) {
+    struct ifaddrs *interfaces = NULL;
+    uint16_t port = address->port;
+    bool known = false, found = false;
+    if (getifaddrs(&interfaces) != 0) {
+        return fail_errno(error, name, "the interfaces cannot be read");
+    }
+    for (const struct ifaddrs *at = interfaces; at != NULL && !found; at = at->ifa_next) {
+        bool named = strcmp(at->ifa_name, name) == 0;
+        known = known || named;
+        found = named && at->ifa_addr != NULL && (at->ifa_flags & IFF_UP) != 0 &&
+                at->ifa_addr->sa_family == AF_INET;
+        if (found) {
+            *address = socket_address_read(at->ifa_addr);
+            address->port = port;
+        }
+    }
+    freeifaddrs(interfaces);
+    if (!known) {
+        return fail(error, ERR_NOT_FOUND,
+                    "there is no interface `%.60s`; `ip link` lists those there are", name);
+    }
+    return found
+               ? OK
+               : fail(error, ERR_NOT_FOUND,
+                      "interface `%.60s` is down or has no IPv4 address; bring it up first", name);
+}
+
 static bool is_usable(const struct ifaddrs *interface) {
     return interface->ifa_addr != NULL && (interface->ifa_flags & IFF_UP) != 0 &&
            (interface->ifa_flags & IFF_LOOPBACK) == 0;
@@ -141,8 +169,8 @@ uint32_t listen_addresses(const struct host_node *node, struct address to[ADDRES
     if (node->listener == NULL) {
         return 0;
     }
-    if (!address_is_any(&node->listen)) {
-        to[0] = node->listen;
+    if (node->advertise.family != ADDRESS_NONE || !address_is_any(&node->listen)) {
+        to[0] = node->advertise.family != ADDRESS_NONE ? node->advertise : node->listen;
         return 1;
     }
     uint32_t count = 0;

@@ -78,10 +78,11 @@ static enum err add_shares(struct host_node *node, const struct host_node_config
                            struct host_error *error) {
     enum err err = OK;
     for (uint32_t i = 0; i < config->share_count && (err == OK || err == ERR_EXISTS); i++) {
-        err = library_add_folder(node->library, config->share_dirs[i], error);
+        const char *filter = config->share_filters != NULL ? config->share_filters[i] : NULL;
+        err = library_add_folder(node->library, config->share_dirs[i], filter, error);
     }
     if ((err == OK || err == ERR_EXISTS) && node->download_dir != NULL) {
-        err = library_add_folder(node->library, node->download_dir, error);
+        err = library_add_folder(node->library, node->download_dir, NULL, error);
     }
     return err == ERR_EXISTS ? OK : err; /* a folder named twice is shared once */
 }
@@ -119,6 +120,7 @@ struct host_node *host_add(struct host *host, const struct host_node_config *con
     node->download_fd = -1;
     node->parts_fd = -1;
     node->listen = config->listen;
+    node->advertise = config->advertise;
     node->upload_bytes_per_s = config->upload_bytes_per_s;
     node->state_dir = mem_string(config->state_dir);
     drive_init(node);
@@ -145,16 +147,17 @@ struct address host_node_address(const struct host_node *node) {
     return node->listen;
 }
 
-enum err host_share_add(struct host_node *node, const char *folder, struct host_error *error) {
-    return library_add_folder(node->library, folder, error);
+enum err host_share_add(struct host_node *node, const char *folder, const char *filter,
+                        struct host_error *error) {
+    return library_add_folder(node->library, folder, filter, error);
 }
 
 enum err host_share_remove(struct host_node *node, const char *folder) {
     return library_remove_folder(node->library, folder);
 }
 
-uint32_t host_share_skipped(const struct host_node *node) {
-    return library_skipped(node->library);
+struct share_left host_share_left(const struct host_node *node) {
+    return library_left(node->library);
 }
 
 /* ---- Stopping ---- */

@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/units.h"
 #include "src/host/terminal.h"
-#include "src/host/units.h"
 
 #define BAR_COLUMNS_MIN 8
 #define BAR_COLUMNS_MAX 60

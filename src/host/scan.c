@@ -19,6 +19,7 @@ struct folder_list {
     char **paths;
     uint32_t count;
     uint32_t cap;
+    int fd; /* of the folder that is being read */
 };
 
 /* UTF-8 that fits text8 of the wire; the node makes what it must not hold visible. */
@@ -67,28 +68,46 @@ static void add_file(struct scan *scan, uint32_t root, char *path, const struct 
         scan->cap = scan->cap == 0 ? 64 : scan->cap * 2;
         scan->files = mem_resize(scan->files, scan->cap, sizeof *scan->files);
     }
+    scan->bytes += (uint64_t)stat->st_size;
     scan->files[scan->count++] =
         (struct scanned){.root = root, .path = path, .stamp = stamp_of(stat)};
 }
 
+/* True when it is let in; what is not is counted. */
+static bool let_in(struct scan *scan, enum filter_verdict verdict) {
+    scan->left.filtered += verdict == FILTER_OUT;
+    scan->left.private += verdict == FILTER_PRIVATE;
+    return verdict == FILTER_IN;
+}
+
+static void take_file(struct scan *scan, const struct scan_root *root, char *path,
+                      const struct stat *stat) {
+    const char *slash = strrchr(path, '/');
+    bool is_fine = name_is_fine(slash != NULL ? slash + 1 : path) &&
+                   (uint64_t)stat->st_size <= FILE_BYTES_MAX && scan->count < SCAN_FILES_MAX;
+    scan->left.unfit += !is_fine;
+    if (is_fine && let_in(scan, filter_file(root->filter, path, (uint64_t)stat->st_size))) {
+        add_file(scan, root->number, path, stat);
+    } else {
+        mem_free(path);
+    }
+}
+
 /* Look at one entry of a folder. */
-static void take_entry(struct scan *scan, struct folder_list *waiting, const char *path, int dir,
-                       struct scanned *entry) {
+static void take_entry(struct scan *scan, const struct scan_root *root, struct folder_list *waiting,
+                       const char *folder, const char *name) {
     struct stat stat;
-    const char *name = entry->path;
-    if (name[0] == '.' || fstatat(dir, name, &stat, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (name[0] == '.' || fstatat(waiting->fd, name, &stat, AT_SYMLINK_NOFOLLOW) != 0) {
         return;
     }
-    if (S_ISDIR(stat.st_mode)) {
-        if (depth_of(path) < SCAN_DEPTH_MAX) {
-            add_folder(waiting, join(path, name));
-        }
-    } else if (S_ISREG(stat.st_mode) && stat.st_size > 0) {
-        bool is_fine = name_is_fine(name) && (uint64_t)stat.st_size <= FILE_BYTES_MAX;
-        if (is_fine && scan->count < SCAN_FILES_MAX) {
-            add_file(scan, entry->root, join(path, name), &stat);
+    if (S_ISREG(stat.st_mode) && stat.st_size > 0) {
+        take_file(scan, root, join(folder, name), &stat);
+    } else if (S_ISDIR(stat.st_mode) && depth_of(folder) < SCAN_DEPTH_MAX) {
+        char *path = join(folder, name);
+        if (let_in(scan, filter_folder(root->filter, path))) {
+            add_folder(waiting, path);
         } else {
-            scan->skipped++;
+            mem_free(path);
         }
     }
 }
@@ -115,25 +134,24 @@ static void watch_one(struct scan *scan, int fd) {
     scan->folders[scan->folder_count++] = number;
 }
 
-void scan_folder(struct scan *scan, uint32_t root, const char *folder,
-                 const struct workers *workers) {
+void scan_folder(struct scan *scan, const struct scan_root *root, const struct workers *workers) {
     struct folder_list waiting = {0};
     add_folder(&waiting, mem_string(""));
     while (waiting.count > 0) {
         char *path = waiting.paths[--waiting.count];
-        int fd = workers_stopping(workers) ? -1 : open_folder(folder, path);
-        DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-        if (dir == NULL && fd >= 0) {
-            close(fd);
+        bool is_over = workers != NULL && workers_stopping(workers);
+        waiting.fd = is_over ? -1 : open_folder(root->folder, path);
+        DIR *dir = waiting.fd >= 0 ? fdopendir(waiting.fd) : NULL;
+        if (dir == NULL && waiting.fd >= 0) {
+            close(waiting.fd);
         }
         if (dir != NULL) {
-            watch_one(scan, fd);
+            watch_one(scan, waiting.fd);
         }
-        scan->skipped += dir == NULL;
+        scan->left.unfit += dir == NULL;
         scan->unwatched += dir == NULL && path[0] == '\0'; /* not mounted yet, it may be */
         for (struct dirent *at; dir != NULL && (at = readdir(dir)) != NULL;) {
-            struct scanned entry = {.root = root, .path = at->d_name};
-            take_entry(scan, &waiting, path, dirfd(dir), &entry);
+            take_entry(scan, root, &waiting, path, at->d_name);
         }
         if (dir != NULL) {
             closedir(dir);

@@ -3,6 +3,7 @@
 #define TRUNKLINE_HOST_SCAN_H
 
 #include "src/host/files.h"
+#include "src/host/filter.h"
 
 #define SCAN_FILES_MAX 100000 /* per node; ten times what a leaf may register */
 #define SCAN_DEPTH_MAX 64
@@ -24,14 +25,21 @@ struct scan {
     int *folders;              /* that are watched now */
     uint32_t folder_count;
     uint32_t folder_cap;
-    uint32_t unwatched; /* folders that could not be */
-    uint32_t skipped;   /* names the wire cannot carry, files too many, unreadable folders */
+    uint32_t unwatched;     /* folders that could not be */
+    struct share_left left; /* what is left out */
+    uint64_t bytes;         /* of the files */
 };
 
-/* Add the files below folder number `root`, and watch all folders. Folders that vanish meanwhile
- * are passed over. */
-void scan_folder(struct scan *scan, uint32_t root, const char *folder,
-                 const struct workers *workers);
+/* A shared folder: its number among the folders, where it is, and what of it is shared. */
+struct scan_root {
+    uint32_t number;
+    const char *folder;
+    const struct filter *filter;
+};
+
+/* Add the files below a folder, and watch all folders. Folders that vanish meanwhile are passed
+ * over. It ends early when the workers are to stop (NULL = never). */
+void scan_folder(struct scan *scan, const struct scan_root *root, const struct workers *workers);
 void scan_sort(struct scan *scan);
 void scan_free(struct scan *scan);
 

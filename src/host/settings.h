@@ -14,12 +14,15 @@ enum setting {
     /* run */
     SETTING_NETWORK,
     SETTING_LISTEN,
+    SETTING_ADVERTISE,
+    SETTING_INTERFACE,
     SETTING_DIAL_ONLY,
     SETTING_INTRODUCER,
     SETTING_SHARE,
     SETTING_DOWNLOADS,
     SETTING_UPLOAD_RATE,
     SETTING_UPLOAD_SLOTS,
+    SETTING_DOWNLOADS_ACTIVE,
     SETTING_LEAVES,
     SETTING_LEAF_QUERY_RATE,
     SETTING_LEAF_QUERY_BURST,
@@ -35,7 +38,15 @@ enum setting {
     SETTING_LINKS,
     SETTING_NAME,
     SETTING_NO_WAIT,
-    SETTING_CANCEL,
+    SETTING_WATCH,
+    /* share */
+    SETTING_ONLY,
+    SETTING_EXCLUDE,
+    SETTING_MIN_SIZE,
+    SETTING_MAX_SIZE,
+    SETTING_PRIVATE,
+    SETTING_DRY_RUN,
+    SETTING_YES,
     /* init, certify */
     SETTING_ANCHOR,
     SETTING_POLICY,
@@ -56,13 +67,16 @@ struct settings {
     const char *dir;
     const char *config;
     const char *network;
-    struct address listen; /* family 0 = not given */
+    struct address listen;    /* family 0 = not given */
+    struct address advertise; /* family 0 = not given */
+    const char *interface;
     bool dial_only;
     struct option_list introducers;
     struct option_list shares;
     const char *downloads;
     uint64_t upload_rate; /* bytes per second; 0 = unlimited */
     uint64_t upload_slots;
+    uint64_t downloads_active;
     uint64_t leaves;
     uint64_t leaf_query_rate; /* thousandths per second */
     uint64_t leaf_query_burst;
@@ -77,7 +91,14 @@ struct settings {
     bool links;
     const char *name;
     bool no_wait;
-    const char *cancel;
+    bool watch;
+    struct option_list only;
+    struct option_list exclude;
+    const char *min_size;
+    const char *max_size;
+    bool private;
+    bool dry_run;
+    bool yes;
     bool anchor;
     uint64_t policy;  /* enum network_policy */
     uint64_t profile; /* enum network_profile */

@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "common/units.h"
+#include "src/cluster/deal.h"
 #include "src/cluster/localnet.h"
-#include "src/lab/deal.h"
 #include "src/lab/show.h"
 
 #define SUPERNODES 3
@@ -133,8 +134,8 @@ static bool deal_small(struct demo *demo) {
             return false;
         }
     }
-    char size[SHOW_BYTES];
-    show_bytes(size, bytes);
+    char size[UNITS_TEXT_BYTES];
+    units_bytes(size, bytes);
     show_result("%u local files (%s): %u with 1 source, %u with %d", deal->count, size,
                 deal->count - four, four, SOURCES);
     show_time(start);
@@ -198,8 +199,8 @@ static void show_hits(const json_t *answer) {
         }
         hits++;
         if (shown < SHOWN) {
-            char size[SHOW_BYTES];
-            show_bytes(size, (uint64_t)localnet_number(hit, "size"));
+            char size[UNITS_TEXT_BYTES];
+            units_bytes(size, (uint64_t)localnet_number(hit, "size"));
             printf("       %10s  %lld source%s  %s\n", size,
                    (long long)localnet_number(hit, "sources"),
                    localnet_number(hit, "sources") == 1 ? " " : "s", localnet_text(hit, "name"));

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "common/units.h"
 #include "src/cluster/process.h"
 
 #define COLUMNS 80 /* of a terminal that does not say, and of no terminal */
@@ -36,17 +37,6 @@ void show_time(int64_t start_ms) {
     fflush(stdout);
 }
 
-void show_bytes(char text[SHOW_BYTES], uint64_t bytes) {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    while (value >= 1024 && unit + 1 < sizeof units / sizeof *units) {
-        value /= 1024;
-        unit++;
-    }
-    snprintf(text, SHOW_BYTES, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
-}
-
 static int columns_of_terminal(void) {
     struct winsize size;
     return ioctl(1, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : COLUMNS;
@@ -54,10 +44,10 @@ static int columns_of_terminal(void) {
 
 /* What stands right of the bar. */
 static int format_progress(char text[COLUMNS], const struct show_progress *progress) {
-    char done[SHOW_BYTES], speed[SHOW_BYTES];
+    char done[UNITS_TEXT_BYTES], speed[UNITS_TEXT_BYTES];
     uint64_t left = progress->size - progress->done, rate = progress->rate;
-    show_bytes(done, progress->done);
-    show_bytes(speed, rate);
+    units_bytes(done, progress->done);
+    units_bytes(speed, rate);
     return snprintf(text, COLUMNS, "%3d%% %10s %10s/s  %u sources  ETA %llu s",
                     (int)(progress->done * 100 / progress->size), done, speed, progress->sources,
                     (unsigned long long)(rate == 0 ? 0 : (left + rate - 1) / rate));

@@ -5,17 +5,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define SHOW_BYTES 24
-
 /* `[3/7] Supernodes start`. */
 void show_step(uint32_t step, uint32_t steps, const char *title);
 
 /* One fact; show_time then ends the line with the time since `start_ms` (process_now_ms). */
 void show_result(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void show_time(int64_t start_ms);
-
-/* `1.5 MiB`. */
-void show_bytes(char text[SHOW_BYTES], uint64_t bytes);
 
 struct show_progress {
     uint64_t done; /* bytes */

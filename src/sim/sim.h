@@ -134,6 +134,10 @@ uint32_t sim_file_of(const struct sim *sim, const struct content_id *content);
 void sim_share(struct sim *sim, uint32_t machine, uint32_t file, const char *name);
 /* A lie: its node shares this file, but the bytes on the disk are others. */
 void sim_share_false(struct sim *sim, uint32_t machine, uint32_t file, const char *name);
+/* So many of a machine's blocks, in parts per million, are sent with a wrong bit; the second says
+ * how many were. */
+void sim_spoil(struct sim *sim, uint32_t machine, uint32_t ppm);
+uint32_t sim_spoilt(const struct sim *sim, uint32_t machine);
 /* It is gone from the folder. */
 void sim_unshare(struct sim *sim, uint32_t machine, uint32_t file);
 /* True when the machine shares it or has finished it. */

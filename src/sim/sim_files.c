@@ -169,6 +169,16 @@ void sim_share_false(struct sim *sim, uint32_t machine, uint32_t file, const cha
     add_share(sim, machine, &share);
 }
 
+void sim_spoil(struct sim *sim, uint32_t machine, uint32_t ppm) {
+    CHECK(machine < sim->machine_count);
+    sim->machines[machine]->spoil_ppm = ppm;
+}
+
+uint32_t sim_spoilt(const struct sim *sim, uint32_t machine) {
+    CHECK(machine < sim->machine_count);
+    return sim->machines[machine]->spoilt;
+}
+
 void sim_unshare(struct sim *sim, uint32_t number, uint32_t file) {
     struct machine *machine = sim->machines[number];
     struct disk *disk = disk_of(machine);
@@ -336,7 +346,9 @@ static bool run_send(struct sim *sim, struct post *post) {
     if (block_is_there(post->machine, job->file, block)) {
         fill_block(sim, file, block, data);
     }
-    if (sim_chance(sim, sim->faults.rot_ppm)) {
+    bool is_spoilt = sim_chance(sim, post->machine->spoil_ppm);
+    post->machine->spoilt += is_spoilt;
+    if (sim_chance(sim, sim->faults.rot_ppm) || is_spoilt) {
         data[rng_below(&sim->rng, job->len)] ^= 0x10;
         sim->counts.rotten++;
     }

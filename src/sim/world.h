@@ -23,6 +23,8 @@ struct machine {
     uint32_t life;  /* rises with every start: what was pending before is void */
     uint32_t group; /* of the partition it is in */
     uint32_t uplink_bytes_per_s;
+    uint32_t spoil_ppm; /* of the blocks it sends: one bit is wrong */
+    uint32_t spoilt;
     bool is_up;
     bool is_dark;    /* lost power: nobody is told */
     bool is_stopped; /* ACTION_STOPPED in the current step */

@@ -103,6 +103,15 @@ void bench_nginx_start(struct bench_nginx *nginx, const struct bench *bench) {
     mem_free(folder);
 }
 
+void bench_nginx_offer(const struct bench_nginx *nginx, const char *file, const char *name) {
+    char path[600];
+    snprintf(path, sizeof path, "%s/%s", nginx->root, name);
+    remove(path);
+    if (symlink(file, path) != 0) {
+        bench_fail("cannot link %s", path);
+    }
+}
+
 void bench_nginx_stop(struct bench_nginx *nginx) {
     process_stop(nginx->process, 5000);
     process_free(nginx->process);

@@ -13,6 +13,8 @@ struct bench_nginx {
 
 /* Start nginx with TLS 1.3, AES-128-GCM and an Ed25519 certificate, as our links use. */
 void bench_nginx_start(struct bench_nginx *nginx, const struct bench *bench);
+/* Let it serve a file under a name. */
+void bench_nginx_offer(const struct bench_nginx *nginx, const char *file, const char *name);
 void bench_nginx_stop(struct bench_nginx *nginx);
 
 /* Fetch a file of its folder once with curl into /dev/null; return the seconds. */

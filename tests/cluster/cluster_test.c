@@ -18,8 +18,8 @@
 
 #include "common/limits.h"
 #include "common/mem.h"
+#include "src/cluster/deal.h"
 #include "src/cluster/localnet.h"
-#include "src/lab/deal.h"
 
 #define SUPERNODES 5
 #define PEERS 20

@@ -18,9 +18,9 @@
 #include "common/hashtree.h"
 #include "common/mem.h"
 #include "common/rng.h"
+#include "src/cluster/deal.h"
 #include "src/cluster/localnet.h"
 #include "src/host/journal.h"
-#include "src/lab/deal.h"
 
 #define QUICK 0 /* peers: two sources, then the victims */
 #define SLOW 1

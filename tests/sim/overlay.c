@@ -224,6 +224,9 @@ static void print_line(void *context, const char *line) {
 static void saw_message(void *context, const struct sim_message *message) {
     struct overlay *overlay = context;
     checks_message(overlay->checks, message);
+    if (overlay->saw_message != NULL) {
+        overlay->saw_message(overlay->context, message);
+    }
 }
 
 static void saw_link_gone(void *context, uint32_t link) {

@@ -62,6 +62,8 @@ struct overlay {
     struct request requests[REQUESTS_MAX]; /* by command id; 0 is not used */
     uint32_t request_count;
     struct checks *checks;
+    void (*saw_message)(void *context, const struct sim_message *message); /* may be NULL */
+    void *context;                                                         /* its */
 };
 
 /* Build the world: network, certificates, machines, files. Nothing runs yet. */

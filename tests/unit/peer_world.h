@@ -61,6 +61,7 @@ struct world_node {
     struct world *world;
     uint32_t number;
     struct node node; /* ops NULL = off */
+    bool is_hung;     /* takes nothing, says nothing, its links stay */
     struct node_env env;
     struct test_identity identity;
     struct store *store;
@@ -555,7 +556,7 @@ static inline void world_deliver(struct world *world, struct world_item *item) {
     if (item->is_bytes) {
         item->event.bytes.data = (struct slice){item->owned.data, item->owned.len};
     }
-    if (node->node.ops != NULL && item->life == node->life) {
+    if (node->node.ops != NULL && item->life == node->life && !node->is_hung) {
         world_step(node, &item->event);
     }
     (void)world;
@@ -575,8 +576,11 @@ static inline void world_run(struct world *world, uint64_t until_us) {
         if (timer->kind == WORLD_ITEM) {
             world_deliver(world, timer->owner);
         } else {
+            struct world_node *node = timer->owner;
             struct node_event event = {.kind = NODE_TIMER};
-            world_step(timer->owner, &event);
+            if (!node->is_hung) {
+                world_step(node, &event);
+            }
         }
     }
     world->now_us = until_us > world->now_us ? until_us : world->now_us;

@@ -18,6 +18,7 @@
 
 #include "common/mem.h"
 #include "src/host/certfile.h"
+#include "src/host/filter.h"
 #include "src/host/places.h"
 #include "src/host/progress.h"
 #include "src/host/shares.h"
@@ -37,9 +38,25 @@ static int set_up(void **state) {
     snprintf(world->root, sizeof world->root, "/tmp/test_cli_parts.XXXXXX");
     assert_non_null(mkdtemp(world->root));
     snprintf(world->home, sizeof world->home, "%s/home/me", world->root);
-    static const char *const folders[] = {
-        "home",           "home/me", "home/me/Music", "home/me/.ssh",   "home/me/.ssh/deep",
-        "home/me/.state", "outside", "state_in",      "state_in/state", "line\nend"};
+    static const char *const folders[] = {"home",
+                                          "home/me",
+                                          "home/me/Music",
+                                          "home/me/.ssh",
+                                          "home/me/.ssh/deep",
+                                          "home/me/.state",
+                                          "outside",
+                                          "state_in",
+                                          "state_in/state",
+                                          "line\nend",
+                                          "home/me/Mail",
+                                          "home/me/maildir",
+                                          "home/me/maildir/cur",
+                                          "home/me/Outlook Files",
+                                          "home/me/Thunderbird",
+                                          "home/me/Keychains",
+                                          "home/me/AppData",
+                                          "home/me/Wallets",
+                                          "home/me/passwords"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         snprintf(path, sizeof path, "%s/%s", world->root, folders[i]);
         assert_int_equal(mkdir(path, 0755), 0);
@@ -73,6 +90,14 @@ static void careless_folders_are_refused(void **state) {
         {"home/me", ERR_POLICY, "home folder"},
         {"home", ERR_POLICY, "home folder"},
         {"", ERR_POLICY, "home folder"},
+        {"home/me/Mail", ERR_POLICY, "mail, keys"},
+        {"home/me/maildir/cur", ERR_POLICY, "mail, keys"},
+        {"home/me/Outlook Files", ERR_POLICY, "mail, keys"},
+        {"home/me/Thunderbird", ERR_POLICY, "mail, keys"},
+        {"home/me/Keychains", ERR_POLICY, "mail, keys"},
+        {"home/me/AppData", ERR_POLICY, "mail, keys"},
+        {"home/me/Wallets", ERR_POLICY, "mail, keys"},
+        {"home/me/passwords", ERR_POLICY, "mail, keys"},
         {"home/me/.ssh", ERR_POLICY, "hidden"},
         {"home/me/.ssh/deep", ERR_POLICY, "hidden"},
         {"state_in", ERR_POLICY, "private key"},
@@ -101,11 +126,101 @@ static void careless_folders_are_refused(void **state) {
         char real[PATH_MAX];
         bool absolute = cases[i].below[0] == '/';
         snprintf(path, sizeof path, "%s/%s", world->root, cases[i].below);
-        enum err err = shares_check(absolute ? cases[i].below : path, state_dir, real, &error);
+        const struct share share = {absolute ? cases[i].below : path, NULL};
+        enum err err = shares_check(&share, state_dir, real, &error);
         if (err != cases[i].err || strstr(error.text, cases[i].why) == NULL) {
             fail_msg("%s: %s: %s", cases[i].below, err_name(err), error.text);
         }
     }
+}
+
+/* Whoever says so may share his home, but never the machine, the system or the key. */
+static void who_means_it_may_share_more(void **state) {
+    const struct world *world = *state;
+    static const struct {
+        const char *below;
+        enum err err;
+    } cases[] = {{"home/me", OK},          {"home/me/.ssh", OK}, {"home/me/Mail", OK},
+                 {"state_in", ERR_POLICY}, {"/", ERR_POLICY},    {"/etc", ERR_POLICY}};
+    char state_dir[PATH_MAX], path[PATH_MAX], real[PATH_MAX];
+    snprintf(state_dir, sizeof state_dir, "%s/state_in/state", world->root);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct host_error error = {0};
+        snprintf(path, sizeof path, "%s/%s", world->root, cases[i].below);
+        const struct share share = {cases[i].below[0] == '/' ? cases[i].below : path,
+                                    "private yes\n"};
+        assert_int_equal(shares_check(&share, state_dir, real, &error), cases[i].err);
+    }
+}
+
+static void filters_judge_files(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *path;
+        uint64_t size;
+        enum filter_verdict verdict;
+    } cases[] = {
+        {NULL, "a/song.ogg", 1, FILTER_IN},
+        {"only *.pdf\nonly *.txt\n", "a/b.PDF", 1, FILTER_IN},
+        {"only *.pdf\nonly *.txt\n", "a/b.txt", 1, FILTER_IN},
+        {"only *.pdf\n", "a/b.pdf.exe", 1, FILTER_OUT},
+        {"exclude *.tmp\n", "a/b.tmp", 1, FILTER_OUT},
+        {"exclude drafts/*\n", "drafts/b", 1, FILTER_OUT},
+        {"exclude drafts/*\n", "my/drafts/b", 1, FILTER_IN},
+        {"min 1K\nmax 2K\n", "b", 1023, FILTER_OUT},
+        {"min 1K\nmax 2K\n", "b", 1024, FILTER_IN},
+        {"min 1K\nmax 2K\n", "b", 2049, FILTER_OUT},
+        {NULL, "backup/id_rsa", 1, FILTER_PRIVATE},
+        {NULL, "backup/id_ed25519.pub", 1, FILTER_PRIVATE},
+        {NULL, "server.PEM", 1, FILTER_PRIVATE},
+        {NULL, "Archive.pst", 1, FILTER_PRIVATE},
+        {NULL, "wallet.dat", 1, FILTER_PRIVATE},
+        {NULL, "my passwords.txt", 1, FILTER_PRIVATE},
+        {NULL, "profile/logins.json", 1, FILTER_PRIVATE},
+        {"private yes\n", "backup/id_rsa", 1, FILTER_IN},
+        {"private yes\nexclude id_*\n", "backup/id_rsa", 1, FILTER_OUT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct host_error error = {0};
+        struct filter *filter = filter_new(cases[i].text, &error);
+        assert_non_null(filter);
+        if (filter_file(filter, cases[i].path, cases[i].size) != cases[i].verdict) {
+            fail_msg("%s by %s", cases[i].path, cases[i].text);
+        }
+        filter_free(filter);
+    }
+    struct filter *filter = filter_new("exclude node_modules\n", NULL);
+    assert_int_equal(filter_folder(filter, "web/node_modules"), FILTER_OUT);
+    assert_int_equal(filter_folder(filter, "web/Mail"), FILTER_PRIVATE);
+    assert_int_equal(filter_folder(filter, "web/src"), FILTER_IN);
+    filter_free(filter);
+}
+
+static void bad_filters_say_why(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *why;
+    } cases[] = {{"only\n", "its value is missing"},
+                 {"min big\n", "is no size"},
+                 {"smell bad\n", "is no rule"},
+                 {"private no\n", "is no rule"},
+                 {"min 2K\nmax 1K\n", "no file is"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct host_error error = {0};
+        assert_null(filter_new(cases[i].text, &error));
+        assert_non_null(strstr(error.text, cases[i].why));
+    }
+    struct buf many = {0};
+    for (int i = 0; i <= FILTER_LINES_MAX; i++) {
+        buf_append(&many, "only a\n", 7);
+    }
+    buf_u8(&many, 0);
+    struct host_error error = {0};
+    assert_null(filter_new((const char *)many.data, &error));
+    assert_int_equal(error.err, ERR_LIMIT);
+    buf_free(&many);
 }
 
 static void shares_are_remembered(void **state) {
@@ -116,10 +231,13 @@ static void shares_are_remembered(void **state) {
     char path[PATH_MAX];
     struct stat stat_of;
     assert_int_equal(shares_load(&shares, world->home, &error), OK); /* none yet */
-    assert_int_equal(shares_add(&shares, "/b", &error), OK);
-    assert_int_equal(shares_add(&shares, "/a b", &error), OK);
-    assert_int_equal(shares_add(&shares, "/c", &error), OK);
-    assert_int_equal(shares_add(&shares, "/b", &error), ERR_EXISTS);
+    assert_int_equal(shares_add(&shares, &(struct share){"/b", NULL}, &error), OK);
+    assert_int_equal(shares_add(&shares, &(struct share){"/a b", NULL}, &error), OK);
+    assert_int_equal(shares_add(&shares, &(struct share){"/c", NULL}, &error), OK);
+    assert_int_equal(shares_add(&shares, &(struct share){"/b", NULL}, &error), ERR_EXISTS);
+    const struct share filtered = {"/c", "only *.pdf\nmin 10K\n"};
+    assert_int_equal(shares_add(&shares, &filtered, &error), OK); /* by other rules */
+    assert_int_equal(shares_add(&shares, &filtered, &error), ERR_EXISTS);
     assert_int_equal(shares_remove(&shares, "/b", &error), OK);
     assert_int_equal(shares_remove(&shares, "/b", &error), ERR_NOT_FOUND);
     assert_int_equal(shares_save(&shares, world->home, &error), OK);
@@ -127,6 +245,8 @@ static void shares_are_remembered(void **state) {
     assert_int_equal(again.count, 2);
     assert_string_equal(again.paths[0], "/a b");
     assert_string_equal(again.paths[1], "/c");
+    assert_string_equal(again.filters[0], "");
+    assert_string_equal(again.filters[1], "only *.pdf\nmin 10K\n");
     snprintf(path, sizeof path, "%s/" SHARES_NAME, world->home);
     assert_int_equal(stat(path, &stat_of), 0);
     assert_int_equal(stat_of.st_mode & 0777, 0600);
@@ -157,9 +277,9 @@ static void the_list_has_an_end(void **state) {
     (void)state;
     for (int i = 0; i < SHARES_MAX; i++) {
         snprintf(path, sizeof path, "/%d", i);
-        assert_int_equal(shares_add(&shares, path, &error), OK);
+        assert_int_equal(shares_add(&shares, &(struct share){path, NULL}, &error), OK);
     }
-    assert_int_equal(shares_add(&shares, "/one-more", &error), ERR_LIMIT);
+    assert_int_equal(shares_add(&shares, &(struct share){"/one-more", NULL}, &error), ERR_LIMIT);
     shares_free(&shares);
 }
 
@@ -421,6 +541,9 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(careless_folders_are_refused),
+        TEST(who_means_it_may_share_more),
+        TEST(filters_judge_files),
+        TEST(bad_filters_say_why),
         TEST(shares_are_remembered),
         TEST(a_damaged_list_names_its_line),
         cmocka_unit_test(the_list_has_an_end),

@@ -223,14 +223,63 @@ static void test_cache(void **state) {
     shelf_free(&shelf);
 }
 
+/* What a filter leaves out, and what looks private, is never told to the node. */
+static void add_filtered(struct probe *probe, const struct node_event *event, struct outbox *out) {
+    struct shelf *shelf = probe->context;
+    struct host_error error;
+    (void)out;
+    assert_int_equal(host_share_add(probe->node, shelf->other, "smell bad\n", &error), ERR_CONFIG);
+    assert_int_equal(
+        host_share_add(probe->node, shelf->other, "only *.pdf\nonly id_rsa\nmax 6000\n", &error),
+        OK);
+    probe_wake(probe, event, 20);
+}
+
+static void end_when_filtered(struct probe *probe, const struct node_event *event,
+                              struct outbox *out) {
+    struct shelf *shelf = probe->context;
+    (void)out;
+    const struct share_left left = host_share_left(probe->node);
+    if (find(shelf, "wanted.pdf") == NULL || left.filtered < 2) {
+        probe_wake(probe, event, 20);
+        return;
+    }
+    assert_int_equal(left.filtered, 2);
+    assert_int_equal(left.private, 2); /* the key, and the folder of mail */
+    assert_int_equal(shelf->count, 2);
+    host_stop(shelf->host);
+}
+
+static void test_a_filter_keeps_files_back(void **state) {
+    (void)state;
+    struct shelf shelf, other;
+    char path[400];
+    shelf_init(&shelf);
+    shelf_init(&other);
+    put(&shelf, "first", 5000, 1);
+    put(&other, "wanted.pdf", 5000, 2);
+    put(&other, "unwanted.txt", 5000, 3);
+    put(&other, "large.pdf", 7000, 4);
+    put(&other, "id_rsa", 5000, 5);
+    snprintf(path, sizeof path, "%s/Mail", other.folder);
+    assert_int_equal(mkdir(path, 0755), 0);
+    put(&other, "Mail/letter.pdf", 5000, 6);
+    shelf.other = other.folder;
+    shelf.when_ready = add_filtered;
+    shelf.later = end_when_filtered;
+    shelf_run(&shelf);
+    shelf_free(&other);
+    shelf_free(&shelf);
+}
+
 /* Folders added and removed while it runs. */
 static void add_other(struct probe *probe, const struct node_event *event, struct outbox *out) {
     struct shelf *shelf = probe->context;
     struct host_error error;
     (void)out;
-    assert_int_equal(host_share_add(probe->node, shelf->other, &error), OK);
-    assert_int_equal(host_share_add(probe->node, shelf->other, &error), ERR_EXISTS);
-    assert_int_equal(host_share_add(probe->node, "/nonexistent", &error), ERR_NOT_FOUND);
+    assert_int_equal(host_share_add(probe->node, shelf->other, NULL, &error), OK);
+    assert_int_equal(host_share_add(probe->node, shelf->other, NULL, &error), ERR_EXISTS);
+    assert_int_equal(host_share_add(probe->node, "/nonexistent", NULL, &error), ERR_NOT_FOUND);
     probe_wake(probe, event, 20);
 }
 
@@ -560,10 +609,14 @@ static void test_changed_file_is_not_sent(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_shared),           cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_folders_come_and_go),      cmocka_unit_test(test_changes_are_noticed),
-        cmocka_unit_test(test_blocks_are_sent),          cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_what_is_shared),
+        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_folders_come_and_go),
+        cmocka_unit_test(test_changes_are_noticed),
+        cmocka_unit_test(test_blocks_are_sent),
+        cmocka_unit_test(test_pace),
         cmocka_unit_test(test_changed_file_is_not_sent),
+        cmocka_unit_test(test_a_filter_keeps_files_back),
     };
     alarm(110);
     if (argc > 1) {

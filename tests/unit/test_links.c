@@ -286,6 +286,33 @@ static void silence_is_pinged_then_closed(void **state) {
     assert_int_equal(world->ends[1].closed, 1);
 }
 
+static void probe(struct world *world, struct link *link) {
+    struct node_event event = {.kind = NODE_TIMER, .mono_us = world->now_us};
+    links_begin(&world->ends[0].links, &event, &world->ends[0].out);
+    links_probe(link);
+    settle(world);
+}
+
+static void a_sign_of_life_can_be_asked_for(void **state) {
+    struct world *world = *state;
+    struct link *link = dial(world, 0);
+    settle(world);
+    run_until(world, world->now_us + 1000000);
+    probe(world, link);
+    assert_false(link->is_probed); /* it answered at once */
+    run_until(world, world->now_us + 2 * PROBE_TIMEOUT_MS * 1000ull);
+    assert_int_equal(world->ends[0].closed, 0);
+    world->drop_bytes = true;
+    probe(world, link);
+    run_until(world, world->now_us + PROBE_TIMEOUT_MS * 500ull);
+    probe(world, link); /* while one is awaited it changes nothing */
+    run_until(world, world->now_us + (PROBE_TIMEOUT_MS / 2 - 1) * 1000ull);
+    assert_int_equal(world->ends[0].closed, 0);
+    run_until(world, world->now_us + 2000);
+    assert_int_equal(world->ends[0].closed, 1);
+    assert_int_equal(world->ends[0].last_close, ERR_TIMEOUT);
+}
+
 static void a_silent_handshake_ends(void **state) {
     struct world *world = *state;
     world->drop_bytes = true;
@@ -386,6 +413,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(admission_refused_says_why, setup, teardown),
         cmocka_unit_test_setup_teardown(simultaneous_dials_leave_one_link, setup, teardown),
         cmocka_unit_test_setup_teardown(silence_is_pinged_then_closed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_sign_of_life_can_be_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(a_silent_handshake_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(misbehaviour_closes_with_goaway, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_secret_learns_nothing, setup, teardown),

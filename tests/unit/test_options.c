@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
+#include "common/units.h"
 #include "src/host/nodeconfig.h"
 #include "src/host/settings.h"
-#include "src/host/units.h"
 
 #define RUN                                                                                        \
     (SETTING(LISTEN) | SETTING(SHARE) | SETTING(UPLOAD_RATE) | SETTING(UPLOAD_SLOTS) |             \

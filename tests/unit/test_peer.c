@@ -341,6 +341,27 @@ static void a_refused_search_goes_to_another_parent(void **state) {
     assert_int_equal(world_count(peer, search, "hit"), 1);
 }
 
+/* Nothing tells that a supernode hangs: its links stay. */
+static void a_hung_parent_costs_a_second_and_then_its_link(void **state) {
+    struct stage *stage = *state;
+    struct oracle other = {0};
+    struct raw *second;
+    struct world_node *peer = start_with_two(stage, &other, &second);
+    stage->oracle.says_end = other.says_end = true;
+    stage->oracle.coverage = other.coverage = (struct coverage){.reached = 1, .known = 1};
+    uint64_t search = world_command(peer, "search", "text", "blue");
+    cast_wait(peer, search, 20 * SECOND_US);
+    struct raw *asked = stage->oracle.queries == 1 ? stage->supernode : second;
+    asked->node->is_hung = true;
+    search = world_command(peer, "search", "text", "blue");
+    assert_true(cast_wait(peer, search, 20 * SECOND_US) < (SEARCH_SILENT_MS + 100) * 1000ull);
+    assert_int_equal(stage->oracle.queries + other.queries, 2);
+    /* By then it is known, and the next search does not wait. */
+    world_run_for(stage->world, PROBE_TIMEOUT_MS * 1000ull);
+    search = world_command(peer, "search", "text", "blue");
+    assert_true(cast_wait(peer, search, 20 * SECOND_US) < SECOND_US / 10);
+}
+
 static void bad_commands_say_what_is_wrong(void **state) {
     struct stage *stage = *state;
     struct world_node *peer = start_peer(stage);
@@ -359,7 +380,7 @@ static void bad_commands_say_what_is_wrong(void **state) {
         {"get", "number", "x", ERR_NOT_FOUND},
         {"get", NULL, NULL, ERR_NOT_FOUND},
         {"get", "content", "rubbish", ERR_NOT_FOUND},
-        {"cancel", "number", "1", ERR_NOT_FOUND},
+        {"cancel", "download", "1", ERR_NOT_FOUND},
         {"fly", NULL, NULL, ERR_NOT_FOUND},
         {"get", "number", "99999999999999999999999", ERR_NOT_FOUND},
     };
@@ -726,6 +747,7 @@ int main(void) {
         CASE(a_search_that_came_too_early_waits),
         cmocka_unit_test(a_search_goes_on_while_it_is_worth_while),
         CASE(a_refused_search_goes_to_another_parent),
+        CASE(a_hung_parent_costs_a_second_and_then_its_link),
         CASE(bad_commands_say_what_is_wrong),
         CASE(hits_are_held_to_the_whole_query),
         CASE(a_mistake_in_a_search_has_a_place),

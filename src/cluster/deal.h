@@ -1,6 +1,6 @@
 /* deal.h - finds files that really exist on this machine and lays them into shared folders. */
-#ifndef TRUNKLINE_LAB_DEAL_H
-#define TRUNKLINE_LAB_DEAL_H
+#ifndef TRUNKLINE_CLUSTER_DEAL_H
+#define TRUNKLINE_CLUSTER_DEAL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* deal.c - finds files that really exist on this machine and lays them into shared folders. */
-#include "src/lab/deal.h"
+#include "src/cluster/deal.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* units.h - sizes, rates and times as people write and read them. */
-#ifndef TRUNKLINE_HOST_UNITS_H
-#define TRUNKLINE_HOST_UNITS_H
+#ifndef TRUNKLINE_COMMON_UNITS_H
+#define TRUNKLINE_COMMON_UNITS_H
 
 #include <stdint.h>
 
@@ -15,6 +15,9 @@ MUST_CHECK enum err units_parse_number(const char *text, uint64_t *number);
 
 /* `0.5`, `12`: thousandths; at most three decimals. */
 MUST_CHECK enum err units_parse_milli(const char *text, uint64_t *milli);
+
+/* `250ms`, `10s`, `1.5s`, `5m`, `2h`, `0`: milliseconds. */
+MUST_CHECK enum err units_parse_ms(const char *text, uint64_t *ms);
 
 #define UNITS_TEXT_BYTES 24
 

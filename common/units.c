@@ -1,11 +1,10 @@
 /* units.c - sizes, rates and times as people write and read them. */
-#include "src/host/units.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #define VALUE_MAX INT64_MAX /* room for signed APIs such as off_t */
 #define MILLI 1000u
@@ -85,6 +84,29 @@ enum err units_parse_milli(const char *text, uint64_t *milli) {
     }
     *milli = whole * MILLI + part;
     return OK;
+}
+
+enum err units_parse_ms(const char *text, uint64_t *ms) {
+    static const struct {
+        const char *text;
+        uint64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    uint64_t whole = 0;
+    uint64_t milli = 0;
+    if (!read_digits(&text, &whole) || !read_fraction(&text, &milli)) {
+        return ERR_CONFIG;
+    }
+    if (*text == '\0' && whole == 0 && milli == 0) {
+        *ms = 0;
+        return OK;
+    }
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(text, units[i].text) == 0 && whole <= VALUE_MAX / units[i].ms - 1) {
+            *ms = whole * units[i].ms + milli * units[i].ms / MILLI;
+            return OK;
+        }
+    }
+    return ERR_CONFIG;
 }
 
 void units_bytes(char text[UNITS_TEXT_BYTES], uint64_t bytes) {

@@ -1,0 +1,222 @@
+/* cluster_sample.c - what every node of a running cluster says of itself, and what the system says
+ * of it. */
+#include "src/cluster/cluster_sample.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/limits.h"
+#include "common/mem.h"
+
+#define STATUS_MS 5000
+
+struct sampling {
+    struct cluster *cluster;
+    struct member *member;
+};
+
+/* ---- /proc ---- */
+
+static uint64_t resident(pid_t pid) {
+    char path[64];
+    unsigned long pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file != NULL) {
+        if (fscanf(file, "%*u %lu", &pages) != 1) {
+            pages = 0;
+        }
+        fclose(file);
+    }
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Its share of what it has in common with others, such as libraries, counts by how many they are.
+ */
+static uint64_t proportional(pid_t pid) {
+    char path[64], line[256];
+    unsigned long kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+    FILE *file = fopen(path, "re");
+    while (file != NULL && kib == 0 && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "Pss: %lu kB", &kib) != 1) {
+            kib = 0;
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return (uint64_t)kib * 1024;
+}
+
+static uint64_t cpu_ms(pid_t pid) {
+    char path[64];
+    unsigned long user = 0, kernel = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file != NULL) {
+        if (fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+                   &kernel) != 2) {
+            user = kernel = 0;
+        }
+        fclose(file);
+    }
+    return (uint64_t)(user + kernel) * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
+}
+
+static uint32_t descriptors(pid_t pid) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    return localnet_entries(path);
+}
+
+/* ---- Status ---- */
+
+/* A gap is open from when a peer was last seen registered until it is again. A peer that was
+ * started anew has none: it has not been registered yet. */
+static void take_registration(struct cluster *cluster, struct member *member) {
+    int64_t now = cluster_now(cluster);
+    bool registered = member->parents > 0;
+    if (registered && !member->is_registered && member->was_registered) {
+        series_add(&cluster->gaps, (double)(now - member->lost_ms));
+        cluster_note(cluster, "%s is registered again after %" PRId64 " ms", member->node->name,
+                     now - member->lost_ms);
+    }
+    if (!registered && member->is_registered) {
+        cluster_note(cluster, "%s has no parent", member->node->name);
+    }
+    member->lost_ms = registered ? now : member->lost_ms;
+    member->is_registered = registered;
+    member->was_registered = member->was_registered || registered;
+}
+
+static void on_status(void *context, enum err err, const json_t *answer) {
+    struct sampling *sampling = context;
+    struct cluster *cluster = sampling->cluster;
+    struct member *member = sampling->member;
+    member->is_asked = false;
+    mem_free(sampling);
+    const json_t *status = localnet_find(answer, "status");
+    if (err != OK || member->state != CLUSTER_RUNNING || status == NULL) {
+        return;
+    }
+    member->files = (uint64_t)localnet_number(status, "files");
+    member->bytes_in = (uint64_t)localnet_number(status, "bytes_in");
+    member->bytes_out = (uint64_t)localnet_number(status, "bytes_out");
+    if (member->node->role == LOCALNET_PEER) {
+        member->parents = localnet_parents(answer);
+        take_registration(cluster, member);
+    } else {
+        member->leaves = (uint64_t)localnet_number(status, "leaves");
+        member->links = (uint64_t)localnet_number(status, "neighbours");
+    }
+}
+
+static void ask_status(struct cluster *cluster, struct member *member) {
+    struct sampling *sampling = mem_new(sizeof *sampling);
+    *sampling = (struct sampling){cluster, member};
+    member->is_asked = true;
+    const struct ask ask = {
+        .state_dir = member->node->dir, .command = "status", .timeout_ms = STATUS_MS};
+    asker_start(cluster->asker, &ask, on_status, sampling);
+}
+
+/* ---- Rows ---- */
+
+static const char *const states[] = {"down", "running", "frozen"};
+
+static void write_row(struct cluster *cluster, const struct member *member) {
+    fprintf(cluster->nodes_csv,
+            "%.1f,%s,%s,%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
+            ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
+            (double)cluster_now(cluster) / 1000, member->node->name, states[member->state],
+            member->memory, member->share, member->descriptors, member->cpu_ms, member->files,
+            member->parents, member->leaves, member->links, member->bytes_in, member->bytes_out);
+}
+
+static uint64_t larger(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+static void measure(struct member *member) {
+    pid_t pid = process_pid(member->node->process);
+    member->memory = resident(pid);
+    member->memory_max = larger(member->memory, member->memory_max);
+    member->share = proportional(pid);
+    member->descriptors = descriptors(pid);
+    member->descriptors_max = (uint32_t)larger(member->descriptors, member->descriptors_max);
+    member->cpu_ms = cpu_ms(pid);
+}
+
+void sample_tick(struct cluster *cluster) {
+    uint64_t memory = 0, in = 0, out = 0;
+    uint32_t running = 0;
+    for (uint32_t i = 0; i < cluster->member_count; i++) {
+        struct member *member = &cluster->members[i];
+        if (member->state == CLUSTER_DOWN) {
+            continue;
+        }
+        measure(member);
+        memory += member->share;
+        in += member->bytes_in;
+        out += member->bytes_out;
+        running += member->state == CLUSTER_RUNNING;
+        if (member->state == CLUSTER_RUNNING && !member->is_asked) {
+            ask_status(cluster, member);
+        }
+        if (cluster->is_begun) {
+            write_row(cluster, member);
+        }
+    }
+    cluster->memory_total_max = larger(memory, cluster->memory_total_max);
+    if (!cluster->is_begun) {
+        return;
+    }
+    fprintf(cluster->samples_csv, "%.1f,%u,%.4f,%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
+            (double)cluster_now(cluster) / 1000, running, sample_registered(cluster), memory, in,
+            out);
+}
+
+/* ---- Summing up ---- */
+
+double sample_registered(const struct cluster *cluster) {
+    uint32_t running = 0, registered = 0;
+    for (uint32_t i = 0; i < cluster->member_count; i++) {
+        const struct member *member = &cluster->members[i];
+        if (member->node->role == LOCALNET_PEER && member->state == CLUSTER_RUNNING) {
+            running++;
+            registered += member->is_registered;
+        }
+    }
+    return running == 0 ? 1 : (double)registered / running;
+}
+
+static uint64_t parents_wanted(const struct cluster *cluster) {
+    return cluster->spec.supernodes < PARENTS_WANTED ? cluster->spec.supernodes : PARENTS_WANTED;
+}
+
+uint64_t sample_wanted(const struct cluster *cluster) {
+    return (uint64_t)cluster->corpus.count * cluster->corpus.copies * parents_wanted(cluster);
+}
+
+uint64_t sample_indexed(const struct cluster *cluster) {
+    uint64_t indexed = 0;
+    for (uint32_t i = 0; i < cluster->spec.supernodes; i++) {
+        indexed += cluster->members[i].files;
+    }
+    return indexed;
+}
+
+bool sample_is_whole(const struct cluster *cluster) {
+    uint32_t supernodes = cluster->spec.supernodes;
+    uint64_t mesh = supernodes <= MESH_FULL_MAX ? supernodes - 1 : 1;
+    for (uint32_t i = 0; i < cluster->member_count; i++) {
+        const struct member *member = &cluster->members[i];
+        bool peer = member->node->role == LOCALNET_PEER;
+        if (peer ? member->parents < parents_wanted(cluster) : member->links < mesh) {
+            return false;
+        }
+    }
+    return sample_indexed(cluster) >= sample_wanted(cluster);
+}

@@ -1,0 +1,22 @@
+/* cluster_sample.h - what every node of a running cluster says of itself, and what the system says
+ * of it, second by second. */
+#ifndef TRUNKLINE_CLUSTER_CLUSTER_SAMPLE_H
+#define TRUNKLINE_CLUSTER_CLUSTER_SAMPLE_H
+
+#include "src/cluster/cluster.h"
+
+/* Ask every running node for its status and read /proc of each. */
+void sample_tick(struct cluster *cluster);
+
+/* Files that all supernodes together index, and how many they should. */
+uint64_t sample_indexed(const struct cluster *cluster);
+uint64_t sample_wanted(const struct cluster *cluster);
+
+/* True when every supernode knows every other one and every peer's files are indexed by all the
+ * parents it wants. */
+bool sample_is_whole(const struct cluster *cluster);
+
+/* Share of the running peers that are registered; 1 without any. */
+double sample_registered(const struct cluster *cluster);
+
+#endif

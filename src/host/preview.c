@@ -1,0 +1,94 @@
+/* preview.c - shows what of a folder would be shared, before anything is. */
+#include "src/host/preview.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/units.h"
+#include "src/host/filter.h"
+#include "src/host/scan.h"
+#include "src/host/terminal.h"
+
+#define EXAMPLES 5
+
+/* Examples are the largest files: what people would least like to share by accident. */
+static int by_size(const void *a, const void *b) {
+    const struct scanned *first = a, *second = b;
+    return (first->stamp.size < second->stamp.size) - (first->stamp.size > second->stamp.size);
+}
+
+static void print_json(const struct scan *scan, const char *folder) {
+    json_t *examples = json_array();
+    for (uint32_t i = 0; i < scan->count && i < EXAMPLES; i++) {
+        json_array_append_new(examples, json_string(scan->files[i].path));
+    }
+    json_t *object =
+        json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:o}", "kind", "preview", "path", folder, "files",
+                  (json_int_t)scan->count, "bytes", (json_int_t)scan->bytes, "private",
+                  (json_int_t)scan->left.private, "filtered", (json_int_t)scan->left.filtered,
+                  "unfit", (json_int_t)scan->left.unfit, "examples", examples);
+    char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
+    if (text != NULL) {
+        puts(text);
+    }
+    free(text);
+    json_decref(object);
+}
+
+static void print_text(const struct scan *scan, const char *folder) {
+    char size[UNITS_TEXT_BYTES], clean[PATH_MAX];
+    units_bytes(size, scan->bytes);
+    terminal_clean(clean, sizeof clean, folder, 0);
+    printf("%s: %u files, %s would be shared\n", clean, scan->count, size);
+    for (uint32_t i = 0; i < scan->count && i < EXAMPLES; i++) {
+        units_bytes(size, scan->files[i].stamp.size);
+        terminal_clean(clean, sizeof clean, scan->files[i].path, 0);
+        printf("  %10s  %s\n", size, clean);
+    }
+    if (scan->count > EXAMPLES) {
+        printf("  ... and %u smaller ones\n", scan->count - EXAMPLES);
+    }
+    if (scan->left.private > 0) {
+        printf("left out: %u that look like keys, passwords, mail or wallets\n",
+               scan->left.private);
+    }
+    if (scan->left.filtered > 0) {
+        printf("left out: %u by your rules\n", scan->left.filtered);
+    }
+    if (scan->left.unfit > 0) {
+        printf("left out: %u that cannot be shared (name, size, number, permission)\n",
+               scan->left.unfit);
+    }
+}
+
+/* A line from the terminal; anything but yes is no. */
+static bool ask(void) {
+    char line[16];
+    printf("Share this with everybody in the network? [y/N] ");
+    fflush(stdout);
+    return fgets(line, sizeof line, stdin) != NULL && (line[0] == 'y' || line[0] == 'Y');
+}
+
+bool preview_share(struct cli *cli, const struct share *share, struct host_error *error) {
+    struct filter *filter = filter_new(share->filter, error);
+    if (filter == NULL) {
+        return false;
+    }
+    struct scan scan = {0};
+    const struct scan_root root = {0, share->folder, filter};
+    scan_folder(&scan, &root, NULL);
+    if (scan.count > 1) {
+        qsort(scan.files, scan.count, sizeof *scan.files, by_size);
+    }
+    (cli->settings.json ? print_json : print_text)(&scan, share->folder);
+    bool asks = !cli->settings.yes && !cli->settings.json && terminal_is(stdout) && isatty(0) == 1;
+    bool goes_on = !cli->settings.dry_run && (!asks || ask());
+    if (!goes_on && !cli->settings.json) {
+        printf("nothing was changed\n");
+    }
+    scan_free(&scan);
+    filter_free(filter);
+    return goes_on;
+}
