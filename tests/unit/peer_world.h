@@ -82,7 +82,8 @@ struct world_node {
     uint64_t bytes_written; /* to part files */
     uint64_t dials;
     uint32_t spoil_every; /* every so many blocks it sends have a wrong bit; 0 = none */
-    enum err disk_fails;  /* writes fail with this */
+    enum err disk_fails;  /* what is done to part files fails with this ... */
+    uint32_t disk_spares; /* ... but for these: 1 opening, 2 writes, 4 commits, 8 finishing */
     enum err read_fails;  /* SEND_BLOCK fails with this */
     bool is_hidden;       /* cannot be dialled */
     bool reads_nothing;   /* what comes to it waits */
@@ -314,6 +315,20 @@ static inline struct world_item *world_post_file(struct world_node *node, enum n
     return item;
 }
 
+static inline bool world_disk_fails(struct world_node *node, struct world_part *part,
+                                    const struct action *action) {
+    uint32_t step = action->kind == ACTION_FILE_OPEN     ? 1
+                    : action->kind == ACTION_FILE_WRITE  ? 2
+                    : action->kind == ACTION_FILE_COMMIT ? 4
+                                                         : 8;
+    if (node->disk_fails == OK || (node->disk_spares & step) != 0) {
+        return false;
+    }
+    part->has_failed = true;
+    world_post_file(node, NODE_FILE_FAILED, action)->event.file.reason = node->disk_fails;
+    return true;
+}
+
 static inline void world_open(struct world_node *node, const struct action *action) {
     struct world_part *part = world_part_of(node, &action->content);
     uint32_t pieces = hashtree_pieces(action->content.size);
@@ -331,6 +346,9 @@ static inline void world_open(struct world_node *node, const struct action *acti
     part->is_open = true;
     part->has_failed = false;
     part->number = action->file;
+    if (world_disk_fails(node, part, action)) {
+        return;
+    }
     struct world_item *item = world_post_file(node, NODE_FILE_OPENED, action);
     buf_append(&item->owned, part->committed, (pieces + 7) / 8);
     item->event.file.pieces = (struct slice){item->owned.data, item->owned.len};
@@ -341,9 +359,7 @@ static inline void world_write(struct world_node *node, struct action *action) {
     if (part == NULL || part->has_failed) {
         return;
     }
-    if (node->disk_fails != OK) {
-        part->has_failed = true;
-        world_post_file(node, NODE_FILE_FAILED, action)->event.file.reason = node->disk_fails;
+    if (world_disk_fails(node, part, action)) {
         return;
     }
     assert_non_null(part->of);
@@ -357,7 +373,7 @@ static inline void world_write(struct world_node *node, struct action *action) {
 static inline void world_commit(struct world_node *node, const struct action *action,
                                 struct slice bitmap) {
     struct world_part *part = world_part(node, action->file);
-    if (part == NULL || part->has_failed) {
+    if (part == NULL || part->has_failed || world_disk_fails(node, part, action)) {
         return;
     }
     uint32_t pieces = hashtree_pieces(part->content.size);
@@ -377,7 +393,7 @@ static inline void world_commit(struct world_node *node, const struct action *ac
 static inline void world_finish(struct world_node *node, const struct action *action,
                                 struct slice name) {
     struct world_part *part = world_part(node, action->file);
-    if (part == NULL || part->has_failed) {
+    if (part == NULL || part->has_failed || world_disk_fails(node, part, action)) {
         return;
     }
     uint32_t pieces = hashtree_pieces(part->content.size);

@@ -217,6 +217,30 @@ static void without_sources_it_waits_and_looks_again(void **state) {
     cast_assert_fetched(asker, get, file);
 }
 
+static void expect_paused(struct world_node *asker, uint64_t get, enum err reason) {
+    const struct world_report *report = NULL;
+    bool is_told = false;
+    for (uint32_t i = 0; (report = world_reported(asker, get, "progress", i)) != NULL; i++) {
+        char now[1024];
+        char error[1024];
+        is_told =
+            is_told ||
+            (world_field(report, "state", now, NULL) && strcmp(now, "paused") == 0 &&
+             world_field(report, "error", error, NULL) && strcmp(error, err_name(reason)) == 0);
+    }
+    assert_true(is_told);
+    /* `downloads` says the same in words. */
+    uint64_t list = world_command(asker, "downloads", NULL, NULL);
+    world_run_for(asker->world, SECOND_US / 10);
+    report = world_reported(asker, list, "download", 0);
+    assert_non_null(report);
+    char text[1024];
+    assert_true(world_field(report, "state", text, NULL));
+    assert_string_equal(text, "paused");
+    assert_true(world_field(report, "error", text, NULL));
+    assert_non_null(strstr(text, "disk"));
+}
+
 static void a_full_disk_pauses(void **state) {
     struct world *world = *state;
     const struct world_file *file = world_make_file(world, 4 * MIB, "whale.bin");
@@ -229,6 +253,33 @@ static void a_full_disk_pauses(void **state) {
     asker->disk_fails = OK;
     assert_true(cast_wait(asker, get, 60 * SECOND_US) < 20 * SECOND_US);
     cast_assert_fetched(asker, get, file);
+}
+
+/* Full when it is opened, written to, committed or finished: it is paused and says so, and within
+ * a minute after there is room it has gone on, without fetching what it had. */
+static void a_disk_full_at_any_step_pauses(void **state) {
+    static const uint32_t steps[] = {1, 2, 4, 8};
+    static const enum err reasons[] = {ERR_NO_SPACE, ERR_IO};
+    struct world *world = *state;
+    const struct world_file *files[8];
+    for (uint32_t i = 0; i < LENGTH(files); i++) {
+        char name[16];
+        snprintf(name, sizeof name, "whale%u.bin", i);
+        files[i] = world_make_file(world, (2 + i) * MIB + 5, name);
+        cast_peer(world, files[i], 0);
+    }
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    settle(world);
+    for (uint32_t i = 0; i < LENGTH(files); i++) {
+        asker->disk_fails = reasons[i % 2];
+        asker->disk_spares = 15 & ~steps[i / 2];
+        uint64_t get = world_get(asker, files[i]);
+        assert_int_equal(cast_wait(asker, get, 100 * SECOND_US), UINT64_MAX);
+        expect_paused(asker, get, reasons[i % 2]);
+        asker->disk_fails = OK;
+        assert_true(cast_wait(asker, get, 120 * SECOND_US) < 60 * SECOND_US);
+        cast_assert_fetched(asker, get, files[i]);
+    }
 }
 
 static void a_forbidden_folder_fails_at_once(void **state) {
@@ -329,6 +380,7 @@ int main(void) {
         CASE(a_second_get_joins_the_first),
         CASE(without_sources_it_waits_and_looks_again),
         CASE(a_full_disk_pauses),
+        CASE(a_disk_full_at_any_step_pauses),
         CASE(a_forbidden_folder_fails_at_once),
         CASE(a_cancelled_download_is_gone),
         CASE(a_hidden_source_calls_back),
