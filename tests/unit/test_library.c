@@ -12,6 +12,7 @@ struct known {
     uint64_t file;
     struct content_id content;
     size_t pieces_len;
+    uint32_t group;
     char name[256];
 };
 
@@ -28,6 +29,9 @@ struct shelf {
     probe_fn *later; /* NODE_TIMER, and everything that is not about shares */
     const char *other;
     uint64_t upload_bytes_per_s;
+    uint32_t last_group; /* that was told of */
+    bool is_locked;
+    struct node_id reader;
 };
 
 static struct known *find(struct shelf *shelf, const char *name) {
@@ -58,10 +62,15 @@ static void shelf_script(struct probe *probe, const struct node_event *event, st
         known->file = event->shared.file;
         known->content = event->shared.content;
         known->pieces_len = event->shared.pieces.len;
+        known->group = event->shared.group;
         snprintf(known->name, sizeof known->name, "%.*s", (int)event->shared.name.len,
                  (const char *)event->shared.name.data);
     } else if (event->kind == NODE_UNSHARED) {
         forget(shelf, event->shared.file);
+    } else if (event->kind == NODE_GROUP && event->group.ids.len > 0) {
+        shelf->last_group = event->group.group;
+        shelf->is_locked = event->group.is_locked;
+        memcpy(&shelf->reader, event->group.ids.data, sizeof shelf->reader);
     } else if (event->kind == NODE_SHARES_READY) {
         if (shelf->when_ready != NULL) {
             shelf->when_ready(probe, event, out);
@@ -267,6 +276,68 @@ static void test_a_filter_keeps_files_back(void **state) {
     shelf.other = other.folder;
     shelf.when_ready = add_filtered;
     shelf.later = end_when_filtered;
+    shelf_run(&shelf);
+    shelf_free(&other);
+    shelf_free(&shelf);
+}
+
+/* ---- Folders that are not for everybody ---- */
+
+/* A locked folder, and one for some within the first, which is for everybody. */
+static void add_closed(struct probe *probe, const struct node_event *event, struct outbox *out) {
+    struct shelf *shelf = probe->context;
+    struct host_error error;
+    const struct node_id reader = {{1, 2, 3}};
+    char id[NODE_ID_TEXT_BYTES], rules[200], inner[400];
+    (void)out;
+    assert_int_equal(find(shelf, "inner")->group, 0);
+    node_id_format(id, &reader);
+    snprintf(rules, sizeof rules, "for %s\n", id);
+    snprintf(inner, sizeof inner, "%s/sub", shelf->folder);
+    assert_int_equal(host_share_add(probe->node, inner, rules, &error), OK);
+    snprintf(rules, sizeof rules, "for %s\nlocked yes\n", id);
+    assert_int_equal(host_share_add(probe->node, shelf->other, rules, &error), OK);
+    probe_wake(probe, event, 20);
+}
+
+static void see_closed(struct probe *probe, const struct node_event *event, struct outbox *out) {
+    struct shelf *shelf = probe->context;
+    const struct known *vault = find(shelf, "vault");
+    const struct known *inner = find(shelf, "inner");
+    (void)out;
+    if (event->kind != NODE_TIMER) {
+        return;
+    }
+    if (vault != NULL && find(shelf, "first") != NULL) {
+        assert_true(vault->group != 0 && vault->group == shelf->last_group && shelf->is_locked);
+        assert_int_equal(shelf->reader.b[2], 3);
+        assert_int_equal(inner->group, 0); /* the more open folder has it */
+        assert_int_equal(host_share_remove(probe->node, shelf->folder), OK);
+    } else if (vault != NULL && inner != NULL) {
+        assert_true(inner->group == 0 || inner->group == shelf->last_group);
+        if (inner->group != 0) {
+            assert_true(inner->group != vault->group && !shelf->is_locked);
+            host_stop(shelf->host);
+            return;
+        }
+    }
+    probe_wake(probe, event, 20);
+}
+
+static void test_who_may_have_files_is_told(void **state) {
+    (void)state;
+    struct shelf shelf, other;
+    char path[400];
+    shelf_init(&shelf);
+    shelf_init(&other);
+    snprintf(path, sizeof path, "%s/sub", shelf.folder);
+    assert_int_equal(mkdir(path, 0755), 0);
+    put(&shelf, "first", 5000, 1);
+    put(&shelf, "sub/inner", 5000, 2);
+    put(&other, "vault", 5000, 3);
+    shelf.other = other.folder;
+    shelf.when_ready = add_closed;
+    shelf.later = see_closed;
     shelf_run(&shelf);
     shelf_free(&other);
     shelf_free(&shelf);
@@ -617,6 +688,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_pace),
         cmocka_unit_test(test_changed_file_is_not_sent),
         cmocka_unit_test(test_a_filter_keeps_files_back),
+        cmocka_unit_test(test_who_may_have_files_is_told),
     };
     alarm(110);
     if (argc > 1) {

@@ -436,6 +436,40 @@ static void test_a_block_crosses_and_is_kept(void **state) {
     pair_end(&pair);
 }
 
+static uint32_t told_group; /* by the last NODE_GROUP, and by the last file */
+static uint32_t file_group;
+static struct node_id told_reader;
+
+static void see_group(struct toy *toy, const struct node_event *event, struct outbox *out) {
+    (void)toy;
+    (void)out;
+    if (event->kind == NODE_GROUP) {
+        assert_true(event->group.is_locked && event->group.ids.len == sizeof told_reader);
+        told_group = event->group.group;
+        memcpy(&told_reader, event->group.ids.data, sizeof told_reader);
+    } else if (event->kind == NODE_SHARED) {
+        assert_true(told_group != 0); /* its group comes first, at every start */
+        file_group = event->shared.group;
+    }
+}
+
+static void test_a_file_may_be_for_some(void **state) {
+    (void)state;
+    struct pair pair;
+    pair_begin(&pair, 14);
+    const uint32_t reader = 0;
+    const struct sim_share how = {
+        .name = "orca", .is_locked = true, .reader_count = 1, .readers = &reader};
+    pair.toys[1].act = see_group;
+    sim_share_for(pair.sim, 1, sim_file_add(pair.sim, BLOCK_BYTES), &how);
+    told_group = file_group = 0;
+    pair_start(&pair);
+    sim_run(pair.sim, 2 * SECOND);
+    assert_true(file_group != 0 && file_group == told_group);
+    assert_memory_equal(&told_reader, &pair.toys[0].env->id, sizeof told_reader);
+    pair_end(&pair);
+}
+
 static void test_wrong_bytes_fail_the_run(void **state) {
     (void)state;
     struct pair pair;
@@ -563,6 +597,7 @@ int main(void) {
         cmocka_unit_test(test_frames_are_charged_uncompressed),
         cmocka_unit_test(test_clocks_jump_only_on_the_wall),
         cmocka_unit_test(test_a_block_crosses_and_is_kept),
+        cmocka_unit_test(test_a_file_may_be_for_some),
         cmocka_unit_test(test_wrong_bytes_fail_the_run),
         cmocka_unit_test(test_finishing_early_fails_the_run),
         cmocka_unit_test(test_a_crash_loses_only_the_newest_writes),
