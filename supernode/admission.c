@@ -223,8 +223,7 @@ static bool neighbour_may_ask(struct supernode *supernode, const struct node_id 
 }
 
 void admission_init(struct supernode *supernode) {
-    map_init(&supernode->mesh_rates, sizeof(struct node_id),
-             supernode->env->seed ^ 0x6d6573685f72);
+    map_init(&supernode->mesh_rates, sizeof(struct node_id), supernode->env->seed ^ 0x6d6573685f72);
 }
 
 void admission_free(struct supernode *supernode) {

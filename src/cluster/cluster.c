@@ -356,7 +356,7 @@ static bool is_meant(const struct spec_event *event, const struct member *member
 }
 
 void cluster_apply(struct cluster *cluster, const struct spec_event *event) {
-    struct member *chosen[SPEC_NODES_MAX];
+    struct member *chosen[SPEC_NODES_MAX] = {NULL};
     uint32_t count = 0;
     for (uint32_t i = 0; i < cluster->member_count; i++) {
         if (is_meant(event, &cluster->members[i])) {

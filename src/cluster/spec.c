@@ -228,7 +228,7 @@ static bool read_times(const char *key, uint64_t *first, uint64_t *last, uint64_
     snprintf(text, sizeof text, "%s", key);
     to = strstr(text, "..");
     every = to == NULL ? NULL : strchr(to, '/');
-    *step = 0;
+    *first = *step = 0;
     if (to == NULL) {
         bool good = strlen(key) < sizeof text && take_span(text, 0, first);
         *last = *first;

@@ -169,8 +169,11 @@ static bool opens_socket(void) {
     return socket(AF_INET, SOCK_STREAM, 0) >= 0 || socket(AF_UNIX, SOCK_STREAM, 0) >= 0;
 }
 
+/* Files of this run; the attempts are forks, which know them too. */
+static char kept[64], escaped[64];
+
 static bool opens_for_writing(void) {
-    return open("/tmp/trunkline-escaped", O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >= 0;
+    return open(escaped, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >= 0;
 }
 
 static bool opens_for_reading(void) {
@@ -201,7 +204,7 @@ static bool kills_parent(void) {
 }
 
 static bool removes_file(void) {
-    return unlink("/tmp/trunkline-kept") == 0;
+    return unlink(kept) == 0;
 }
 
 static bool raises_limit(void) {
@@ -237,17 +240,19 @@ static int status_of(bool (*attempt)(void), bool is_inside) {
 
 static void nothing_gets_out(void **state) {
     (void)state;
-    int kept = open("/tmp/trunkline-kept", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    assert_true(kept >= 0);
-    close(kept);
+    snprintf(kept, sizeof kept, "/tmp/trunkline-kept-%d", (int)getpid());
+    snprintf(escaped, sizeof escaped, "/tmp/trunkline-escaped-%d", (int)getpid());
+    int fd = open(kept, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
     for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++) {
         int status = status_of(attempts[i].attempt, true);
         if (status != 0) {
             fail_msg("%s: status %d", attempts[i].name, status);
         }
     }
-    assert_int_equal(unlink("/tmp/trunkline-kept"), 0);
-    assert_int_equal(access("/tmp/trunkline-escaped", F_OK), -1);
+    assert_int_equal(unlink(kept), 0);
+    assert_int_equal(access(escaped, F_OK), -1);
 }
 
 /* Outside they work, or nothing was shown above. */
