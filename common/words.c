@@ -255,6 +255,10 @@ bool words_contain(const struct words *present, const struct words *wanted) {
 size_t words_text_span(struct slice text) {
     size_t at = 0;
     while (at < text.len) {
+        if (text.data[at] >= 0x20 && text.data[at] < 0x7f) { /* as most are */
+            at++;
+            continue;
+        }
         utf8proc_int32_t point;
         utf8proc_ssize_t len =
             utf8proc_iterate(text.data + at, (utf8proc_ssize_t)(text.len - at), &point);
