@@ -168,7 +168,10 @@ static struct slice find_info(struct media_input *input) {
     char digits[12] = {0};
     char object[32];
     size_t len = 0;
-    for (name += name != NULL ? 5 : 0; name != NULL && name < tail.data + tail.len; name++) {
+    if (name == NULL) {
+        return (struct slice){0};
+    }
+    for (name += 5; name < tail.data + tail.len; name++) {
         if (isdigit(*name) && len < sizeof digits - 1) {
             digits[len++] = (char)*name;
         } else if (len > 0 || !isspace(*name)) {

@@ -107,7 +107,7 @@ static const struct expected seven[] = {
 };
 
 static void check_text(const char *kind, struct slice text, const char *wanted) {
-    if (text.len != strlen(wanted) || memcmp(text.data, wanted, text.len) != 0) {
+    if (text.len != strlen(wanted) || (text.len > 0 && memcmp(text.data, wanted, text.len) != 0)) {
         fail_msg("%s: `%.*s` instead of `%s`", kind, (int)text.len, (const char *)text.data,
                  wanted);
     }
@@ -271,5 +271,7 @@ int main(void) {
         cmocka_unit_test(nothing_gets_out),
         cmocka_unit_test(attempts_are_real),
     };
+    /* For the program, which is not let make the thread that looks for leaks. */
+    assert_int_equal(setenv("ASAN_OPTIONS", "detect_leaks=0", 1), 0);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
