@@ -162,7 +162,6 @@ struct fetch {
     struct map trusts;    /* node id -> struct trust, of those who sent wrong bytes */
     uint64_t last_file;
     uint32_t last_number;
-
     uint32_t held; /* pieces in memory, of all downloads */
 };
 

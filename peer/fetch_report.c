@@ -37,14 +37,6 @@ static const char *state_name(const struct download *download) {
     return names[download->state];
 }
 
-static uint32_t active_sources(const struct download *download) {
-    uint32_t count = 0;
-    for (const struct source *at = download->sources; at != NULL; at = at->next) {
-        count += at->state == SOURCE_ACTIVE && !at->is_slow;
-    }
-    return count;
-}
-
 static void report_content(struct outbox *out, const struct content_id *content) {
     char text[CONTENT_TEXT_BYTES];
     content_format(text, content);
@@ -63,7 +55,7 @@ void fetch_report_progress(struct peer *peer, const struct download *download) {
         report_number(out, "done", download->received);
         report_number(out, "size", download->content.size);
         report_number(out, "rate", rate);
-        report_number(out, "sources", active_sources(download));
+        report_number(out, "sources", fetch_sources_working(download));
         report_number(out, "known", download->source_count);
         report_text(out, "state", state_name(download));
         if (download->error != OK) {
@@ -241,7 +233,7 @@ void fetch_downloads_command(struct peer *peer, const struct node_event *event) 
         report_number(out, "done", download->file != 0 ? download->received : download->at_rest);
         report_text(out, "state", state_name(download));
         report_text(out, "priority", fetch_priorities[download->priority]);
-        report_number(out, "sources", active_sources(download));
+        report_number(out, "sources", fetch_sources_working(download));
         report_number(out, "known", download->source_count);
         report_number(out, "rate", download->bytes_per_s);
         if (download->error != OK) {

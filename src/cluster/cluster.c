@@ -126,7 +126,7 @@ static FILE *open_file(struct cluster *cluster, const char *name, const char *he
 
 /* A folder is ours when it has our lock; what an earlier run left in it goes. */
 static enum err take_folder(struct cluster *cluster) {
-    char *lock = format_path("%s/lock", cluster->folder);
+    char *lock = format_path("%s/" CLUSTER_LOCK, cluster->folder);
     char *logs = format_path("%s/logs", cluster->folder);
     enum err err = OK;
     if (access(lock, F_OK) != 0 && access(cluster->folder, F_OK) == 0 &&

@@ -26,6 +26,7 @@
 #include "src/cluster/spec.h"
 
 #define CLUSTER_TROUBLE_BYTES 1024
+#define CLUSTER_LOCK "trunkline-cluster.lock" /* marks a run's folder; held while it is owned */
 
 enum cluster_state { CLUSTER_DOWN, CLUSTER_RUNNING, CLUSTER_FROZEN };
 

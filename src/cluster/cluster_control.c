@@ -183,7 +183,7 @@ enum err cluster_control_send(const char *folder, const char *line, char *answer
 
 bool cluster_control_runs(const char *folder) {
     char path[4096];
-    snprintf(path, sizeof path, "%s/lock", folder);
+    snprintf(path, sizeof path, "%s/" CLUSTER_LOCK, folder);
     int lock = open(path, O_RDWR | O_CLOEXEC);
     bool runs = lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) != 0;
     if (lock >= 0) {

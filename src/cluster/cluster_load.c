@@ -6,7 +6,6 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/mem.h"
@@ -14,7 +13,8 @@
 #define SEARCH_MS 30000
 #define GET_MS (15 * 60 * 1000)
 #define SWEEP_FILES 200
-#define DRAWS_MAX 200 /* tries to find a peer and a file that fit */
+#define SWEEP_AT_ONCE 4 /* searches of one peer */
+#define DRAWS_MAX 200   /* tries to find a peer and a file that fit */
 
 enum download_stage { DOWNLOAD_SEARCHING, DOWNLOAD_FETCHING, DOWNLOAD_CUT };
 
@@ -28,10 +28,17 @@ struct download {
     int64_t begun_ms;
 };
 
+/* Some of its searches wait: a peer takes only so many commands at once. */
 struct sweep {
     struct cluster *cluster;
     uint32_t check;
-    uint32_t open;
+    uint32_t open; /* not answered yet, those that wait included */
+    uint32_t waiting;
+    struct wish {
+        struct member *member;
+        struct corpus_file *file;
+    } wishes[SWEEP_FILES];        /* the first `waiting` of them */
+    uint8_t busy[SPEC_NODES_MAX]; /* searches under way, by member */
     uint32_t asked;
     uint32_t found;
 };
@@ -44,12 +51,6 @@ struct search {
     int64_t begun_us;
     int64_t begun_ms;
 };
-
-static int64_t now_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* ---- Drawing ---- */
 
@@ -115,11 +116,13 @@ static void note_content(struct corpus_file *file, const json_t *hit) {
     }
 }
 
+static void go_on_sweeping(struct sweep *sweep, bool may_begin);
+
 static void on_search(void *context, enum err err, const json_t *answer) {
     struct search *search = context;
     struct cluster *cluster = search->cluster;
     const json_t *hit = find_hit(answer, search->file);
-    double ms = (double)(now_us() - search->begun_us) / 1000;
+    double ms = (double)(process_now_us() - search->begun_us) / 1000;
     /* Whoever was killed or frozen meanwhile has not answered, and nobody waits for him. */
     bool counts = err != ERR_SHUTDOWN && search->member->state == CLUSTER_RUNNING &&
                   exists(cluster, search->member, search->file);
@@ -133,9 +136,9 @@ static void on_search(void *context, enum err err, const json_t *answer) {
     if (search->sweep != NULL) {
         search->sweep->asked += counts;
         search->sweep->found += counts && hit != NULL;
-        if (--search->sweep->open == 0) {
-            end_sweep(search->sweep);
-        }
+        search->sweep->open--;
+        search->sweep->busy[search->member - cluster->members]--;
+        go_on_sweeping(search->sweep, err != ERR_SHUTDOWN);
     } else if (counts) {
         cluster->counts.searches++;
         cluster->counts.found += hit != NULL;
@@ -159,25 +162,41 @@ static void ask_search(struct cluster *cluster, const struct member *member,
 static void begin_search(struct cluster *cluster, struct sweep *sweep, struct member *member,
                          struct corpus_file *file) {
     struct search *search = mem_new(sizeof *search);
-    *search = (struct search){cluster, sweep, member, file, now_us(), cluster_now(cluster)};
+    *search = (struct search){cluster, sweep, member, file, process_now_us(), cluster_now(cluster)};
     ask_search(cluster, member, file, on_search, search);
+}
+
+/* Begin what waits and may begin; end the sweep when nothing is left of it. */
+static void go_on_sweeping(struct sweep *sweep, bool may_begin) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < sweep->waiting; i++) {
+        const struct wish wish = sweep->wishes[i];
+        if (!may_begin) {
+            sweep->open--;
+        } else if (sweep->busy[wish.member - sweep->cluster->members] < SWEEP_AT_ONCE) {
+            sweep->busy[wish.member - sweep->cluster->members]++;
+            begin_search(sweep->cluster, sweep, wish.member, wish.file);
+        } else {
+            sweep->wishes[kept++] = wish;
+        }
+    }
+    sweep->waiting = kept;
+    if (sweep->open == 0) {
+        end_sweep(sweep);
+    }
 }
 
 void load_sweep(struct cluster *cluster, uint32_t check) {
     struct sweep *sweep = mem_new(sizeof *sweep);
-    *sweep = (struct sweep){.cluster = cluster, .check = check, .open = 1};
+    sweep->cluster = cluster;
+    sweep->check = check;
     cluster->sweeps++;
     for (uint32_t i = 0; i < SWEEP_FILES; i++) {
-        struct member *member;
-        struct corpus_file *file;
-        if (draw(cluster, &member, &file)) {
-            sweep->open++;
-            begin_search(cluster, sweep, member, file);
-        }
+        struct wish *wish = &sweep->wishes[sweep->waiting];
+        sweep->waiting += draw(cluster, &wish->member, &wish->file);
     }
-    if (--sweep->open == 0) {
-        end_sweep(sweep);
-    }
+    sweep->open = sweep->waiting;
+    go_on_sweeping(sweep, true);
 }
 
 /* ---- Downloads ---- */

@@ -76,10 +76,14 @@ static void end_at_exit(void) {
     }
 }
 
-int64_t process_now_ms(void) {
+int64_t process_now_us(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t process_now_ms(void) {
+    return process_now_us() / 1000;
 }
 
 void process_sleep_ms(int ms) {

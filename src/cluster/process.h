@@ -94,7 +94,8 @@ MUST_CHECK enum err process_line(struct process *process, struct buf *line, int 
 MUST_CHECK enum err process_capture(struct owner *owner, const struct process_options *options,
                                     int timeout_ms, struct buf *out, int *status);
 
-/* Milliseconds of a clock that only goes forward. */
+/* A clock that only goes forward. */
+int64_t process_now_us(void);
 int64_t process_now_ms(void);
 void process_sleep_ms(int ms);
 

@@ -18,13 +18,13 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/buf.h"
 #include "common/mem.h"
 #include "common/rng.h"
 #include "common/units.h"
+#include "src/cluster/process.h"
 
 #define HELD_MAX (1024 * 1024) /* bytes on their way in one direction; then reading stops */
 #define READ_BYTES 16384
@@ -83,12 +83,6 @@ struct proxy {
     bool is_commanded; /* it has said something */
     struct event *sweep;
 };
-
-static int64_t now_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* ---- What a link is like ---- */
 
@@ -175,7 +169,7 @@ static void add_chunk(struct lane *lane, struct evbuffer *bytes, int64_t due_us)
         lane->last->next = chunk;
     } else {
         lane->first = chunk;
-        arm(lane, chunk->due_us - now_us());
+        arm(lane, chunk->due_us - process_now_us());
     }
     lane->last = chunk;
 }
@@ -195,7 +189,7 @@ static void take_input(struct lane *lane) {
     while ((len = evbuffer_get_length(input)) > 0) {
         size_t part = len < READ_BYTES ? len : READ_BYTES;
         part = link.slice > 0 && part > link.slice ? link.slice : part;
-        int64_t now = now_us();
+        int64_t now = process_now_us();
         lane->busy_until_us = lane->busy_until_us > now ? lane->busy_until_us : now;
         if (link.rate > 0) {
             lane->busy_until_us += (int64_t)(part * 1000000 / link.rate);
@@ -246,7 +240,7 @@ static void on_due(evutil_socket_t fd, short what, void *context) {
         arm(lane, HOLD_US);
         return;
     }
-    while (lane->first != NULL && lane->first->due_us <= now_us()) {
+    while (lane->first != NULL && lane->first->due_us <= process_now_us()) {
         struct chunk *chunk = lane->first;
         lane->first = chunk->next;
         lane->last = lane->first == NULL ? NULL : lane->last;
@@ -263,7 +257,7 @@ static void on_due(evutil_socket_t fd, short what, void *context) {
         return;
     }
     if (lane->first != NULL) {
-        arm(lane, lane->first->due_us - now_us());
+        arm(lane, lane->first->due_us - process_now_us());
     }
     if (lane->held <= HELD_MAX / 2 && !lane->has_end) {
         bufferevent_enable(lane->from, EV_READ);
@@ -279,7 +273,8 @@ static void on_event(struct bufferevent *half, short what, void *context) {
         take_input(lane);
         bufferevent_disable(half, EV_READ);
         lane->has_end = true;
-        add_chunk(lane, NULL, now_us() + delay_us(lane, &link) + (int64_t)link.close_ms * 1000);
+        add_chunk(lane, NULL,
+                  process_now_us() + delay_us(lane, &link) + (int64_t)link.close_ms * 1000);
     } else if ((what & BEV_EVENT_ERROR) != 0 && !link.black_hole) {
         end_connection(connection, true);
     } else if ((what & BEV_EVENT_ERROR) != 0) {
@@ -340,7 +335,7 @@ static void on_dialled(struct evconnlistener *listener, evutil_socket_t fd, stru
                                       .proxy = proxy,
                                       .target = target,
                                       .dialler = node_of(proxy, address),
-                                      .begun_us = now_us()};
+                                      .begun_us = process_now_us()};
     if (proxy->connections != NULL) {
         proxy->connections->previous = connection;
     }
@@ -363,7 +358,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *context) {
     for (struct connection *at = proxy->connections; at != NULL; at = next) {
         next = at->next;
         uint32_t reset_ms = link_of(at).reset_ms;
-        if (reset_ms > 0 && now_us() - at->begun_us >= (int64_t)reset_ms * 1000) {
+        if (reset_ms > 0 && process_now_us() - at->begun_us >= (int64_t)reset_ms * 1000) {
             end_connection(at, true);
         }
     }

@@ -50,18 +50,19 @@ static bool take_span(const char *value, uint64_t least, uint64_t *ms) {
     return units_parse_ms(value, ms) == OK && *ms >= least && *ms <= DURATION_MAX_MS;
 }
 
+bool spec_name_ok(const char *name) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    size_t len = strlen(name);
+    return len >= 1 && len < SPEC_NAME_BYTES && name[0] != '-' && name[0] != '.' &&
+           strspn(name, plain) == len;
+}
+
 static bool take_name(struct spec *spec, const char *value) {
-    size_t len = strlen(value);
-    bool is_plain = len >= 1 && len < SPEC_NAME_BYTES && value[0] != '-' && value[0] != '.';
-    for (size_t i = 0; i < len; i++) {
-        is_plain = is_plain && strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                      "0123456789-_.",
-                                      value[i]) != NULL;
+    bool is_fine = spec_name_ok(value);
+    if (is_fine) {
+        memcpy(spec->name, value, strlen(value) + 1);
     }
-    if (is_plain) {
-        memcpy(spec->name, value, len + 1);
-    }
-    return is_plain;
+    return is_fine;
 }
 
 static bool take_supernodes(struct spec *spec, const char *value) {

@@ -113,6 +113,10 @@ struct spec_measure_row {
 };
 extern const struct spec_measure_row spec_measures[SPEC_MEASURES];
 
+/* True for 1 to 32 letters, digits, `-`, `_` and `.`, not beginning with `-` or `.`: what a cluster
+ * may be called, for it names a folder. */
+bool spec_name_ok(const char *name);
+
 /* Read a file. ERR_NOT_FOUND or ERR_PERMISSION when it cannot be opened, ERR_CONFIG with what is
  * wrong in `trouble`, and where. */
 MUST_CHECK enum err spec_read(struct spec *spec, const char *path,

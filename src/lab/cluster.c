@@ -415,7 +415,11 @@ int cluster_run(int argc, char *const *argv) {
     char **words = mem_array((size_t)argc + 1, sizeof *words);
     int status = 2;
     bool known = false;
-    if (read_options(&options, argc, argv, words)) {
+    bool good = read_options(&options, argc, argv, words);
+    if (good && options.name != NULL && !spec_name_ok(options.name)) {
+        complain("a cluster's name is 1 to 32 letters, digits, `-`, `_` and `.`");
+        known = true;
+    } else if (good) {
         for (size_t i = 0; i < COMMANDS && !known; i++) {
             if (strcmp(commands[i].name, options.command) == 0) {
                 known = true;
