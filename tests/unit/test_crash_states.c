@@ -19,8 +19,9 @@
 /* ---- Disks ---- */
 
 struct inode {
-    uint8_t *bytes; /* FILE_BYTES and a little more are there, the rest of the size is zero */
+    uint8_t *bytes; /* room of them are there */
     uint64_t size;
+    size_t room; /* a journal needs little */
 };
 
 struct entry {
@@ -34,6 +35,7 @@ struct image {
 };
 
 #define INODE_ROOM (FILE_BYTES + SECTOR)
+#define JOURNAL_ROOM (16 * SECTOR)
 
 /* What a disk does with what was not synced. */
 struct cut {
@@ -59,7 +61,7 @@ static struct image *image_copy(const struct image *from) {
     struct image *image = mem_copy(from, sizeof *from);
     for (uint32_t i = 0; i < TAP_FILES; i++) {
         if (from->inodes[i].bytes != NULL) {
-            image->inodes[i].bytes = mem_copy(from->inodes[i].bytes, INODE_ROOM);
+            image->inodes[i].bytes = mem_copy(from->inodes[i].bytes, from->inodes[i].room);
         }
     }
     return image;
@@ -122,7 +124,7 @@ static void cut_write(struct cut *cut, struct inode *inode, const struct tap_op 
         if (!is_sure && dice == 99) { /* torn */
             kept = len < TORN ? 0 : TORN * (size_t)rng_below(&cut->rng, len / TORN + 1);
         }
-        assert_true(offset + len <= INODE_ROOM);
+        assert_true(offset + len <= inode->room);
         memcpy(inode->bytes + offset, op->data + at, kept);
         if (kept < len && cut->keeps_stale) {
             memset(inode->bytes + offset + kept, 0x5a, len - kept);
@@ -152,8 +154,9 @@ static void cut_op(struct cut *cut, struct image *image, uint32_t at) {
     const struct tap_op *op = &tap.ops[at];
     struct inode *inode = &image->inodes[op->file];
     bool is_data = op->kind == TAP_WRITE || op->kind == TAP_SIZE || op->kind == TAP_CREATE;
-    if (is_data && inode->bytes == NULL) {
-        inode->bytes = mem_new(INODE_ROOM);
+    if (op->kind == TAP_CREATE) {
+        inode->room = tap_ends(op->name, ".part") ? INODE_ROOM : JOURNAL_ROOM;
+        inode->bytes = mem_new(inode->room);
     }
     bool is_sure = is_data && !lies_on(op->file) && is_synced(cut, at, TAP_SYNC, op->file);
     if (op->kind == TAP_WRITE) {
@@ -236,7 +239,7 @@ static void renumber(struct image *image) {
         if (entry->name[0] != '\0') { /* two names of one file become two files */
             const struct inode *inode = &image->inodes[entry->file];
             inodes[count] = *inode;
-            inodes[count].bytes = mem_copy(inode->bytes, INODE_ROOM);
+            inodes[count].bytes = mem_copy(inode->bytes, inode->room);
             entry->file = count++;
         }
     }
@@ -484,7 +487,7 @@ static void test_the_checks_see_lies(void **state) {
     (void)state;
     for (uint32_t lie = LIES_ON_DATA; lie < LIES; lie++) {
         disk = lie;
-        replay(100, seed);
+        replay(60, seed);
         print_message("lie %u: %u claims broke, the last: %s\n", lie, seen.wrong, seen.why);
         assert_true(seen.wrong > 0);
     }
