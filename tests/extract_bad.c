@@ -81,12 +81,12 @@ int main(int argc, char **argv) {
                                  .msg_control = control,
                                  .msg_controllen = sizeof control};
         if (recvmsg(0, &message, 0) != 1) {
-            return 0;
+            _exit(0);
         }
         int fd;
         memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
         if (pread(fd, word, 5, 0) != 5) {
-            return 4;
+            _exit(4);
         }
         close(fd);
         act(word);
