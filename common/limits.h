@@ -265,11 +265,13 @@
 #define EXTRACT_MAP_BYTES_MAX (1ULL << 30) /* of a file: tags stand at the ends, by far smaller */
 #define EXTRACT_ADDRESS_BYTES_MAX (3ULL << 29) /* that, libraries and memory */
 #define EXTRACT_MEMORY_BYTES_MAX                                                                   \
-    (192ULL << 20)             /* written to: pictures in tags, tables of films                    \
-                                */
-#define EXTRACT_CPU_S_MAX 60   /* of one process; honest files take milliseconds each */
-#define EXTRACT_FDS_MAX 8      /* standard ones, one file and room */
-#define EXTRACT_WALL_MS 10000  /* per file: a disk that sleeps takes seconds to wake up */
+    (192ULL << 20)            /* written to: pictures in tags, tables of films                     \
+                               */
+#define EXTRACT_CPU_S_MAX 60  /* of one process; honest files take milliseconds each */
+#define EXTRACT_FDS_MAX 8     /* standard ones, one file and room */
+#define EXTRACT_WALL_MS 10000 /* per file: a disk that sleeps takes seconds to wake up */
+#define EXTRACT_TELL_MS                                                                            \
+    10000 /* results are told together: a list that always changes is never registered */
 #define EXTRACT_FILES_MAX 1000 /* per process: what leaks goes with it */
 #define EXTRACT_FAILURES_MAX 3 /* processes in a row that never answered: something is wrong */
 

@@ -12,7 +12,8 @@ const char *fetch_error_text(enum err err) {
         enum err err;
         const char *text;
     } rows[] = {
-        {ERR_NO_SPACE, "the disk is full; make room in the download folder, it then goes on by itself"},
+        {ERR_NO_SPACE,
+         "the disk is full; make room in the download folder, it then goes on by itself"},
         {ERR_IO, "the disk failed; see the log, then get it again"},
         {ERR_PERMISSION, "the download folder cannot be written; check its owner and mode"},
         {ERR_MISMATCH, "the finished file was wrong again and again; check the disk"},

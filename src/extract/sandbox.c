@@ -114,6 +114,10 @@ static bool set_limits(void) {
            limit(RLIMIT_CORE, 0) && limit(RLIMIT_NOFILE, EXTRACT_FDS_MAX);
 }
 
+bool sandbox_limits_memory(void) {
+    return !HAS_ASAN;
+}
+
 bool sandbox_enter(void) {
     struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
     return ARCH != 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 &&

@@ -10,4 +10,7 @@
  * then touch nothing of a stranger's. */
 bool sandbox_enter(void);
 
+/* False in a build with AddressSanitizer, which needs more memory than there is. */
+bool sandbox_limits_memory(void);
+
 #endif

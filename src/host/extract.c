@@ -28,6 +28,16 @@ struct wanted {
     uint64_t file;
     bool again;
     bool was_tried;
+    bool has_failed;
+};
+
+/* What was read, until it is told. */
+struct result {
+    struct result *next;
+    uint64_t file;
+    uint32_t by;
+    bool is_failure;
+    struct buf meta;
 };
 
 enum process_state { PROCESS_NONE, PROCESS_STARTING, PROCESS_READY };
@@ -45,6 +55,9 @@ struct extract {
     struct wanted now;
     struct source *source;
     int fd;
+
+    struct result *results;
+    uint64_t told_us; /* when they were last told */
 
     enum process_state state;
     pid_t pid;
@@ -236,18 +249,46 @@ static bool send_file(struct extract *extract) {
 
 /* ---- One file ---- */
 
+/* Every new record changes the list of shared files, and a list is registered as a whole: so many
+ * are told at once. */
+static void tell_results(struct extract *extract) {
+    struct driver_counts *counts = &extract->config.host->counts;
+    struct result *result = extract->results;
+    extract->results = NULL;
+    extract->told_us = clock_mono_us();
+    while (result != NULL) {
+        struct result *next = result->next;
+        if (!extract->is_stopped && !workers_stopping(extract->config.host->workers)) {
+            counts->metadata_failed += result->is_failure ? 1 : 0;
+            counts->metadata_read += result->is_failure ? 0 : 1;
+            extract->config.done(extract->config.context, result->file,
+                                 (struct slice){result->meta.data, result->meta.len}, result->by);
+        }
+        buf_free(&result->meta);
+        mem_free(result);
+        result = next;
+    }
+}
+
 /* Let go of the file; tell what is known of it if anything is to be told. */
 static void finish(struct extract *extract, bool is_told, struct slice meta) {
-    const struct extract_config *config = &extract->config;
     bool is_same = source_end(extract->source, extract->fd) == OK;
     source_release(extract->source);
     event_del(extract->timer);
     extract->source = NULL;
     extract->is_open = false;
     extract->is_busy = false;
-    if (is_told && is_same && !workers_stopping(config->host->workers)) {
-        uint32_t by = EXTRACT_VERSION * 2 + (extract->has_library ? 1 : 0);
-        config->done(config->context, extract->now.file, meta, by);
+    if (is_told && is_same) {
+        struct result *result = mem_new(sizeof *result);
+        result->file = extract->now.file;
+        result->is_failure = extract->now.has_failed;
+        result->by = EXTRACT_VERSION * 2 + (extract->has_library ? 1 : 0);
+        buf_append(&result->meta, meta.data, meta.len);
+        result->next = extract->results;
+        extract->results = result;
+    }
+    if (clock_mono_us() - extract->told_us >= EXTRACT_TELL_MS * 1000ull) {
+        tell_results(extract);
     }
 }
 
@@ -280,11 +321,12 @@ static void lose_process(struct extract *extract, const char *why) {
         if (extract->is_open) {
             finish(extract, false, (struct slice){0});
         }
+        go_on(extract);
     } else if (extract->is_open && (never_spoke || (had_served && !extract->now.was_tried))) {
         extract->now.was_tried = extract->now.was_tried || !never_spoke;
         ask(extract);
     } else if (extract->is_open) {
-        host->counts.metadata_failed++;
+        extract->now.has_failed = true;
         log_warn(&host->log, "extract.failed file=%llu reason=%s",
                  (unsigned long long)extract->now.file, why);
         finish(extract, true, (struct slice){0});
@@ -324,7 +366,6 @@ static bool take_answer(struct extract *extract, struct slice meta) {
     file_facts_read(&record, &facts);
     file_facts_write(&canonical, &facts);
     extract->served++;
-    extract->config.host->counts.metadata_read++;
     finish(extract, true, (struct slice){canonical.data, canonical.len});
     buf_free(&canonical);
     go_on(extract);
@@ -406,12 +447,14 @@ static bool next_wanted(struct extract *extract) {
 static void go_on(struct extract *extract) {
     if (workers_stopping(extract->config.host->workers) || extract->is_stopped) {
         end_process(extract);
+        tell_results(extract);
         return;
     }
     if (extract->is_started && !extract->is_busy && !next_wanted(extract)) {
         extract->first = 0;
         extract->count = 0;
         end_process(extract);
+        tell_results(extract);
     }
 }
 
@@ -435,6 +478,7 @@ void extract_add(struct extract *extract, uint64_t file, bool again) {
 
 void extract_start(struct extract *extract) {
     extract->is_started = true;
+    extract->told_us = clock_mono_us();
     go_on(extract);
 }
 
@@ -462,6 +506,7 @@ void extract_stop(struct extract *extract) {
 void extract_free(struct extract *extract) {
     if (extract != NULL) {
         extract_stop(extract);
+        tell_results(extract); /* none; frees them */
         event_free(extract->timer);
         mem_free(extract->queue);
         mem_free(extract->program);

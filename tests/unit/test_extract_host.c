@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "common/facts.h"
-#include "src/host/hashcache.h"
+#include "src/extract/sandbox.h"
 #include "tests/unit/hostlib.h"
 
 #define FILES_MAX 16
@@ -134,13 +134,14 @@ static void shelf_free(struct shelf *shelf) {
 
 static void a_bad_file_costs_itself(void **state) {
     static const char *const bad[] = {"CRASH", "BLOAT", "LARGE", "NOISE", "HANGS"};
+    const char *instead = sandbox_limits_memory() ? NULL : "CRASH"; /* in the place of BLOAT */
     (void)state;
     struct shelf shelf;
     shelf_init(&shelf);
     for (size_t i = 0; i < 5; i++) {
         char name[32];
         snprintf(name, sizeof name, "%zu-bad.mp3", 2 * i);
-        put(&shelf, name, bad[i], 1000);
+        put(&shelf, name, i == 1 && instead != NULL ? instead : bad[i], 1000);
         snprintf(name, sizeof name, "%zu-good.mp3", 2 * i + 1);
         put(&shelf, name, "GOOD ", 1000);
     }
