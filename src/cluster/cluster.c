@@ -15,7 +15,7 @@
 #include "common/mem.h"
 #include "src/cluster/cluster_control.h"
 #include "src/cluster/cluster_load.h"
-#include "src/cluster/cluster_proxy.h"
+#include "src/cluster/cluster_links.h"
 #include "src/cluster/cluster_sample.h"
 #include "src/cluster/guard.h"
 
@@ -193,7 +193,14 @@ static enum err make_network(struct cluster *cluster, const char *bin) {
                        strerror(errno));
     }
     const struct spec *spec = &cluster->spec;
-    enum err err = localnet_init(&cluster->net, cluster->owner, bin, spec->supernodes, spec->peers);
+    enum err err = cluster_links_prepare(cluster);
+    if (err != OK) {
+        return err;
+    }
+    err = cluster->netns != NULL
+              ? localnet_init_apart(&cluster->net, cluster->owner, bin, cluster->netns,
+                                    spec->supernodes)
+              : localnet_init(&cluster->net, cluster->owner, bin, spec->supernodes, spec->peers);
     if (err != OK) {
         return trouble(cluster, err, "%s", cluster->net.trouble);
     }
@@ -211,7 +218,7 @@ static enum err make_network(struct cluster *cluster, const char *bin) {
 
 enum err cluster_new(struct cluster *cluster, const struct spec *spec, const char *bin,
                      const char *folder) {
-    *cluster = (struct cluster){.spec = *spec, .lock = -1, .control = -1};
+    *cluster = (struct cluster){.spec = *spec, .lock = -1, .control = -1, .proxy_control = -1};
     cluster->spec.names = NULL;
     cluster->folder = mem_string(folder);
     cluster->start_ms = process_now_ms();
@@ -222,7 +229,7 @@ enum err cluster_new(struct cluster *cluster, const struct spec *spec, const cha
         cluster->spec.names = spec->names == NULL ? NULL : mem_string(spec->names);
         err = make_network(cluster, bin);
     }
-    err = err != OK ? err : cluster_proxy_start(cluster);
+    err = err != OK ? err : cluster_links_start(cluster);
     return err != OK ? err : cluster_control_open(cluster);
 }
 
@@ -332,12 +339,12 @@ static void apply_to(struct cluster *cluster, const struct spec_event *event,
         }
         break;
     case SPEC_LINK:
-        cluster_proxy_set(cluster, node, &event->link);
+        cluster_links_set(cluster, node, &event->link);
         break;
     case SPEC_SPLIT:
     case SPEC_HEAL:
         member->group = event->verb == SPEC_SPLIT;
-        cluster_proxy_group(cluster, node, member->group);
+        cluster_links_group(cluster, node, member->group);
         break;
     case SPEC_VERBS:
     default:
@@ -373,6 +380,9 @@ void cluster_apply(struct cluster *cluster, const struct spec_event *event) {
         struct member *member = chosen[other];
         chosen[other] = chosen[i];
         apply_to(cluster, event, member);
+    }
+    if (event->verb == SPEC_LINK || event->verb == SPEC_SPLIT || event->verb == SPEC_HEAL) {
+        cluster_links_apply(cluster);
     }
     if (wanted == 0) {
         cluster_note(cluster, "%s: nobody to do it to", event->text);
@@ -542,6 +552,7 @@ void cluster_free(struct cluster *cluster) {
     localnet_free(&cluster->net);
     corpus_free(&cluster->corpus);
     owner_free(cluster->owner);
+    netns_free(cluster->netns);
     close_file(&cluster->timeline);
     close_file(&cluster->nodes_csv);
     close_file(&cluster->searches_csv);

@@ -88,6 +88,7 @@ struct cluster {
     struct localnet net;
     struct corpus corpus;
     struct asker *asker;
+    struct netns *netns;   /* NULL = loopback */
     struct process *proxy; /* NULL without link faults */
     int proxy_control;     /* its control socket */
     struct rng rng;
@@ -117,6 +118,7 @@ struct cluster {
     uint32_t sweeps; /* that are under way */
     bool is_begun;   /* the schedule runs: rows are written */
     bool is_stopping;
+    bool is_lacking;      /* an error: this machine or user cannot have namespaces */
     char upload_rate[24]; /* as an option */
     char trouble[CLUSTER_TROUBLE_BYTES];
 };

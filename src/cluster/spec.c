@@ -134,6 +134,11 @@ static bool take_downloads(struct spec *spec, const char *value) {
     return take_rate(value, &spec->download_milli);
 }
 
+static bool take_netns(struct spec *spec, const char *value) {
+    spec->is_netns = strcmp(value, "yes") == 0;
+    return spec->is_netns || strcmp(value, "no") == 0;
+}
+
 static bool take_upload_rate(struct spec *spec, const char *value) {
     return units_parse_bytes(value, &spec->upload_rate) == OK;
 }
@@ -153,6 +158,7 @@ static const struct row {
     {"network", "sample", take_sample, "write a time of at least 100ms"},
     {"network", "seed", take_seed, "write a number"},
     {"network", "upload-rate", take_upload_rate, "write bytes per second such as `2M`"},
+    {"network", "netns", take_netns, "write yes or no"},
     {"library", "files", take_files, "write a number of files per peer, at most 10000"},
     {"library", "copies", take_copies, "write how many peers have each file"},
     {"library", "sizes", take_sizes, "write a range such as `1K..64K`, from 16 bytes to 1G"},
@@ -262,17 +268,20 @@ static const char *take_event(struct reading *reading, const char *key, const ch
             break;
         }
     }
-    spec->has_proxy = spec->has_proxy || spec_event_needs_proxy(&event);
+    spec_event_needs(&event, spec);
     return NULL;
 }
 
 static const char *take_link(struct spec *spec, const char *key, const char *value) {
     char text[SPEC_TEXT_BYTES];
     snprintf(text, sizeof text, "%s=%s", key, value);
-    spec->has_proxy = true;
+    spec->has_faults = true;
+    spec->has_loss = spec->has_loss || strcmp(key, "loss") == 0;
+    spec->has_delays = spec->has_delays || (strcmp(key, "loss") != 0 && strcmp(key, "rate") != 0 &&
+                                            strcmp(key, "black-hole") != 0);
     return spec_link_read(&spec->link, text) ? NULL
                                              : "write latency, jitter, rate, slice, reset, "
-                                               "slow-close or black-hole, with a value";
+                                               "slow-close, loss or black-hole, with a value";
 }
 
 /* ---- Reading ---- */

@@ -25,6 +25,7 @@
 #define PLAIN_MS 10000  /* between lines elsewhere */
 #define SETTLE_MS 60000 /* for downloads that are open at the end */
 #define STOP_WAIT_MS 30000
+#define STATUS_LACKING 3 /* exit status: no namespaces for this user or on this machine */
 
 struct options {
     const char *command;
@@ -32,6 +33,7 @@ struct options {
     const char *out;
     const char *from; /* a peer */
     bool json;
+    bool netns;
     int word_count;
     char *const *words;
 };
@@ -205,6 +207,7 @@ static int own(const struct options *options) {
     if (options->name != NULL) {
         snprintf(spec.name, sizeof spec.name, "%s", options->name);
     }
+    spec.is_netns = spec.is_netns || options->netns;
     if (strcmp(options->command, "up") == 0) { /* a person breaks it and looks at it */
         spec.event_count = spec.check_count = 0;
         spec.search_milli = spec.download_milli = 0;
@@ -224,6 +227,7 @@ static int own(const struct options *options) {
     int status = 1;
     if (err != OK) {
         complain("%s", cluster.trouble);
+        status = cluster.is_lacking ? STATUS_LACKING : 1;
     } else if (!report_write(&cluster, untidy)) {
         complain("%s", cluster.trouble);
     } else {
@@ -378,6 +382,8 @@ static void usage(FILE *file) {
                   "  --name NAME    of the cluster, instead of what its file says, or `cluster`\n"
                   "  --out FOLDER   where the run's logs, figures and report go\n"
                   "  --from NODE    which peer searches or fetches, such as peer-03\n"
+                  "  --netns        a network namespace for each node, with an address of its own;\n"
+                  "                 as root only\n"
                   "  --json         print JSON, one object per line\n");
 }
 
@@ -394,6 +400,8 @@ static bool read_options(struct options *options, int argc, char *const *argv, c
             *value = argv[++i];
         } else if (!only_words && strcmp(argv[i], "--json") == 0) {
             options->json = true;
+        } else if (!only_words && strcmp(argv[i], "--netns") == 0) {
+            options->netns = true;
         } else if (!only_words && strcmp(argv[i], "--") == 0) {
             only_words = true;
         } else if (!only_words && argv[i][0] == '-' && argv[i][1] == '-') {

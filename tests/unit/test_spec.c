@@ -66,7 +66,7 @@ static void test_everything_is_read(void **state) {
     assert_int_equal(spec.size_max, 1 << 20);
     assert_int_equal(spec.search_milli, 2500);
     assert_int_equal(spec.link.latency_ms, 20);
-    assert_true(spec.has_proxy);
+    assert_true(spec.has_faults);
     /* By time, and within one moment in the order of the file. */
     assert_int_equal(spec.event_count, 3);
     assert_int_equal(spec.events[0].verb, SPEC_KILL);
