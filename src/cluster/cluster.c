@@ -14,8 +14,9 @@
 
 #include "common/mem.h"
 #include "src/cluster/cluster_control.h"
-#include "src/cluster/cluster_load.h"
+#include "src/cluster/cluster_fleet.h"
 #include "src/cluster/cluster_links.h"
+#include "src/cluster/cluster_load.h"
 #include "src/cluster/cluster_sample.h"
 #include "src/cluster/guard.h"
 
@@ -198,13 +199,17 @@ static enum err make_network(struct cluster *cluster, const char *bin) {
         return err;
     }
     err = cluster->netns != NULL
-              ? localnet_init_apart(&cluster->net, cluster->owner, bin, cluster->netns,
-                                    spec->supernodes)
+              ? localnet_init_apart(
+                    &cluster->net, cluster->owner, bin, cluster->netns,
+                    (struct localnet_size){.supernodes = spec->supernodes, .peers = spec->peers})
               : localnet_init(&cluster->net, cluster->owner, bin, spec->supernodes, spec->peers);
     if (err != OK) {
         return trouble(cluster, err, "%s", cluster->net.trouble);
     }
     make_members(cluster);
+    if (spec->leaves > 0 || spec->fleet_peers > 0) {
+        cluster->net.leaves = spec->leaves > 0 ? spec->leaves : spec->fleet_peers + SPEC_NODES_MAX;
+    }
     if (spec->upload_rate > 0) {
         snprintf(cluster->upload_rate, sizeof cluster->upload_rate, "%" PRIu64, spec->upload_rate);
         for (uint32_t i = 0; i < spec->peers; i++) {
@@ -265,6 +270,7 @@ enum err cluster_begin(struct cluster *cluster, cluster_show_fn *show, void *con
     int64_t until = process_now_ms() + (int64_t)cluster->spec.settle_ms;
     cluster_note(cluster, "%u supernodes and %u peers start", supernodes, cluster->spec.peers);
     enum err err = start_role(cluster, 0, supernodes);
+    err = err != OK ? err : cluster_fleet_start(cluster);
     err = err != OK ? err : start_role(cluster, supernodes, cluster->member_count);
     while (err == OK && !sample_is_whole(cluster) && !cluster->is_stopping) {
         if (process_now_ms() > until) {
@@ -280,6 +286,7 @@ enum err cluster_begin(struct cluster *cluster, cluster_show_fn *show, void *con
         while (process_now_ms() < next) {
             asker_step(cluster->asker, (int)(next - process_now_ms()));
             cluster_control_step(cluster);
+            cluster_fleet_step(cluster);
         }
         show(context, cluster);
     }
@@ -288,6 +295,7 @@ enum err cluster_begin(struct cluster *cluster, cluster_show_fn *show, void *con
         cluster->start_ms = process_now_ms();
         cluster->sample_due_ms = 0;
         cluster->is_begun = true;
+        cluster_fleet_search(cluster, cluster->spec.fleet_search_milli > 0);
     }
     return err;
 }
@@ -433,6 +441,7 @@ static void begin_checks(struct cluster *cluster, int64_t now, int64_t before) {
 void cluster_tick(struct cluster *cluster, int wait_ms) {
     asker_step(cluster->asker, wait_ms);
     cluster_control_step(cluster);
+    cluster_fleet_step(cluster);
     watch_processes(cluster);
     int64_t now = cluster_now(cluster);
     while (cluster->next_event < cluster->spec.event_count &&
@@ -448,6 +457,8 @@ void cluster_tick(struct cluster *cluster, int wait_ms) {
     cluster->checked_ms = now;
     if (now < (int64_t)cluster->spec.duration_ms) {
         load_tick(cluster);
+    } else {
+        cluster_fleet_search(cluster, false);
     }
 }
 
@@ -539,7 +550,7 @@ uint32_t cluster_stop(struct cluster *cluster) {
         }
     }
     if (cluster->member_count > 0) {
-        untidy = localnet_stop_all(&cluster->net);
+        untidy = cluster_fleet_stop(cluster) + localnet_stop_all(&cluster->net);
         cluster_note(cluster, "all nodes have ended, %u of them not as they should%s%s", untidy,
                      untidy > 0 ? ": " : "", untidy > 0 ? cluster->net.trouble : "");
     }

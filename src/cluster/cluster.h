@@ -82,13 +82,21 @@ struct outcome {
     double value;
 };
 
+/* Many peers in one process. */
+struct fleet {
+    struct process *process; /* NULL = none */
+    uint32_t registered;     /* of its peers, as it last said */
+    bool is_searching;
+};
+
 struct cluster {
     struct spec spec;
     struct owner *owner;
     struct localnet net;
     struct corpus corpus;
     struct asker *asker;
-    struct netns *netns;   /* NULL = loopback */
+    struct netns *netns; /* NULL = loopback */
+    struct fleet fleet;
     struct process *proxy; /* NULL without link faults */
     int proxy_control;     /* its control socket */
     struct rng rng;

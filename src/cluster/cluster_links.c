@@ -12,7 +12,8 @@ enum err cluster_links_prepare(struct cluster *cluster) {
                                     "below [network]";
     enum err err = OK;
     if (spec->is_netns) {
-        err = netns_new(&cluster->netns, cluster->owner, spec->supernodes + spec->peers, why);
+        err = netns_new(&cluster->netns, cluster->owner,
+                        spec->supernodes + spec->peers + (spec->fleet_peers > 0), why);
         cluster->is_lacking = err != OK;
     } else if (spec->has_loss) {
         err = ERR_CONFIG;

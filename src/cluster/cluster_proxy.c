@@ -115,7 +115,8 @@ void cluster_proxy_set(struct cluster *cluster, const struct localnet_node *node
 void cluster_proxy_group(struct cluster *cluster, const struct localnet_node *node,
                          uint32_t group) {
     char line[PROXY_LINE_BYTES];
-    snprintf(line, sizeof line, "group %" PRIu32 " %" PRIu32 "\n", localnet_index(&cluster->net, node), group);
+    snprintf(line, sizeof line, "group %" PRIu32 " %" PRIu32 "\n",
+             localnet_index(&cluster->net, node), group);
     if (say(cluster, line) != OK) {
         cluster_note(cluster, "%s", cluster->trouble);
     }

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -213,11 +214,11 @@ enum err localnet_init(struct localnet *net, struct owner *owner, const char *bi
 }
 
 enum err localnet_init_apart(struct localnet *net, struct owner *owner, const char *bin,
-                             const struct netns *netns, uint32_t supernodes) {
+                             const struct netns *netns, struct localnet_size size) {
     *net = (struct localnet){.owner = owner,
                              .bin = mem_string(bin),
-                             .supernode_count = supernodes,
-                             .peer_count = netns_count(netns) - supernodes};
+                             .supernode_count = size.supernodes,
+                             .peer_count = size.peers};
     return make(net, netns);
 }
 
@@ -253,6 +254,7 @@ static enum err does_not_start(struct localnet *net, const struct localnet_node 
 
 enum err localnet_launch(struct localnet *net, struct localnet_node *node) {
     char *program = program_of(net, node->role);
+    char leaves[16];
     struct words words = {.list = {program}, .count = 1};
     add_words(&words, (const char *const[]){"run", "--dir", node->dir, "--network",
                                             net->network_file, "--listen", node->address, NULL});
@@ -264,6 +266,10 @@ enum err localnet_launch(struct localnet *net, struct localnet_node *node) {
         /* Programs ask faster than people. */
         add_words(&words, (const char *const[]){"--leaf-query-rate", "1000", "--leaf-query-burst",
                                                 "1000", NULL});
+    }
+    if (node->role == LOCALNET_SUPERNODE && net->leaves > 0) {
+        snprintf(leaves, sizeof leaves, "%" PRIu32, net->leaves);
+        add_words(&words, (const char *const[]){"--leaves", leaves, NULL});
     }
     if (node->advertise[0] != '\0') {
         add_words(&words, (const char *const[]){"--advertise", node->advertise, NULL});

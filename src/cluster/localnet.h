@@ -49,6 +49,7 @@ struct localnet {
     uint32_t peer_count;
     struct localnet_node supernodes[LOCALNET_NODES_MAX];
     struct localnet_node peers[LOCALNET_NODES_MAX];
+    uint32_t leaves;    /* that a supernode takes; 0 = its default */
     char trouble[1024]; /* what went wrong, for people, after an error */
 };
 
@@ -57,9 +58,13 @@ struct localnet {
 MUST_CHECK enum err localnet_init(struct localnet *net, struct owner *owner, const char *bin,
                                   uint32_t supernodes, uint32_t peers);
 
-/* The same for as many nodes as there are namespaces, each in its own; supernodes first. */
+/* The same for nodes in namespaces of their own, supernodes first. */
+struct localnet_size {
+    uint32_t supernodes;
+    uint32_t peers;
+};
 MUST_CHECK enum err localnet_init_apart(struct localnet *net, struct owner *owner, const char *bin,
-                                        const struct netns *netns, uint32_t supernodes);
+                                        const struct netns *netns, struct localnet_size size);
 
 /* Forget the network; its processes and folders are the owner's to end. */
 void localnet_free(struct localnet *net);

@@ -16,17 +16,19 @@
 
 #define TOOL_MS 60000
 #define ADDRESSES_PER_BLOCK 250
-#define BURST_MIN 16384 /* bytes that a shaped line passes on at once; tbf wants a full packet */
+#define BURST_MIN 16384    /* bytes that a shaped line passes on at once; tbf wants a full packet */
 #define QUEUE_TIME "300ms" /* how long a packet waits for a shaped line before it is dropped */
 #define PATH_BYTES 512
+#define NODES_MAX (SPEC_NODES_MAX + 1) /* and a fleet */
 
 enum tool { TOOL_IP, TOOL_NFT, TOOL_TC, TOOLS };
 
 static const struct tool_row {
     const char *name;
     const char *package;
-} tool_rows[TOOLS] = {
-    [TOOL_IP] = {"ip", "iproute2"}, [TOOL_NFT] = {"nft", "nftables"}, [TOOL_TC] = {"tc", "iproute2"}};
+} tool_rows[TOOLS] = {[TOOL_IP] = {"ip", "iproute2"},
+                      [TOOL_NFT] = {"nft", "nftables"},
+                      [TOOL_TC] = {"tc", "iproute2"}};
 
 struct line {
     int fd; /* of the namespace */
@@ -41,7 +43,7 @@ struct netns {
     int hub;            /* descriptor of the namespace with the bridge */
     struct spec_link every;
     uint32_t count;
-    struct line lines[SPEC_NODES_MAX];
+    struct line lines[NODES_MAX];
 };
 
 static enum err refuse(char trouble[NETNS_TROUBLE_BYTES], enum err err, const char *what,
@@ -109,18 +111,17 @@ static enum err run(struct netns *netns, int where, const char *const *argv,
 }
 
 /* Run a tool on a script: `ip -batch`, `nft -f`. */
-static enum err run_script(struct netns *netns, int where, const struct buf *script,
-                           enum tool tool, char trouble[NETNS_TROUBLE_BYTES]) {
+static enum err run_script(struct netns *netns, int where, const struct buf *script, enum tool tool,
+                           char trouble[NETNS_TROUBLE_BYTES]) {
     char *path = owner_path(netns->owner, "netns.script");
     FILE *file = fopen(path, "we");
     bool good = file != NULL && fwrite(script->data, 1, script->len, file) == script->len;
     good = file != NULL && fclose(file) == 0 && good;
-    enum err err =
-        good ? run(netns, where,
-                   (const char *const[]){netns->tools[tool], tool == TOOL_NFT ? "-f" : "-batch",
-                                         path, NULL},
-                   trouble)
-             : refuse(trouble, ERR_IO, path, strerror(errno));
+    enum err err = good ? run(netns, where,
+                              (const char *const[]){netns->tools[tool],
+                                                    tool == TOOL_NFT ? "-f" : "-batch", path, NULL},
+                              trouble)
+                        : refuse(trouble, ERR_IO, path, strerror(errno));
     mem_free(path);
     return err;
 }
@@ -142,10 +143,6 @@ static void put(struct buf *script, const char *format, ...) {
 void netns_address(uint32_t node, char text[NETNS_ADDRESS_BYTES]) {
     snprintf(text, NETNS_ADDRESS_BYTES, "10.77.%" PRIu32 ".%" PRIu32,
              node / ADDRESSES_PER_BLOCK % 256, node % ADDRESSES_PER_BLOCK + 1);
-}
-
-uint32_t netns_count(const struct netns *netns) {
-    return netns->count;
 }
 
 int netns_of(const struct netns *netns, uint32_t node) {
@@ -207,7 +204,7 @@ static enum err plug_in(struct netns *netns, uint32_t node, char trouble[NETNS_T
 
 enum err netns_new(struct netns **made, struct owner *owner, uint32_t nodes,
                    char trouble[NETNS_TROUBLE_BYTES]) {
-    CHECK(nodes <= SPEC_NODES_MAX);
+    CHECK(nodes <= NODES_MAX);
     struct netns *netns = mem_new(sizeof *netns);
     *netns = (struct netns){.owner = owner, .hub = -1, .count = nodes};
     for (uint32_t i = 0; i < nodes; i++) {
@@ -247,6 +244,15 @@ void netns_free(struct netns *netns) {
         close(netns->hub);
     }
     mem_free(netns);
+}
+
+enum err netns_take_block(struct netns *netns, uint32_t node, const char *block,
+                          char trouble[NETNS_TROUBLE_BYTES]) {
+    CHECK(node < netns->count);
+    return run(netns, netns->lines[node].fd,
+               (const char *const[]){netns->tools[TOOL_IP], "route", "add", "local", block, "dev",
+                                     "lo", NULL},
+               trouble);
 }
 
 enum err netns_keep_port(struct netns *netns, uint16_t port, char trouble[NETNS_TROUBLE_BYTES]) {
@@ -352,15 +358,15 @@ static enum err shape(struct netns *netns, uint32_t node, uint64_t rate,
         int where = end == 0 ? netns->hub : netns->lines[node].fd;
         snprintf(device, sizeof device, end == 0 ? "v%" PRIu32 : "eth0", node);
         const char *tc = netns->tools[TOOL_TC];
-        err = rate == 0 ? run(netns, where,
-                              (const char *const[]){tc, "qdisc", "del", "dev", device, "root",
-                                                    NULL},
-                              trouble)
-                        : run(netns, where,
-                              (const char *const[]){tc, "qdisc", "replace", "dev", device, "root",
-                                                    "tbf", "rate", bits, "burst", burst, "latency",
-                                                    QUEUE_TIME, NULL},
-                              trouble);
+        err = rate == 0
+                  ? run(netns, where,
+                        (const char *const[]){tc, "qdisc", "del", "dev", device, "root", NULL},
+                        trouble)
+                  : run(netns, where,
+                        (const char *const[]){tc, "qdisc", "replace", "dev", device, "root", "tbf",
+                                              "rate", bits, "burst", burst, "latency", QUEUE_TIME,
+                                              NULL},
+                        trouble);
     }
     return err;
 }

@@ -25,12 +25,13 @@ MUST_CHECK enum err netns_new(struct netns **netns, struct owner *owner, uint32_
 /* Let go of them; they are gone when the nodes' processes are. */
 void netns_free(struct netns *netns);
 
-/* How many nodes there are. */
-uint32_t netns_count(const struct netns *netns);
-
 /* The descriptor of a node's namespace (process_options), and its address without a port. */
 int netns_of(const struct netns *netns, uint32_t node);
 void netns_address(uint32_t node, char text[NETNS_ADDRESS_BYTES]);
+
+/* A node has all addresses of a block beside its own, such as "10.77.128.0/17". */
+MUST_CHECK enum err netns_take_block(struct netns *netns, uint32_t node, const char *block,
+                                     char trouble[NETNS_TROUBLE_BYTES]);
 
 /* What a node sends from this port stays in its namespace, whoever it is for: a proxy in there
  * that dials that port from the addresses of others (IP_TRANSPARENT) gets the answers. */

@@ -17,7 +17,10 @@
 #define SPEC_NODES_MAX 254 /* of both roles: addresses 127.x.y.1 to .254 */
 #define SPEC_EVENTS_MAX 1024
 #define SPEC_CHECKS_MAX 64
-#define SPEC_LOSS_ALL 100000 /* 100 % */
+#define SPEC_FLEET_MAX 5000 /* peers of one process; descriptors are the limit */
+#define SPEC_FLEET_FILES_MAX 1000
+#define SPEC_RATE_MILLI_MAX (1000 * 1000) /* 1000/s */
+#define SPEC_LOSS_ALL 100000              /* 100 % */
 #define SPEC_NAME_BYTES 33
 #define SPEC_TEXT_BYTES 96
 #define SPEC_TROUBLE_BYTES 320
@@ -100,6 +103,10 @@ struct spec {
     uint64_t search_milli;   /* searches per second in all, thousandths */
     uint64_t download_milli; /* downloads begun per second in all, thousandths */
     uint64_t upload_rate;    /* bytes per second of each peer; 0 = unlimited */
+    uint32_t fleet_peers;    /* more peers, in one process */
+    uint32_t fleet_files;    /* of each */
+    uint64_t fleet_search_milli;
+    uint32_t leaves; /* that a supernode takes; 0 = its own default, or enough for all */
     struct spec_link link;
     bool is_netns;   /* each node has a network namespace of its own */
     bool has_faults; /* some link is ever other than loopback */
@@ -126,6 +133,9 @@ bool spec_name_ok(const char *name);
  * wrong in `trouble`, and where. */
 MUST_CHECK enum err spec_read(struct spec *spec, const char *path,
                               char trouble[SPEC_TROUBLE_BYTES]);
+
+/* Take a number of peers of its fleet; false when it is none. */
+bool spec_take_fleet(struct spec *spec, const char *peers);
 
 void spec_free(struct spec *spec);
 

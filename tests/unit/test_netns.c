@@ -105,9 +105,9 @@ static uint32_t arrive(uint32_t from, uint32_t to, uint32_t packets) {
     uint32_t got = 0;
     assert_int_equal(bind(in, (const struct sockaddr *)&there, sizeof there), 0);
     for (uint32_t i = 0; i < packets; i++) {
-        assert_int_equal(sendto(out, packet, sizeof packet, 0, (const struct sockaddr *)&there,
-                                sizeof there),
-                         sizeof packet);
+        assert_int_equal(
+            sendto(out, packet, sizeof packet, 0, (const struct sockaddr *)&there, sizeof there),
+            sizeof packet);
         while (recv(in, packet, sizeof packet, MSG_DONTWAIT) > 0) {
             got++;
         }
