@@ -256,6 +256,13 @@
 #define NODES_EVERY_MS 60000   /* neighbours are asked whom they know */
 #define STOP_MS 3000           /* to say goodbye */
 
+/* Promotion. */
+#define CERT_VALID_EPOCHS 6               /* of one that a quorum signed */
+#define MEASURE_BYTES_MAX (4 * 1024 * 1024) /* of one stream ... */
+#define MEASURERS 3                       /* ... of so many supernodes in an epoch: 288 MiB a day */
+#define CANDIDATES_MAX 8192               /* known to a supernode; 300 bytes each */
+#define MEASURE_LINKS_MAX 8               /* to one candidate at a time */
+
 /* Commands. */
 #define COMMAND_ARGS_MAX 16
 #define COMMAND_BYTES_MAX 65536
