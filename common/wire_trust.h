@@ -19,7 +19,8 @@ struct signer_env {
 /* ---- ROW: issuer 32, epoch u32, previous 16, n u8 x {subject 32, weight u16}, TLVs, signature 64:
  * how the bytes that a supernode counted in one epoch's slot are spread over those it measured.
  * Subjects rise, none is the issuer, weights are at least 1 and sum to at most ROW_WEIGHT_SUM. An
- * empty row is a sign of life. `previous` is the start of the hash of the issuer's row before. ---- */
+ * empty row is a sign of life. `previous` is the start of the hash of the issuer's row before. ----
+ */
 #define ROW_ENTRIES_MAX 64
 #define ROW_WEIGHT_SUM 65535
 #define ROW_PREVIOUS_BYTES 16
@@ -123,7 +124,8 @@ struct fraud {
 void wire_fraud_encode(struct buf *out, const struct fraud *fraud);
 MUST_CHECK enum err wire_fraud_decode(struct slice bytes, struct fraud *fraud);
 
-/* ---- Signatures: over all that comes before them. *_sign sets it; *_check returns ERR_AUTH. ---- */
+/* ---- Signatures: over all that comes before them. *_sign sets it; *_check returns ERR_AUTH. ----
+ */
 void wire_row_sign(struct row *row, const struct signer_env *env);
 MUST_CHECK enum err wire_row_check(const struct row *row, const struct signer_env *env);
 void wire_candidacy_sign(struct candidacy *candidacy, const struct signer_env *env);
@@ -188,13 +190,13 @@ enum decision_verdict {
     DECISION_DEMOTED = 3,
     DECISION_VERDICT_MAX = 3
 };
-#define DECISION_GATE_MEMBER 0x01    /* a supernode now */
-#define DECISION_GATE_CONSENT 0x02   /* has a candidacy of this epoch */
-#define DECISION_GATE_DIALLED 0x04   /* enough supernodes have reached and measured it */
-#define DECISION_GATE_UPTIME 0x08    /* has been measured for long enough */
-#define DECISION_GATE_CAPS 0x10      /* gives as much as the profile asks for */
-#define DECISION_GATE_HONEST 0x20    /* nobody holds a proof of fraud against it */
-#define DECISION_GATE_OF_AGE 0x40    /* its key is old enough */
+#define DECISION_GATE_MEMBER 0x01  /* a supernode now */
+#define DECISION_GATE_CONSENT 0x02 /* has a candidacy of this epoch */
+#define DECISION_GATE_DIALLED 0x04 /* enough supernodes have reached and measured it */
+#define DECISION_GATE_UPTIME 0x08  /* has been measured for long enough */
+#define DECISION_GATE_CAPS 0x10    /* gives as much as the profile asks for */
+#define DECISION_GATE_HONEST 0x20  /* nobody holds a proof of fraud against it */
+#define DECISION_GATE_OF_AGE 0x40  /* its key is old enough */
 #define DECISION_GATES 0x7f
 #define DECISION_EVIDENCE_MAX 64
 struct decision_evidence {
@@ -209,11 +211,11 @@ struct decision {
     struct slice reason;
     uint16_t members;
     uint16_t wanted;
-    uint8_t gate;        /* DECISION_GATE_*, those that hold */
-    uint64_t score;      /* mass, in units of 2^-48 */
-    uint64_t draw;       /* first 64 bits of its number */
-    uint64_t threshold;  /* below which it has a seat */
-    uint64_t rate;       /* bytes a second, measured */
+    uint8_t gate;       /* DECISION_GATE_*, those that hold */
+    uint64_t score;     /* mass, in units of 2^-48 */
+    uint64_t draw;      /* first 64 bits of its number */
+    uint64_t threshold; /* below which it has a seat */
+    uint64_t rate;      /* bytes a second, measured */
     uint32_t witnessed_s;
     uint8_t evidence_count;
     struct decision_evidence evidence[DECISION_EVIDENCE_MAX];

@@ -22,6 +22,7 @@ static enum link_kind kind_of(const struct link *link) {
         [PURPOSE_LEAF] = LINK_LEAF,         [PURPOSE_MESH] = LINK_OTHER,
         [PURPOSE_TRANSFER] = LINK_TRANSFER, [PURPOSE_PROBE] = LINK_OTHER,
         [PURPOSE_CALLBACK] = LINK_TRANSFER, [PURPOSE_DIRECTORY] = LINK_OTHER,
+        [PURPOSE_MEASURE] = LINK_OTHER,
     };
     return link->purpose < sizeof kinds / sizeof *kinds ? kinds[link->purpose] : LINK_OTHER;
 }
