@@ -260,6 +260,13 @@
 #define COMMAND_ARGS_MAX 16
 #define COMMAND_BYTES_MAX 65536
 
+/* ---- Who is promoted ---- */
+
+#define RANK_TELEPORT_MILLI 500              /* of all trust begins anew at the anchors */
+#define RANK_ROW_CAP_PERCENT 20              /* of one supernode's row for one subject */
+#define RANK_NODES_MAX 65536                 /* candidates: twice Kazaa's supernodes */
+#define RANK_EDGES_MAX (64 * RANK_NODES_MAX) /* 32 MiB */
+
 /* ---- Metadata of media files, read by a process of its own ---- */
 
 #define EXTRACT_MAP_BYTES_MAX (1ULL << 30) /* of a file: tags stand at the ends, by far smaller */
