@@ -275,13 +275,15 @@
 #define RANK_EDGES_MAX (64 * RANK_NODES_MAX) /* 32 MiB */
 #define SEATS_MIN 3                          /* supernodes of any network that has candidates */
 #define SEATS_MAX 8192
-#define SEATS_USE_HIGH 70       /* percent of the slots for leaves: one seat more */
-#define SEATS_USE_LOW 30        /* one less */
-#define SEATS_TERM_EPOCHS 6     /* that one number holds for a key, as long as a certificate */
-#define SEATS_QUORUM_SHARED 4   /* supernodes from which an anchor does not sign alone */
-#define SEATS_COMMITTEE 16      /* supernodes who may sign, in larger networks ... */
-#define SEATS_COMMITTEE_SIGN 11 /* ... and who must; with 20 % liars 3.3e-5 of them are captured   \
-                                 */
+#define SEATS_USE_HIGH 70     /* percent of the slots for leaves: one seat more */
+#define SEATS_USE_LOW 30      /* one less */
+#define SEATS_STAY_PERCENT 25 /* by so much better tickets are needed to unseat a supernode */
+#define SEATS_TERM_EPOCHS 6   /* that one number holds for a key, as long as a certificate */
+#define SEATS_QUORUM_SHARED 4 /* supernodes from which an anchor does not sign alone */
+#define SEATS_COMMITTEE 16    /* supernodes who may sign, in larger networks ... */
+#define SEATS_COMMITTEE_SIGN                                                                       \
+    11 /* ... and who must; with 20 % liars 3.3e-5 of them are captured                            \
+        */
 
 /* ---- Metadata of media files, read by a process of its own ---- */
 
