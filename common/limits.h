@@ -257,11 +257,13 @@
 #define STOP_MS 3000           /* to say goodbye */
 
 /* Promotion. */
-#define CERT_VALID_EPOCHS 6               /* of one that a quorum signed */
+#define TRUST_EPOCHS 24     /* of rows and checkpoints that are kept: the age of a key */
+#define CERT_VALID_EPOCHS 6 /* of one that a quorum signed */
 #define MEASURE_BYTES_MAX (4 * 1024 * 1024) /* of one stream ... */
-#define MEASURERS 3                       /* ... of so many supernodes in an epoch: 288 MiB a day */
-#define CANDIDATES_MAX 8192               /* known to a supernode; 300 bytes each */
-#define MEASURE_LINKS_MAX 8               /* to one candidate at a time */
+#define MEASURERS 3         /* ... of so many supernodes in an epoch: 288 MiB a day */
+#define MESH_UNPROVEN_MAX 8 /* neighbours whose certificates wait for their checkpoint */
+#define CANDIDATES_MAX 8192 /* known to a supernode; 300 bytes each */
+#define MEASURE_LINKS_MAX 8 /* to one candidate at a time */
 
 /* Commands. */
 #define COMMAND_ARGS_MAX 16
