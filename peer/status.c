@@ -69,6 +69,7 @@ void peer_status_command(struct peer *peer, const struct node_event *event) {
             report_parent(peer, command, peer->uplink.parents[i]);
         }
     }
+    traffic_report(&peer->links.traffic, out, command);
     report_done(out, command);
 }
 

@@ -18,6 +18,7 @@
 #include "src/cluster/cluster_links.h"
 #include "src/cluster/cluster_load.h"
 #include "src/cluster/cluster_sample.h"
+#include "src/cluster/cluster_traffic.h"
 #include "src/cluster/guard.h"
 
 #define SETTLE_POLL_MS 250
@@ -160,9 +161,10 @@ static enum err take_folder(struct cluster *cluster) {
         cluster->samples_csv = open_file(cluster, "samples.csv",
                                          "time_s,running,registered,memory_bytes,bytes_in,"
                                          "bytes_out");
-        if (cluster->timeline == NULL || cluster->nodes_csv == NULL ||
-            cluster->searches_csv == NULL || cluster->downloads_csv == NULL ||
-            cluster->samples_csv == NULL) {
+        cluster->traffic_csv = open_file(cluster, "traffic.csv", NULL);
+        if (cluster->timeline == NULL || cluster->traffic_csv == NULL ||
+            cluster->nodes_csv == NULL || cluster->searches_csv == NULL ||
+            cluster->downloads_csv == NULL || cluster->samples_csv == NULL) {
             err = trouble(cluster, ERR_IO, "cannot write in %.600s: %s", cluster->folder,
                           strerror(errno));
         }
@@ -246,6 +248,7 @@ static enum err launch(struct cluster *cluster, struct member *member) {
     member->state = CLUSTER_RUNNING;
     member->is_leaving = member->is_registered = member->was_registered = false;
     member->parents = member->links = member->leaves = member->files = 0;
+    traffic_forget(member);
     return OK;
 }
 
@@ -295,6 +298,8 @@ enum err cluster_begin(struct cluster *cluster, cluster_show_fn *show, void *con
         cluster->start_ms = process_now_ms();
         cluster->sample_due_ms = 0;
         cluster->is_begun = true;
+        memset(cluster->traffic, 0, sizeof cluster->traffic);
+        traffic_header(cluster->traffic_csv);
         cluster_fleet_search(cluster, cluster->spec.fleet_search_milli > 0);
     }
     return err;
@@ -569,6 +574,7 @@ void cluster_free(struct cluster *cluster) {
     close_file(&cluster->searches_csv);
     close_file(&cluster->downloads_csv);
     close_file(&cluster->samples_csv);
+    close_file(&cluster->traffic_csv);
     if (cluster->lock >= 0) {
         close(cluster->lock); /* the file stays: it marks the folder as a run's */
     }

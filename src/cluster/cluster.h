@@ -12,7 +12,7 @@
  *     logs/NAME.log     what each node printed
  *     timeline.log      what was done to the network and what came of it
  *     merged.log        all of these by time
- *     nodes.csv searches.csv downloads.csv samples.csv
+ *     nodes.csv searches.csv downloads.csv samples.csv traffic.csv
  *     result.json report.html */
 #ifndef TRUNKLINE_CLUSTER_CLUSTER_H
 #define TRUNKLINE_CLUSTER_CLUSTER_H
@@ -20,6 +20,7 @@
 #include <stdio.h>
 
 #include "common/rng.h"
+#include "common/traffic.h"
 #include "src/cluster/ask.h"
 #include "src/cluster/corpus.h"
 #include "src/cluster/localnet.h"
@@ -52,6 +53,7 @@ struct member {
     uint64_t cpu_ms;
     uint64_t bytes_in;
     uint64_t bytes_out;
+    struct traffic_count traffic[TRAFFIC_TYPES]; /* sent by this process, when last asked */
 };
 
 /* Numbers whose order counts: latencies, gaps. */
@@ -108,7 +110,9 @@ struct cluster {
     FILE *searches_csv;
     FILE *downloads_csv;
     FILE *samples_csv;
-    struct member *members; /* supernodes first */
+    FILE *traffic_csv;
+    struct traffic_count traffic[TRAFFIC_TYPES]; /* sent by all nodes */
+    struct member *members;                      /* supernodes first */
     uint32_t member_count;
     int64_t start_ms; /* of the schedule */
     int64_t search_due_ms;

@@ -8,7 +8,7 @@
 #include "common/mem.h"
 #include "src/cluster/cluster_sample.h"
 
-#define STOP_MS 15000
+#define END_MS 15000
 #define NETNS_BASE "10.77.128.0"
 #define WORDS_MAX 32
 
@@ -160,7 +160,7 @@ uint32_t cluster_fleet_stop(struct cluster *cluster) {
     if (fleet->process == NULL) {
         return 0;
     }
-    int status = process_stop(fleet->process, STOP_MS);
+    int status = process_stop(fleet->process, END_MS);
     process_free(fleet->process);
     *fleet = (struct fleet){0};
     if (status != 0) {

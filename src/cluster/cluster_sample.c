@@ -9,6 +9,7 @@
 #include "common/limits.h"
 #include "common/mem.h"
 #include "src/cluster/cluster_fleet.h"
+#include "src/cluster/cluster_traffic.h"
 
 #define STATUS_MS 5000
 
@@ -105,6 +106,7 @@ static void on_status(void *context, enum err err, const json_t *answer) {
     member->files = (uint64_t)localnet_number(status, "files");
     member->bytes_in = (uint64_t)localnet_number(status, "bytes_in");
     member->bytes_out = (uint64_t)localnet_number(status, "bytes_out");
+    traffic_take(cluster, member, answer);
     if (member->node->role == LOCALNET_PEER) {
         member->parents = localnet_parents(answer);
         take_registration(cluster, member);
@@ -174,6 +176,7 @@ void sample_tick(struct cluster *cluster) {
         return;
     }
     cluster_fleet_sample(cluster);
+    traffic_row(cluster, cluster->traffic_csv);
     fprintf(cluster->samples_csv, "%.1f,%u,%.4f,%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
             (double)cluster_now(cluster) / 1000, running, sample_registered(cluster), memory, in,
             out);
