@@ -12,6 +12,7 @@
 #include "common/wire_trust.h"
 #include "peer/measure.h"
 #include "peer/state.h"
+#include "peer/vouch.h"
 
 #define STATE_KEY "duty"
 #define DAY_KEY "duty.day"
@@ -172,23 +173,6 @@ bool duty_is_candidate(const struct peer *peer) {
            peer->env->listen_count > 0;
 }
 
-bool duty_certified(const struct peer *peer, const struct node_id *id, struct slice encoded,
-                    int64_t *until_s) {
-    const struct network *network = peer->env->network;
-    *until_s = INT64_MAX;
-    if (network->policy == NETWORK_OPEN || network_is_anchor(network, id)) {
-        return true;
-    }
-    struct cert cert;
-    if (encoded.len == 0 || wire_cert_decode(encoded, &cert) != OK ||
-        !node_id_equal(&cert.subject, id)) {
-        return false;
-    }
-    *until_s = cert_end(peer, &cert);
-    return peer->links.wall_s >= (int64_t)cert.epoch * epoch_s(peer) &&
-           peer->links.wall_s < *until_s;
-}
-
 static void stop_child(struct peer *peer) {
     struct duty *duty = peer->duty;
     if (duty->child == DUTY_CHILD_STARTING || duty->child == DUTY_CHILD_READY) {
@@ -328,7 +312,7 @@ enum err duty_take_cert(struct peer *peer, struct link *link, struct slice paylo
         return err;
     }
     bool is_ours = duty != NULL && duty->is_named && node_id_equal(&cert.subject, &duty->id);
-    if (!is_ours || !duty_certified(peer, &duty->id, payload, &until_s)) {
+    if (!is_ours || !vouch_certified(peer, &duty->id, payload, &until_s)) {
         log_info(peer->env->log, "duty.cert_refused link=%u", link->number);
         return OK;
     }

@@ -98,10 +98,6 @@ void duty_stored(struct peer *peer, const struct node_event *event);
 void duty_parent_opened(struct peer *peer, struct link *link);
 enum err duty_take_cert(struct peer *peer, struct link *link, struct slice payload);
 
-/* True when this node may be taken for a supernode: an anchor, or one with a certificate of now;
- * *until_s is set to its end. The one place that decides this in a peer. */
-bool duty_certified(const struct peer *peer, const struct node_id *id, struct slice encoded,
-                    int64_t *until_s);
 /* True when it would be a supernode, can be dialled, and nothing is used up. */
 bool duty_is_candidate(const struct peer *peer);
 /* Count bytes that were sent to be measured; rest when the day's are used up. */

@@ -9,6 +9,7 @@
 #include "common/wire_trust.h"
 #include "peer/duty.h"
 #include "peer/state.h"
+#include "peer/vouch.h"
 
 #define SLACK_US 50000 /* of the rate, for timers that come late */
 
@@ -58,7 +59,7 @@ enum err measure_admit(struct peer *peer, const struct link *link, const struct 
         goaway->reason = GOAWAY_POLICY;
         return ERR_POLICY;
     }
-    if (!duty_certified(peer, &link->id, hello->cert, &until_s)) {
+    if (!vouch_certified(peer, &link->id, hello->cert, &until_s)) {
         goaway->reason = GOAWAY_AUTH;
         return ERR_AUTH;
     }

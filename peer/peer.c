@@ -14,6 +14,7 @@
 #include "peer/serve.h"
 #include "peer/state.h"
 #include "peer/transfer.h"
+#include "peer/vouch.h"
 #include "peer/why.h"
 
 /* ---- Messages ---- */
@@ -67,6 +68,8 @@ static const struct {
     {MSG_GOAWAY, LINK_LEAF | LINK_TRANSFER | LINK_OTHER | LINK_MEASURE, take_goaway},
     {MSG_MEASURE, LINK_MEASURE, measure_take},
     {MSG_CERT, LINK_LEAF, duty_take_cert},
+    {MSG_CHECKPOINT, LINK_LEAF, vouch_take_checkpoint},
+    {MSG_MEMBERS, LINK_LEAF, vouch_take_members},
     {MSG_DECISION, LINK_LEAF, why_take_decision},
 };
 
@@ -379,6 +382,7 @@ static void peer_free(void *self) {
     search_free(peer);
     push_free(peer);
     duty_free(peer);
+    vouch_free(peer);
     why_free(peer);
     uplink_free(peer);
     links_free(&peer->links);
