@@ -10,7 +10,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "common/wire_trust.h"
-#include "peer/measure.h"
+#include "peer/measured.h"
 #include "peer/state.h"
 
 #define STATE_KEY "duty"
@@ -21,8 +21,9 @@
 #define DAY_S 86400
 #define DAY_SAVED_MS 60000 /* between two times that the day's sums are written down */
 #define JITTER_MILLI 200   /* of an epoch, in which candidacies of it are sent */
-#define STORED_TOKEN (0x64757479ULL << 32) /* and the epoch of the candidacy that is durable now   \
-                                            */
+#define STORED_TOKEN                                                                               \
+    (0x64757479ULL << 32) /* and the epoch of the candidacy that is durable now                    \
+                           */
 
 /* ---- What is remembered ---- */
 
@@ -208,7 +209,7 @@ static void rest(struct peer *peer, enum duty_rest why, int64_t until_s) {
              why == DUTY_REST_DAY ? "day" : "rate", (long long)(until_s - peer->links.wall_s));
     save_day(peer);
     stop_child(peer);
-    measure_stop(peer);
+    measured_stop(peer);
 }
 
 static void settle_day(struct peer *peer) {
@@ -511,7 +512,7 @@ void duty_withdraw(struct peer *peer) {
     duty->is_remembered = false;
     save(peer);
     stop_child(peer);
-    measure_stop(peer);
+    measured_stop(peer);
     tend(peer);
 }
 
@@ -547,7 +548,7 @@ void duty_stop(struct peer *peer) {
 
 void duty_free(struct peer *peer) {
     if (peer->duty != NULL) {
-        measure_free(peer);
+        measured_free(peer);
         buf_free(&peer->duty->candidacy);
         buf_free(&peer->duty->cert);
         mem_free(peer->duty);
