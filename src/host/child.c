@@ -58,6 +58,7 @@ struct child {
     struct event *timer;
     struct child_status *asking; /* NULL = nothing is asked now */
     bool has_answered;
+    bool must_reload; /* as soon as it can hear of that */
     uint64_t started_us;
     uint64_t again_ms;
     struct child_report report; /* the last one */
@@ -141,8 +142,7 @@ static int spawn(struct child *child, int end) {
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setpgroup(&attributes, 0); /* Ctrl-C is ours to pass on */
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
     int error = posix_spawn(&child->pid, child->program, &actions, &attributes, words, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
@@ -195,6 +195,7 @@ static void start_process(struct child *child) {
     event_add(child->ended, NULL);
     child->state = CHILD_RUNNING;
     child->has_answered = false;
+    child->must_reload = false;
     child->started_us = clock_mono_us();
     log_info(&host->log, "child.started pid=%d", (int)child->pid);
     tell(child, SUPERNODE_STARTED, OK);
@@ -267,6 +268,10 @@ static void on_status(void *context, const struct child_report *report) {
         child->report.cpu_ms = child_status_cpu_ms(child->pid);
         child->listening = report->address;
         child->has_answered = true;
+        if (child->must_reload) {
+            child->must_reload = false;
+            kill(child->pid, SIGHUP);
+        }
         tell(child, SUPERNODE_READY, OK);
         node_run(child->node);
     }
@@ -339,8 +344,10 @@ void child_start(struct host_node *node, struct slice cert) {
     }
     if (child->state == CHILD_NONE) {
         start_process(child);
-    } else if (child->state == CHILD_RUNNING) {
+    } else if (child->state == CHILD_RUNNING && child->has_answered) {
         kill(child->pid, SIGHUP); /* it reads the certificate again */
+    } else {
+        child->must_reload = true;
     }
 }
 
