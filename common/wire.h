@@ -115,12 +115,12 @@ void wire_frame_write(struct buf *out, uint8_t type, uint8_t flags, struct slice
 /* ---- Records ---- */
 
 enum record_type { /* the type inside signatures */
-    RECORD_ADDRESS = 1,
-    RECORD_CERT = 2,
-    RECORD_ROW = 3,
-    RECORD_CHECKPOINT = 4,
-    RECORD_FRAUD = 5,
-    RECORD_CANDIDACY = 6
+                   RECORD_ADDRESS = 1,
+                   RECORD_CERT = 2,
+                   RECORD_ROW = 3,
+                   RECORD_CHECKPOINT = 4,
+                   RECORD_FRAUD = 5,
+                   RECORD_CANDIDACY = 6
 };
 
 /* Where a node can be dialled, signed by itself: key 32, seq u64, minutes u16, flags u16, n u8,

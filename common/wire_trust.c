@@ -66,7 +66,7 @@ static void put_hash(struct buf *out, const struct hash *hash) {
 
 /* ---- ROW ---- */
 
-static enum err row_rule(const struct row *row) {
+static enum err row_rule(const struct row_record *row) {
     if (row->count > ROW_ENTRIES_MAX || row->tlvs.len > RECORD_HEADROOM) {
         return ERR_LIMIT;
     }
@@ -81,7 +81,7 @@ static enum err row_rule(const struct row *row) {
     return is_fine && sum <= ROW_WEIGHT_SUM ? wire_tlvs_check(row->tlvs) : ERR_FORMAT;
 }
 
-void wire_row_encode(struct buf *out, const struct row *row) {
+void wire_row_encode(struct buf *out, const struct row_record *row) {
     CHECK(row_rule(row) == OK);
     put_id(out, &row->issuer);
     buf_u32(out, row->epoch);
@@ -95,8 +95,8 @@ void wire_row_encode(struct buf *out, const struct row *row) {
     buf_append(out, row->signature, sizeof row->signature);
 }
 
-enum err wire_row_decode(struct slice bytes, struct row *row) {
-    *row = (struct row){0};
+enum err wire_row_decode(struct slice bytes, struct row_record *row) {
+    *row = (struct row_record){0};
     if (bytes.len > ROW_BYTES_MAX) {
         return ERR_LIMIT;
     }
@@ -125,7 +125,7 @@ void wire_row_load_put(struct buf *tlvs, const struct row_load *load) {
     buf_u32(tlvs, load->ms);
 }
 
-struct row_load wire_row_load(const struct row *row) {
+struct row_load wire_row_load(const struct row_record *row) {
     struct reader reader = reader_of(row->tlvs.data, row->tlvs.len);
     while (reader_left(&reader) > 0) {
         uint8_t tag = reader_u8(&reader);
@@ -143,13 +143,13 @@ struct row_load wire_row_load(const struct row *row) {
     return (struct row_load){0};
 }
 
-void wire_row_sign(struct row *row, const struct signer_env *env) {
+void wire_row_sign(struct row_record *row, const struct signer_env *env) {
     struct buf encoded = {0};
     wire_row_encode(&encoded, row);
     sign_encoded(&encoded, RECORD_ROW, env, row->signature);
 }
 
-enum err wire_row_check(const struct row *row, const struct signer_env *env) {
+enum err wire_row_check(const struct row_record *row, const struct signer_env *env) {
     struct buf encoded = {0};
     wire_row_encode(&encoded, row);
     return check_encoded(&encoded, RECORD_ROW, env, &row->issuer, row->signature);
@@ -348,15 +348,9 @@ static enum err read_claim(uint8_t type, struct slice bytes, struct claim *claim
     *claim = (struct claim){0};
     enum err err = ERR_FORMAT;
     if (type == RECORD_ROW) {
-        struct row row;
+        struct row_record row;
         err = wire_row_decode(bytes, &row);
         *claim = (struct claim){row.issuer, row.epoch};
-    } else if (type == RECORD_CANDIDACY) {
-        struct candidacy candidacy;
-        err = wire_candidacy_decode(bytes, &candidacy);
-        if (err == OK) {
-            *claim = (struct claim){wire_candidacy_owner(&candidacy), candidacy.epoch};
-        }
     } else if (type == RECORD_CHECKPOINT) {
         struct checkpoint checkpoint;
         err = wire_checkpoint_decode(bytes, &checkpoint);

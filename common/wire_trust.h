@@ -29,7 +29,7 @@ struct row_entry {
     struct node_id subject;
     uint16_t weight;
 };
-struct row {
+struct row_record {
     struct node_id issuer;
     uint32_t epoch;
     uint8_t previous[ROW_PREVIOUS_BYTES];
@@ -38,8 +38,8 @@ struct row {
     struct slice tlvs;
     uint8_t signature[SIGNATURE_BYTES];
 };
-void wire_row_encode(struct buf *out, const struct row *row);
-MUST_CHECK enum err wire_row_decode(struct slice bytes, struct row *row);
+void wire_row_encode(struct buf *out, const struct row_record *row);
+MUST_CHECK enum err wire_row_decode(struct slice bytes, struct row_record *row);
 
 /* TLV 2 of a row: leaves u16, slots u16, bytes u64, ms u32: how full the issuer is, and how many
  * bytes in what time its weights stand for. */
@@ -53,7 +53,7 @@ struct row_load {
 };
 /* Append the TLV; read it back (all zero when the row has none, or one of another length). */
 void wire_row_load_put(struct buf *tlvs, const struct row_load *load);
-struct row_load wire_row_load(const struct row *row);
+struct row_load wire_row_load(const struct row_record *row);
 
 /* ---- CANDIDACY: subject 32, owner's address record bytes16, epoch u32, rate_kib u32, day_mib u32,
  * up_kib u32, down_kib u32, uptime_s u32, mean_uptime_s u32, flags u8, TLVs, signature 64 by the
@@ -111,8 +111,8 @@ struct members {
 void wire_members_encode(struct buf *out, const struct members *members);
 MUST_CHECK enum err wire_members_decode(struct slice payload, struct members *members);
 
-/* ---- FRAUD: type u8, first bytes16, second bytes16, TLVs: two encoded records (ROW, CHECKPOINT or
- * CANDIDACY) of one signer, type and epoch that differ. The smaller comes first. ---- */
+/* ---- FRAUD: type u8, first bytes16, second bytes16, TLVs: two encoded records (both ROW or both
+ * CHECKPOINT) of one signer and epoch that differ. The smaller comes first. ---- */
 #define FRAUD_RECORD_MAX ROW_BYTES_MAX
 #define FRAUD_BYTES_MAX (1 + 2 * (2 + FRAUD_RECORD_MAX) + RECORD_HEADROOM)
 struct fraud {
@@ -126,8 +126,8 @@ MUST_CHECK enum err wire_fraud_decode(struct slice bytes, struct fraud *fraud);
 
 /* ---- Signatures: over all that comes before them. *_sign sets it; *_check returns ERR_AUTH. ----
  */
-void wire_row_sign(struct row *row, const struct signer_env *env);
-MUST_CHECK enum err wire_row_check(const struct row *row, const struct signer_env *env);
+void wire_row_sign(struct row_record *row, const struct signer_env *env);
+MUST_CHECK enum err wire_row_check(const struct row_record *row, const struct signer_env *env);
 void wire_candidacy_sign(struct candidacy *candidacy, const struct signer_env *env);
 MUST_CHECK enum err wire_candidacy_check(const struct candidacy *candidacy,
                                          const struct signer_env *env);

@@ -39,7 +39,7 @@ static int run(struct cli *cli) {
      SETTING(FIXED_MESH) | SETTING(PARENT_FD) | SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
 #define ANCHOR_SETTINGS                                                                            \
     (SETTING(ANCHOR) | SETTING(NAME) | SETTING(POLICY) | SETTING(PROFILE) | SETTING(EPOCH) |       \
-     SETTING(SECRET) | SETTING(ADDRESS) | SETTING(NETWORK))
+     SETTING(PROMOTION) | SETTING(SECRET) | SETTING(ADDRESS) | SETTING(NETWORK))
 
 static const struct cli_command commands[] = {
     {.name = "init",

@@ -60,6 +60,7 @@ enum setting {
     SETTING_POLICY,
     SETTING_PROFILE,
     SETTING_EPOCH,
+    SETTING_PROMOTION,
     SETTING_SECRET,
     SETTING_ADDRESS,
     SETTING_DAYS,
@@ -119,6 +120,7 @@ struct settings {
     uint64_t policy;  /* enum network_policy */
     uint64_t profile; /* enum network_profile */
     uint64_t epoch_s; /* 0 = not given */
+    const char *promotion;
     bool secret;
     struct option_list addresses; /* HOST:PORT */
     uint64_t days;
