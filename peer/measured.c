@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "common/wire_trust.h"
 #include "peer/duty.h"
+#include "peer/judge.h"
 #include "peer/state.h"
 
 #define SLACK_US 50000 /* of the rate, for timers that come late */
@@ -54,12 +55,11 @@ static struct stream **free_place(struct measures *measures) {
 
 enum err measured_admit(struct peer *peer, const struct link *link, const struct hello *hello,
                         struct goaway *goaway) {
-    int64_t until_s;
     if (!duty_is_candidate(peer)) {
         goaway->reason = GOAWAY_POLICY;
         return ERR_POLICY;
     }
-    if (!duty_certified(peer, &link->id, hello->cert, &until_s)) {
+    if (!judge_may_measure(peer, &link->id, hello->cert)) {
         goaway->reason = GOAWAY_AUTH;
         return ERR_AUTH;
     }
@@ -73,11 +73,17 @@ enum err measured_admit(struct peer *peer, const struct link *link, const struct
 
 static void arm(struct peer *peer);
 
+/* All are dialled before they are asked in the same moment. */
+static uint64_t patience_ms(const struct peer *peer) {
+    uint64_t quarter_ms = peer->env->network->epoch_s * 250ull;
+    return quarter_ms > MEASURE_IDLE_MS ? quarter_ms : MEASURE_IDLE_MS;
+}
+
 void measured_opened(struct peer *peer, struct link *link) {
     struct stream *stream = mem_new(sizeof *stream);
     stream->link = link;
     stream->is_sent = true;
-    stream->idle_us = peer_after_ms(peer, MEASURE_IDLE_MS);
+    stream->idle_us = peer_after_ms(peer, patience_ms(peer));
     link->owner = stream;
     *free_place(measures_of(peer)) = stream;
     arm(peer);

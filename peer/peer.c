@@ -8,6 +8,7 @@
 #include "peer/command.h"
 #include "peer/duty.h"
 #include "peer/fetch.h"
+#include "peer/judge.h"
 #include "peer/measured.h"
 #include "peer/push.h"
 #include "peer/reasons.h"
@@ -67,6 +68,8 @@ static const struct {
     {MSG_GOAWAY, LINK_LEAF | LINK_TRANSFER | LINK_OTHER | LINK_MEASURE, take_goaway},
     {MSG_MEASURE, LINK_MEASURE, measured_take},
     {MSG_CERT, LINK_LEAF, duty_take_cert},
+    {MSG_CHECKPOINT, LINK_LEAF, judge_take_checkpoint},
+    {MSG_MEMBERS, LINK_LEAF, judge_take_members},
     {MSG_DECISION, LINK_LEAF, reasons_take_decision},
 };
 

@@ -162,21 +162,37 @@ static void report_decision(struct outbox *out, uint64_t command, const struct d
     report_done(out, command);
 }
 
+/* The one about this id; else the oldest on this link: who asks about a peer is told about the
+ * supernode that it would run. */
+static struct question *find_question(const struct peer *peer, const struct link *link,
+                                      const struct node_id *id) {
+    struct question *oldest = NULL;
+    for (uint32_t i = 0; peer->reasons != NULL && i < REASONS_MAX; i++) {
+        struct question *question = &peer->reasons->questions[i];
+        if (question->command == 0 || question->link != link->number) {
+            continue;
+        }
+        if (node_id_equal(&question->id, id)) {
+            return question;
+        }
+        bool is_older = oldest == NULL || question->until_us < oldest->until_us;
+        oldest = is_older ? question : oldest;
+    }
+    return oldest;
+}
+
 enum err reasons_take_decision(struct peer *peer, struct link *link, struct slice payload) {
     struct decision decision;
     enum err err = wire_decision_decode(payload, &decision);
     if (err != OK) {
         return err;
     }
-    for (uint32_t i = 0; peer->reasons != NULL && i < REASONS_MAX; i++) {
-        struct question *question = &peer->reasons->questions[i];
-        if (question->command != 0 && question->link == link->number &&
-            node_id_equal(&question->id, &decision.id)) {
-            report_decision(peer->links.out, question->command, &decision);
-            question->command = 0;
-        }
+    struct question *question = find_question(peer, link, &decision.id);
+    if (question != NULL) { /* one that comes late has nobody who waits for it */
+        report_decision(peer->links.out, question->command, &decision);
+        question->command = 0;
     }
-    return OK; /* one that comes late has nobody who waits for it */
+    return OK;
 }
 
 void reasons_free(struct peer *peer) {

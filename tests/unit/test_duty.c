@@ -126,6 +126,12 @@ static void next_epoch(struct scene *scene, uint64_t seconds) {
 static void send_cert(struct scene *scene, const struct node_id *subject, uint32_t epoch,
                       uint8_t life) {
     struct cert cert = {.subject = *subject, .epoch = epoch, .life = life, .signer_count = 1};
+    struct buf covered = {0};
+    wire_cert_signed_bytes(&covered, &cert);
+    struct signed_bytes body = {
+        &scene->world->network.id, RECORD_CERT, {covered.data, covered.len}};
+    crypto_sign(&scene->parent->node->identity.crypto, &body, cert.signers[0].signature);
+    buf_free(&covered);
     struct buf bytes = {0};
     wire_cert_encode(&bytes, &cert);
     raw_send(scene->parent, scene->parent->link, MSG_CERT, &bytes);
@@ -308,6 +314,29 @@ static void test_demoted_ends_renewed_goes_on(void **state) {
     tell(&scene, SUPERNODE_STOPPED, 0, false);
     state_is(&scene, "candidate");
     assert_int_equal(scene.peer->supernode_starts, 1);
+    world_free(scene.world);
+}
+
+/* It goes by itself when the others decide so: its certificate does not bring it back. */
+static void test_demoted_stays_away(void **state) {
+    (void)state;
+    struct scene scene = scene_of_candidate(20, NETWORK_CERTIFIED);
+    next_epoch(&scene, 10);
+    uint32_t epoch = epoch_now(&scene);
+    send_cert(&scene, &scene.child, epoch - 1, 6);
+    tell(&scene, SUPERNODE_STARTED, 0, false);
+    tell(&scene, SUPERNODE_READY, 0, true);
+    tell(&scene, SUPERNODE_STOPPED, 0, false);
+    state_is(&scene, "candidate");
+    send_cert(&scene, &scene.child, epoch - 1, 6);
+    world_kill(scene.peer);
+    start_peer(&scene);
+    tell(&scene, SUPERNODE_NAMED, 0, false);
+    world_run_for(scene.world, SECOND_US);
+    send_cert(&scene, &scene.child, epoch - 1, 6);
+    assert_int_equal(scene.peer->supernode_starts, 1);
+    send_cert(&scene, &scene.child, epoch, 6);
+    assert_int_equal(scene.peer->supernode_starts, 2);
     world_free(scene.world);
 }
 
@@ -507,6 +536,60 @@ static void test_only_the_certified_measure(void **state) {
     world_free(scene.world);
 }
 
+/* The anchor says who the supernodes are. */
+static void send_checkpoint(struct scene *scene, const struct node_id *member) {
+    const struct crypto *crypto = &scene->parent->node->identity.crypto;
+    struct node_id keys[2] = {scene->parent->node->identity.id, *member};
+    struct hash hashes[2];
+    if (memcmp(keys[0].b, keys[1].b, sizeof keys[0].b) > 0) {
+        keys[1] = keys[0];
+        keys[0] = *member;
+    }
+    for (int i = 0; i < 2; i++) {
+        crypto_hash(crypto, (struct slice){keys[i].b, sizeof keys[i].b}, &hashes[i]);
+    }
+    struct checkpoint checkpoint = {.epoch = epoch_now(scene), .members = 2};
+    assert_true(wire_list_root(crypto, hashes, 2, &checkpoint.set_root));
+    const struct signer_env env = {crypto, &scene->world->network.id};
+    wire_checkpoint_sign(&checkpoint, &env);
+    struct members members = {
+        .epoch = checkpoint.epoch, .count = 2, .keys = {keys[0].b, sizeof keys}};
+    struct buf bytes = {0};
+    wire_checkpoint_encode(&bytes, &checkpoint);
+    raw_send(scene->parent, scene->parent->link, MSG_CHECKPOINT, &bytes);
+    wire_members_encode(&bytes, &members);
+    raw_send(scene->parent, scene->parent->link, MSG_MEMBERS, &bytes);
+    world_run_for(scene->world, SECOND_US / 10);
+}
+
+static void test_members_of_a_checkpoint_measure(void **state) {
+    (void)state;
+    struct scene scene = scene_of_candidate(21, NETWORK_CERTIFIED);
+    struct raw *member = raw_add(scene.world);
+    struct raw *stranger = raw_add(scene.world);
+    assert_null(dial_to_measure(&scene, member));
+    send_checkpoint(&scene, &member->node->identity.id);
+    assert_non_null(dial_to_measure(&scene, member));
+    assert_null(dial_to_measure(&scene, stranger));
+    /* It is not forgotten with the process. */
+    world_kill(scene.peer);
+    world_run_for(scene.world, SECOND_US);
+    start_peer(&scene);
+    tell(&scene, SUPERNODE_NAMED, 0, false);
+    assert_non_null(dial_to_measure(&scene, member));
+    /* A forged one ends the link. */
+    struct link *link = scene.parent->link;
+    assert_non_null(link);
+    uint32_t closed = scene.parent->closed;
+    struct checkpoint forged = {.epoch = epoch_now(&scene), .members = 1};
+    struct buf bytes = {0};
+    wire_checkpoint_encode(&bytes, &forged);
+    raw_send(scene.parent, link, MSG_CHECKPOINT, &bytes);
+    world_run_for(scene.world, SECOND_US / 10);
+    assert_int_equal(scene.parent->closed, closed + 1);
+    world_free(scene.world);
+}
+
 static void test_one_supernode_cannot_drain_it(void **state) {
     (void)state;
     struct scene scene = scene_of_candidate(17, NETWORK_OPEN);
@@ -585,6 +668,7 @@ int main(void) {
         cmocka_unit_test(test_bad_caps_are_refused),
         cmocka_unit_test(test_certificate_starts_and_renews),
         cmocka_unit_test(test_demoted_ends_renewed_goes_on),
+        cmocka_unit_test(test_demoted_stays_away),
         cmocka_unit_test(test_withdraw_drains),
         cmocka_unit_test(test_stops_with_the_peer),
         cmocka_unit_test(test_rests_when_the_day_is_used_up),
@@ -593,6 +677,7 @@ int main(void) {
         cmocka_unit_test(test_stream_ends_with_its_time),
         cmocka_unit_test(test_stalled_stream_waits),
         cmocka_unit_test(test_only_the_certified_measure),
+        cmocka_unit_test(test_members_of_a_checkpoint_measure),
         cmocka_unit_test(test_one_supernode_cannot_drain_it),
         cmocka_unit_test(test_measuring_ends_at_the_cap),
         cmocka_unit_test(test_why_is_answered),
