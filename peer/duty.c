@@ -13,7 +13,6 @@
 #include "peer/judge.h"
 #include "peer/measured.h"
 #include "peer/state.h"
-#include "peer/vouch.h"
 
 #define STATE_KEY "duty"
 #define DAY_KEY "duty.day"

@@ -10,7 +10,6 @@
 #include "peer/duty.h"
 #include "peer/judge.h"
 #include "peer/state.h"
-#include "peer/vouch.h"
 
 #define SLACK_US 50000 /* of the rate, for timers that come late */
 
