@@ -276,8 +276,8 @@
 #define DUTY_DAY_BYTES_MIN (64ULL << 20)
 #define DUTY_WINDOW_MS 300000 /* over which a supernode's mean rate is held to it */
 #define DUTY_REST_S 3600      /* after it was over it */
-#define WHYS_MAX 8            /* questions of one peer at a time */
-#define WHY_WAIT_MS 5000
+#define REASONS_MAX 8            /* questions of one peer at a time */
+#define REASONS_WAIT_MS 5000
 
 /* Commands. */
 #define COMMAND_ARGS_MAX 16

@@ -94,8 +94,8 @@ enum supernode_state {
     SUPERNODE_NAMED,   /* answer to ACTION_SUPERNODE_NAME: its `id` */
     SUPERNODE_STARTED, /* its process runs; its counts begin at zero */
     SUPERNODE_READY,   /* it answers; told every few seconds, with its counts */
-    SUPERNODE_STOPPED, /* it has ended, as it was asked to */
-    SUPERNODE_FAILED   /* it has ended by itself, or cannot be started; tried again later */
+    SUPERNODE_STOPPED, /* it has ended as it should: asked to, or wanted by nobody any more */
+    SUPERNODE_FAILED   /* it has crashed, or cannot be started; tried again later */
 };
 
 struct command_arg {

@@ -45,6 +45,7 @@ struct duty_heard {
     uint32_t leaves;
 };
 
+struct judge;
 struct measures;
 
 struct duty {
@@ -64,13 +65,16 @@ struct duty {
     uint64_t sessions_s; /* of those before this one, together */
 
     struct buf cert;
-    int64_t until_s;   /* when it ends */
-    uint8_t child;     /* enum duty_child */
-    bool is_certified; /* as the supernode itself says: it may have heard of a renewal */
+    int64_t until_s;     /* when it ends */
+    uint32_t void_until; /* epoch; certificates of those before it do not count: it was demoted */
+    uint8_t child;       /* enum duty_child */
+    bool is_certified;   /* as the supernode itself says: it may have heard of a renewal */
     struct address address;
     struct duty_heard heard;
     uint64_t window_us; /* since when ... */
     uint64_t window_bytes;
+
+    struct judge *judge;
 
     uint8_t rest; /* enum duty_rest */
     int64_t rest_until_s;

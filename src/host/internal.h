@@ -42,6 +42,7 @@ struct host {
     bool stepping;
     bool is_stopping;
     bool failed;
+    bool has_parent; /* who asks it to stop, and ends it when that takes too long */
     struct event *signals[2];
     struct event *stop_timer;
     uint64_t stop_by_us;
