@@ -43,6 +43,7 @@ static const struct message_info messages[] = {
     {MSG_REJECT, "REJECT", 4 + 1 + 4 + 2 + 4 + 2 + TLV_BYTES_MAX},
     {MSG_SHUT, "SHUT", 4 + TLV_BYTES_MAX},
     {MSG_PUSH, "PUSH", 32 + 16 + 2 + ADDRESS_RECORD_BYTES_MAX + TLV_BYTES_MAX},
+    {MSG_PLACE, "PLACE", 4 + 2 + 4 + TLV_BYTES_MAX},
     {MSG_REG_REMOVE, "REG_REMOVE", 2 + REG_RECORDS_MAX *RECORD_PREFIX_BYTES + TLV_BYTES_MAX},
     {MSG_SUMMARY, "SUMMARY", SUMMARY_BYTES_MAX},
 };

@@ -11,7 +11,6 @@
 #define AT(field) .offset = offsetof(struct settings, field)
 #define RATE_BYTES_MIN 1024           /* below it no block would ever leave in time */
 #define RATE_BYTES_MAX (100ULL << 30) /* bytes per second */
-#define UPLOAD_SLOTS_CONFIG_MAX 1000  /* one slot holds one open file */
 #define LEAVES_CONFIG_MAX 100000      /* limited by descriptors long before */
 #define LEAF_QUERY_MILLI_MAX 1000000  /* 1,000 a second */
 #define DAYS_MAX 3650                 /* the network's epoch sets a nearer limit */
