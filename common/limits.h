@@ -228,6 +228,11 @@
 #define RESOLVE_MS_MIN 5000
 #define RESOLVE_MS_MAX 300000
 
+/* Limits that people set. */
+#define RATE_MIN 4096           /* bytes per second: below it no supernode keeps a leaf */
+#define RATE_MAX (100ULL << 30) /* bytes per second */
+#define RATE_ROWS_MAX 16        /* of the week's plan */
+
 /* Rates: tokens per second and burst. */
 #define LEAF_QUERIES_PER_S 0.5
 #define LEAF_QUERIES_BURST 10

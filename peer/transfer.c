@@ -61,6 +61,7 @@ void transfer_opened(struct peer *peer, struct link *link) {
         peer->transfer_links++;
     }
     transfer->used_us = peer->links.mono_us;
+    outbox_add(peer->links.out, ACTION_LINK_FILES)->link = link->number;
     timers_set(&peer->timers, &transfer->timer, peer_after_ms(peer, LOOK_MS));
     fetch_link_opened(peer, transfer);
 }

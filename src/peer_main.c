@@ -1,5 +1,6 @@
 /* peer_main.c - the program `peer`: an ordinary peer and the commands that speak to it. */
 #include "peer/peer.h"
+#include "src/host/cli_limit.h"
 #include "src/host/cli_node.h"
 #include "src/host/cli_search.h"
 #include "src/host/cli_share.h"
@@ -13,8 +14,7 @@ static struct node make_peer(const struct node_env *env, const void *config) {
 static int run(struct cli *cli) {
     struct cli_node node = {.is_peer = true, .default_port = PEER_PORT};
     struct peer_config config = {.upload_slots = (uint32_t)cli->settings.upload_slots,
-                                 .downloads_active = (uint32_t)cli->settings.downloads_active,
-                                 .upload_bytes_per_s = cli->settings.upload_rate};
+                                 .downloads_active = (uint32_t)cli->settings.downloads_active};
     struct host_error error = {0};
     if (cli_node_prepare(&node, cli, &error) != OK) {
         cli_node_free(&node);
@@ -32,8 +32,9 @@ static int run(struct cli *cli) {
 #define RUN_SETTINGS                                                                               \
     (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(ADVERTISE) | SETTING(INTERFACE) |                \
      SETTING(DIAL_ONLY) | SETTING(INTRODUCER) | SETTING(SHARE) | SETTING(PRIVATE) |                \
-     SETTING(DOWNLOADS) | SETTING(NO_METADATA) | SETTING(UPLOAD_RATE) | SETTING(UPLOAD_SLOTS) |    \
-     SETTING(DOWNLOADS_ACTIVE) | SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
+     SETTING(DOWNLOADS) | SETTING(NO_METADATA) | SETTING(UPLOAD_RATE) | SETTING(LIMIT) |           \
+     SETTING(UPLOAD_SLOTS) | SETTING(DOWNLOADS_ACTIVE) | SETTING(LOG) | SETTING(VERBOSE) |         \
+     SETTING(QUIET))
 
 static const struct cli_command commands[] = {
     {.name = "run",
@@ -105,6 +106,17 @@ static const struct cli_command commands[] = {
      .accepted = SETTING(WATCH),
      .words_max = OPTION_VALUES_MAX,
      .run = cli_downloads},
+    {.name = "limit",
+     .words = "[[DAYS] [HH:MM-HH:MM] KIND=RATE...|none]",
+     .help = "show or change the limits on traffic",
+     .more =
+         "KIND is up or down (everything that is sent or received), uploads or downloads\n"
+         "(files), or overlay (all the rest, each way); RATE is bytes per second, such as\n"
+         "500K or 2M, or none. With days (mon-fri, sat,sun) or hours it holds then, whatever\n"
+         "holds otherwise. `none` lifts all limits. Changes hold until the program ends; those\n"
+         "for good stand in the configuration file as `limit = ...` lines.",
+     .words_max = OPTION_VALUES_MAX,
+     .run = cli_limit},
     {.name = "stop", .words = "", .help = "stop the peer and wait for its end", .run = cli_stop},
 };
 

@@ -1,0 +1,115 @@
+/* cli_limit.c - limits on traffic: collected at the start, shown and changed while a node runs. */
+#include "src/host/cli_limit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "src/host/failure.h"
+
+/* ---- At the start ---- */
+
+static enum err add_row(struct rateplan *plan, const struct rate_row *row,
+                        struct host_error *error) {
+    if (rateplan_add(plan, row) != OK) {
+        return fail(error, ERR_CONFIG, "more than %d limits for different times; name fewer",
+                    RATE_ROWS_MAX);
+    }
+    return OK;
+}
+
+enum err cli_limit_collect(struct cli_node *node, struct host_error *error) {
+    const struct settings *settings = &node->cli->settings;
+    struct rate_row row = {.days = ALL_DAYS};
+    enum err err = OK;
+    for (int kind = 0; kind < RATE_KINDS; kind++) {
+        row.rates.of[kind] = RATE_UNSET;
+    }
+    row.rates.of[RATE_UPLOADS] = settings->upload_rate;
+    if (settings->upload_rate != 0) {
+        err = add_row(&node->limits, &row, error);
+    }
+    for (uint32_t i = 0; i < settings->limits.count && err == OK; i++) {
+        const char *why, *at;
+        CHECK(rate_row_parse(&row, settings->limits.values[i], &why, &at) == OK); /* was checked */
+        err = add_row(&node->limits, &row, error);
+    }
+    node->config.limits = &node->limits;
+    return err;
+}
+
+/* ---- In the running program ---- */
+
+static void show(const struct cli_node *node, struct buf *lines) {
+    const struct rateplan *plan = host_limits(node->node);
+    struct rates rates = host_rates(node->node);
+    char text[RATE_TEXT_BYTES];
+    rates_format(text, &rates);
+    control_json_line(lines, "now", "limits", text);
+    for (uint32_t i = 0; i < plan->count; i++) {
+        rate_row_format(text, &plan->rows[i]);
+        control_json_line(lines, "limit", "text", text);
+    }
+}
+
+static enum err change(const struct cli_node *node, const char *text, struct host_error *error) {
+    struct rateplan plan = *host_limits(node->node);
+    struct rate_row row;
+    const char *why, *at;
+    if (strcmp(text, "none") == 0) {
+        plan.count = 0;
+    } else if (rate_row_parse(&row, text, &why, &at) != OK) {
+        return fail(error, ERR_CONFIG, "limit `%.150s`, at `%.*s`: %s", text,
+                    (int)strcspn(at, " \t"), at, why);
+    } else if (add_row(&plan, &row, error) != OK) {
+        return error->err;
+    }
+    host_limit(node->node, &plan);
+    return OK;
+}
+
+bool cli_limit_answer(struct cli_node *node, const struct control_request *request,
+                      struct buf *lines, struct host_error *error) {
+    const char *text = control_json_argument(request, "limit");
+    if (strcmp(request->name, "limit") != 0) {
+        return false;
+    }
+    if (text == NULL || change(node, text, error) == OK) {
+        show(node, lines);
+    }
+    return true;
+}
+
+/* ---- The command ---- */
+
+static bool print_line(void *context, const json_t *object, const char *text) {
+    const struct cli *cli = context;
+    const char *kind = client_text(object, "kind");
+    if (cli->settings.json) {
+        puts(text);
+    } else if (strcmp(kind, "now") == 0) {
+        printf("now    %s\n", client_text(object, "limits"));
+    } else if (strcmp(kind, "limit") == 0) {
+        printf("limit  %s\n", client_text(object, "text"));
+    }
+    return true;
+}
+
+int cli_limit(struct cli *cli) {
+    const struct option_list *words = &cli->options.words;
+    struct host_error error = {0};
+    struct buf text = {0};
+    for (uint32_t i = 0; i < words->count; i++) {
+        buf_append(&text, words->values[i], strlen(words->values[i]));
+        buf_u8(&text, i + 1 < words->count ? ' ' : '\0');
+    }
+    struct command_arg arg = {"limit", (const char *)text.data};
+    struct client_call call = {.command = "limit",
+                               .args = &arg,
+                               .count = words->count > 0 ? 1 : 0,
+                               .line = print_line,
+                               .context = cli};
+    int code = cli_call(cli, &call, &error) == OK ? CLI_OK : cli_fail(cli, &error);
+    buf_free(&text);
+    return code;
+}
