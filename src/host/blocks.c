@@ -121,7 +121,7 @@ static struct pending_block *take_run(struct block_queue *queue, size_t most, si
 /* Under a limit no more is read than it lets through soon. */
 static size_t job_bytes(const struct conn *conn) {
     size_t ahead = flow_ahead(conn);
-    return ahead < JOB_BYTES ? ahead : JOB_BYTES;
+    return ahead < LINK_OUTPUT_SOFT / 2 ? ahead : JOB_BYTES;
 }
 
 static void start_job(struct conn *conn) {
