@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/check.h"
+#include "common/units.h"
 #include "src/host/failure.h"
 
 /* ---- At the start ---- */
@@ -40,16 +41,39 @@ enum err cli_limit_collect(struct cli_node *node, struct host_error *error) {
 
 /* ---- In the running program ---- */
 
+static void report_traffic(struct outbox *out, const struct driver_counts *counts) {
+    static const char *const keys[TRAFFICS][DIRECTIONS] = {
+        [TRAFFIC_FILES] = {"files_out_bytes", "files_in_bytes"},
+        [TRAFFIC_OVERLAY] = {"overlay_out_bytes", "overlay_in_bytes"}};
+    report_begin(out, 0, "traffic");
+    for (int traffic = 0; traffic < TRAFFICS; traffic++) {
+        for (int direction = 0; direction < DIRECTIONS; direction++) {
+            report_number(out, keys[traffic][direction], counts->wire[direction][traffic]);
+        }
+    }
+}
+
 static void show(const struct cli_node *node, struct buf *lines) {
     const struct rateplan *plan = host_limits(node->node);
     struct rates rates = host_rates(node->node);
+    struct outbox out = {0};
     char text[RATE_TEXT_BYTES];
     rates_format(text, &rates);
-    control_json_line(lines, "now", "limits", text);
+    report_begin(&out, 0, "now");
+    report_text(&out, "limits", text);
+    for (int kind = 0; kind < RATE_KINDS; kind++) {
+        report_number(&out, rate_kinds[kind], rates.of[kind]);
+    }
+    report_traffic(&out, host_counts(node->host));
     for (uint32_t i = 0; i < plan->count; i++) {
         rate_row_format(text, &plan->rows[i]);
-        control_json_line(lines, "limit", "text", text);
+        report_begin(&out, 0, "limit");
+        report_text(&out, "text", text);
     }
+    for (uint32_t i = 0; i < out.count; i++) {
+        control_json_report(lines, outbox_bytes(&out, &out.actions[i]));
+    }
+    outbox_free(&out);
 }
 
 static enum err change(const struct cli_node *node, const char *text, struct host_error *error) {
@@ -82,6 +106,16 @@ bool cli_limit_answer(struct cli_node *node, const struct control_request *reque
 
 /* ---- The command ---- */
 
+static void print_traffic(const json_t *object) {
+    char out[UNITS_TEXT_BYTES], in[UNITS_TEXT_BYTES];
+    units_bytes(out, client_number(object, "files_out_bytes"));
+    units_bytes(in, client_number(object, "files_in_bytes"));
+    printf("moved  files %s out, %s in", out, in);
+    units_bytes(out, client_number(object, "overlay_out_bytes"));
+    units_bytes(in, client_number(object, "overlay_in_bytes"));
+    printf("; overlay %s out, %s in\n", out, in);
+}
+
 static bool print_line(void *context, const json_t *object, const char *text) {
     const struct cli *cli = context;
     const char *kind = client_text(object, "kind");
@@ -89,6 +123,8 @@ static bool print_line(void *context, const json_t *object, const char *text) {
         puts(text);
     } else if (strcmp(kind, "now") == 0) {
         printf("now    %s\n", client_text(object, "limits"));
+    } else if (strcmp(kind, "traffic") == 0) {
+        print_traffic(object);
     } else if (strcmp(kind, "limit") == 0) {
         printf("limit  %s\n", client_text(object, "text"));
     }

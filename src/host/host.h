@@ -92,6 +92,9 @@ const struct rateplan *host_limits(const struct host_node *node);
 struct rates host_rates(const struct host_node *node);
 void host_limit(struct host_node *node, const struct rateplan *plan);
 
+/* What is counted of all its nodes together. */
+const struct driver_counts *host_counts(const struct host *host);
+
 /* What the last scan left out. */
 struct share_left {
     uint32_t unfit;    /* names the wire cannot carry, files too large or too many, folders that
