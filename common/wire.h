@@ -59,6 +59,7 @@ enum message_type {
     MSG_REJECT = 54,
     MSG_SHUT = 55,
     MSG_PUSH = 56,
+    MSG_PLACE = 62,
     MSG_SUMMARY = 64,
     MSG_REG_REMOVE = 65,
     /* Named, not yet spoken. */
@@ -621,6 +622,17 @@ struct reject {
 };
 void wire_reject_encode(struct buf *out, const struct reject *reject);
 MUST_CHECK enum err wire_reject_decode(struct slice payload, struct reject *reject);
+
+/* PLACE: handle u32, position u16 (from 1; 0 = a slot is free for it: ask now), eta_ms u32 (until
+ * then, as it looks now; 0 with position 0), TLVs. */
+struct queue_place {
+    uint32_t handle;
+    uint16_t position;
+    uint32_t eta_ms;
+    struct slice tlvs;
+};
+void wire_place_encode(struct buf *out, const struct queue_place *place);
+MUST_CHECK enum err wire_place_decode(struct slice payload, struct queue_place *place);
 
 /* PUSH: target 32, nonce 16, requester's address record bytes16, TLVs. */
 struct push {
