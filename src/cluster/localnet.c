@@ -238,8 +238,9 @@ enum err localnet_launch(struct localnet *net, struct localnet_node *node) {
                                                 node->downloads, NULL});
     } else {
         /* Programs ask faster than people. */
-        add_words(&words, (const char *const[]){"--leaf-query-rate", "1000", "--leaf-query-burst",
-                                                "1000", NULL});
+        const char *rate = net->leaf_query_rate == NULL ? "1000" : net->leaf_query_rate;
+        add_words(&words, (const char *const[]){"--leaf-query-rate", rate, "--leaf-query-burst",
+                                                rate, NULL});
     }
     if (node->advertise[0] != '\0') {
         add_words(&words, (const char *const[]){"--advertise", node->advertise, NULL});
