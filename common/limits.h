@@ -109,6 +109,7 @@
 #define LEAF_FILES_MAX 10000
 #define LEAF_INDEX_BYTES_MAX (2 * 1024 * 1024)
 #define INDEX_BYTES_MAX (512ULL * 1024 * 1024)
+#define INDEX_BYTES_MIN (4 * 1024 * 1024) /* a configuration below that is a mistake */
 #define INDEX_REFUSE_PERCENT 85
 #define INDEX_SCAN_MAX 100000   /* records and holders looked at per query, some milliseconds */
 #define INDEX_RECLAIM_SLICE 500 /* steps of taking departed lists apart at a time: under 1 ms */
