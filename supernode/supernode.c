@@ -376,6 +376,9 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     if (supernode->config.leaf_queries_milli_per_s == 0) {
         supernode->config.leaf_queries_milli_per_s = (uint64_t)(LEAF_QUERIES_PER_S * 1000);
     }
+    if (supernode->config.index_bytes_max == 0) {
+        supernode->config.index_bytes_max = INDEX_BYTES_MAX;
+    }
     if (supernode->config.leaf_queries_burst == 0) {
         supernode->config.leaf_queries_burst = LEAF_QUERIES_BURST;
     }
@@ -385,7 +388,7 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     rng_seed(&supernode->rng, env->seed);
     links_init(&supernode->links, env, &links_role, supernode, &supernode->timers);
     supernode->links.address_record_flags = ADDRESS_RECORD_SUPERNODE;
-    supernode->index = index_new(env->seed ^ 0x696e646578, INDEX_BYTES_MAX);
+    supernode->index = index_new(env->seed ^ 0x696e646578, supernode->config.index_bytes_max);
     map_init(&supernode->leaves, sizeof(struct node_id), env->seed ^ 0x6c6561766573);
     map_init(&supernode->probes, PROBE_KEY_BYTES, env->seed ^ 0x70726f626573);
     supernode->reclaim_timer.kind = TIMER_RECLAIM;
