@@ -116,6 +116,7 @@
 #define REG_BYTES_MAX (8 * 1024 * 1024) /* that those are reckoned at ... */
 #define REG_RECORD_BYTES 128            /* ... per record of a full list: hash and frame */
 #define REG_CHANGE_BYTES (128 * 1024)   /* ... and per difference; a larger one is no gain */
+#define REG_SLICE_COST 2000             /* of lists that came, per step: under half a millisecond */
 #define REG_TURN_MS 120000    /* for one list while others wait: 4 KiB/s for the longest */
 #define AUDIT_EVERY_MS 600000 /* on average, per leaf: 27 bytes a second of its uplink */
 #define AUDIT_AGAIN_MS 180000 /* after a miss: for a rescan and a list */

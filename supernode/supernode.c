@@ -159,6 +159,11 @@ static void on_intake(struct supernode *supernode, void *owner) {
     register_intake_timer(supernode);
 }
 
+static void on_settle(struct supernode *supernode, void *owner) {
+    (void)owner;
+    register_settle_timer(supernode);
+}
+
 static void on_wave(struct supernode *supernode, void *owner) {
     flood_wave_timer(supernode, owner);
 }
@@ -211,8 +216,9 @@ static void (*const timer_handlers[TIMER_KINDS])(struct supernode *supernode, vo
     [TIMER_MESH] = on_mesh,       [TIMER_RESOLVE] = on_resolve, [TIMER_NEIGHBOUR] = on_neighbour,
     [TIMER_LEAF] = on_leaf,       [TIMER_RECLAIM] = on_reclaim, [TIMER_WAVE] = on_wave,
     [TIMER_QUERIES] = on_queries, [TIMER_PROBES] = on_probes,   [TIMER_VISITOR] = on_visitor,
-    [TIMER_AUDIT] = on_audit,     [TIMER_INTAKE] = on_intake,   [TIMER_TURNS] = on_turns,
-    [TIMER_SUMMARY] = on_summary, [TIMER_REBUILD] = on_rebuild, [TIMER_STOP] = on_stop,
+    [TIMER_AUDIT] = on_audit,     [TIMER_SETTLE] = on_settle,   [TIMER_INTAKE] = on_intake,
+    [TIMER_TURNS] = on_turns,     [TIMER_SUMMARY] = on_summary, [TIMER_REBUILD] = on_rebuild,
+    [TIMER_STOP] = on_stop,
 };
 
 static void run_timers(struct supernode *supernode) {

@@ -32,6 +32,7 @@ static const struct {
     {"load", bench_load, "2,000 leaves that search, for --minutes N"},
     {"overload", bench_overload, "what leaves notice of those who ask too much"},
     {"join", bench_join, "CPU time of a leaf's registration, without the handshake"},
+    {"lists", bench_lists, "the same without links, and the longest step while long lists come"},
 };
 
 static const struct {
