@@ -118,7 +118,8 @@ struct intake {
     struct registrations settling; /* each gets a slice in turn */
     struct timer settle_timer;
     uint64_t slice_us;   /* the step that ... */
-    uint32_t slice_left; /* ... has so much left of REG_SLICE_COST */
+    uint32_t slice_left; /* ... has so much left of: */
+    uint32_t slice_cost; /* REG_SLICE_COST but in tests */
 };
 
 enum reach { REACH_UNKNOWN, REACH_ASKED, REACH_PROVEN, REACH_FAILED };
@@ -329,12 +330,13 @@ void register_reclaim(struct supernode *supernode);
 /* ---- settle.c ---- */
 
 /* Keep the records of a message, and the prefixes of one; false when that is more than may come. */
+#define SETTLE_COST_KEEP 4 /* per record, decoding included */
 bool settle_keep_records(struct registration *coming, struct reg_records *records);
 bool settle_keep_removed(struct registration *coming, const struct reg_remove *remove);
 
-/* Do what there is to do until *left of REG_SLICE_COST is used up. True when it is over: *err is OK when the list
- * has come and is what was promised (a change is in the list held, a whole list in `list`),
- * ERR_MISMATCH when it is not, ERR_LIMIT when it has no room. */
+/* Do what there is to do until *left, in the units of REG_SLICE_COST, is used up. True when it is
+ * over: *err is OK when the list has come and is what was promised (a change is in the list held, a
+ * whole list in `list`), ERR_MISMATCH when it is not, ERR_LIMIT when it has no room. */
 bool settle_slice(struct registration *coming, uint32_t *left, enum err *err);
 
 /* True when the list held is neither what it was nor what was promised. */

@@ -100,6 +100,7 @@ void register_init(struct supernode *supernode) {
     intake->settling.end = &intake->settling.first;
     intake->timer.kind = TIMER_INTAKE;
     intake->settle_timer.kind = TIMER_SETTLE;
+    intake->slice_cost = REG_SLICE_COST;
 }
 
 static uint64_t reckoned_bytes(const struct registration *coming) {
@@ -374,6 +375,16 @@ static void take_list(struct leaf *leaf) {
     register_send_status(leaf, REG_DONE);
 }
 
+/* Take a cost from what this step may spend on lists. */
+static void spend(struct supernode *supernode, uint32_t cost) {
+    struct intake *intake = &supernode->intake;
+    if (intake->slice_us != supernode->links.mono_us) {
+        intake->slice_us = supernode->links.mono_us;
+        intake->slice_left = intake->slice_cost;
+    }
+    intake->slice_left -= cost < intake->slice_left ? cost : intake->slice_left;
+}
+
 /* Do a slice of the work on what came; what is left is done in steps of its own. An error is what
  * the leaf did. */
 static enum err settle(struct registration *coming) {
@@ -388,10 +399,7 @@ static enum err settle(struct registration *coming) {
     if (leaf->link->closing) {
         return OK; /* it goes with the link */
     }
-    if (intake->slice_us != supernode->links.mono_us) {
-        intake->slice_us = supernode->links.mono_us;
-        intake->slice_left = REG_SLICE_COST;
-    }
+    spend(supernode, 0);
     bool is_over = settle_slice(coming, &intake->slice_left, &err);
     if (!is_over && settle_has_work(coming)) {
         queue_put(&intake->settling, coming);
@@ -435,7 +443,6 @@ static struct registration *open_registration(const struct link *link) {
 }
 
 enum err register_take_add(struct supernode *supernode, struct link *link, struct slice payload) {
-    (void)supernode;
     struct registration *coming = open_registration(link);
     struct reg_add add;
     enum err err = wire_reg_add_decode(payload, &add);
@@ -447,6 +454,7 @@ enum err register_take_add(struct supernode *supernode, struct link *link, struc
     }
     struct reg_records records;
     wire_reg_records_begin(&records, &add);
+    spend(supernode, add.count * SETTLE_COST_KEEP);
     if (!coming->is_spoilt && !settle_keep_records(coming, &records)) {
         if (!coming->is_change) {
             refuse_list(link->owner);

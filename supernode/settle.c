@@ -104,10 +104,12 @@ static bool next_record(const struct buf *records, size_t *at, struct file_recor
 static uint32_t take(struct registration *coming, enum err *err) {
     struct file_record file;
     struct hash hash;
+    size_t from = coming->added_at;
     if (!next_record(&coming->added, &coming->added_at, &file)) {
         return 0;
     }
-    wire_file_record_hash(&file, crypto_of(coming), &hash);
+    struct slice encoded = {coming->added.data + from, coming->added_at - from};
+    crypto_hash(crypto_of(coming), encoded, &hash);
     list_root_add(coming->sum, &hash);
     if (coming->is_change) {
         return COST_HASH;
@@ -208,7 +210,11 @@ static void look_again(struct registration *coming) {
 }
 
 bool settle_slice(struct registration *coming, uint32_t *left, enum err *err) {
-    *err = coming->is_spoilt && coming->is_committed ? ERR_MISMATCH : OK;
+    if (coming->is_spoilt && coming->is_committed) { /* the list held may be gone */
+        *err = ERR_MISMATCH;
+        return true;
+    }
+    *err = OK;
     look_again(coming);
     while (*err == OK && *left > 0) {
         uint32_t cost = steps[coming->phase](coming, err);

@@ -17,8 +17,10 @@
 
 #define LEAVES 300
 #define FILES 100
+#define ROUNDS 5
 #define WALL_S 1700000000
 #define STEP_US 1000 /* of virtual time between two steps */
+#define PIECE_MAX 131072 /* conn.c reads so much at once from a link that brings much */
 #define DRAIN_STEPS 100000
 
 /* The supernode, and the world as it sees it. */
@@ -69,9 +71,9 @@ static void stop(struct stage *stage) {
 static void step(struct stage *stage, struct node_event *event) {
     event->mono_us = stage->now_us;
     event->wall_s = WALL_S;
-    double began_s = bench_now();
+    double began_s = bench_cpu(getpid());
     node_step(stage->node, event, &stage->out);
-    double took_s = bench_now() - began_s;
+    double took_s = bench_cpu(getpid()) - began_s;
     stage->longest_s = took_s > stage->longest_s ? took_s : stage->longest_s;
 }
 
@@ -101,6 +103,19 @@ static uint8_t say(struct stage *stage, uint32_t link, struct buf *bytes) {
         event = (struct node_event){.kind = NODE_TIMER};
     }
     stage->now_us += STEP_US;
+    buf_free(bytes);
+    return verdict;
+}
+
+/* The same in pieces as large as the driver's largest. */
+static uint8_t say_all(struct stage *stage, uint32_t link, struct buf *bytes) {
+    uint8_t verdict = 0;
+    for (size_t at = 0; at < bytes->len; at += PIECE_MAX) {
+        struct buf piece = {0};
+        size_t left = bytes->len - at;
+        buf_append(&piece, bytes->data + at, left < PIECE_MAX ? left : PIECE_MAX);
+        verdict = say(stage, link, &piece);
+    }
     buf_free(bytes);
     return verdict;
 }
@@ -191,7 +206,7 @@ static void register_list(struct stage *stage, uint32_t link, const struct list 
     put_state(stage, &rest, MSG_REG_COMMIT, &list->state);
     double cpu_s = bench_cpu(getpid());
     say(stage, link, &begin);
-    uint8_t verdict = say(stage, link, &rest);
+    uint8_t verdict = say_all(stage, link, &rest);
     parts->cpu_s += bench_cpu(getpid()) - cpu_s;
     if (verdict != REG_DONE) {
         bench_fail("a list is not taken, verdict %u", verdict);
@@ -214,9 +229,15 @@ void bench_join_parts(uint32_t leaves, uint32_t files, struct join_parts *parts)
 }
 
 void bench_lists(const struct bench *bench) {
-    struct join_parts few, long_list;
-    bench_join_parts(LEAVES, FILES, &few);
-    double index_s = bench_join_index(LEAVES, FILES);
+    struct join_parts few = {0}, long_list;
+    double index_s = 0;
+    for (uint32_t i = 0; i < ROUNDS; i++) { /* the best: what a neighbour takes is not ours */
+        struct join_parts parts;
+        bench_join_parts(LEAVES, FILES, &parts);
+        double index_now_s = bench_join_index(LEAVES, FILES);
+        few.cpu_s = i == 0 || parts.cpu_s < few.cpu_s ? parts.cpu_s : few.cpu_s;
+        index_s = i == 0 || index_now_s < index_s ? index_now_s : index_s;
+    }
     bench_figure(bench, &(struct figure){.name = "a list of 100, the node alone",
                                          .value = few.cpu_s / LEAVES * 1e6,
                                          .unit = "us",
