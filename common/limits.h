@@ -117,6 +117,7 @@
 #define REG_BYTES_MAX (8 * 1024 * 1024) /* that those are reckoned at ... */
 #define REG_RECORD_BYTES 128            /* ... per record of a full list: hash and frame */
 #define REG_CHANGE_BYTES (128 * 1024)   /* ... and per difference; a larger one is no gain */
+#define REG_SLICE_COST 2000             /* of lists that came, per step: under half a millisecond */
 #define REG_TURN_MS 120000              /* for the longest list while others wait: 4 KiB/s */
 #define REG_SILENT_MS 10000             /* without a word in one's turn while others wait */
 #define REG_WATCH_MS 1000               /* how often that is looked at */

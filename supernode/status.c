@@ -95,7 +95,7 @@ static void report_self(struct supernode *supernode, uint64_t command) {
     report_number(out, "known", supernode->hosts.hosts.count);
     report_number(out, "open", supernode->flood.wave_count);
     report_number(out, "coming", supernode->intake.lists);
-    report_number(out, "waiting", supernode->intake.waiting);
+    report_number(out, "waiting", supernode->intake.waiting_count);
     report_counts(out, &supernode->counts);
     if (supernode->env->driver != NULL) {
         report_number(out, "bytes_in", supernode->env->driver->bytes_in);

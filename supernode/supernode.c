@@ -184,6 +184,11 @@ static void on_intake(struct supernode *supernode, void *owner) {
     register_intake_timer(supernode);
 }
 
+static void on_settle(struct supernode *supernode, void *owner) {
+    (void)owner;
+    register_settle_timer(supernode);
+}
+
 static void on_wave(struct supernode *supernode, void *owner) {
     flood_wave_timer(supernode, owner);
 }
@@ -251,7 +256,7 @@ static void (*const timer_handlers[TIMER_KINDS])(struct supernode *supernode, vo
     [TIMER_INTAKE] = on_intake,       [TIMER_TURNS] = on_turns,
     [TIMER_SUMMARY] = on_summary,     [TIMER_REBUILD] = on_rebuild,
     [TIMER_STOP] = on_stop,           [TIMER_EVIDENCE] = on_evidence,
-    [TIMER_ELECTION] = on_election,
+    [TIMER_ELECTION] = on_election,   [TIMER_SETTLE] = on_settle,
 };
 
 static void run_timers(struct supernode *supernode) {
