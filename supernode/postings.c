@@ -13,7 +13,7 @@
 #define SWEPT_RUNS (CHUNK_RUNS * (POSTINGS_RUN_MAX / 2)) /* a chunk whose every other is gone */
 #define SWEEP_CHUNKS 128                                 /* per step */
 #define SKETCH_CHUNKS_MIN 16                             /* of a list that is sketched */
-#define NUMBERS_PER_CHUNK 16384 /* its span at most: a sketch of at most twice its chunks' bytes   \
+#define NUMBERS_PER_CHUNK 10240 /* its span at most: a sketch is 5 eighths of its chunks at most   \
                                  */
 #define CHUNKS_AHEAD 3          /* of a walk that reads on and on */
 #define SMALL_BYTES (CHUNK_BYTES / 2 - 4)
@@ -217,7 +217,7 @@ static void sketch_run(struct pool *pool, uint32_t list, struct run run) {
 static struct skip *insert_skip(struct pool *pool, uint32_t *list, uint32_t at) {
     struct directory *directory = directory_of(pool, *list);
     if (directory_bytes(directory->count + 1) > pool_bytes(pool, *list)) {
-        directory = resize(pool, list, directory->count + directory->count / 4 + 1);
+        directory = resize(pool, list, directory->count + directory->count / 8 + 1);
     }
     memmove(&directory->skips[at + 1], &directory->skips[at],
             (directory->count - at) * sizeof(struct skip));

@@ -1,4 +1,4 @@
-/* sketch.h - which groups of 16 record numbers a long posting list touches, a bit per group.
+/* sketch.h - which groups of 32 record numbers a long posting list touches, a bit per group.
  *
  * Where two common words seldom meet, what most probes of a list find is that it has nothing there.
  * The AND of two sketches tells it without a look at either list (as the bitmap containers of
@@ -12,7 +12,7 @@
 
 #include "supernode/pool.h"
 
-#define SKETCH_GROUP 16
+#define SKETCH_GROUP 32
 #define SKETCH_WORD_NUMBERS (64 * SKETCH_GROUP) /* numbers that one word of bits stands for */
 
 /* Bits borrowed from the pool; void when the pool's block is given back. */

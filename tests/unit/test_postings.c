@@ -249,9 +249,12 @@ static void blocks_keep_their_bytes_until_given_back(void **state) {
     assert_int_equal(bytes, 0);
 }
 
-/* Hashes of few values, so that walks are long and meet what is not theirs. */
+/* Hashes of few values, so that walks are long and meet what is not theirs; in every other shard
+ * they crowd at its end. */
 static uint64_t hash_of(uint32_t number) {
-    return (uint64_t)(number % 7) << 54 | (uint64_t)(number % 61) << 44 | number % 3;
+    uint64_t home = (uint64_t)(number % 61) << 6;
+    home = number % 7 % 2 == 0 ? home : 0xffff - home / 2;
+    return (uint64_t)(number % 7) << 54 | home << 38 | number % 3;
 }
 
 static bool keep_even(const void *context, uint32_t number) {
