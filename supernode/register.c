@@ -255,7 +255,7 @@ void register_intake_timer(struct supernode *supernode) {
     uint32_t cursor = 0;
     for (struct leaf *leaf; (leaf = map_next(&supernode->leaves, &cursor, NULL)) != NULL;) {
         const struct registration *coming = leaf->coming;
-        if (coming != NULL && !coming->is_waiting && supernode->intake.first != NULL &&
+        if (coming != NULL && !coming->is_waiting && supernode->intake.waiting.first != NULL &&
             has_had_turn(coming, supernode->links.mono_us)) {
             send_away(leaf, GOAWAY_RATE, RETRY_SLOW_S);
         }
