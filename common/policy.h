@@ -48,6 +48,10 @@ struct policy_view {
     bool is_frozen;   /* there is no new checkpoint: nobody changes his role */
 };
 
+/* For error texts: the names of all policies. */
+#define POLICY_NAMES                                                                               \
+    "reputation, capacity, age, random, limewire, gtk-gnutella, dlm, self-declared or eigentrust"
+
 enum policy_verdict { POLICY_KEEP, POLICY_PROMOTE, POLICY_DEMOTE };
 
 struct policy_decision {

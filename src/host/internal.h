@@ -17,6 +17,7 @@
 #include "src/host/identity.h"
 #include "src/host/workers.h"
 
+struct child;
 struct conn;
 struct ending;
 struct evdns_base;
@@ -109,6 +110,8 @@ struct host_node {
     /* Commands. */
     struct map commands; /* u64 -> struct command */
     uint64_t last_command;
+
+    struct child *child; /* a supernode beside it; NULL = none can be run */
 };
 
 /* Monotonic microseconds and Unix seconds. */
