@@ -466,11 +466,11 @@ static bool keeps_promises(const struct outcome *outcome) {
 }
 
 /* More identities are worth no more: of one policy and share, those with 10 and more differ by at
- * most a quarter of the share, beside what chance explains. */
+ * most a third of the share, beside what chance explains (and ten have no more than ten seats). */
 static bool is_flat(const struct outcome *outcomes, uint32_t count, const struct outcome *one) {
     for (const struct outcome *other = outcomes; other < outcomes + count; other++) {
         double difference = fabs(other->mean.seats - one->mean.seats);
-        double limit = .25 * one->share_percent / 100.0 + one->seats_error + other->seats_error;
+        double limit = one->share_percent / 300.0 + one->seats_error + other->seats_error;
         if (other->policy == one->policy && other->share_percent == one->share_percent &&
             other->identities >= 10 && one->identities >= 10 && difference > limit) {
             return broken(one, "the difference to another number of identities", difference, limit);
