@@ -36,7 +36,7 @@ static void free_rank(struct decide_rank *rank) {
 }
 
 void decide_free(struct decide *decide) {
-    for (uint32_t i = 0; i < SEATS_TERM_EPOCHS; i++) {
+    for (uint32_t i = 0; i < SEATS_HISTORY; i++) {
         free_rank(&decide->ranks[i]);
     }
     mem_free(decide->rows);
@@ -105,7 +105,7 @@ static struct rank *build_rank(const struct decide *decide, const struct trust *
 static struct decide_rank *rank_at(struct decide *decide, const struct trust *trust,
                                    uint32_t epoch) {
     const struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, epoch);
-    struct decide_rank *place = &decide->ranks[epoch % SEATS_TERM_EPOCHS];
+    struct decide_rank *place = &decide->ranks[epoch % SEATS_HISTORY];
     if (checkpoint == NULL || checkpoint->members == NULL) {
         return NULL;
     }
@@ -120,7 +120,7 @@ static struct decide_rank *rank_at(struct decide *decide, const struct trust *tr
 }
 
 static uint32_t oldest_ranked(uint32_t epoch) {
-    return epoch >= SEATS_TERM_EPOCHS ? epoch - SEATS_TERM_EPOCHS + 1 : 0;
+    return epoch >= SEATS_HISTORY ? epoch - SEATS_HISTORY + 1 : 0;
 }
 
 void decide_begin(struct decide *decide, const struct trust *trust,
@@ -130,20 +130,20 @@ void decide_begin(struct decide *decide, const struct trust *trust,
     decide->epoch = checkpoint->checkpoint.epoch;
 }
 
-/* The mass that counts: see seats_note. */
+/* The mass that counts: see seats_counts. */
 static uint64_t mass_of(struct decide *decide, const struct trust *trust,
                         const struct node_id *id) {
-    struct seats_memory memory = {0};
-    uint64_t counts = 0;
-    for (uint32_t at = oldest_ranked(decide->epoch); at <= decide->epoch; at++) {
-        const struct decide_rank *rank = rank_at(decide, trust, at);
+    struct seats_mass masses[SEATS_HISTORY];
+    uint32_t count = 0;
+    for (uint32_t ago = 0; ago < SEATS_HISTORY && ago <= decide->epoch; ago++) {
+        const struct decide_rank *rank = rank_at(decide, trust, decide->epoch - ago);
         uint32_t node = rank != NULL ? rank_find(rank->rank, id) : RANK_NONE;
-        uint64_t mass = node != RANK_NONE ? rank_mass(rank->rank, node) : 0;
-        if (rank != NULL && (mass > 0 || memory.noted > 0)) {
-            counts = seats_note(&memory, mass);
+        if (rank != NULL) {
+            masses[count++] = (struct seats_mass){
+                decide->epoch - ago, node != RANK_NONE ? rank_mass(rank->rank, node) : 0};
         }
     }
-    return counts;
+    return seats_counts(id, masses, count);
 }
 
 /* ---- What rows say of everybody ---- */
@@ -377,20 +377,19 @@ static uint32_t list_ids(const struct decide *decide, const struct trust *trust,
 /* ---- The decision ---- */
 
 static void fill_view(const struct table *table, const struct trust_checkpoint *checkpoint,
-                      struct hash beacons[SEATS_TERM_EPOCHS], struct policy_view *view) {
+                      struct beacon beacons[SEATS_TERM_EPOCHS], struct policy_view *view) {
     const struct decide *decide = table->decide;
     uint32_t count = 0;
     for (uint32_t ago = 0; ago < SEATS_TERM_EPOCHS && ago <= decide->epoch; ago++) {
         const struct trust_checkpoint *past =
             trust_checkpoint_at(table->trust, decide->epoch - ago);
-        if (past == NULL) {
-            break;
+        if (past != NULL) {
+            beacons[count++] = (struct beacon){past->checkpoint.beacon, past->checkpoint.epoch};
         }
-        beacons[count++] = past->checkpoint.beacon;
     }
     *view = (struct policy_view){
         .crypto = decide->crypto,
-        .beacons = {beacons, count, decide->epoch},
+        .beacons = {beacons, count},
         .epoch_s = network_epoch_s(decide->network),
         .dwell_s = decide->network->promotion.dwell_s,
         .members = checkpoint->checkpoint.members,
@@ -438,7 +437,7 @@ static void finish(struct decide *decide, const struct trust *trust,
     for (uint32_t i = 0; i < count; i++) {
         add_node(&table, &ids[i]);
     }
-    struct hash beacons[SEATS_TERM_EPOCHS];
+    struct beacon beacons[SEATS_TERM_EPOCHS];
     struct policy_view view;
     fill_view(&table, checkpoint, beacons, &view);
     struct policy_decision *decisions = mem_array(count + 1, sizeof *decisions);
