@@ -8,7 +8,6 @@
 #include "peer/command.h"
 #include "peer/duty.h"
 #include "peer/fetch.h"
-#include "peer/judge.h"
 #include "peer/measured.h"
 #include "peer/push.h"
 #include "peer/reasons.h"
@@ -16,6 +15,7 @@
 #include "peer/serve.h"
 #include "peer/state.h"
 #include "peer/transfer.h"
+#include "peer/vouch.h"
 
 /* ---- Messages ---- */
 
@@ -68,8 +68,8 @@ static const struct {
     {MSG_GOAWAY, LINK_LEAF | LINK_TRANSFER | LINK_OTHER | LINK_MEASURE, take_goaway},
     {MSG_MEASURE, LINK_MEASURE, measured_take},
     {MSG_CERT, LINK_LEAF, duty_take_cert},
-    {MSG_CHECKPOINT, LINK_LEAF, judge_take_checkpoint},
-    {MSG_MEMBERS, LINK_LEAF, judge_take_members},
+    {MSG_CHECKPOINT, LINK_LEAF, vouch_take_checkpoint},
+    {MSG_MEMBERS, LINK_LEAF, vouch_take_members},
     {MSG_DECISION, LINK_LEAF, reasons_take_decision},
 };
 
@@ -382,6 +382,7 @@ static void peer_free(void *self) {
     search_free(peer);
     push_free(peer);
     duty_free(peer);
+    vouch_free(peer);
     reasons_free(peer);
     uplink_free(peer);
     links_free(&peer->links);

@@ -306,6 +306,9 @@ static void step(void *self, const struct node_event *event, struct outbox *out)
         case NODE_RESOLVED:
             mesh_resolved(supernode, event);
             break;
+        case NODE_STORED:
+            election_stored(supernode, event->stored.token);
+            break;
         case NODE_COMMAND:
             status_command(supernode, event);
             break;
