@@ -228,6 +228,7 @@ static bool is_held(const struct leaf *leaf, const struct reg_state *state) {
 static void hold(struct leaf *leaf, const struct reg_state *state) {
     leaf->held = *state;
     leaf->held.tlvs = (struct slice){0};
+    leaf->vouched_us = 0;
     index_list_show(leaf->list, true);
     audit_list_shown(leaf);
 }
@@ -304,9 +305,8 @@ static struct hash *next_hash(struct registration *coming) {
     return &coming->hashes[coming->count++];
 }
 
-/* Add records to the list on its way; ERR_LIMIT when they have no room. */
-static enum err add_records(const struct crypto *crypto, struct registration *coming,
-                            struct reg_records *records) {
+enum err register_add_records(const struct crypto *crypto, struct registration *coming,
+                              struct reg_records *records) {
     struct file_record file;
     enum err err = OK;
     while (err == OK && wire_reg_records_next(records, &file)) {
@@ -352,7 +352,7 @@ enum err register_take_add(struct supernode *supernode, struct link *link, struc
         keep_records(coming, &records);
         return OK;
     }
-    err = add_records(supernode->env->crypto, coming, &records);
+    err = register_add_records(supernode->env->crypto, coming, &records);
     if (err == ERR_LIMIT) {
         refuse_list(leaf);
         return OK;
@@ -394,10 +394,15 @@ static bool is_root(const struct crypto *crypto, struct hash *hashes, uint32_t c
            memcmp(root.b, state->root.b, sizeof root.b) == 0;
 }
 
+bool register_is_root(const struct crypto *crypto, struct registration *coming,
+                      const struct reg_state *state) {
+    return is_root(crypto, coming->hashes, coming->count, state);
+}
+
 /* Let the new list take the place of the old one, in one step for all who search. */
 static bool take_list(struct supernode *supernode, struct registration *coming) {
     struct leaf *leaf = coming->leaf;
-    if (!is_root(supernode->env->crypto, coming->hashes, coming->count, &coming->promised)) {
+    if (!register_is_root(supernode->env->crypto, coming, &coming->promised)) {
         return false;
     }
     register_drop_list(leaf);
