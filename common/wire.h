@@ -59,6 +59,7 @@ enum message_type {
     MSG_REJECT = 54,
     MSG_SHUT = 55,
     MSG_PUSH = 56,
+    MSG_PLACE = 62,
     MSG_SUMMARY = 64,
     MSG_REG_REMOVE = 65,
     MSG_SNAPSHOT = 71,
@@ -93,6 +94,11 @@ struct message_info {
 
 /* Return the row, or NULL for types that version 1 does not speak. */
 const struct message_info *wire_message_info(uint8_t type);
+
+/* The rows by number, from 0; NULL after the last. And the number of a type's row; UINT32_MAX
+ * without one. */
+const struct message_info *wire_message_at(uint32_t place);
+uint32_t wire_message_place(uint8_t type);
 
 struct frame {
     uint8_t type;
@@ -631,6 +637,17 @@ struct reject {
 };
 void wire_reject_encode(struct buf *out, const struct reject *reject);
 MUST_CHECK enum err wire_reject_decode(struct slice payload, struct reject *reject);
+
+/* PLACE: handle u32, position u16 (from 1; 0 = a slot is free for it: ask now), eta_ms u32 (until
+ * then, as it looks now; 0 with position 0), TLVs. */
+struct queue_place {
+    uint32_t handle;
+    uint16_t position;
+    uint32_t eta_ms;
+    struct slice tlvs;
+};
+void wire_place_encode(struct buf *out, const struct queue_place *place);
+MUST_CHECK enum err wire_place_decode(struct slice payload, struct queue_place *place);
 
 /* PUSH: target 32, nonce 16, requester's address record bytes16, TLVs. */
 struct push {

@@ -10,9 +10,9 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "common/wire_trust.h"
+#include "peer/judge.h"
 #include "peer/measured.h"
 #include "peer/state.h"
-#include "peer/vouch.h"
 
 #define STATE_KEY "duty"
 #define DAY_KEY "duty.day"
@@ -158,6 +158,7 @@ static struct duty *duty_new(struct peer *peer) {
         peer->duty->timer.kind = TIMER_DUTY;
         peer->duty->rate = DUTY_RATE;
         peer->duty->day_bytes = DUTY_DAY_BYTES;
+        judge_init(peer);
         load(peer);
         load_day(peer);
         load_records(peer);
@@ -298,7 +299,7 @@ void duty_stored(struct peer *peer, const struct node_event *event) {
 /* One by those of an epoch that we have not heard of may be right: what a false one costs is a
  * supernode that nobody links with. */
 static bool is_sound(struct peer *peer, struct slice cert) {
-    enum err err = vouch_certificate(peer, &peer->duty->id, cert);
+    enum err err = judge_certificate(peer, &peer->duty->id, cert);
     return err == OK || err == ERR_NOT_FOUND;
 }
 
@@ -571,6 +572,7 @@ void duty_stop(struct peer *peer) {
 void duty_free(struct peer *peer) {
     if (peer->duty != NULL) {
         measured_free(peer);
+        judge_free(peer);
         buf_free(&peer->duty->candidacy);
         buf_free(&peer->duty->cert);
         mem_free(peer->duty);

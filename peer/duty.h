@@ -45,6 +45,7 @@ struct duty_heard {
     uint32_t leaves;
 };
 
+struct judge;
 struct measures;
 
 struct duty {
@@ -72,6 +73,8 @@ struct duty {
     struct duty_heard heard;
     uint64_t window_us; /* since when ... */
     uint64_t window_bytes;
+
+    struct judge *judge;
 
     uint8_t rest; /* enum duty_rest */
     int64_t rest_until_s;

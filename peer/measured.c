@@ -8,8 +8,8 @@
 #include "common/mem.h"
 #include "common/wire_trust.h"
 #include "peer/duty.h"
+#include "peer/judge.h"
 #include "peer/state.h"
-#include "peer/vouch.h"
 
 #define SLACK_US 50000 /* of the rate, for timers that come late */
 
@@ -59,7 +59,7 @@ enum err measured_admit(struct peer *peer, const struct link *link, const struct
         goaway->reason = GOAWAY_POLICY;
         return ERR_POLICY;
     }
-    if (!vouch_may_measure(peer, &link->id, hello->cert)) {
+    if (!judge_may_measure(peer, &link->id, hello->cert)) {
         goaway->reason = GOAWAY_AUTH;
         return ERR_AUTH;
     }

@@ -8,6 +8,7 @@
 #include "peer/command.h"
 #include "peer/duty.h"
 #include "peer/fetch.h"
+#include "peer/judge.h"
 #include "peer/measured.h"
 #include "peer/push.h"
 #include "peer/reasons.h"
@@ -15,7 +16,6 @@
 #include "peer/serve.h"
 #include "peer/state.h"
 #include "peer/transfer.h"
-#include "peer/vouch.h"
 
 /* ---- Messages ---- */
 
@@ -61,6 +61,7 @@ static const struct {
     {MSG_HAVE, LINK_TRANSFER, fetch_take_have},
     {MSG_HASHES, LINK_TRANSFER, fetch_take_hashes},
     {MSG_REJECT, LINK_TRANSFER, fetch_take_reject},
+    {MSG_PLACE, LINK_TRANSFER, fetch_take_place},
     {MSG_OPEN, LINK_LEAF, audit_take_open},
     {MSG_BLOCK_REQUEST, LINK_LEAF, audit_take_block_request},
     {MSG_HASHES_REQUEST, LINK_LEAF, audit_take_hashes_request},
@@ -68,8 +69,8 @@ static const struct {
     {MSG_GOAWAY, LINK_LEAF | LINK_TRANSFER | LINK_OTHER | LINK_MEASURE, take_goaway},
     {MSG_MEASURE, LINK_MEASURE, measured_take},
     {MSG_CERT, LINK_LEAF, duty_take_cert},
-    {MSG_CHECKPOINT, LINK_LEAF, vouch_take_checkpoint},
-    {MSG_MEMBERS, LINK_LEAF, vouch_take_members},
+    {MSG_CHECKPOINT, LINK_LEAF, judge_take_checkpoint},
+    {MSG_MEMBERS, LINK_LEAF, judge_take_members},
     {MSG_DECISION, LINK_LEAF, reasons_take_decision},
 };
 
@@ -374,6 +375,7 @@ static void free_transfers(struct peer *peer) {
 
 static void peer_free(void *self) {
     struct peer *peer = self;
+    peer->is_stopping = true;   /* nobody is told anything any more */
     timers_free(&peer->timers); /* before the owners of its timers */
     fetch_free(peer);
     free_transfers(peer);
@@ -382,7 +384,6 @@ static void peer_free(void *self) {
     search_free(peer);
     push_free(peer);
     duty_free(peer);
-    vouch_free(peer);
     reasons_free(peer);
     uplink_free(peer);
     links_free(&peer->links);
@@ -396,6 +397,7 @@ struct node peer_new(const struct node_env *env, const struct peer_config *confi
     struct peer *peer = mem_new(sizeof *peer);
     peer->env = env;
     peer->upload_slots = config->upload_slots > 0 ? config->upload_slots : UPLOAD_SLOTS;
+    CHECK(peer->upload_slots <= UPLOAD_SLOTS_CONFIG_MAX);
     peer->downloads_active =
         config->downloads_active > 0 ? config->downloads_active : DOWNLOADS_ACTIVE;
     peer->upload_bytes_per_s = config->upload_bytes_per_s;

@@ -35,7 +35,6 @@ struct fetch;
 struct pushes;
 struct search;
 struct serve;
-struct trust;
 struct reasons;
 
 struct peer {
@@ -52,7 +51,6 @@ struct peer {
     struct audits *audits;   /* NULL until a parent asks for a block */
     struct pushes *push;     /* NULL until somebody asks us to call back, or we them */
     struct duty *duty;       /* NULL until its user would have it be a supernode, too */
-    struct trust *vouch;     /* NULL until it matters who is a supernode */
     struct reasons *reasons; /* NULL until somebody asks for a reason */
     uint64_t started_us;
     uint64_t upload_bytes_per_s; /* 0 = unlimited */

@@ -22,6 +22,7 @@ enum setting {
     SETTING_DOWNLOADS,
     SETTING_NO_METADATA,
     SETTING_UPLOAD_RATE,
+    SETTING_LIMIT,
     SETTING_UPLOAD_SLOTS,
     SETTING_DOWNLOADS_ACTIVE,
     SETTING_CONSENT,
@@ -84,7 +85,8 @@ struct settings {
     struct option_list shares;
     const char *downloads;
     bool no_metadata;
-    uint64_t upload_rate; /* bytes per second; 0 = unlimited */
+    uint64_t upload_rate;      /* bytes per second; 0 = unlimited */
+    struct option_list limits; /* rows of a rateplan */
     uint64_t upload_slots;
     uint64_t downloads_active;
     bool consent;
