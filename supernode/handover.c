@@ -31,6 +31,7 @@ struct handover {
     uint32_t sent;
     uint64_t begun_us;
     bool is_leaving;
+    uint64_t leave_us; /* when to go on with that */
     /* The list that is being sent. */
     uint32_t link; /* to whom; 0 = none */
     struct buf bytes;
@@ -39,10 +40,10 @@ struct handover {
     uint32_t records_sent;
 };
 
-/* A list that comes from a neighbour. */
+/* A list that comes from a neighbour: a whole one, settled as those of leaves are. */
 struct incoming {
-    struct node_id leaf;
     struct registration coming;
+    bool is_settling; /* in slices, by the timer */
 };
 
 static struct handover *handover_of(struct supernode *supernode) {
@@ -90,13 +91,20 @@ static struct neighbour *draw_neighbour(const struct supernode *supernode,
     return best;
 }
 
+/* Not while it is changed, or after an audit took a record out. */
+static bool is_known(const struct leaf *leaf) {
+    static const struct hash unknown;
+    return leaf->held.count == index_list_files(leaf->list) &&
+           memcmp(leaf->held.root.b, unknown.b, sizeof unknown.b) != 0;
+}
+
 static void collect(struct supernode *supernode, struct handover *handover) {
     handover->leaves = mem_array(supernode->leaf_links + 1, sizeof *handover->leaves);
     uint32_t cursor = 0;
     for (struct leaf *leaf; (leaf = map_next(&supernode->leaves, &cursor, NULL)) != NULL;) {
         bool is_ours = leaf->link != NULL && !leaf->link->closing && leaf->list != NULL;
         uint32_t files = is_ours ? index_list_files(leaf->list) : 0;
-        if (files > 0 && leaf->held.count == files) {
+        if (files > 0 && is_known(leaf)) {
             handover->leaves[handover->count++] = (struct departing){leaf->id, files};
         }
     }
@@ -118,6 +126,9 @@ static void send_leaves_on(struct supernode *supernode) {
 
 bool handover_begin(struct supernode *supernode) {
     const struct node_id nobody = {0};
+    for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
+        handover_closed(supernode, supernode->neighbours[i]); /* it would be for nothing */
+    }
     if (draw_neighbour(supernode, &nobody) == NULL) {
         return false;
     }
@@ -170,7 +181,7 @@ static bool next_list(struct supernode *supernode) {
         const struct departing *departing = &handover->leaves[handover->next++];
         const struct leaf *leaf = map_get(&supernode->leaves, departing->id.b);
         struct neighbour *neighbour = draw_neighbour(supernode, &departing->id);
-        if (leaf == NULL || leaf->list == NULL || neighbour == NULL ||
+        if (leaf == NULL || leaf->list == NULL || neighbour == NULL || !is_known(leaf) ||
             leaf->held.count != departing->files) {
             continue;
         }
@@ -178,9 +189,8 @@ static bool next_list(struct supernode *supernode) {
                                     .flags = leaf->reach == REACH_PROVEN ? SNAPSHOT_REACHABLE : 0,
                                     .address_record = {leaf->record.data, leaf->record.len},
                                     .list = leaf->held};
-        if (snapshot.list.reach > snapshot.list.sequence) {
-            snapshot.list.reach = snapshot.list.sequence; /* an audit took a record out */
-        }
+        snapshot.list.reach = snapshot.list.reach < snapshot.list.sequence ? snapshot.list.reach
+                                                                           : snapshot.list.sequence;
         struct buf payload = {0};
         wire_snapshot_encode(&payload, &snapshot);
         supernode_send(neighbour->link, MSG_SNAPSHOT, &payload);
@@ -222,7 +232,8 @@ static bool send_some(struct supernode *supernode) {
     return true;
 }
 
-static void leave(struct supernode *supernode) {
+/* Return when to go on. */
+static uint64_t leave(struct supernode *supernode) {
     struct handover *handover = supernode->handover;
     uint64_t spent_ms = (supernode->links.mono_us - handover->begun_us) / 1000;
     bool has_more = send_some(supernode);
@@ -232,26 +243,29 @@ static void leave(struct supernode *supernode) {
                  handover->count, (unsigned long long)spent_ms);
         handover->is_leaving = false;
         supernode_goodbye(supernode);
-        return;
+        return TIMERS_NEVER;
     }
-    uint64_t wait_ms = has_more ? HANDOVER_TICK_MS : HANDOVER_MS_MIN - spent_ms;
-    timers_set(&supernode->timers, &handover->timer, supernode_after_ms(supernode, wait_ms));
+    return supernode_after_ms(supernode, has_more ? HANDOVER_TICK_MS : HANDOVER_MS_MIN - spent_ms);
 }
 
 /* ---- Taking over ---- */
 
-/* Show a list on the word of the one who leaves; the leaf itself has SNAPSHOT_KEEP_MS to come. */
-static void vouch(struct supernode *supernode, struct leaf *leaf) {
-    struct handover *handover = handover_of(supernode);
-    leaf->vouched_us = supernode_after_ms(supernode, SNAPSHOT_KEEP_MS);
-    index_list_show(leaf->list, true);
-    if (!timer_is_set(&handover->timer)) {
-        timers_set(&supernode->timers, &handover->timer, leaf->vouched_us);
+static void look_by(struct supernode *supernode, uint64_t due_us) {
+    struct timer *timer = &handover_of(supernode)->timer;
+    if (!timer_is_set(timer) || timer->due_us > due_us) {
+        timers_set(&supernode->timers, timer, due_us);
     }
 }
 
-/* Hide what nobody has confirmed. */
-static void end_vouched(struct supernode *supernode) {
+/* Show a list on the word of the one who leaves; the leaf itself has SNAPSHOT_KEEP_MS to come. */
+static void vouch(struct supernode *supernode, struct leaf *leaf) {
+    leaf->vouched_us = supernode_after_ms(supernode, SNAPSHOT_KEEP_MS);
+    index_list_show(leaf->list, true);
+    look_by(supernode, leaf->vouched_us);
+}
+
+/* Hide what nobody has confirmed; return when the next one is due. */
+static uint64_t end_vouched(struct supernode *supernode) {
     uint64_t next_us = TIMERS_NEVER;
     uint32_t cursor = 0;
     for (struct leaf *leaf; (leaf = map_next(&supernode->leaves, &cursor, NULL)) != NULL;) {
@@ -267,17 +281,7 @@ static void end_vouched(struct supernode *supernode) {
             index_list_show(leaf->list, false);
         }
     }
-    if (next_us != TIMERS_NEVER) {
-        timers_set(&supernode->timers, &supernode->handover->timer, next_us);
-    }
-}
-
-void handover_timer(struct supernode *supernode) {
-    if (supernode->handover->is_leaving) {
-        leave(supernode);
-    } else {
-        end_vouched(supernode);
-    }
+    return next_us;
 }
 
 void handover_closed(struct supernode *supernode, struct neighbour *neighbour) {
@@ -287,9 +291,22 @@ void handover_closed(struct supernode *supernode, struct neighbour *neighbour) {
             index_list_drop(incoming->coming.list);
             register_reclaim(supernode);
         }
-        mem_free(incoming->coming.hashes);
+        settle_free(&incoming->coming);
         mem_free(incoming);
         neighbour->incoming = NULL;
+    }
+}
+
+void handover_leaf_gone(struct leaf *leaf) {
+    struct supernode *supernode = leaf->supernode;
+    if (supernode->is_stopping) {
+        return; /* nothing comes any more, and neighbours may be freed already */
+    }
+    for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
+        struct neighbour *neighbour = supernode->neighbours[i];
+        if (neighbour->incoming != NULL && neighbour->incoming->coming.leaf == leaf) {
+            handover_closed(supernode, neighbour);
+        }
     }
 }
 
@@ -322,11 +339,6 @@ static bool is_of_use(const struct supernode *supernode, const struct leaf *leaf
     return !is_banned && !speaks;
 }
 
-static bool is_same(const struct reg_state *held, const struct reg_state *list) {
-    return held->index_id == list->index_id && held->count == list->count &&
-           memcmp(held->root.b, list->root.b, sizeof list->root.b) == 0;
-}
-
 enum err handover_take_snapshot(struct supernode *supernode, struct link *link,
                                 struct slice payload) {
     struct neighbour *neighbour = link->owner;
@@ -344,27 +356,25 @@ enum err handover_take_snapshot(struct supernode *supernode, struct link *link,
     }
     leaf = leaves_enter(supernode, &snapshot.leaf);
     note_record(supernode, leaf, &snapshot);
-    if (leaf->list != NULL && is_same(&leaf->held, &snapshot.list)) {
+    if (leaf->list != NULL && register_is_held(leaf, &snapshot.list)) {
         vouch(supernode, leaf); /* kept since it was here */
         return OK;
     }
     struct incoming *incoming = mem_new(sizeof *incoming);
-    incoming->leaf = snapshot.leaf;
     incoming->coming.leaf = leaf;
     incoming->coming.promised = snapshot.list;
     incoming->coming.promised.tlvs = (struct slice){0};
     incoming->coming.list = index_list_new(supernode->index, leaf);
+    incoming->coming.sum = mem_new(sizeof *incoming->coming.sum);
     neighbour->incoming = incoming;
     return OK;
 }
 
-/* All of it is here: it takes the place of what we kept, unless its leaf has come in between. */
+/* It takes the place of what we kept, unless its leaf has come in between. */
 static void take_over(struct supernode *supernode, struct neighbour *neighbour) {
-    struct incoming *incoming = neighbour->incoming;
-    struct registration *coming = &incoming->coming;
-    struct leaf *leaf = map_get(&supernode->leaves, incoming->leaf.b);
-    bool is_right = register_is_root(supernode->env->crypto, coming, &coming->promised);
-    if (is_right && leaf == coming->leaf && is_of_use(supernode, leaf)) {
+    struct registration *coming = &neighbour->incoming->coming;
+    struct leaf *leaf = coming->leaf;
+    if (is_of_use(supernode, leaf)) {
         register_drop_list(leaf);
         leaf->list = coming->list;
         leaf->held = coming->promised;
@@ -377,29 +387,65 @@ static void take_over(struct supernode *supernode, struct neighbour *neighbour) 
     handover_closed(supernode, neighbour);
 }
 
+/* Work out a slice of what has come. */
+static void settle(struct supernode *supernode, struct neighbour *neighbour) {
+    struct incoming *incoming = neighbour->incoming;
+    uint32_t left = REG_SLICE_COST;
+    enum err err;
+    if (settle_slice(&incoming->coming, &left, &err)) {
+        if (err == OK) {
+            take_over(supernode, neighbour);
+        } else {
+            handover_closed(supernode, neighbour);
+        }
+        return;
+    }
+    incoming->is_settling = settle_has_work(&incoming->coming);
+    if (incoming->is_settling) {
+        look_by(supernode, supernode_next_step(supernode));
+    }
+}
+
 enum err handover_take_add(struct supernode *supernode, struct link *link, struct slice payload) {
     struct neighbour *neighbour = link->owner;
-    struct incoming *incoming = neighbour->incoming;
     struct reg_add add;
     enum err err = wire_reg_add_decode(payload, &add);
-    if (err != OK || incoming == NULL) {
+    if (err != OK || neighbour->incoming == NULL) {
         return err;
     }
-    struct registration *coming = &incoming->coming;
+    struct registration *coming = &neighbour->incoming->coming;
     if (add.count > coming->promised.count - coming->count) {
         return ERR_UNEXPECTED;
     }
     struct reg_records records;
     wire_reg_records_begin(&records, &add);
-    err = register_add_records(supernode->env->crypto, coming, &records);
-    if (err == ERR_LIMIT) {
+    if (!settle_keep_records(coming, &records)) {
         handover_closed(supernode, neighbour);
         return OK;
     }
-    if (err == OK && coming->count == coming->promised.count) {
-        take_over(supernode, neighbour);
+    coming->is_committed = coming->count == coming->promised.count;
+    if (!neighbour->incoming->is_settling) {
+        settle(supernode, neighbour);
     }
-    return err;
+    return OK;
+}
+
+void handover_timer(struct supernode *supernode) {
+    struct handover *handover = supernode->handover;
+    for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
+        struct neighbour *neighbour = supernode->neighbours[i];
+        if (neighbour->incoming != NULL && neighbour->incoming->is_settling) {
+            settle(supernode, neighbour);
+        }
+    }
+    if (handover->is_leaving && handover->leave_us <= supernode->links.mono_us) {
+        handover->leave_us = leave(supernode);
+    }
+    uint64_t next_us = end_vouched(supernode);
+    next_us = handover->is_leaving && handover->leave_us < next_us ? handover->leave_us : next_us;
+    if (next_us != TIMERS_NEVER) {
+        look_by(supernode, next_us);
+    }
 }
 
 void handover_free(struct supernode *supernode) {

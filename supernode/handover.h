@@ -21,6 +21,9 @@ enum err handover_take_add(struct supernode *supernode, struct link *link, struc
 /* Forget what has come in part. */
 void handover_closed(struct supernode *supernode, struct neighbour *neighbour);
 
+/* The same for a leaf that is being forgotten. */
+void handover_leaf_gone(struct leaf *leaf);
+
 void handover_free(struct supernode *supernode);
 
 #endif

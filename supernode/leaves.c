@@ -13,6 +13,7 @@ static void free_leaf(struct leaf *leaf) {
     register_drop_list(leaf);
     register_drop_coming(leaf);
     audit_free(leaf);
+    handover_leaf_gone(leaf);
     timers_cancel(&supernode->timers, &leaf->timer);
     map_remove(&supernode->leaves, leaf->id.b);
     buf_free(&leaf->record);
