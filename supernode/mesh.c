@@ -371,6 +371,7 @@ void mesh_prove(struct supernode *supernode) {
 void mesh_free_neighbour(struct supernode *supernode, struct neighbour *neighbour) {
     summaries_closed(supernode, neighbour);
     evidence_closed(neighbour);
+    handover_closed(supernode, neighbour);
     timers_cancel(&supernode->timers, &neighbour->timer);
     buf_free(&neighbour->cert);
     buf_free(&neighbour->record);

@@ -265,7 +265,7 @@ void register_intake_timer(struct supernode *supernode) {
 
 /* ---- BEGIN ---- */
 
-static bool is_held(const struct leaf *leaf, const struct reg_state *state) {
+bool register_is_held(const struct leaf *leaf, const struct reg_state *state) {
     static const struct hash unknown;
     bool is_known =
         leaf->held.count == 0 || memcmp(leaf->held.root.b, unknown.b, sizeof unknown.b) != 0;
@@ -277,6 +277,7 @@ static bool is_held(const struct leaf *leaf, const struct reg_state *state) {
 static void hold(struct leaf *leaf, const struct reg_state *state) {
     leaf->held = *state;
     leaf->held.tlvs = (struct slice){0};
+    leaf->vouched_us = 0;
     index_list_show(leaf->list, true);
     audit_list_shown(leaf);
 }
@@ -324,7 +325,7 @@ enum err register_take_begin(struct supernode *supernode, struct link *link, str
         admission_too_much(supernode, link, RETRY_FULL_S);
         return OK;
     }
-    if (is_held(leaf, &state)) {
+    if (register_is_held(leaf, &state)) {
         register_drop_coming(leaf);
         hold(leaf, &state);
         supernode->counts.unchanged++;

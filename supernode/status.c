@@ -47,6 +47,7 @@ static void report_counts(struct outbox *out, const struct supernode_counts *cou
         {"banished", counts->banished},
         {"refused", counts->refused},
         {"dialbacks", counts->dialbacks},
+        {"snapshots", counts->snapshots},
         {"pushes", counts->pushes},
         {"pushes_dropped", counts->pushes_dropped},
     };
