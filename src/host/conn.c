@@ -84,6 +84,13 @@ static void end_handshake(struct conn *conn, bool proven) {
     }
 }
 
+static void stop_connecting(struct conn *conn) {
+    if (conn->connected != NULL) {
+        event_free(conn->connected);
+        conn->connected = NULL;
+    }
+}
+
 /* From here on nothing of it happens any more. It is freed at the end of the turn. */
 static void bury(struct conn *conn) {
     struct host *host = conn->node->host;
@@ -91,9 +98,7 @@ static void bury(struct conn *conn) {
     conn->state = CONN_DEAD;
     end_handshake(conn, false);
     event_del(&conn->timer);
-    if (event_initialized(&conn->connected)) {
-        event_del(&conn->connected);
-    }
+    stop_connecting(conn);
     if (conn->bev != NULL) {
         bufferevent_setcb(conn->bev, NULL, NULL, NULL, NULL);
         bufferevent_disable(conn->bev, EV_READ | EV_WRITE);
@@ -669,6 +674,7 @@ static void on_connected(evutil_socket_t fd, short what, void *context) {
     struct host_node *node = conn->node;
     int number = 0;
     socklen_t len = sizeof number;
+    stop_connecting(conn);
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &len) != 0) {
         number = EVUTIL_SOCKET_ERROR();
     }
@@ -724,8 +730,9 @@ void conn_dial(struct host_node *node, uint32_t token, const struct node_id *id,
     struct conn *conn = conn_new(node, fd, address);
     conn->token = token;
     conn->peer = (struct tls_peer){.dialled = true, .wanted = *id};
-    event_assign(&conn->connected, host->base, fd, EV_WRITE, on_connected, conn);
-    if (event_add(&conn->connected, NULL) != 0) {
+    conn->connected = event_new(host->base, fd, EV_WRITE, on_connected, conn);
+    CHECK(conn->connected != NULL);
+    if (event_add(conn->connected, NULL) != 0) {
         conn_kill(conn, ERR_IO);
         return;
     }
