@@ -226,6 +226,7 @@ enum err dialback_take(struct supernode *supernode, struct link *link, struct sl
     }
     if (!ratelimit_take(&supernode_port(link)->others, DIALBACKS_PER_S * 1000, DIALBACKS_BURST, 1,
                         supernode->links.mono_us)) {
+        supernode->counts.dialbacks_limited++;
         log_debug(supernode->env->log, "dialback.limited link=%u", link->number);
         return OK; /* no answer: "not reached" would be a lie */
     }
