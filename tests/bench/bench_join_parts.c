@@ -19,7 +19,7 @@
 #define FILES 100
 #define ROUNDS 5
 #define WALL_S 1700000000
-#define STEP_US 1000 /* of virtual time between two steps */
+#define STEP_US 1000     /* of virtual time between two steps */
 #define PIECE_MAX 131072 /* conn.c reads so much at once from a link that brings much */
 #define DRAIN_STEPS 100000
 
@@ -120,8 +120,8 @@ static uint8_t say_all(struct stage *stage, uint32_t link, struct buf *bytes) {
     return verdict;
 }
 
-static void put(struct stage *stage, struct buf *frames, uint8_t type, struct buf *payload) {
-    session_pack(stage->env.packer, type, (struct slice){payload->data, payload->len}, frames);
+static void put(struct packer *packer, struct buf *frames, uint8_t type, struct buf *payload) {
+    session_pack(packer, type, (struct slice){payload->data, payload->len}, frames);
     buf_free(payload);
 }
 
@@ -140,7 +140,7 @@ static void link_up(struct stage *stage, uint32_t link) {
                           .agent = {(const uint8_t *)"bench", 5}};
     struct buf payload = {0}, frames = {0};
     wire_hello_encode(&payload, &hello);
-    put(stage, &frames, MSG_HELLO, &payload);
+    put(stage->env.packer, &frames, MSG_HELLO, &payload);
     say(stage, link, &frames);
 }
 
@@ -157,7 +157,7 @@ static int compare_records(const void *a, const void *b) {
     return wire_file_record_compare(a, b);
 }
 
-static void make_list(const struct stage *stage, struct list *list, uint32_t first,
+static void make_list(const struct crypto *crypto, struct list *list, uint32_t first,
                       uint32_t count) {
     *list = (struct list){.count = count};
     list->records = mem_array(count, sizeof *list->records);
@@ -165,48 +165,57 @@ static void make_list(const struct stage *stage, struct list *list, uint32_t fir
     struct hash *hashes = mem_array(count, sizeof *hashes);
     for (uint32_t i = 0; i < count; i++) {
         paper_record(&list->records[i], list->names[i], first + i);
-        wire_file_record_hash(&list->records[i], stage->crypto, &hashes[i]);
+        wire_file_record_hash(&list->records[i], crypto, &hashes[i]);
     }
     qsort(list->records, count, sizeof *list->records, compare_records);
     list->state =
         (struct reg_state){.index_id = first + 1, .sequence = 2, .reach = 1, .count = count};
-    if (!wire_list_root(stage->crypto, hashes, count, &list->state.root)) {
+    if (!wire_list_root(crypto, hashes, count, &list->state.root)) {
         bench_fail("two files of one list are the same");
     }
     mem_free(hashes);
 }
 
-static void free_list(struct list *list) {
-    mem_free(list->records);
-    mem_free(list->names);
-}
-
-static void put_state(struct stage *stage, struct buf *frames, uint8_t type,
+static void put_state(struct packer *packer, struct buf *frames, uint8_t type,
                       const struct reg_state *state) {
     struct buf payload = {0};
     wire_reg_state_encode(&payload, state);
-    put(stage, frames, type, &payload);
+    put(packer, frames, type, &payload);
+}
+
+void join_frames_make(struct join_frames *frames, struct packer *packer, uint32_t first,
+                      uint32_t count) {
+    struct list list;
+    *frames = (struct join_frames){0};
+    make_list(crypto_keyless(), &list, first, count);
+    struct reg_state nothing = {.index_id = list.state.index_id, .sequence = 1};
+    put_state(packer, &frames->empty, MSG_REG_BEGIN, &nothing);
+    put_state(packer, &frames->begin, MSG_REG_BEGIN, &list.state);
+    for (uint32_t sent = 0; sent < count;) {
+        struct buf payload = {0};
+        sent += wire_reg_add_pack(&payload, list.records + sent, count - sent);
+        put(packer, &frames->rest, MSG_REG_ADD, &payload);
+    }
+    put_state(packer, &frames->rest, MSG_REG_COMMIT, &list.state);
+    mem_free(list.records);
+    mem_free(list.names);
+}
+
+void join_frames_free(struct join_frames *frames) {
+    buf_free(&frames->empty);
+    buf_free(&frames->begin);
+    buf_free(&frames->rest);
 }
 
 /* An empty list, as every leaf has before its files are known; then all of them. */
-static void register_list(struct stage *stage, uint32_t link, const struct list *list,
+static void register_list(struct stage *stage, uint32_t link, struct join_frames *frames,
                           struct join_parts *parts) {
-    struct buf empty = {0}, begin = {0}, rest = {0};
-    struct reg_state nothing = {.index_id = list->state.index_id, .sequence = 1};
-    put_state(stage, &empty, MSG_REG_BEGIN, &nothing);
-    if (say(stage, link, &empty) != REG_DONE) {
+    if (say(stage, link, &frames->empty) != REG_DONE) {
         bench_fail("an empty list is not taken");
     }
-    put_state(stage, &begin, MSG_REG_BEGIN, &list->state);
-    for (uint32_t sent = 0; sent < list->count;) {
-        struct buf payload = {0};
-        sent += wire_reg_add_pack(&payload, list->records + sent, list->count - sent);
-        put(stage, &rest, MSG_REG_ADD, &payload);
-    }
-    put_state(stage, &rest, MSG_REG_COMMIT, &list->state);
     double cpu_s = bench_cpu(getpid());
-    say(stage, link, &begin);
-    uint8_t verdict = say_all(stage, link, &rest);
+    say(stage, link, &frames->begin);
+    uint8_t verdict = say_all(stage, link, &frames->rest);
     parts->cpu_s += bench_cpu(getpid()) - cpu_s;
     if (verdict != REG_DONE) {
         bench_fail("a list is not taken, verdict %u", verdict);
@@ -218,11 +227,11 @@ void bench_join_parts(uint32_t leaves, uint32_t files, struct join_parts *parts)
     *parts = (struct join_parts){0};
     start(&stage);
     for (uint32_t i = 0; i < leaves; i++) {
-        struct list list;
-        make_list(&stage, &list, i * files, files);
+        struct join_frames frames;
+        join_frames_make(&frames, stage.env.packer, i * files, files);
         link_up(&stage, i + 1);
-        register_list(&stage, i + 1, &list, parts);
-        free_list(&list);
+        register_list(&stage, i + 1, &frames, parts);
+        join_frames_free(&frames);
     }
     parts->longest_s = stage.longest_s;
     stop(&stage);
