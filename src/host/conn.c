@@ -27,7 +27,7 @@
 #define READ_TURN_MAX 262144              /* bytes of one link per turn of the loop */
 #define READ_TURN_US 1000                 /* ... that the node may work on them: then it waits */
 #define HEAVY_US 1000000                  /* in line with others, and so long afterwards */
-#define BULK_BYTES 131072                 /* read at once from a link that brings much */
+#define BULK_BYTES 65536                  /* read at once from a link that brings much */
 #define STALL_MS 30000                    /* with output and without progress */
 #define LINGER_MS 2000
 #define SHUTDOWN_RETRY_MS 5

@@ -19,8 +19,8 @@
 #define FILES 100
 #define ROUNDS 5
 #define WALL_S 1700000000
-#define STEP_US 1000     /* of virtual time between two steps */
-#define PIECE_MAX 131072 /* conn.c reads so much at once from a link that brings much */
+#define STEP_US 1000    /* of virtual time between two steps */
+#define PIECE_MAX 65536 /* conn.c reads so much at once from a link that brings much */
 #define DRAIN_STEPS 100000
 
 /* The supernode, and the world as it sees it. */
@@ -201,6 +201,32 @@ void join_frames_make(struct join_frames *frames, struct packer *packer, uint32_
     mem_free(list.names);
 }
 
+/* What a leaf says when the first file of such a list has gone and one more has come. */
+static void change_frames_make(struct join_frames *frames, struct packer *packer, uint32_t first,
+                               uint32_t count) {
+    struct list list;
+    *frames = (struct join_frames){0};
+    make_list(crypto_keyless(), &list, first + 1, count);
+    list.state.index_id = first + 1;
+    list.state.sequence = 3;
+    put_state(packer, &frames->begin, MSG_REG_BEGIN, &list.state);
+    struct file_record gone, new;
+    char gone_name[PAPER_NAME_BYTES], new_name[PAPER_NAME_BYTES];
+    struct hash hash;
+    struct buf payload = {0};
+    paper_record(&gone, gone_name, first);
+    wire_file_record_hash(&gone, crypto_keyless(), &hash);
+    struct reg_remove remove = {.count = 1, .prefixes = {hash.b, RECORD_PREFIX_BYTES}};
+    wire_reg_remove_encode(&payload, &remove);
+    put(packer, &frames->rest, MSG_REG_REMOVE, &payload);
+    paper_record(&new, new_name, first + count);
+    (void)wire_reg_add_pack(&payload, &new, 1);
+    put(packer, &frames->rest, MSG_REG_ADD, &payload);
+    put_state(packer, &frames->rest, MSG_REG_COMMIT, &list.state);
+    mem_free(list.records);
+    mem_free(list.names);
+}
+
 void join_frames_free(struct join_frames *frames) {
     buf_free(&frames->empty);
     buf_free(&frames->begin);
@@ -237,6 +263,31 @@ void bench_join_parts(uint32_t leaves, uint32_t files, struct join_parts *parts)
     stop(&stage);
 }
 
+/* One file of a list of 10,000 changes. */
+static void change_long_list(struct join_parts *change) {
+    struct stage stage;
+    struct join_parts join = {0};
+    struct join_frames frames, changes;
+    *change = (struct join_parts){0};
+    start(&stage);
+    join_frames_make(&frames, stage.env.packer, 0, LEAF_FILES_MAX);
+    change_frames_make(&changes, stage.env.packer, 0, LEAF_FILES_MAX);
+    link_up(&stage, 1);
+    register_list(&stage, 1, &frames, &join);
+    stage.longest_s = 0;
+    change->cpu_s = -bench_cpu(getpid());
+    uint8_t begun = say(&stage, 1, &changes.begin);
+    uint8_t done = say_all(&stage, 1, &changes.rest);
+    change->cpu_s += bench_cpu(getpid());
+    change->longest_s = stage.longest_s;
+    if (begun != REG_SEND_CHANGES || done != REG_DONE) {
+        bench_fail("a change is not taken, verdicts %u and %u", begun, done);
+    }
+    join_frames_free(&frames);
+    join_frames_free(&changes);
+    stop(&stage);
+}
+
 void bench_lists(const struct bench *bench) {
     struct join_parts few = {0}, long_list;
     double index_s = 0;
@@ -258,6 +309,14 @@ void bench_lists(const struct bench *bench) {
                                          .unit = "ms",
                                          .peer = "CPU time of such a list",
                                          .peer_value = long_list.cpu_s / 8 * 1000,
+                                         .target = 1});
+    struct join_parts change;
+    change_long_list(&change);
+    bench_figure(bench, &(struct figure){.name = "longest step, one of 10,000 changes",
+                                         .value = change.longest_s * 1000,
+                                         .unit = "ms",
+                                         .peer = "CPU time of such a change",
+                                         .peer_value = change.cpu_s * 1000,
                                          .target = 1});
 }
 
