@@ -155,7 +155,7 @@ static const char ascii_folded[128] = {
 };
 
 /* ASCII is its own normal form but for case: most names and queries need no tables. */
-static void cut_ascii(struct slice text, word_fn *take, void *context) {
+static inline void cut_ascii(struct slice text, word_fn *take, void *context) {
     bool is_more = true;
     for (size_t at = 0; is_more && at < text.len;) {
         struct word word;
@@ -231,16 +231,24 @@ struct splitting {
     uint32_t max;
 };
 
-static bool take_distinct(void *context, const struct word *word) {
+static inline bool take_distinct(void *context, const struct word *word) {
     struct splitting *splitting = context;
     words_add(splitting->words, splitting->max, word);
     return splitting->words->count < splitting->max;
 }
 
-enum err words_split(struct slice text, uint32_t max, struct words *words) {
+enum err words_collect(struct slice text, uint32_t max, struct words *words) {
     struct splitting splitting = {words, max < NAME_WORDS_MAX ? max : NAME_WORDS_MAX};
-    words->count = 0;
+    if (is_ascii(text)) { /* once more, so that the compiler sees what takes the words */
+        cut_ascii(text, take_distinct, &splitting);
+        return OK;
+    }
     return words_each(text, take_distinct, &splitting);
+}
+
+enum err words_split(struct slice text, uint32_t max, struct words *words) {
+    words->count = 0;
+    return words_collect(text, max, words);
 }
 
 bool words_contain(const struct words *present, const struct words *wanted) {

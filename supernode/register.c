@@ -138,13 +138,13 @@ static bool has_room(const struct intake *intake, const struct registration *com
                                   intake->bytes + reckoned_bytes(coming) <= REG_BYTES_MAX);
 }
 
-/* When the list that came first has kept others waiting for long enough. */
+/* While somebody waits, those whose turn it is must go on. */
 static void watch_intake(struct supernode *supernode) {
     struct intake *intake = &supernode->intake;
     if (intake->waiting.first == NULL) {
         timers_cancel(&supernode->timers, &intake->timer);
     } else if (!timer_is_set(&intake->timer)) {
-        timers_set(&supernode->timers, &intake->timer, supernode_after_ms(supernode, REG_TURN_MS));
+        timers_set(&supernode->timers, &intake->timer, supernode_after_ms(supernode, REG_WATCH_MS));
     }
 }
 
@@ -241,13 +241,23 @@ void register_drop_coming(struct leaf *leaf) {
     }
 }
 
+/* A turn is as long as the list that was promised. Who does not bring it loses it sooner: else some
+ * who only begin could keep everybody else out. */
+static bool has_had_turn(const struct registration *coming, uint64_t now_us) {
+    uint64_t heard_us = coming->leaf->link->heard_us;
+    uint64_t count = coming->promised.count; /* at most LEAF_FILES_MAX */
+    uint64_t turn_ms = REG_SILENT_MS + count * REG_TURN_MS / LEAF_FILES_MAX;
+    uint64_t quiet_since_us = heard_us > coming->started_us ? heard_us : coming->started_us;
+    return now_us - quiet_since_us >= REG_SILENT_MS * 1000ull ||
+           now_us - coming->started_us >= turn_ms * 1000;
+}
+
 void register_intake_timer(struct supernode *supernode) {
-    uint64_t now_us = supernode->links.mono_us;
     uint32_t cursor = 0;
     for (struct leaf *leaf; (leaf = map_next(&supernode->leaves, &cursor, NULL)) != NULL;) {
         const struct registration *coming = leaf->coming;
-        if (coming != NULL && !coming->is_waiting &&
-            now_us - coming->started_us >= REG_TURN_MS * 1000ull) {
+        if (coming != NULL && !coming->is_waiting && supernode->intake.waiting.first != NULL &&
+            has_had_turn(coming, supernode->links.mono_us)) {
             send_away(leaf, GOAWAY_RATE, RETRY_SLOW_S);
         }
     }
