@@ -42,7 +42,7 @@ static void quiet(void *context, enum log_level level, const char *line) {
 }
 
 static void start(struct stage *stage) {
-    *stage = (struct stage){.network = {.name = "bench", .policy = NETWORK_OPEN},
+    *stage = (struct stage){.network = {.name = "bench", .policy = NETWORK_OPEN, .epoch_s = 3600},
                             .log = {.level = LOG_LEVEL_ERROR, .write = quiet}};
     stage->crypto = crypto_make(NULL);
     if (network_seal(&stage->network, stage->crypto) != OK) {
