@@ -271,9 +271,50 @@
 #define NODES_EVERY_MS 60000   /* neighbours are asked whom they know */
 #define STOP_MS 3000           /* to say goodbye */
 
+/* Promotion. */
+#define TRUST_EPOCHS 24     /* of rows and checkpoints that are kept: the age of a key */
+#define CERT_VALID_EPOCHS 6 /* of one that a quorum signed */
+#define MEASURE_BYTES_MAX (4 * 1024 * 1024) /* of one stream ... */
+#define MEASURERS 3         /* ... of so many supernodes in an epoch: 288 MiB a day */
+#define MESH_UNPROVEN_MAX 8 /* neighbours whose certificates wait for their checkpoint */
+#define CANDIDATES_MAX 8192 /* known to a supernode; 300 bytes each */
+#define MEASURE_LINKS_MAX 8 /* to one candidate at a time */
+
+/* A peer that would be a supernode, too. */
+#define MEASURES_EPOCH_MAX 16        /* streams that a candidate sends in an epoch ... */
+#define MEASURES_SAME_MAX 2          /* ... to one supernode */
+#define MEASURE_STEP_BYTES 65536     /* of all streams, between two looks at the links */
+#define MEASURE_IDLE_MS 10000        /* a link on which nothing is asked for so long ends */
+#define DUTY_RATE (1ULL << 20)       /* bytes a second that a peer gives, unless told else */
+#define DUTY_RATE_MIN (16ULL << 10)  /* less would carry no supernode */
+#define DUTY_DAY_BYTES (20ULL << 30) /* a quarter of that rate */
+#define DUTY_DAY_BYTES_MIN (64ULL << 20)
+#define DUTY_WINDOW_MS 300000 /* over which a supernode's mean rate is held to it */
+#define DUTY_REST_S 3600      /* after it was over it */
+#define REASONS_MAX 8            /* questions of one peer at a time */
+#define REASONS_WAIT_MS 5000
+
 /* Commands. */
 #define COMMAND_ARGS_MAX 16
 #define COMMAND_BYTES_MAX 65536
+
+/* ---- Who is promoted ---- */
+
+#define RANK_TELEPORT_MILLI 500              /* of all trust begins anew at the anchors */
+#define RANK_ROW_CAP_PERCENT 20              /* of one supernode's row for one subject */
+#define RANK_NODES_MAX 65536                 /* candidates: twice Kazaa's supernodes */
+#define RANK_EDGES_MAX (64 * RANK_NODES_MAX) /* 32 MiB */
+#define SEATS_MIN 3                          /* supernodes of any network that has candidates */
+#define SEATS_MAX 8192
+#define SEATS_USE_HIGH 70     /* percent of the slots for leaves: one seat more */
+#define SEATS_USE_LOW 30      /* one less */
+#define SEATS_STAY_PERCENT 25 /* by so much better tickets are needed to unseat a supernode */
+#define SEATS_TERM_EPOCHS 6   /* that one number holds for a key, as long as a certificate */
+#define SEATS_QUORUM_SHARED 4 /* supernodes from which an anchor does not sign alone */
+#define SEATS_COMMITTEE 16    /* supernodes who may sign, in larger networks ... */
+#define SEATS_COMMITTEE_SIGN                                                                       \
+    11 /* ... and who must; with 20 % liars 3.3e-5 of them are captured                            \
+        */
 
 /* ---- Metadata of media files, read by a process of its own ---- */
 

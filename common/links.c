@@ -15,7 +15,8 @@
 
 void links_init(struct links *links, const struct node_env *env, const struct links_role *role,
                 void *context, struct timers *timers) {
-    *links = (struct links){.env = env, .role = role, .context = context, .timers = timers};
+    *links = (struct links){
+        .env = env, .role = role, .context = context, .timers = timers, .cert = env->cert};
     map_init(&links->by_number, sizeof(uint32_t), env->seed ^ 0x6c696e6b6e756d62);
     map_init(&links->by_token, sizeof(uint32_t), env->seed ^ 0x6c696e6b746f6b65);
 }
@@ -206,7 +207,7 @@ static void send_hello(struct link *link, uint8_t type) {
         .listen_port = env->listen_count > 0 ? env->listen[0].port : 0,
         .agent = {(const uint8_t *)env->agent, strlen(env->agent)},
         .address_record = links_own_record(links, link),
-        .cert = env->cert,
+        .cert = links->cert,
     };
     network_auth(env->network, env->crypto, &link->handshake->exporter, we_dialled, &hello.auth);
     if (we_dialled) {

@@ -118,6 +118,7 @@ bool session_stays_plain(uint8_t type, size_t len) {
     case MSG_LOCATE:
     case MSG_HASHES:
     case MSG_SUMMARY:
+    case MSG_MEASURED:
         return true;
     default:
         return len < DEFLATE_MIN;

@@ -73,7 +73,16 @@ enum message_type {
     MSG_CHECKPOINT = 73,
     MSG_CERT = 74,
     MSG_FRAUD = 75,
-    MSG_STANDING_QUERY = 76
+    MSG_STANDING_QUERY = 76,
+    /* Promotion: wire_trust.h. ROW, CHECKPOINT, CERT and FRAUD above carry the record itself. */
+    MSG_CANDIDACY = 96,
+    MSG_MEMBERS = 97,
+    MSG_TRUST_HAVE = 98,
+    MSG_TRUST_WANT = 99,
+    MSG_MEASURE = 100,
+    MSG_MEASURED = 101,
+    MSG_WHY = 102,
+    MSG_DECISION = 103
 };
 
 /* One row per spoken message: its name for logs and traces, and its longest payload. */
@@ -106,7 +115,14 @@ void wire_frame_write(struct buf *out, uint8_t type, uint8_t flags, struct slice
 
 /* ---- Records ---- */
 
-enum record_type { RECORD_ADDRESS = 1, RECORD_CERT = 2 }; /* the type inside signatures */
+enum record_type { /* the type inside signatures */
+                   RECORD_ADDRESS = 1,
+                   RECORD_CERT = 2,
+                   RECORD_ROW = 3,
+                   RECORD_CHECKPOINT = 4,
+                   RECORD_FRAUD = 5,
+                   RECORD_CANDIDACY = 6
+};
 
 /* Where a node can be dialled, signed by itself: key 32, seq u64, minutes u16, flags u16, n u8,
  * n x {family u8 (4 or 6), ip 4 or 16, port u16}, TLVs, signature 64. 116 bytes with one IPv4. */
@@ -167,7 +183,8 @@ enum purpose {
     PURPOSE_TRANSFER = 3,
     PURPOSE_PROBE = 4,
     PURPOSE_CALLBACK = 5,
-    PURPOSE_DIRECTORY = 6
+    PURPOSE_DIRECTORY = 6,
+    PURPOSE_MEASURE = 7
 };
 
 /* HELLO and WELCOME: version_min u8, version_max u8, features u32, purpose u8, nonce 16,

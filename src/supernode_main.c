@@ -37,10 +37,11 @@ static int run(struct cli *cli) {
     (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(ADVERTISE) | SETTING(INTERFACE) |                \
      SETTING(INTRODUCER) | SETTING(LEAVES) | SETTING(LEAF_QUERY_RATE) |                            \
      SETTING(LEAF_QUERY_BURST) | SETTING(MESH_QUERY_RATE) | SETTING(MESH_LINKS) |                  \
-     SETTING(FIXED_MESH) | SETTING(LIMIT) | SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
+     SETTING(FIXED_MESH) | SETTING(LIMIT) | SETTING(PARENT_FD) | SETTING(LOG) | SETTING(VERBOSE) | \
+     SETTING(QUIET))
 #define ANCHOR_SETTINGS                                                                            \
     (SETTING(ANCHOR) | SETTING(NAME) | SETTING(POLICY) | SETTING(PROFILE) | SETTING(EPOCH) |       \
-     SETTING(SECRET) | SETTING(ADDRESS) | SETTING(NETWORK))
+     SETTING(PROMOTION) | SETTING(SECRET) | SETTING(ADDRESS) | SETTING(NETWORK))
 
 static const struct cli_command commands[] = {
     {.name = "init",

@@ -9,6 +9,7 @@
 #include "common/links.h"
 #include "common/meter.h"
 #include "common/ratelimit.h"
+#include "supernode/election.h"
 #include "supernode/flood.h"
 #include "supernode/index.h"
 #include "supernode/summaries.h"
@@ -30,6 +31,8 @@ enum timer_kind {
     TIMER_TURNS,     /* copies of queries wait */
     TIMER_SUMMARY,   /* neighbours are told of our words */
     TIMER_REBUILD,   /* words that are gone leave our summary */
+    TIMER_EVIDENCE,  /* neighbours are told of new records */
+    TIMER_ELECTION,  /* the next date of the epoch's calendar */
     TIMER_STOP,      /* goodbyes have taken long enough */
     TIMER_KINDS
 };
@@ -49,12 +52,17 @@ struct neighbour {
     struct port port;
     struct link *link;
     struct timer timer;
-    bool is_open;        /* in supernode.neighbours */
-    bool is_leaving;     /* said GOAWAY */
-    bool is_spare;       /* closed since one of the two has enough; it may be dialled again */
-    bool nodes_wanted;   /* we asked: one NODES is welcome */
-    uint16_t retry_s;    /* it asked us to wait before the next dial */
-    int64_t certified_s; /* wall clock until which it may be a supernode */
+    bool is_open;       /* in supernode.neighbours */
+    bool is_leaving;    /* said GOAWAY */
+    bool is_unproven;   /* its certificate is of a checkpoint that we do not know yet */
+    bool is_spare;      /* closed since one of the two has enough; it may be dialled again */
+    bool nodes_wanted;  /* we asked: one NODES is welcome */
+    uint16_t retry_s;   /* it asked us to wait before the next dial */
+    struct buf cert;    /* as it showed it, encoded */
+    struct buf record;  /* ... and its address record, until it is proven */
+    struct buf to_tell; /* prefixes of records that it may not have, u64 each */
+    struct buf to_send; /* prefixes of records that it asked for */
+    struct ratelimit lists;
     uint64_t opened_us;
     uint8_t silences;      /* copies in a row that it did not answer in time */
     uint64_t mute_us;      /* when it is asked again, after MUTE_SILENCES of them */
@@ -159,6 +167,7 @@ struct supernode_counts {
     uint64_t banned;         /* leaves sent off for asking far too much */
     uint64_t dialbacks;      /* probes dialled for others */
     uint64_t pushes;         /* passed on to a leaf */
+    uint64_t measured;       /* bytes that candidates delivered */
     uint64_t pushes_dropped; /* for nobody here, or not to be trusted */
 };
 
@@ -174,6 +183,10 @@ struct supernode {
     struct turns turns;
     struct summaries summaries;
     struct intake intake;
+    struct trust trust;
+    struct evidence *evidence;
+    struct measure_state *measure;
+    struct election election;
     struct map leaves;             /* node id -> struct leaf */
     struct map mesh_rates;         /* node id -> struct ratelimit of its queries, parted or not */
     struct map probes;             /* address -> struct probe, oldest first */
@@ -216,6 +229,9 @@ struct link *supernode_link(const struct supernode *supernode, uint32_t number);
 /* Append an encoded message's payload to a link and free it. */
 void supernode_send(struct link *link, uint8_t type, struct buf *payload);
 
+/* Say goodbye to everybody and stop. */
+void supernode_shutdown(struct supernode *supernode);
+
 /* Count a misdeed; ERR_UNEXPECTED when it was one too many. */
 MUST_CHECK enum err supernode_misdeed(struct link *link);
 
@@ -227,10 +243,11 @@ void admission_free(struct supernode *supernode);
 enum err admission_admit(void *role, struct link *link, const struct hello *hello,
                          struct goaway *goaway);
 
-/* Check that a node may be a supernode of this network now; *until_s is when that ends by the wall
- * clock (INT64_MAX = never). Return ERR_AUTH or ERR_POLICY. */
+/* Check that a node may be a supernode of this network now, by the certificate it shows or the one
+ * we know of. Return ERR_AUTH, ERR_POLICY, or ERR_NOT_FOUND when it was signed under a checkpoint
+ * that is not known here yet. */
 MUST_CHECK enum err admission_certified(const struct supernode *supernode, const struct node_id *id,
-                                        struct slice cert, int64_t *until_s);
+                                        struct slice cert);
 
 /* Fill in where else to go. The records borrow from the host cache. */
 void admission_alternatives(struct supernode *supernode, const struct node_id *except,
@@ -255,10 +272,14 @@ void mesh_start(struct supernode *supernode);
 void mesh_free(struct supernode *supernode);
 /* Dial as many neighbours as the network's size asks for. */
 void mesh_maintain(struct supernode *supernode);
+void mesh_free_neighbour(struct supernode *supernode, struct neighbour *neighbour);
 void mesh_resolve(struct supernode *supernode);
 void mesh_resolved(struct supernode *supernode, const struct node_event *event);
 void mesh_opened(struct supernode *supernode, struct link *link, const struct hello *hello);
 void mesh_closed(struct supernode *supernode, struct link *link, enum err reason);
+/* Records came: neighbours whose certificates could not be judged may be proven now. */
+uint32_t mesh_unproven(const struct supernode *supernode);
+void mesh_prove(struct supernode *supernode);
 void mesh_neighbour_timer(struct supernode *supernode, struct neighbour *neighbour);
 enum err mesh_take_nodes(struct supernode *supernode, struct link *link, struct slice payload);
 enum err mesh_take_nodes_request(struct supernode *supernode, struct link *link,

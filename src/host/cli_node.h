@@ -18,6 +18,10 @@ struct cli_node {
     struct shares shared;     /* now: those, the options' and the configuration's */
     char downloads[PATH_MAX];
     struct rateplan limits;
+    char network_path[PATH_MAX];
+    char child_listen[ADDRESS_TEXT_BYTES];
+    char child_advertise[ADDRESS_TEXT_BYTES];
+    char child_log[PATH_MAX];
     struct host_node_config config; /* make and role_config are the caller's */
     struct host *host;
     struct host_node *node;

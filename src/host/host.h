@@ -31,6 +31,18 @@ struct host_config {
 /* Start a host. NULL with *error set when OpenSSL is too old or the system refuses something. */
 struct host *host_new(const struct host_config *config, struct host_error *error);
 
+/* The supernode that a driver can run beside a peer, as its command line says it. */
+struct child_config {
+    const char *program; /* NULL = `supernode`, as installed */
+    const char *network; /* the network's file; NULL = none is run */
+    const char *listen;  /* ADDR:PORT; NULL = where the peer listens, any port */
+    const char *advertise;
+    const char *log; /* NULL = standard error */
+    enum log_level log_level;
+    const char *const *introducers; /* beside those of the network's file */
+    uint32_t introducer_count;
+};
+
 /* Everything about one node that is not its logic. Strings are copied. */
 struct host_node_config {
     const struct network *network;
@@ -46,6 +58,7 @@ struct host_node_config {
     uint64_t seed;                 /* 0 = from the system */
     bool no_metadata;              /* of shared files: neither read nor told */
     const char *extract_program;   /* that reads it; NULL = as installed */
+    struct child_config child;
     /* Make the node. `env` lives as long as it. */
     struct node (*make)(const struct node_env *env, const void *role_config);
     const void *role_config; /* borrowed until host_add returns */

@@ -18,6 +18,7 @@
 #include "src/host/identity.h"
 #include "src/host/workers.h"
 
+struct child;
 struct conn;
 struct ending;
 struct evdns_base;
@@ -42,6 +43,7 @@ struct host {
     bool stepping;
     bool is_stopping;
     bool failed;
+    bool has_parent; /* who asks it to stop, and ends it when that takes too long */
     struct event *signals[2];
     struct event *stop_timer;
     uint64_t stop_by_us;
@@ -121,6 +123,8 @@ struct host_node {
     /* Commands. */
     struct map commands; /* u64 -> struct command */
     uint64_t last_command;
+
+    struct child *child; /* a supernode beside it; NULL = none can be run */
 };
 
 /* Monotonic microseconds and Unix seconds. */

@@ -178,6 +178,11 @@ static void label(struct sim *sim, struct machine *machine, struct action *actio
     (void)action;
 }
 
+/* A machine of this world is one node: the supernode beside a peer is only told of. */
+static void run_supernode(struct sim *sim, struct machine *machine, struct action *action) {
+    sim_trace_line(sim, machine, "supernode ignored: action %d", (int)action->kind);
+}
+
 typedef void carry_out_fn(struct sim *sim, struct machine *machine, struct action *action);
 
 static carry_out_fn *const carry_out[] = {
@@ -196,6 +201,9 @@ static carry_out_fn *const carry_out[] = {
     [ACTION_FILE_FINISH] = sim_files_job,
     [ACTION_FILE_CLOSE] = sim_files_job,
     [ACTION_FILE_DISCARD] = sim_files_job,
+    [ACTION_SUPERNODE_NAME] = run_supernode,
+    [ACTION_SUPERNODE_START] = run_supernode,
+    [ACTION_SUPERNODE_STOP] = run_supernode,
     [ACTION_REPORT] = report,
     [ACTION_STOPPED] = stopped,
 };

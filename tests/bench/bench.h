@@ -72,6 +72,7 @@ void bench_messages(const struct bench *bench);
 void bench_handshakes(const struct bench *bench);
 void bench_queries(const struct bench *bench);
 void bench_join(const struct bench *bench);
+void bench_rank(const struct bench *bench);
 void bench_load(const struct bench *bench);
 void bench_overload(const struct bench *bench);
 

@@ -168,6 +168,13 @@ static const struct {
     {"$S init --anchor --dir n && $P run --network n/network.ini --downloads .", 1, "home folder"},
     {"$P run --network n/network.ini --downloads missing", 1, "mkdir"},
     {"$P --version >/dev/full", 1, "standard output"},
+    {"$P supernode resign", 2, "consent, withdraw and status are"},
+    {"$P supernode consent --cap-rate 1K", 2, "cap-rate"},
+    {"$P supernode consent", 1, "no peer is running in "},
+    {"$P why", 1, "no peer is running in "},
+    {"$P run --consent --network n/network.ini --supernode-listen nowhere", 2, "supernode-listen: expected an address"},
+    {"$S run --dir n --network n/network.ini --listen 127.0.0.1:0 --parent-fd 99", 1,
+     "is no open descriptor"},
     {"$P status extra", 2, "does not know what to do with `extra`"},
 };
 
@@ -185,9 +192,9 @@ static void wrong_usage_is_explained(void **state) {
 static void every_command_has_help_and_manual(void **state) {
     struct world *world = *state;
     static const char *const commands[] = {
-        "peer run",         "peer search",  "peer get",       "peer share",        "peer status",
-        "peer downloads",   "peer stop",    "supernode init", "supernode certify", "supernode run",
-        "supernode status", "supernode id", "supernode stop"};
+        "peer run",          "peer search",   "peer get",         "peer share",   "peer status",
+        "peer downloads",    "peer stop",     "peer supernode",   "peer why",     "supernode init",
+        "supernode certify", "supernode run", "supernode status", "supernode id", "supernode stop"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         run(world, BIN_DIR "/%s --help", commands[i]);
         assert_result(world, 0, "Usage: ");

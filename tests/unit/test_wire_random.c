@@ -134,7 +134,7 @@ static void make_hello(struct maker *maker, struct hello *hello) {
     hello->version_min = (uint8_t)(1 + below(maker, 9));
     hello->version_max = (uint8_t)(hello->version_min + below(maker, 9));
     hello->features = (uint32_t)any(maker);
-    hello->purpose = (uint8_t)(PURPOSE_LEAF + below(maker, PURPOSE_DIRECTORY));
+    hello->purpose = (uint8_t)(PURPOSE_LEAF + below(maker, PURPOSE_MEASURE));
     if (hello->purpose == PURPOSE_CALLBACK) {
         rng_fill(&maker->rng, hello->nonce, sizeof hello->nonce);
     }
