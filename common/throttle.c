@@ -57,12 +57,12 @@ void bucket_set(struct bucket *bucket, uint64_t rate, uint64_t now_us) {
 }
 
 bool throttle_is_limited(const struct throttle *throttle, enum direction direction,
-                         enum traffic traffic) {
+                         enum traffic_class traffic) {
     return throttle->all[direction].rate != 0 || throttle->of[direction][traffic].rate != 0;
 }
 
 uint32_t throttle_chunk(const struct throttle *throttle, enum direction direction,
-                        enum traffic traffic, uint32_t most) {
+                        enum traffic_class traffic, uint32_t most) {
     const struct bucket *buckets[] = {&throttle->all[direction], &throttle->of[direction][traffic]};
     uint64_t chunk = most;
     for (int i = 0; i < 2; i++) {
@@ -75,7 +75,7 @@ uint32_t throttle_chunk(const struct throttle *throttle, enum direction directio
 }
 
 uint64_t throttle_wait(const struct throttle *throttle, enum direction direction,
-                       enum traffic traffic, uint64_t now_us) {
+                       enum traffic_class traffic, uint64_t now_us) {
     const struct bucket *all = &throttle->all[direction];
     uint64_t debt = traffic == TRAFFIC_OVERLAY ? all->rate / RESERVES_PER_S : 0;
     uint64_t for_all = wait_of(all, debt, now_us);
@@ -83,7 +83,7 @@ uint64_t throttle_wait(const struct throttle *throttle, enum direction direction
     return for_all > for_class ? for_all : for_class;
 }
 
-void throttle_draw(struct throttle *throttle, enum direction direction, enum traffic traffic,
+void throttle_draw(struct throttle *throttle, enum direction direction, enum traffic_class traffic,
                    uint64_t bytes, uint64_t now_us) {
     draw(&throttle->all[direction], bytes, now_us);
     draw(&throttle->of[direction][traffic], bytes, now_us);

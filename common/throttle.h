@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum traffic { TRAFFIC_OVERLAY, TRAFFIC_FILES, TRAFFICS };
+enum traffic_class { TRAFFIC_OVERLAY, TRAFFIC_FILES, TRAFFICS };
 enum direction { DIRECTION_OUT, DIRECTION_IN, DIRECTIONS };
 
 /* All zero is one without a limit. */
@@ -31,18 +31,18 @@ void bucket_set(struct bucket *bucket, uint64_t rate, uint64_t now_us);
 
 /* True when a limit applies to this kind of traffic. */
 bool throttle_is_limited(const struct throttle *throttle, enum direction direction,
-                         enum traffic traffic);
+                         enum traffic_class traffic);
 
 /* How many bytes may go in one piece: a twentieth of a second's worth, and at least a packet. */
 uint32_t throttle_chunk(const struct throttle *throttle, enum direction direction,
-                        enum traffic traffic, uint32_t most);
+                        enum traffic_class traffic, uint32_t most);
 
 /* Microseconds until a chunk may go; 0 = now. */
 uint64_t throttle_wait(const struct throttle *throttle, enum direction direction,
-                       enum traffic traffic, uint64_t now_us);
+                       enum traffic_class traffic, uint64_t now_us);
 
 /* So many bytes went, whether they should have or not. */
-void throttle_draw(struct throttle *throttle, enum direction direction, enum traffic traffic,
+void throttle_draw(struct throttle *throttle, enum direction direction, enum traffic_class traffic,
                    uint64_t bytes, uint64_t now_us);
 
 #endif

@@ -95,6 +95,11 @@ struct message_info {
 /* Return the row, or NULL for types that version 1 does not speak. */
 const struct message_info *wire_message_info(uint8_t type);
 
+/* The rows by number, from 0; NULL after the last. And the number of a type's row; UINT32_MAX
+ * without one. */
+const struct message_info *wire_message_at(uint32_t place);
+uint32_t wire_message_place(uint8_t type);
+
 struct frame {
     uint8_t type;
     uint8_t flags;

@@ -64,13 +64,21 @@ static const struct message_info messages[] = {
     {MSG_DECISION, "DECISION", DECISION_BYTES_MAX},
 };
 
-const struct message_info *wire_message_info(uint8_t type) {
-    for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
+const struct message_info *wire_message_at(uint32_t place) {
+    return place < sizeof messages / sizeof messages[0] ? &messages[place] : NULL;
+}
+
+uint32_t wire_message_place(uint8_t type) {
+    for (uint32_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
         if (messages[i].type == type) {
-            return &messages[i];
+            return i;
         }
     }
-    return NULL;
+    return UINT32_MAX;
+}
+
+const struct message_info *wire_message_info(uint8_t type) {
+    return wire_message_at(wire_message_place(type));
 }
 
 static enum err header_rule(uint32_t len, uint8_t flags) {

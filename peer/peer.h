@@ -35,7 +35,9 @@ struct peer_config {
  *                             queue_eta_s]} twice a second, then "finished"
  *                             {content, path, bytes, seconds}
  *   status                    "status" {id, state, parents, files, bytes, uploads, downloads, ...}
- *                             and one "parent" {id, address, state, round_trip_us} per parent
+ *                             and one "parent" {id, address, state, round_trip_us} per parent, and
+ *                             one "traffic" {message, sent, sent_bytes, received,
+ *                             received_bytes} per type of message
  *   share                     "share" {files, bytes, ready}; "file" {name, size, content} each
  *   downloads                 "download" {content, number, name, size, done, state, priority,
  *                             sources, known, rate, queued (sources that let us wait),

@@ -44,7 +44,7 @@ static void report_traffic(struct outbox *out, const struct driver_counts *drive
     static const struct {
         const char *key;
         enum direction direction;
-        enum traffic traffic;
+        enum traffic_class traffic;
     } rows[] = {{"files_out_bytes", DIRECTION_OUT, TRAFFIC_FILES},
                 {"files_in_bytes", DIRECTION_IN, TRAFFIC_FILES},
                 {"overlay_out_bytes", DIRECTION_OUT, TRAFFIC_OVERLAY},
@@ -89,6 +89,7 @@ void peer_status_command(struct peer *peer, const struct node_event *event) {
             report_parent(peer, command, peer->uplink.parents[i]);
         }
     }
+    traffic_report(&peer->links.traffic, out, command);
     report_done(out, command);
 }
 

@@ -195,5 +195,6 @@ void status_command(struct supernode *supernode, const struct node_event *event)
     }
     report_leaves(supernode, command);
     report_neighbours(supernode, command);
+    traffic_report(&supernode->links.traffic, out, command);
     report_done(out, command);
 }

@@ -61,7 +61,7 @@ struct conn {
     struct address remote;
     struct buf out;        /* small messages of this turn */
     struct evbuffer *held; /* behind them, what a limit holds back; NULL = nothing yet */
-    enum traffic traffic;
+    enum traffic_class traffic;
     struct flow_place flow[DIRECTIONS];
     bool is_slowed;               /* not read until the limit allows */
     uint64_t counted[DIRECTIONS]; /* bytes of the socket */

@@ -101,7 +101,7 @@ static void have_turn(struct conn *conn, enum direction direction) {
 }
 
 /* Let through what may go now; return when the next may. */
-static uint64_t serve_line(struct host_node *node, enum direction direction, enum traffic traffic) {
+static uint64_t serve_line(struct host_node *node, enum direction direction, enum traffic_class traffic) {
     struct flow *flow = &node->flow;
     struct flow_line *line = &flow->lines[direction][traffic];
     while (line->first != NULL) {

@@ -171,16 +171,16 @@ static void stopped(struct sim *sim, struct machine *machine, struct action *act
     machine->is_stopped = true;
 }
 
+/* A machine of this world is one node: the supernode beside a peer is only told of. */
+static void run_supernode(struct sim *sim, struct machine *machine, struct action *action) {
+    sim_trace_line(sim, machine, "supernode ignored: action %d", (int)action->kind);
+}
+
 /* Links have no limits here but their own. */
 static void label(struct sim *sim, struct machine *machine, struct action *action) {
     (void)sim;
     (void)machine;
     (void)action;
-}
-
-/* A machine of this world is one node: the supernode beside a peer is only told of. */
-static void run_supernode(struct sim *sim, struct machine *machine, struct action *action) {
-    sim_trace_line(sim, machine, "supernode ignored: action %d", (int)action->kind);
 }
 
 typedef void carry_out_fn(struct sim *sim, struct machine *machine, struct action *action);

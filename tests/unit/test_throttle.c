@@ -10,7 +10,7 @@
 
 /* Somebody with this much to send in a class: it goes chunk by chunk when it may. */
 struct sender {
-    enum traffic traffic;
+    enum traffic_class traffic;
     uint64_t backlog; /* UINT64_MAX = endless */
     uint64_t sent;
 };
@@ -61,7 +61,7 @@ static void a_limit_holds_over_a_minute(void **state) {
     (void)state;
     static const uint64_t rates[] = {4096, 10000, 65536, 500000, 8000000, 125000000, 10000000000};
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
-        for (enum traffic traffic = 0; traffic < TRAFFICS; traffic++) {
+        for (enum traffic_class traffic = 0; traffic < TRAFFICS; traffic++) {
             struct throttle throttle = {0};
             struct sender sender = {.traffic = traffic, .backlog = UINT64_MAX};
             uint64_t now_us = 77;
