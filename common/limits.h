@@ -187,6 +187,7 @@
 /* Serving. */
 #define SERVINGS_MAX 16       /* open handles per link */
 #define UPLOAD_BLOCKS_MAX 256 /* asked and not yet sent, per link */
+#define UPLOAD_FLIGHT_MIN 4   /* blocks with the driver, per handle: at first, on a slow line */
 #define UPLOAD_FLIGHT_MAX 16  /* blocks with the driver, per link: two of its disk jobs */
 #define UPLOAD_SLOT_IDLE_MS 10000
 #define UPLOAD_STALL_MS 30000   /* without progress, to be cut: the slot is others' */
@@ -291,7 +292,7 @@
 #define DUTY_DAY_BYTES_MIN (64ULL << 20)
 #define DUTY_WINDOW_MS 300000 /* over which a supernode's mean rate is held to it */
 #define DUTY_REST_S 3600      /* after it was over it */
-#define REASONS_MAX 8            /* questions of one peer at a time */
+#define REASONS_MAX 8         /* questions of one peer at a time */
 #define REASONS_WAIT_MS 5000
 
 /* Commands. */
