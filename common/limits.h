@@ -109,6 +109,7 @@
 #define LEAF_FILES_MAX 10000
 #define LEAF_INDEX_BYTES_MAX (2 * 1024 * 1024)
 #define INDEX_BYTES_MAX (512ULL * 1024 * 1024)
+#define INDEX_BYTES_MIN (4 * 1024 * 1024) /* a configuration below that is a mistake */
 #define INDEX_REFUSE_PERCENT 85
 #define INDEX_SCAN_MAX 100000   /* records and holders looked at per query, some milliseconds */
 #define INDEX_RECLAIM_SLICE 500 /* steps of taking departed lists apart at a time: under 1 ms */
@@ -116,11 +117,14 @@
 #define REG_BYTES_MAX (8 * 1024 * 1024) /* that those are reckoned at ... */
 #define REG_RECORD_BYTES 128            /* ... per record of a full list: hash and frame */
 #define REG_CHANGE_BYTES (128 * 1024)   /* ... and per difference; a larger one is no gain */
-#define REG_TURN_MS 120000    /* for one list while others wait: 4 KiB/s for the longest */
-#define AUDIT_EVERY_MS 600000 /* on average, per leaf: 27 bytes a second of its uplink */
-#define AUDIT_AGAIN_MS 180000 /* after a miss: for a rescan and a list */
-#define AUDIT_FAILURES_MAX 3  /* records lost, less audits passed since, until a leaf goes */
-#define AUDIT_EXCUSES_MAX 5   /* for a list on its way: a quarter of an hour */
+#define REG_SLICE_COST 2000             /* of lists that came, per step: under half a millisecond */
+#define REG_TURN_MS 120000              /* for the longest list while others wait: 4 KiB/s */
+#define REG_SILENT_MS 10000             /* without a word in one's turn while others wait */
+#define REG_WATCH_MS 1000               /* how often that is looked at */
+#define AUDIT_EVERY_MS 600000           /* on average, per leaf: 27 bytes a second of its uplink */
+#define AUDIT_AGAIN_MS 180000           /* after a miss: for a rescan and a list */
+#define AUDIT_FAILURES_MAX 3 /* records lost, less audits passed since, until a leaf goes */
+#define AUDIT_EXCUSES_MAX 5  /* for a list on its way: a quarter of an hour */
 #define AUDIT_BAN_S 3600
 #define AUDITS_MILLI_PER_S 17 /* that a leaf answers: one a minute ... */
 #define AUDITS_BURST 4        /* ... and some at once */

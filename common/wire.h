@@ -294,6 +294,10 @@ struct file_record {
 void wire_file_record_encode(struct buf *out, const struct file_record *record);
 /* Read one record from a reader; on error reader->failed is set. */
 MUST_CHECK enum err wire_file_record_read(struct reader *reader, struct file_record *record);
+/* The same of a record that was decoded before, and reading one that we have encoded ourselves: no
+ * second look at what it says. */
+void wire_file_record_append(struct buf *out, const struct file_record *record);
+void wire_file_record_reread(struct reader *reader, struct file_record *record);
 /* SHA-256 of the encoded record. */
 void wire_file_record_hash(const struct file_record *record, const struct crypto *crypto,
                            struct hash *out);
@@ -313,9 +317,10 @@ struct reg_state {
 void wire_reg_state_encode(struct buf *out, const struct reg_state *state);
 MUST_CHECK enum err wire_reg_state_decode(struct slice payload, struct reg_state *state);
 
-/* What a list comes to: sorts the hashes of its encoded records (in place) and sets hashtree_root
- * over them, zero for an empty list. False when a record stands there twice. */
-bool wire_list_root(const struct crypto *crypto, struct hash *hashes, uint32_t count,
+/* What a list comes to: sets hashtree_root over the hashes of its encoded records (in any order) as
+ * if they were sorted, zero for an empty list. False when a record stands there twice. All in one
+ * go: list_root.h does it in steps. */
+bool wire_list_root(const struct crypto *crypto, const struct hash *hashes, uint32_t count,
                     struct hash *root);
 
 /* REG_ADD: n u16 (1 to REG_RECORDS_MAX), then the columns of n records, strictly rising by

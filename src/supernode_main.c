@@ -18,6 +18,7 @@ static int run(struct cli *cli) {
                                       .fixed_mesh = settings->fixed_mesh,
                                       .leaf_queries_milli_per_s = settings->leaf_query_rate,
                                       .leaf_queries_burst = settings->leaf_query_burst,
+                                      .index_bytes_max = settings->index_memory,
                                       .mesh_queries_per_s = (uint32_t)settings->mesh_query_rate};
     struct host_error error = {0};
     if (cli_node_prepare(&node, cli, &error) != OK) {
@@ -36,9 +37,9 @@ static int run(struct cli *cli) {
 #define RUN_SETTINGS                                                                               \
     (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(ADVERTISE) | SETTING(INTERFACE) |                \
      SETTING(INTRODUCER) | SETTING(LEAVES) | SETTING(LEAF_QUERY_RATE) |                            \
-     SETTING(LEAF_QUERY_BURST) | SETTING(MESH_QUERY_RATE) | SETTING(MESH_LINKS) |                  \
-     SETTING(FIXED_MESH) | SETTING(PARENT_FD) | SETTING(LIMIT) | SETTING(LOG) | SETTING(VERBOSE) | \
-     SETTING(QUIET))
+     SETTING(LEAF_QUERY_BURST) | SETTING(INDEX_MEMORY) | SETTING(MESH_QUERY_RATE) |                \
+     SETTING(MESH_LINKS) | SETTING(FIXED_MESH) | SETTING(PARENT_FD) | SETTING(LIMIT) |             \
+     SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
 #define ANCHOR_SETTINGS                                                                            \
     (SETTING(ANCHOR) | SETTING(NAME) | SETTING(POLICY) | SETTING(PROFILE) | SETTING(EPOCH) |       \
      SETTING(PROMOTION) | SETTING(SECRET) | SETTING(ADDRESS) | SETTING(NETWORK))

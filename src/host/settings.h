@@ -32,6 +32,7 @@ enum setting {
     SETTING_LEAVES,
     SETTING_LEAF_QUERY_RATE,
     SETTING_LEAF_QUERY_BURST,
+    SETTING_INDEX_MEMORY,
     SETTING_MESH_QUERY_RATE,
     SETTING_MESH_LINKS,
     SETTING_FIXED_MESH,
@@ -96,6 +97,7 @@ struct settings {
     uint64_t leaves;
     uint64_t leaf_query_rate; /* thousandths per second */
     uint64_t leaf_query_burst;
+    uint64_t index_memory; /* bytes; 0 = INDEX_BYTES_MAX */
     uint64_t mesh_query_rate; /* per second of one neighbour */
     uint64_t mesh_links;
     bool fixed_mesh;

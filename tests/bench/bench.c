@@ -34,6 +34,7 @@ static const struct {
     {"overload", bench_overload, "what leaves notice of those who ask too much"},
     {"join", bench_join, "CPU time of a leaf's registration, without the handshake"},
     {"rank", bench_rank, "the score of 50,000 candidates with 30 measurements each"},
+    {"lists", bench_lists, "the same without links, and the longest step while long lists come"},
 };
 
 static const struct {
