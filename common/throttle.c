@@ -31,7 +31,7 @@ static void draw(struct bucket *bucket, uint64_t bytes, uint64_t now_us) {
     }
     int64_t level = level_at(bucket, now_us);
     uint64_t most = ((uint64_t)level + (1ULL << 63)) / MICRO; /* never below what can be told */
-    bucket->level = level - (int64_t)((bytes < most ? bytes : most) * MICRO);
+    bucket->level = (int64_t)((uint64_t)level - (bytes < most ? bytes : most) * MICRO);
     bucket->at_us = now_us > bucket->at_us ? now_us : bucket->at_us;
 }
 
