@@ -191,6 +191,7 @@
 /* Serving. */
 #define SERVINGS_MAX 16       /* open handles per link */
 #define UPLOAD_BLOCKS_MAX 256 /* asked and not yet sent, per link */
+#define UPLOAD_FLIGHT_MIN 4   /* blocks with the driver, per handle: at first, on a slow line */
 #define UPLOAD_FLIGHT_MAX 16  /* blocks with the driver, per link: two of its disk jobs */
 #define UPLOAD_SLOT_IDLE_MS 10000
 #define UPLOAD_STALL_MS 30000   /* without progress, to be cut: the slot is others' */
