@@ -61,6 +61,7 @@ static const struct {
     {MSG_HAVE, LINK_TRANSFER, fetch_take_have},
     {MSG_HASHES, LINK_TRANSFER, fetch_take_hashes},
     {MSG_REJECT, LINK_TRANSFER, fetch_take_reject},
+    {MSG_PLACE, LINK_TRANSFER, fetch_take_place},
     {MSG_OPEN, LINK_LEAF, audit_take_open},
     {MSG_BLOCK_REQUEST, LINK_LEAF, audit_take_block_request},
     {MSG_HASHES_REQUEST, LINK_LEAF, audit_take_hashes_request},
@@ -374,6 +375,7 @@ static void free_transfers(struct peer *peer) {
 
 static void peer_free(void *self) {
     struct peer *peer = self;
+    peer->is_stopping = true;   /* nobody is told anything any more */
     timers_free(&peer->timers); /* before the owners of its timers */
     fetch_free(peer);
     free_transfers(peer);
@@ -395,6 +397,7 @@ struct node peer_new(const struct node_env *env, const struct peer_config *confi
     struct peer *peer = mem_new(sizeof *peer);
     peer->env = env;
     peer->upload_slots = config->upload_slots > 0 ? config->upload_slots : UPLOAD_SLOTS;
+    CHECK(peer->upload_slots <= UPLOAD_SLOTS_CONFIG_MAX);
     peer->downloads_active =
         config->downloads_active > 0 ? config->downloads_active : DOWNLOADS_ACTIVE;
     peer->upload_bytes_per_s = config->upload_bytes_per_s;

@@ -31,23 +31,32 @@ struct peer_config {
  *                             also has {position (byte), reason}
  *   get content=|number= [name=] [wait=1]
  *                             "queued" {content, name, size}; with wait=1 "progress" {content,
- *                             done, size, rate, sources, eta_s} twice a second, then "finished"
+ *                             done, size, rate, sources, eta_s, queued, [queue_position,
+ *                             queue_eta_s]} twice a second, then "finished"
  *                             {content, path, bytes, seconds}
  *   status                    "status" {id, state, parents, files, bytes, uploads, downloads, ...}
  *                             and one "parent" {id, address, state, round_trip_us} per parent, and
- * one "traffic" {message, sent, sent_bytes, received, received_bytes} per type of message share
- * "share" {files, bytes, ready}; "file" {name, size, content} each downloads "download" {content,
- * number, name, size, done, state, priority, sources, known, rate} each cancel|pause|resume
- * download=|content=|all=1 discard, stop for now, or go on; "changed" {content, name} each priority
- * ... priority=high|normal|low which of those that wait are fetched first supernode-consent [rate=]
- * [bytes=] would run a supernode, too, from now on: at so many bytes a second and a day. "consent"
- * {rate, day_bytes, reachable} supernode-withdraw        no longer. "withdrawn" {configured: asked
- * for again at the start} supernode-status          "duty" {state, consents, rate, day_bytes, [id,
- * certified_until, listens], today_bytes, today_measured_bytes, today_measurements, leaves, ...}
- * what it is and what it has cost today why [id=]                 "decision" {id, known, verdict,
- * reason, epoch, members, wanted, one flag per gate, score, draw, threshold, rate, witnessed_s} and
- * one "evidence" {issuer, epoch, bytes} each: what a parent says of the last decision on a node;
- * without an id on this peer's supernode */
+ *                             one "traffic" {message, sent, sent_bytes, received,
+ *                             received_bytes} per type of message
+ *   share                     "share" {files, bytes, ready}; "file" {name, size, content} each
+ *   downloads                 "download" {content, number, name, size, done, state, priority,
+ *                             sources, known, rate, queued (sources that let us wait),
+ *                             [queue_position, queue_eta_s] of the first of these} each
+ *   cancel|pause|resume download=|content=|all=1
+ *                             discard, stop for now, or go on; "changed" {content, name} each
+ *   priority ... priority=high|normal|low
+ *                             which of those that wait are fetched first
+ *   supernode-consent [rate=] [bytes=]
+ *                             would run a supernode, too, from now on: at so many bytes a second
+ *                             and a day. "consent" {rate, day_bytes, reachable}
+ *   supernode-withdraw        no longer. "withdrawn" {configured: asked for again at the start}
+ *   supernode-status          "duty" {state, consents, rate, day_bytes, [id, certified_until,
+ *                             listens], today_bytes, today_measured_bytes, today_measurements,
+ *                             leaves, ...} what it is and what it has cost today
+ *   why [id=]                 "decision" {id, known, verdict, reason, epoch, members, wanted, one
+ *                             flag per gate, score, draw, threshold, rate, witnessed_s} and one
+ *                             "evidence" {issuer, epoch, bytes} each: what a parent says of the
+ *                             last decision on a node; without an id on this peer's supernode */
 struct node peer_new(const struct node_env *env, const struct peer_config *config);
 
 #endif

@@ -14,6 +14,7 @@ struct supernode_config {
     bool fixed_mesh;                   /* learn no supernode but the introducers; experiments */
     uint64_t leaf_queries_milli_per_s; /* 0 = LEAF_QUERIES_PER_S */
     uint64_t leaf_queries_burst;       /* 0 = LEAF_QUERIES_BURST */
+    uint64_t index_bytes_max;          /* 0 = INDEX_BYTES_MAX */
     uint32_t mesh_queries_per_s;       /* of one neighbour; 0 = MESH_QUERIES_PER_S */
 };
 

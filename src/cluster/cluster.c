@@ -75,6 +75,21 @@ static int by_value(const void *a, const void *b) {
     return (first > second) - (first < second);
 }
 
+void trend_add(struct trend *trend, double x, double y) {
+    trend->count += 1;
+    trend->x += x;
+    trend->y += y;
+    trend->xx += x * x;
+    trend->xy += x * y;
+}
+
+double trend_slope(const struct trend *trend) {
+    double spread = trend->count * trend->xx - trend->x * trend->x;
+    return trend->count < 2 || spread <= 0
+               ? 0
+               : (trend->count * trend->xy - trend->x * trend->y) / spread;
+}
+
 double series_quantile(struct series *series, double share) {
     if (series->count == 0) {
         return 0;
@@ -302,6 +317,7 @@ enum err cluster_begin(struct cluster *cluster, cluster_show_fn *show, void *con
         memset(cluster->traffic, 0, sizeof cluster->traffic);
         traffic_header(cluster->traffic_csv);
         cluster_fleet_search(cluster, cluster->spec.fleet_search_milli > 0);
+        cluster->descriptors_start = sample_descriptors(cluster);
     }
     return err;
 }
@@ -338,6 +354,7 @@ static void apply_to(struct cluster *cluster, const struct spec_event *event,
     case SPEC_STOP:
         process_ask_to_stop(node->process);
         member->is_leaving = true;
+        member->asked_ms = cluster_now(cluster);
         break;
     case SPEC_FREEZE:
         process_freeze(node->process);
@@ -420,7 +437,9 @@ static void watch_processes(struct cluster *cluster) {
             cluster_note(cluster, "CRASH: %s ended with status %d; see %s", node->name, status,
                          node->log);
         } else {
-            cluster_note(cluster, "%s has ended", node->name);
+            int64_t took_ms = cluster_now(cluster) - member->asked_ms;
+            cluster->exit_ms_max = took_ms > cluster->exit_ms_max ? took_ms : cluster->exit_ms_max;
+            cluster_note(cluster, "%s has ended after %" PRId64 " ms", node->name, took_ms);
         }
         process_free(node->process);
         node->process = NULL;
@@ -461,7 +480,8 @@ void cluster_tick(struct cluster *cluster, int wait_ms) {
     }
     begin_checks(cluster, now, cluster->checked_ms);
     cluster->checked_ms = now;
-    if (now < (int64_t)cluster->spec.duration_ms) {
+    uint64_t until = cluster->spec.load_until_ms;
+    if (now < (int64_t)(until > 0 ? until : cluster->spec.duration_ms)) {
         load_tick(cluster);
     } else {
         cluster_fleet_search(cluster, false);
@@ -499,6 +519,14 @@ static double measure_at_end(struct cluster *cluster, enum spec_measure measure)
         return traffic_overhead(cluster);
     case SPEC_DESCRIPTORS:
         return (double)descriptors;
+    case SPEC_DESCRIPTORS_GROWN:
+        return (double)sample_descriptors(cluster) - cluster->descriptors_start;
+    case SPEC_MEMORY_SLOPE:
+        return trend_slope(&cluster->memory_trend);
+    case SPEC_DOWNLOAD_P99:
+        return series_quantile(&cluster->fetches, 0.99);
+    case SPEC_EXIT:
+        return (double)cluster->exit_ms_max;
     case SPEC_MEASURES:
     default:
         return 0;
@@ -589,6 +617,7 @@ void cluster_free(struct cluster *cluster) {
     mem_free(cluster->members);
     mem_free(cluster->latencies.values);
     mem_free(cluster->gaps.values);
+    mem_free(cluster->fetches.values);
     mem_free(cluster->folder);
     spec_free(&cluster->spec);
     *cluster = (struct cluster){.lock = -1, .control = -1};

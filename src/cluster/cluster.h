@@ -37,7 +37,8 @@ struct member {
     enum cluster_state state;
     uint32_t group;      /* 0, or 1 on the other side of a split */
     bool is_asked;       /* a status question is open */
-    bool is_leaving;     /* it was asked to stop */
+    bool is_leaving;     /* it was asked to stop ... */
+    int64_t asked_ms;    /* ... then */
     bool is_registered;  /* peers: at least one parent indexes it */
     bool was_registered; /* since it was last started */
     uint64_t parents;    /* registered ones */
@@ -66,6 +67,14 @@ struct series {
 void series_add(struct series *series, double value);
 /* The value that this share of them does not exceed; 0 without any. */
 double series_quantile(struct series *series, double share);
+
+/* A straight line through points. */
+struct trend {
+    double count, x, y, xx, xy; /* sums */
+};
+
+void trend_add(struct trend *trend, double x, double y);
+double trend_slope(const struct trend *trend); /* 0 for fewer than two */
 
 struct cluster_counts {
     uint64_t searches;
@@ -125,7 +134,11 @@ struct cluster {
     struct cluster_counts counts;
     struct series latencies; /* ms */
     struct series gaps;      /* ms */
+    struct series fetches;   /* ms */
     uint64_t memory_total_max;
+    uint32_t descriptors_start; /* of all processes, when the schedule began */
+    int64_t exit_ms_max;        /* from `stop` to the end of a process */
+    struct trend memory_trend;  /* of the mean process, by hours */
     struct download *downloads;
     struct outcome outcomes[SPEC_CHECKS_MAX];
     uint32_t sweeps; /* that are under way */

@@ -151,8 +151,28 @@ void sample_process(struct member *member, pid_t pid) {
     member->cpu_ms = cpu_ms(pid);
 }
 
+/* From when a third of the run is over: what is learnt and mapped first is no leak. */
+static void follow_memory(struct cluster *cluster, uint64_t resident_sum, uint32_t running) {
+    int64_t now = cluster_now(cluster);
+    if (cluster->is_begun && running > 0 && now > (int64_t)cluster->spec.duration_ms / 3) {
+        trend_add(&cluster->memory_trend, (double)now / (3600 * 1000),
+                  (double)resident_sum / running);
+    }
+}
+
+uint32_t sample_descriptors(const struct cluster *cluster) {
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < cluster->member_count; i++) {
+        const struct member *member = &cluster->members[i];
+        if (member->state != CLUSTER_DOWN) {
+            sum += descriptors(process_pid(member->node->process));
+        }
+    }
+    return sum;
+}
+
 void sample_tick(struct cluster *cluster) {
-    uint64_t memory = 0, in = 0, out = 0;
+    uint64_t memory = 0, resident_sum = 0, in = 0, out = 0;
     uint32_t running = 0;
     for (uint32_t i = 0; i < cluster->member_count; i++) {
         struct member *member = &cluster->members[i];
@@ -161,6 +181,7 @@ void sample_tick(struct cluster *cluster) {
         }
         sample_process(member, process_pid(member->node->process));
         memory += member->share;
+        resident_sum += member->state == CLUSTER_RUNNING ? member->memory : 0;
         in += member->bytes_in;
         out += member->bytes_out;
         running += member->state == CLUSTER_RUNNING;
@@ -172,6 +193,7 @@ void sample_tick(struct cluster *cluster) {
         }
     }
     cluster->memory_total_max = larger(memory, cluster->memory_total_max);
+    follow_memory(cluster, resident_sum, running);
     if (!cluster->is_begun) {
         return;
     }

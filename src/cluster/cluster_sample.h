@@ -21,6 +21,9 @@ uint64_t sample_wanted(const struct cluster *cluster);
 bool sample_is_whole(const struct cluster *cluster);
 
 /* Share of the running peers that are registered; 1 without any. */
+/* Descriptors that all processes have open now. */
+uint32_t sample_descriptors(const struct cluster *cluster);
+
 double sample_registered(const struct cluster *cluster);
 
 #endif

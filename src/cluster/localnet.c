@@ -264,8 +264,9 @@ enum err localnet_launch(struct localnet *net, struct localnet_node *node) {
                                                 node->downloads, NULL});
     } else {
         /* Programs ask faster than people. */
-        add_words(&words, (const char *const[]){"--leaf-query-rate", "1000", "--leaf-query-burst",
-                                                "1000", NULL});
+        const char *rate = net->leaf_query_rate == NULL ? "1000" : net->leaf_query_rate;
+        add_words(&words, (const char *const[]){"--leaf-query-rate", rate, "--leaf-query-burst",
+                                                rate, NULL});
     }
     if (node->role == LOCALNET_SUPERNODE && net->leaves > 0) {
         snprintf(leaves, sizeof leaves, "%" PRIu32, net->leaves);

@@ -45,6 +45,7 @@ struct localnet {
     struct owner *owner;
     char *bin; /* the folder with peer and supernode */
     char *network_file;
+    const char *leaf_query_rate; /* borrowed: per second and at once; NULL = 1000 */
     uint32_t supernode_count;
     uint32_t peer_count;
     struct localnet_node supernodes[LOCALNET_NODES_MAX];

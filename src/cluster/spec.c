@@ -26,6 +26,10 @@ const struct spec_measure_row spec_measures[SPEC_MEASURES] = {
     [SPEC_DOWNLOADS_DONE] = {"downloads done", true},
     [SPEC_OVERHEAD] = {"overhead", false},
     [SPEC_DESCRIPTORS] = {"descriptors", false},
+    [SPEC_DESCRIPTORS_GROWN] = {"descriptors grown", false},
+    [SPEC_MEMORY_SLOPE] = {"memory slope", false},
+    [SPEC_DOWNLOAD_P99] = {"download p99", false},
+    [SPEC_EXIT] = {"exit", false},
 };
 
 /* inih hands us lines without their numbers: we count them. */
@@ -156,6 +160,10 @@ static bool take_fleet_searches(struct spec *spec, const char *value) {
     return take_rate(value, &spec->fleet_search_milli);
 }
 
+static bool take_until(struct spec *spec, const char *value) {
+    return take_span(value, 0, &spec->load_until_ms);
+}
+
 static bool take_upload_rate(struct spec *spec, const char *value) {
     return units_parse_bytes(value, &spec->upload_rate) == OK;
 }
@@ -185,6 +193,7 @@ static const struct row {
     {"library", "sizes", take_sizes, "write a range such as `1K..64K`, from 16 bytes to 1G"},
     {"library", "names", take_names, "write the path of a file with a name per line"},
     {"load", "searches", take_searches, "write a rate such as `5/s`, at most 1000/s"},
+    {"load", "until", take_until, "write a time such as `90s`"},
     {"load", "downloads", take_downloads, "write a rate such as `0.5/s`, at most 1000/s"},
 };
 #define ROWS (sizeof rows / sizeof *rows)
@@ -203,15 +212,19 @@ static bool read_bound(struct spec_check *check, const char *value) {
         return is_fine;
     case SPEC_SEARCH_P99:
     case SPEC_GAP_P99:
+    case SPEC_DOWNLOAD_P99:
+    case SPEC_EXIT:
         is_fine = units_parse_ms(value, &number) == OK;
         break;
     case SPEC_MEMORY:
     case SPEC_MEMORY_TOTAL:
+    case SPEC_MEMORY_SLOPE:
         is_fine = units_parse_bytes(value, &number) == OK;
         break;
     case SPEC_DOWNLOADS_FAILED:
     case SPEC_DOWNLOADS_DONE:
     case SPEC_DESCRIPTORS:
+    case SPEC_DESCRIPTORS_GROWN:
     case SPEC_MEASURES:
     default:
         is_fine = units_parse_number(value, &number) == OK;
@@ -237,7 +250,8 @@ static const char *take_check(struct spec *spec, const char *key, const char *va
     }
     if (check->measure == SPEC_MEASURES) {
         return "write recall, registered, search p99, gap p99, memory, memory total, downloads "
-               "failed, downloads done, overhead or descriptors";
+               "failed, downloads done, overhead, descriptors, descriptors grown, memory slope, "
+               "download p99 or exit";
     }
     check->is_timed = at != NULL;
     if (at != NULL && (!take_span(at + 4, 0, &check->at_ms) ||

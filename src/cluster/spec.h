@@ -67,16 +67,20 @@ struct spec_event {
 };
 
 enum spec_measure {
-    SPEC_RECALL,           /* share of the wanted files that a sweep of searches finds */
-    SPEC_REGISTERED,       /* share of the running peers that have a registered parent */
-    SPEC_SEARCH_P99,       /* milliseconds */
-    SPEC_GAP_P99,          /* milliseconds that a running peer was without a parent */
-    SPEC_MEMORY,           /* bytes resident, the largest process at its worst */
-    SPEC_MEMORY_TOTAL,     /* bytes, all processes together, what they share counted once */
-    SPEC_DOWNLOADS_FAILED, /* downloads that ended with an error or did not end */
-    SPEC_DOWNLOADS_DONE,   /* at least so many */
-    SPEC_OVERHEAD,         /* blocks sent beyond what was fetched, as a share of it */
-    SPEC_DESCRIPTORS,      /* the most that one process had open */
+    SPEC_RECALL,            /* share of the wanted files that a sweep of searches finds */
+    SPEC_REGISTERED,        /* share of the running peers that have a registered parent */
+    SPEC_SEARCH_P99,        /* milliseconds */
+    SPEC_GAP_P99,           /* milliseconds that a running peer was without a parent */
+    SPEC_MEMORY,            /* bytes resident, the largest process at its worst */
+    SPEC_MEMORY_TOTAL,      /* bytes, all processes together, what they share counted once */
+    SPEC_DOWNLOADS_FAILED,  /* downloads that ended with an error or did not end */
+    SPEC_DOWNLOADS_DONE,    /* at least so many */
+    SPEC_OVERHEAD,          /* blocks sent beyond what was fetched, as a share of it */
+    SPEC_DESCRIPTORS,       /* the most that one process had open */
+    SPEC_DESCRIPTORS_GROWN, /* all processes together: at the end, less those at the start */
+    SPEC_MEMORY_SLOPE,      /* bytes per hour that a process grows by, on average */
+    SPEC_DOWNLOAD_P99,      /* milliseconds from the search to the file */
+    SPEC_EXIT,              /* milliseconds from `stop` to the end of the slowest process */
     SPEC_MEASURES
 };
 
@@ -101,6 +105,7 @@ struct spec {
     uint64_t size_min;
     uint64_t size_max;
     char *names;             /* file with a name per line; NULL = those of /usr/share/doc */
+    uint64_t load_until_ms;  /* then no search or download begins; 0 = the end */
     uint64_t search_milli;   /* searches per second in all, thousandths */
     uint64_t download_milli; /* downloads begun per second in all, thousandths */
     uint64_t upload_rate;    /* bytes per second of each peer; 0 = unlimited */

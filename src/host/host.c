@@ -172,6 +172,10 @@ struct host *host_new(const struct host_config *config, struct host_error *error
     return host;
 }
 
+const struct driver_counts *host_counts(const struct host *host) {
+    return &host->counts;
+}
+
 struct event_base *host_base(struct host *host) {
     return host->base;
 }

@@ -497,6 +497,8 @@ static inline void world_act(struct world_node *node, struct action *action, str
     case ACTION_CLOSE:
         world_cut(node->world, action->link, ERR_CLOSED);
         break;
+    case ACTION_LINK_FILES:
+        break;
     case ACTION_FILE_OPEN:
         world_open(node, action);
         break;
