@@ -1,6 +1,7 @@
 /* status.c - answers the commands of whoever runs this supernode. */
 #include <string.h>
 
+#include "common/traffic.h"
 #include "supernode/core.h"
 
 static void report_id(struct outbox *out, const struct node_id *id) {
@@ -198,6 +199,6 @@ void status_command(struct supernode *supernode, const struct node_event *event)
     }
     report_leaves(supernode, command);
     report_neighbours(supernode, command);
-    traffic_report(&supernode->links.traffic, out, command);
+    traffic_report(supernode->env->traffic, out, command);
     report_done(out, command);
 }
