@@ -22,7 +22,8 @@ struct supernode_config {
  *
  * Commands: status -> "status" {id, certified, leaves, files, index_bytes, neighbours, queries,
  * ...}, one "limit" {name, now, max, refused} per limit, one "leaf" {id, address, files, reachable}
- * per leaf and one "neighbour" {id, address, dialled, round_trip_us} per mesh link, then done. */
+ * per leaf, one "neighbour" {id, address, dialled, round_trip_us} per mesh link and one "traffic"
+ * {message, sent, sent_bytes, received, received_bytes} per type of message, then done. */
 struct node supernode_new(const struct node_env *env, const struct supernode_config *config);
 
 #endif

@@ -12,7 +12,7 @@
  *     logs/NAME.log     what each node printed
  *     timeline.log      what was done to the network and what came of it
  *     merged.log        all of these by time
- *     nodes.csv searches.csv downloads.csv samples.csv
+ *     nodes.csv searches.csv downloads.csv samples.csv traffic.csv
  *     result.json report.html */
 #ifndef TRUNKLINE_CLUSTER_CLUSTER_H
 #define TRUNKLINE_CLUSTER_CLUSTER_H
@@ -20,6 +20,7 @@
 #include <stdio.h>
 
 #include "common/rng.h"
+#include "common/traffic.h"
 #include "src/cluster/ask.h"
 #include "src/cluster/corpus.h"
 #include "src/cluster/localnet.h"
@@ -53,6 +54,7 @@ struct member {
     uint64_t cpu_ms;
     uint64_t bytes_in;
     uint64_t bytes_out;
+    struct traffic_count traffic[TRAFFIC_TYPES]; /* sent by this process, when last asked */
 };
 
 /* Numbers whose order counts: latencies, gaps. */
@@ -91,12 +93,21 @@ struct outcome {
     double value;
 };
 
+/* Many peers in one process. */
+struct fleet {
+    struct process *process; /* NULL = none */
+    uint32_t registered;     /* of its peers, as it last said */
+    bool is_searching;
+};
+
 struct cluster {
     struct spec spec;
     struct owner *owner;
     struct localnet net;
     struct corpus corpus;
     struct asker *asker;
+    struct netns *netns; /* NULL = loopback */
+    struct fleet fleet;
     struct process *proxy; /* NULL without link faults */
     int proxy_control;     /* its control socket */
     struct rng rng;
@@ -108,7 +119,9 @@ struct cluster {
     FILE *searches_csv;
     FILE *downloads_csv;
     FILE *samples_csv;
-    struct member *members; /* supernodes first */
+    FILE *traffic_csv;
+    struct traffic_count traffic[TRAFFIC_TYPES]; /* sent by all nodes */
+    struct member *members;                      /* supernodes first */
     uint32_t member_count;
     int64_t start_ms; /* of the schedule */
     int64_t search_due_ms;
@@ -130,6 +143,7 @@ struct cluster {
     uint32_t sweeps; /* that are under way */
     bool is_begun;   /* the schedule runs: rows are written */
     bool is_stopping;
+    bool is_lacking;      /* an error: this machine or user cannot have namespaces */
     char upload_rate[24]; /* as an option */
     char trouble[CLUSTER_TROUBLE_BYTES];
 };

@@ -17,6 +17,10 @@
 #define SPEC_NODES_MAX 254 /* of both roles: addresses 127.x.y.1 to .254 */
 #define SPEC_EVENTS_MAX 1024
 #define SPEC_CHECKS_MAX 64
+#define SPEC_FLEET_MAX 5000 /* peers of one process; descriptors are the limit */
+#define SPEC_FLEET_FILES_MAX 1000
+#define SPEC_RATE_MILLI_MAX (1000 * 1000) /* 1000/s */
+#define SPEC_LOSS_ALL 100000              /* 100 % */
 #define SPEC_NAME_BYTES 33
 #define SPEC_TEXT_BYTES 96
 #define SPEC_TROUBLE_BYTES 320
@@ -51,6 +55,7 @@ struct spec_link {
     uint32_t reset_ms;   /* each connection is reset when it is so old; 0 = never */
     uint32_t close_ms;   /* an end is passed on so much later */
     bool black_hole;     /* passes nothing on, ends neither, until it is cleared */
+    uint32_t loss;       /* of SPEC_LOSS_ALL packets; only with `is_netns` */
 };
 
 struct spec_event {
@@ -103,8 +108,15 @@ struct spec {
     uint64_t search_milli;   /* searches per second in all, thousandths */
     uint64_t download_milli; /* downloads begun per second in all, thousandths */
     uint64_t upload_rate;    /* bytes per second of each peer; 0 = unlimited */
+    uint32_t fleet_peers;    /* more peers, in one process */
+    uint32_t fleet_files;    /* of each */
+    uint64_t fleet_search_milli;
+    uint32_t leaves; /* that a supernode takes; 0 = its own default, or enough for all */
     struct spec_link link;
-    bool has_proxy; /* some link is ever other than loopback */
+    bool is_netns;   /* each node has a network namespace of its own */
+    bool has_faults; /* some link is ever other than loopback */
+    bool has_delays; /* ... in a way that only the proxy can */
+    bool has_loss;   /* ... in a way that only namespaces can */
     uint32_t event_count;
     struct spec_event events[SPEC_EVENTS_MAX]; /* by time */
     uint32_t check_count;
@@ -127,7 +139,13 @@ bool spec_name_ok(const char *name);
 MUST_CHECK enum err spec_read(struct spec *spec, const char *path,
                               char trouble[SPEC_TROUBLE_BYTES]);
 
+/* Take a number of peers of its fleet; false when it is none. */
+bool spec_take_fleet(struct spec *spec, const char *peers);
+
 void spec_free(struct spec *spec);
+
+/* The smaller of two rates where 0 means that there is none. */
+uint64_t spec_slower(uint64_t a, uint64_t b);
 
 /* Read what stands after `AT =` in a schedule: `kill supernode 2`, `freeze peers 10%`, `link all
  * latency=50ms rate=1M`. ERR_CONFIG with the reason. */

@@ -249,7 +249,7 @@ static void lists_come_in_turn(void **state) {
         assert_int_equal(verdict, i < REG_LISTS_MAX ? REG_SEND_ALL : REG_WAIT);
     }
     assert_int_equal(fake_status(guests[REG_LISTS_MAX]).retry_after_ms, REG_TURN_MS);
-    assert_int_equal(stage->supernode->intake.waiting, 4);
+    assert_int_equal(stage->supernode->intake.waiting_count, 4);
     /* One that is done makes room for the first of those who wait. */
     finish_guest(stage, links[3]);
     assert_int_equal(fake_verdict(guests[REG_LISTS_MAX]), REG_SEND_ALL);
@@ -261,7 +261,7 @@ static void lists_come_in_turn(void **state) {
     assert_int_equal(fake_verdict(guests[REG_LISTS_MAX + 1]), REG_SEND_ALL);
     fake_close(links[5]);
     assert_int_equal(fake_verdict(guests[REG_LISTS_MAX + 3]), REG_SEND_ALL);
-    assert_int_equal(stage->supernode->intake.waiting, 0);
+    assert_int_equal(stage->supernode->intake.waiting_count, 0);
     finish_guest(stage, links[REG_LISTS_MAX + 3]);
     /* An unchanged list waits for nobody. */
     assert_int_equal(fake_register(stage->link, 7, before, LENGTH(before)), REG_DONE);
