@@ -191,6 +191,7 @@
 /* Serving. */
 #define SERVINGS_MAX 16       /* open handles per link */
 #define UPLOAD_BLOCKS_MAX 256 /* asked and not yet sent, per link */
+#define UPLOAD_FLIGHT_MIN 4   /* blocks with the driver, per handle: at first, on a slow line */
 #define UPLOAD_FLIGHT_MAX 16  /* blocks with the driver, per link: two of its disk jobs */
 #define UPLOAD_SLOT_IDLE_MS 10000
 #define UPLOAD_STALL_MS 30000   /* without progress, to be cut: the slot is others' */
@@ -321,7 +322,8 @@
 #define SEATS_USE_HIGH 70     /* percent of the slots for leaves: one seat more */
 #define SEATS_USE_LOW 30      /* one less */
 #define SEATS_STAY_PERCENT 25 /* by so much better tickets are needed to unseat a supernode */
-#define SEATS_TERM_EPOCHS 6   /* that one number holds for a key, as long as a certificate */
+#define SEATS_TERM_EPOCHS 3   /* that one number holds for a key */
+#define SEATS_HISTORY (2 * SEATS_TERM_EPOCHS - 1) /* decisions whose masses count */
 #define SEATS_QUORUM_SHARED 4 /* supernodes from which an anchor does not sign alone */
 #define SEATS_COMMITTEE 16    /* supernodes who may sign, in larger networks ... */
 #define SEATS_COMMITTEE_SIGN                                                                       \

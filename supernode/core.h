@@ -198,13 +198,16 @@ struct supernode_counts {
     uint64_t refused_leaves;
     uint64_t refused_neighbours;
     uint64_t refused_visitors;
-    uint64_t refused_lists;  /* no room, too long, or too often */
-    uint64_t banned;         /* leaves sent off for asking far too much */
-    uint64_t dialbacks;      /* probes dialled for others */
-    uint64_t snapshots;      /* lists taken over from neighbours that left */
-    uint64_t pushes;         /* passed on to a leaf */
-    uint64_t measured;       /* bytes that candidates delivered */
-    uint64_t pushes_dropped; /* for nobody here, or not to be trusted */
+    uint64_t refused_lists;     /* too often or too slow */
+    uint64_t refused_room;      /* lists too long, or beyond the index's memory */
+    uint64_t banned;            /* leaves sent off for asking far too much */
+    uint64_t nodes_limited;     /* requests for addresses, and for ... */
+    uint64_t dialbacks_limited; /* ... probes, beyond their rate: not answered */
+    uint64_t dialbacks;         /* probes dialled for others */
+    uint64_t snapshots;         /* lists taken over from neighbours that left */
+    uint64_t pushes;            /* passed on to a leaf */
+    uint64_t measured;          /* bytes that candidates delivered */
+    uint64_t pushes_dropped;    /* for nobody here, or not to be trusted */
 };
 
 struct supernode {

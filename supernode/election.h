@@ -39,6 +39,8 @@ void measure_init(struct supernode *supernode);
 void measure_free(struct supernode *supernode);
 /* Dial the candidates that are drawn to us. */
 void measure_dial(struct supernode *supernode);
+/* A candidate is reached. */
+void measure_opened(struct supernode *supernode, struct link *link);
 /* Ask all of them for their stream now. */
 void measure_begin(struct supernode *supernode, uint32_t window_ms);
 enum err measure_take(struct supernode *supernode, struct link *link, struct slice payload);

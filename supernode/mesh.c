@@ -212,6 +212,7 @@ enum err mesh_take_nodes_request(struct supernode *supernode, struct link *link,
     struct port *port = supernode_port(link);
     if (!ratelimit_take(&port->nodes, (uint64_t)(NODES_PER_S * 1000), NODES_BURST, 1,
                         supernode->links.mono_us)) {
+        supernode->counts.nodes_limited++;
         log_debug(supernode->env->log, "mesh.nodes_limited link=%u", link->number);
         return OK;
     }

@@ -77,7 +77,8 @@ void register_send_status(struct leaf *leaf, enum reg_verdict verdict) {
 static void send_away(struct leaf *leaf, enum goaway_reason reason, uint16_t retry_s) {
     struct supernode *supernode = leaf->supernode;
     supernode->counts.refused++;
-    supernode->counts.refused_lists++;
+    supernode->counts.refused_lists += reason == GOAWAY_RATE ? 1 : 0;
+    supernode->counts.refused_room += reason == GOAWAY_FULL ? 1 : 0;
     log_info(supernode->env->log, "leaf.list_refused link=%u reason=%u index_bytes=%llu",
              leaf->link->number, reason, (unsigned long long)index_count(supernode->index).bytes);
     struct goaway goaway = {.reason = (uint8_t)reason, .retry_after_s = retry_s};

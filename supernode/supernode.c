@@ -109,7 +109,7 @@ static void link_opened(void *role, struct link *link, const struct hello *hello
     if (is_our_probe(link)) {
         dialback_opened(supernode, link);
     } else if (link->purpose == PURPOSE_MEASURE) {
-        return; /* it waits for the moment of all */
+        measure_opened(supernode, link);
     } else if (link->purpose == PURPOSE_MESH) {
         mesh_opened(supernode, link, hello);
     } else if (link->purpose == PURPOSE_LEAF) {

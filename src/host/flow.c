@@ -122,10 +122,9 @@ static uint64_t serve_line(struct host_node *node, enum direction direction,
 
 static void serve_lines(struct host_node *node) {
     uint64_t soonest_us = UINT64_MAX;
-    for (int direction = 0; direction < DIRECTIONS; direction++) {
-        for (int traffic = 0; traffic < TRAFFICS; traffic++) {
-            uint64_t wait_us =
-                serve_line(node, (enum direction)direction, (enum traffic_class)traffic);
+    for (enum direction direction = 0; direction < DIRECTIONS; direction++) {
+        for (enum traffic_class traffic = 0; traffic < TRAFFICS; traffic++) {
+            uint64_t wait_us = serve_line(node, direction, traffic);
             soonest_us = wait_us < soonest_us ? wait_us : soonest_us;
         }
     }
@@ -241,8 +240,8 @@ void flow_free(struct host_node *node) {
     if (node->host->counts.limits == node->flow.text) {
         node->host->counts.limits = NULL;
     }
-    for (int direction = 0; direction < DIRECTIONS; direction++) {
-        for (int traffic = 0; traffic < TRAFFICS; traffic++) {
+    for (enum direction direction = 0; direction < DIRECTIONS; direction++) {
+        for (enum traffic_class traffic = 0; traffic < TRAFFICS; traffic++) {
             struct flow_line *line = &node->flow.lines[direction][traffic];
             while (line->first != NULL) {
                 conn_unpin(take_first(line, (enum direction)direction));
