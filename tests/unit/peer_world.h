@@ -1,8 +1,9 @@
 /* peer_world.h - a small world for tests of peers: nodes, links, disks and reports in memory, on
  * virtual time, from one seed.
  *
- * It carries out every action of node.h and holds the node to the contract: no COMMIT before it was
- * told of the WRITE, no wrong byte written, no part file opened twice. Much of it can be spoilt. */
+ * It carries out every action of node.h byte by byte and holds the node to the contract: no COMMIT
+ * before the node was told of the WRITE, no wrong byte written, no part file opened twice. A node's
+ * blocks can be spoilt, its links cut, its reading stopped, its disk filled. */
 #ifndef TRUNKLINE_TESTS_UNIT_PEER_WORLD_H
 #define TRUNKLINE_TESTS_UNIT_PEER_WORLD_H
 
@@ -88,9 +89,11 @@ struct world_node {
     bool reads_nothing;   /* what comes to it waits */
     bool is_stopped;
     uint32_t life;
-    bool syncs_never;                                            /* its store is never done */
-    uint32_t supernode_names, supernode_starts, supernode_stops; /* actions */
-    struct buf supernode_cert;                                   /* of the last start */
+    bool syncs_never;         /* its store is never done */
+    uint32_t supernode_names; /* ACTION_SUPERNODE_NAME, _START and _STOP */
+    uint32_t supernode_starts;
+    uint32_t supernode_stops;
+    struct buf supernode_cert; /* of the last start */
 };
 
 struct world_end {
@@ -477,16 +480,6 @@ static inline void world_report(struct world_node *node, const struct action *ac
     node->reports_end = &report->next;
 }
 
-<<<<<<< HEAD
-static inline void world_supernode(struct world_node *node, struct action *action,
-                                   struct slice bytes) {
-    node->supernode_names += action->kind == ACTION_SUPERNODE_NAME;
-    node->supernode_stops += action->kind == ACTION_SUPERNODE_STOP;
-    if (action->kind == ACTION_SUPERNODE_START) {
-        node->supernode_starts++;
-        node->supernode_cert.len = 0;
-        buf_append(&node->supernode_cert, bytes.data, bytes.len);
-=======
 static inline void world_supernode(struct world_node *node, enum action_kind kind,
                                    struct slice cert) {
     node->supernode_names += kind == ACTION_SUPERNODE_NAME;
@@ -495,7 +488,6 @@ static inline void world_supernode(struct world_node *node, enum action_kind kin
         node->supernode_starts++;
         node->supernode_cert.len = 0;
         buf_append(&node->supernode_cert, cert.data, cert.len);
->>>>>>> main
     }
 }
 
@@ -544,11 +536,7 @@ static inline void world_act(struct world_node *node, struct action *action, str
     case ACTION_SUPERNODE_NAME:
     case ACTION_SUPERNODE_START:
     case ACTION_SUPERNODE_STOP:
-<<<<<<< HEAD
-        world_supernode(node, action, bytes);
-=======
         world_supernode(node, action->kind, bytes);
->>>>>>> main
         break;
     case ACTION_STOPPED:
         node->is_stopped = true;
