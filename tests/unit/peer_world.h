@@ -1,9 +1,8 @@
 /* peer_world.h - a small world for tests of peers: nodes, links, disks and reports in memory, on
  * virtual time, from one seed.
  *
- * It carries out every action of node.h byte by byte and holds the node to the contract: no COMMIT
- * before the node was told of the WRITE, no wrong byte written, no part file opened twice. A node's
- * blocks can be spoilt, its links cut, its reading stopped, its disk filled. */
+ * It carries out every action of node.h and holds the node to the contract: no COMMIT before it was
+ * told of the WRITE, no wrong byte written, no part file opened twice. Much of it can be spoilt. */
 #ifndef TRUNKLINE_TESTS_UNIT_PEER_WORLD_H
 #define TRUNKLINE_TESTS_UNIT_PEER_WORLD_H
 
