@@ -1,9 +1,8 @@
 /* peer_world.h - a small world for tests of peers: nodes, links, disks and reports in memory, on
  * virtual time, from one seed.
  *
- * It carries out every action of node.h byte by byte and holds the node to the contract: no COMMIT
- * before the node was told of the WRITE, no wrong byte written, no part file opened twice. A node's
- * blocks can be spoilt, its links cut, its reading stopped, its disk filled. */
+ * It carries out every action of node.h and holds the node to the contract: no COMMIT before it was
+ * told of the WRITE, no wrong byte written, no part file opened twice. Much of it can be spoilt. */
 #ifndef TRUNKLINE_TESTS_UNIT_PEER_WORLD_H
 #define TRUNKLINE_TESTS_UNIT_PEER_WORLD_H
 
@@ -102,7 +101,6 @@ struct world_end {
     uint64_t queued; /* bytes towards this end that wait for its reading */
     struct buf held;
     bool told_stalled; /* the other end was */
-    bool is_down;
 };
 
 struct world_link {
@@ -572,7 +570,7 @@ static inline void world_step(struct world_node *node, struct node_event *event)
     }
 }
 
-static inline void world_deliver(struct world *world, struct world_item *item) {
+static inline void world_deliver(struct world_item *item) {
     struct world_node *node = item->node;
     if (item->is_bytes) {
         item->event.bytes.data = (struct slice){item->owned.data, item->owned.len};
@@ -580,7 +578,6 @@ static inline void world_deliver(struct world *world, struct world_item *item) {
     if (node->node.ops != NULL && item->life == node->life && !node->is_hung) {
         world_step(node, &item->event);
     }
-    (void)world;
     buf_free(&item->owned);
     mem_free(item);
 }
@@ -595,7 +592,7 @@ static inline void world_run(struct world *world, uint64_t until_us) {
         world->now_us = next_us > world->now_us ? next_us : world->now_us;
         struct timer *timer = timers_take(&world->timers, world->now_us);
         if (timer->kind == WORLD_ITEM) {
-            world_deliver(world, timer->owner);
+            world_deliver(timer->owner);
         } else {
             struct world_node *node = timer->owner;
             struct node_event event = {.kind = NODE_TIMER};
