@@ -7,6 +7,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 
+#define GATE_LOOK 2        /* epochs in one of which enough must have reached it */
 #define GATE_EPOCHS 2      /* in which a candidate must have been measured */
 #define GATE_ISSUERS 2     /* that must have reached it, of as many as there are */
 #define GATE_RATE_KIB 32   /* that it gives, at least: a tenth of what 300 leaves take */
@@ -146,9 +147,10 @@ static uint64_t mass_of(struct decide *decide, const struct trust *trust,
 
 struct facts {
     struct node_id id;
-    uint64_t rate;    /* bytes a second in the epoch that is decided about, of all issuers */
-    uint32_t issuers; /* in that epoch or the one before */
-    uint32_t epochs;  /* bit n: measured n epochs ago */
+    uint64_t rate; /* bytes a second in the epoch that is decided about, of all issuers */
+    uint32_t issuers[GATE_LOOK]; /* who measured it, by how many epochs ago */
+    bool issued[GATE_LOOK];      /* a row of its own */
+    uint32_t epochs;             /* bit n: measured n epochs ago */
     uint32_t leaves;
     uint32_t slots;
 };
@@ -156,6 +158,7 @@ struct facts {
 /* Node id -> struct facts, of all who are named in a row or issued one. */
 struct facts_table {
     struct map map;
+    uint32_t rows[GATE_LOOK]; /* by how many epochs ago */
 };
 
 static struct facts *facts_of(struct facts_table *table, const struct node_id *id) {
@@ -170,15 +173,21 @@ static struct facts *facts_of(struct facts_table *table, const struct node_id *i
 
 static void note_row(struct facts_table *table, const struct row_record *row, uint32_t ago) {
     struct row_load load = wire_row_load(row);
+    struct facts *issuer = facts_of(table, &row->issuer);
     if (ago == 0) {
-        struct facts *issuer = facts_of(table, &row->issuer);
         issuer->leaves = load.leaves;
         issuer->slots = load.slots;
+    }
+    if (ago < GATE_LOOK) {
+        issuer->issued[ago] = true;
+        table->rows[ago]++;
     }
     for (uint8_t i = 0; i < row->count; i++) {
         struct facts *subject = facts_of(table, &row->entries[i].subject);
         subject->epochs |= 1u << ago;
-        subject->issuers += ago == 0;
+        if (ago < GATE_LOOK) {
+            subject->issuers[ago]++;
+        }
         uint64_t bytes = load.bytes / ROW_WEIGHT_SUM * row->entries[i].weight +
                          load.bytes % ROW_WEIGHT_SUM * row->entries[i].weight / ROW_WEIGHT_SUM;
         if (ago == 0 && load.ms > 0 && load.bytes < UINT64_MAX / 1000) {
@@ -212,6 +221,16 @@ static void free_facts(struct facts_table *table) {
     map_free(&table->map);
 }
 
+/* All that is gathered for one decision. */
+struct table {
+    struct decide *decide;
+    const struct trust *trust;
+    struct facts_table facts;
+    struct policy_node *nodes;
+    uint8_t *gates;
+    uint32_t count;
+};
+
 /* ---- Gates ---- */
 
 static uint32_t count_bits(uint32_t bits) {
@@ -225,17 +244,35 @@ static bool is_old_enough(const struct decide *decide, const struct facts *facts
     return !is_asked || oldest >= (age < TRUST_EPOCHS ? age : TRUST_EPOCHS);
 }
 
-static uint8_t gate_of(const struct decide *decide, const struct trust *trust,
-                       const struct trust_candidate *candidate, const struct facts *facts) {
-    uint32_t issuers = decide->members < GATE_ISSUERS ? decide->members : GATE_ISSUERS;
-    bool consents = candidate != NULL && candidate->record->epoch == decide->epoch;
+/* Reached by two, or by all that there were beside itself; one bad epoch is forgiven. */
+static bool is_dialled(const struct facts_table *table, const struct facts *facts) {
+    bool is_there = false;
+    for (uint32_t ago = 0; ago < GATE_LOOK; ago++) {
+        uint32_t others = table->rows[ago] - facts->issued[ago];
+        uint32_t wanted = others < GATE_ISSUERS ? others : GATE_ISSUERS;
+        is_there = is_there || (table->rows[ago] > 0 && facts->issuers[ago] >= wanted);
+    }
+    return is_there;
+}
+
+/* Said in this epoch; a supernode may have been cut off when it was to say so. */
+static bool does_consent(const struct decide *decide, const struct trust_candidate *candidate,
+                         bool is_member) {
+    return candidate != NULL && (candidate->record->epoch == decide->epoch ||
+                                 (is_member && candidate->record->epoch + 1 == decide->epoch));
+}
+
+static uint8_t gate_of(const struct table *table, const struct trust_candidate *candidate,
+                       const struct facts *facts, bool is_member) {
+    const struct decide *decide = table->decide;
+    bool consents = does_consent(decide, candidate, is_member);
     bool gives =
         consents && candidate->rate_kib >= GATE_RATE_KIB && candidate->day_mib >= GATE_DAY_MIB;
     return (uint8_t)((consents ? DECISION_GATE_CONSENT : 0) |
-                     (facts->issuers >= issuers ? DECISION_GATE_DIALLED : 0) |
+                     (is_dialled(&table->facts, facts) ? DECISION_GATE_DIALLED : 0) |
                      (count_bits(facts->epochs) >= GATE_EPOCHS ? DECISION_GATE_UPTIME : 0) |
                      (gives ? DECISION_GATE_CAPS : 0) |
-                     (!trust_is_fraud(trust, &facts->id) ? DECISION_GATE_HONEST : 0) |
+                     (!trust_is_fraud(table->trust, &facts->id) ? DECISION_GATE_HONEST : 0) |
                      (is_old_enough(decide, facts) ? DECISION_GATE_OF_AGE : 0));
 }
 
@@ -256,7 +293,7 @@ static uint32_t role_age_s(const struct decide *decide, const struct trust *trus
     for (uint32_t ago = 1; ago < TRUST_EPOCHS && ago <= decide->epoch; ago++) {
         bool was = was_member(trust, id, decide->epoch - ago, &is_known);
         if (is_known && was != is_now) {
-            return (ago - 1) * decide->network->epoch_s;
+            return (ago - 1) * network_epoch_s(decide->network);
         }
     }
     return UINT32_MAX;
@@ -275,32 +312,24 @@ static void fill_claims(const struct trust_candidate *candidate, struct policy_c
     };
 }
 
-struct table {
-    struct decide *decide;
-    const struct trust *trust;
-    struct facts_table facts;
-    struct policy_node *nodes;
-    uint8_t *gates;
-    uint32_t count;
-};
-
 static void add_node(struct table *table, const struct node_id *id) {
     struct decide *decide = table->decide;
     const struct trust *trust = table->trust;
     const struct facts *facts = facts_of(&table->facts, id);
     const struct trust_candidate *candidate = map_get(&trust->candidates, id->b);
     bool is_known;
-    uint8_t gate = gate_of(decide, trust, candidate, facts);
+    bool is_member = was_member(trust, id, decide->epoch, &is_known);
+    uint8_t gate = gate_of(table, candidate, facts, is_member);
     struct policy_node *node = &table->nodes[table->count];
     *node = (struct policy_node){
         .id = *id,
         .is_anchor = network_is_anchor(decide->network, id),
-        .is_member = was_member(trust, id, decide->epoch, &is_known),
+        .is_member = is_member,
         .consents = (gate & DECISION_GATE_CONSENT) != 0,
         .is_gated = (gate & GATE_ALL) == GATE_ALL,
         .mass = decide->policy->teleport_milli != 0 ? mass_of(decide, trust, id) : 0,
         .measured_rate = facts->rate,
-        .witnessed_s = count_bits(facts->epochs) * decide->network->epoch_s,
+        .witnessed_s = count_bits(facts->epochs) * network_epoch_s(decide->network),
         .role_s = role_age_s(decide, trust, id),
         .leaves = facts->leaves,
         .slots = facts->slots,
@@ -355,7 +384,7 @@ static void fill_view(const struct table *table, const struct trust_checkpoint *
     *view = (struct policy_view){
         .crypto = decide->crypto,
         .beacons = {beacons, count},
-        .epoch_s = decide->network->epoch_s,
+        .epoch_s = network_epoch_s(decide->network),
         .dwell_s = decide->network->promotion.dwell_s,
         .members = checkpoint->checkpoint.members,
         .minimum = decide->network->promotion.seats_min,

@@ -77,11 +77,13 @@ static void send_now(struct link *link, uint8_t type, struct slice payload) {
         wire_frame_header(header, type, 0, payload.len);
         outbox_write(out, link->number, (struct slice){header, sizeof header});
         outbox_write(out, link->number, payload);
+        traffic_sent(&link->links->traffic, type, sizeof header + payload.len);
         return;
     }
     struct buf frame = {0};
     session_pack(link->links->env->packer, type, payload, &frame);
     outbox_write(out, link->number, (struct slice){frame.data, frame.len});
+    traffic_sent(&link->links->traffic, type, frame.len);
     buf_free(&frame);
 }
 
@@ -106,6 +108,7 @@ void links_send_block(struct link *link, const struct link_block *block) {
     action->file = block->file;
     action->offset = block->offset;
     action->len = block->len;
+    traffic_sent(&link->links->traffic, MSG_BLOCK, header.len + block->len);
     buf_free(&header);
 }
 
@@ -399,6 +402,7 @@ static void take_bytes(struct link *link, struct slice input) {
     struct session_message message;
     enum err err = OK;
     while (!link->closing && session_next(&session, links->env->packer, &input, &message, &err)) {
+        traffic_received(&links->traffic, message.type, message.bytes);
         err = take_message(link, &message);
         if (err != OK) {
             break;

@@ -20,6 +20,7 @@
 #include "common/meter.h"
 #include "common/network.h"
 #include "common/store.h"
+#include "common/throttle.h"
 
 struct packer;
 
@@ -36,6 +37,8 @@ struct driver_counts {
     const char *metadata;     /* of shared files, whether it is read, for people; NULL = never */
     uint64_t metadata_read;   /* files */
     uint64_t metadata_failed; /* ... that were too much for the reader */
+    uint64_t wire[DIRECTIONS][TRAFFICS]; /* of sockets: TLS and all */
+    const char *limits;                  /* on traffic, in force now, for people; NULL = none */
 };
 
 /* What a node is and may use. The driver keeps all of it alive while the node lives. */
@@ -94,8 +97,8 @@ enum supernode_state {
     SUPERNODE_NAMED,   /* answer to ACTION_SUPERNODE_NAME: its `id` */
     SUPERNODE_STARTED, /* its process runs; its counts begin at zero */
     SUPERNODE_READY,   /* it answers; told every few seconds, with its counts */
-    SUPERNODE_STOPPED, /* it has ended, as it was asked to */
-    SUPERNODE_FAILED   /* it has ended by itself, or cannot be started; tried again later */
+    SUPERNODE_STOPPED, /* it has ended as it should: asked to, or wanted by nobody any more */
+    SUPERNODE_FAILED   /* it has crashed, or cannot be started; tried again later */
 };
 
 struct command_arg {
@@ -196,7 +199,8 @@ enum action_kind {
     ACTION_SEND_BLOCK, /* header and file bytes, both or neither */
     ACTION_READ_STOP,  /* input backpressure */
     ACTION_READ_START,
-    ACTION_CLOSE, /* flush what is queued, then close; NODE_LINK_DOWN follows */
+    ACTION_CLOSE,      /* flush what is queued, then close; NODE_LINK_DOWN follows */
+    ACTION_LINK_FILES, /* the link is for files: it waits for all others, its bytes count as such */
     ACTION_RESOLVE,
     ACTION_FILE_OPEN,       /* open or create the part file and journal of a content id */
     ACTION_FILE_WRITE,      /* takes `owned` */

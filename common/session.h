@@ -15,6 +15,7 @@ struct session_message {
     uint8_t type;
     uint8_t flags;
     struct slice payload;
+    size_t bytes; /* of the frame, as it came */
 };
 
 /* Take the next message from partial bytes and *input, advancing *input. Return true with

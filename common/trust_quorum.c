@@ -248,11 +248,11 @@ void trust_set_root(const struct trust *trust, const struct node_id *keys, uint3
     mem_free(hashes);
 }
 
-/* Rows of the epochs up to this one, candidacies of this one. */
+/* Rows of the epochs up to this one, candidacies of this one and the one before. */
 static bool counts_for(const struct trust_record *record, uint32_t epoch) {
     return (record->type == MSG_ROW && record->epoch <= epoch &&
             record->epoch + TRUST_EPOCHS > epoch) ||
-           (record->type == MSG_CANDIDACY && record->epoch == epoch);
+           (record->type == MSG_CANDIDACY && record->epoch <= epoch && record->epoch + 1 >= epoch);
 }
 
 void trust_candidate_root(const struct trust *trust, uint32_t epoch, struct hash *root) {

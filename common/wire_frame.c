@@ -47,6 +47,7 @@ static const struct message_info messages[] = {
     {MSG_REJECT, "REJECT", 4 + 1 + 4 + 2 + 4 + 2 + TLV_BYTES_MAX},
     {MSG_SHUT, "SHUT", 4 + TLV_BYTES_MAX},
     {MSG_PUSH, "PUSH", 32 + 16 + 2 + ADDRESS_RECORD_BYTES_MAX + TLV_BYTES_MAX},
+    {MSG_PLACE, "PLACE", 4 + 2 + 4 + TLV_BYTES_MAX},
     {MSG_REG_REMOVE, "REG_REMOVE", 2 + REG_RECORDS_MAX *RECORD_PREFIX_BYTES + TLV_BYTES_MAX},
     {MSG_SUMMARY, "SUMMARY", SUMMARY_BYTES_MAX},
     {MSG_ROW, "ROW", ROW_BYTES_MAX},
@@ -63,13 +64,21 @@ static const struct message_info messages[] = {
     {MSG_DECISION, "DECISION", DECISION_BYTES_MAX},
 };
 
-const struct message_info *wire_message_info(uint8_t type) {
-    for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
+const struct message_info *wire_message_at(uint32_t place) {
+    return place < sizeof messages / sizeof messages[0] ? &messages[place] : NULL;
+}
+
+uint32_t wire_message_place(uint8_t type) {
+    for (uint32_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
         if (messages[i].type == type) {
-            return &messages[i];
+            return i;
         }
     }
-    return NULL;
+    return UINT32_MAX;
+}
+
+const struct message_info *wire_message_info(uint8_t type) {
+    return wire_message_at(wire_message_place(type));
 }
 
 static enum err header_rule(uint32_t len, uint8_t flags) {

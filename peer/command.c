@@ -5,10 +5,10 @@
 
 #include "peer/duty.h"
 #include "peer/fetch.h"
+#include "peer/reasons.h"
 #include "peer/search.h"
 #include "peer/state.h"
 #include "peer/status.h"
-#include "peer/why.h"
 
 static const struct {
     const char *name;
@@ -26,7 +26,7 @@ static const struct {
     {"supernode-consent", duty_consent_command},
     {"supernode-withdraw", duty_withdraw_command},
     {"supernode-status", duty_status_command},
-    {"why", why_command},
+    {"why", reasons_command},
 };
 
 void command_take(struct peer *peer, const struct node_event *event) {
@@ -47,5 +47,5 @@ void command_take(struct peer *peer, const struct node_event *event) {
 void command_gone(struct peer *peer, uint64_t command) {
     search_command_gone(peer, command);
     fetch_command_gone(peer, command);
-    why_command_gone(peer, command);
+    reasons_command_gone(peer, command);
 }

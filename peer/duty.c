@@ -10,7 +10,8 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "common/wire_trust.h"
-#include "peer/measure.h"
+#include "peer/judge.h"
+#include "peer/measured.h"
 #include "peer/state.h"
 
 #define STATE_KEY "duty"
@@ -21,8 +22,9 @@
 #define DAY_S 86400
 #define DAY_SAVED_MS 60000 /* between two times that the day's sums are written down */
 #define JITTER_MILLI 200   /* of an epoch, in which candidacies of it are sent */
-#define STORED_TOKEN (0x64757479ULL << 32) /* and the epoch of the candidacy that is durable now   \
-                                            */
+#define STORED_TOKEN                                                                               \
+    (0x64757479ULL << 32) /* and the epoch of the candidacy that is durable now                    \
+                           */
 
 /* ---- What is remembered ---- */
 
@@ -47,6 +49,7 @@ static void save(struct peer *peer) {
     buf_u64(&value, duty->day_bytes);
     buf_u32(&value, duty->sessions + 1);
     buf_u64(&value, duty->sessions_s + uptime_s(peer));
+    buf_u32(&value, duty->void_until);
     put(peer, STATE_KEY, &value);
     buf_free(&value);
 }
@@ -64,6 +67,7 @@ static void load(struct peer *peer) {
     uint64_t day_bytes = reader_u64(&reader);
     uint32_t sessions = reader_u32(&reader);
     uint64_t sessions_s = reader_u64(&reader);
+    uint32_t void_until = reader_u32(&reader);
     if (!reader_done(&reader) || version != STATE_VERSION || rate < DUTY_RATE_MIN ||
         day_bytes < DUTY_DAY_BYTES_MIN) {
         log_warn(peer->env->log, "duty.state_damaged");
@@ -74,6 +78,7 @@ static void load(struct peer *peer) {
     duty->day_bytes = day_bytes;
     duty->sessions = sessions;
     duty->sessions_s = sessions_s;
+    duty->void_until = void_until;
 }
 
 static void save_day(struct peer *peer) {
@@ -117,7 +122,7 @@ static void load_day(struct peer *peer) {
 }
 
 static int64_t epoch_s(const struct peer *peer) {
-    return peer->env->network->epoch_s > 0 ? peer->env->network->epoch_s : 1;
+    return network_epoch_s(peer->env->network);
 }
 
 static uint32_t epoch_now(const struct peer *peer) {
@@ -153,6 +158,7 @@ static struct duty *duty_new(struct peer *peer) {
         peer->duty->timer.kind = TIMER_DUTY;
         peer->duty->rate = DUTY_RATE;
         peer->duty->day_bytes = DUTY_DAY_BYTES;
+        judge_init(peer);
         load(peer);
         load_day(peer);
         load_records(peer);
@@ -170,23 +176,6 @@ bool duty_is_candidate(const struct peer *peer) {
     const struct duty *duty = peer->duty;
     return duty != NULL && duty->consents && duty->is_named && !rests(peer) && !peer->is_stopping &&
            peer->env->listen_count > 0;
-}
-
-bool duty_certified(const struct peer *peer, const struct node_id *id, struct slice encoded,
-                    int64_t *until_s) {
-    const struct network *network = peer->env->network;
-    *until_s = INT64_MAX;
-    if (network->policy == NETWORK_OPEN || network_is_anchor(network, id)) {
-        return true;
-    }
-    struct cert cert;
-    if (encoded.len == 0 || wire_cert_decode(encoded, &cert) != OK ||
-        !node_id_equal(&cert.subject, id)) {
-        return false;
-    }
-    *until_s = cert_end(peer, &cert);
-    return peer->links.wall_s >= (int64_t)cert.epoch * epoch_s(peer) &&
-           peer->links.wall_s < *until_s;
 }
 
 static void stop_child(struct peer *peer) {
@@ -208,7 +197,7 @@ static void rest(struct peer *peer, enum duty_rest why, int64_t until_s) {
              why == DUTY_REST_DAY ? "day" : "rate", (long long)(until_s - peer->links.wall_s));
     save_day(peer);
     stop_child(peer);
-    measure_stop(peer);
+    measured_stop(peer);
 }
 
 static void settle_day(struct peer *peer) {
@@ -237,13 +226,14 @@ static uint32_t capped(uint64_t value) {
     return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
 }
 
-static void sign_candidacy(struct peer *peer, uint32_t epoch) {
+/* By the address that a parent has seen: others pass on no other. */
+static void sign_candidacy(struct peer *peer, uint32_t epoch, const struct link *parent) {
     struct duty *duty = peer->duty;
     const struct signer_env env = {peer->env->crypto, &peer->env->network->id};
     uint64_t up = peer->upload_bytes_per_s > 0 ? peer->upload_bytes_per_s : duty->rate;
     struct candidacy candidacy = {
         .subject = duty->id,
-        .address_record = links_own_record(&peer->links, NULL),
+        .address_record = links_own_record(&peer->links, parent),
         .epoch = epoch,
         .rate_kib = capped(duty->rate >> 10),
         .day_mib = capped(duty->day_bytes >> 20),
@@ -280,8 +270,18 @@ static void show_all(struct peer *peer) {
     }
 }
 
+/* Of this epoch, unless there is one: as soon as somebody is there to see it. */
+static void offer(struct peer *peer) {
+    uint32_t epoch = epoch_now(peer);
+    const struct link *link = uplink_link(peer, NULL);
+    if (duty_is_candidate(peer) && epoch > peer->duty->epoch && link != NULL) {
+        sign_candidacy(peer, epoch, link);
+    }
+}
+
 void duty_parent_opened(struct peer *peer, struct link *link) {
     if (peer->duty != NULL) {
+        offer(peer);
         show_candidacy(peer, link);
     }
 }
@@ -296,10 +296,22 @@ void duty_stored(struct peer *peer, const struct node_event *event) {
 
 /* ---- The supernode ---- */
 
+/* One by those of an epoch that we have not heard of may be right: what a false one costs is a
+ * supernode that nobody links with. */
+static bool is_sound(struct peer *peer, struct slice cert) {
+    enum err err = judge_certificate(peer, &peer->duty->id, cert);
+    return err == OK || err == ERR_NOT_FOUND;
+}
+
+/* In its time, or beyond it while no checkpoint comes. */
+static bool cert_holds(struct peer *peer) {
+    const struct duty *duty = peer->duty;
+    return is_sound(peer, (struct slice){duty->cert.data, duty->cert.len});
+}
+
 static void start_child(struct peer *peer) {
     struct duty *duty = peer->duty;
-    bool is_wanted =
-        duty_is_candidate(peer) && duty->cert.len > 0 && peer->links.wall_s < duty->until_s;
+    bool is_wanted = duty_is_candidate(peer) && duty->cert.len > 0 && cert_holds(peer);
     if (is_wanted && duty->child == DUTY_CHILD_NONE) {
         log_info(peer->env->log, "duty.starts until=%lld", (long long)duty->until_s);
         duty->child = DUTY_CHILD_STARTING;
@@ -322,17 +334,16 @@ static void end_demoted(struct peer *peer) {
 enum err duty_take_cert(struct peer *peer, struct link *link, struct slice payload) {
     struct duty *duty = peer->duty;
     struct cert cert;
-    int64_t until_s;
     enum err err = wire_cert_decode(payload, &cert);
     if (err != OK) {
         return err;
     }
     bool is_ours = duty != NULL && duty->is_named && node_id_equal(&cert.subject, &duty->id);
-    if (!is_ours || !duty_certified(peer, &duty->id, payload, &until_s)) {
-        log_info(peer->env->log, "duty.cert_refused link=%u", link->number);
+    if (!is_ours || cert.epoch < duty->void_until || !is_sound(peer, payload)) {
+        log_info(peer->env->log, "duty.cert_refused link=%u epoch=%u", link->number, cert.epoch);
         return OK;
     }
-    until_s = cert_end(peer, &cert);
+    int64_t until_s = cert_end(peer, &cert);
     if (duty->cert.len > 0 && until_s <= duty->until_s) {
         return OK; /* the other parent's copy */
     }
@@ -390,6 +401,17 @@ static void account(struct peer *peer, const struct node_event *event) {
     settle_day(peer);
 }
 
+/* Its certificate may still be in time; the next one that counts is of a later decision. */
+static void forget_cert(struct peer *peer) {
+    struct duty *duty = peer->duty;
+    log_info(peer->env->log, "duty.demoted");
+    duty->void_until = epoch_now(peer);
+    duty->until_s = 0;
+    buf_free(&duty->cert);
+    store_remove(peer->env->store, STORE_META, text_key(CERT_KEY));
+    save(peer);
+}
+
 static void take_name(struct peer *peer, const struct node_id *id) {
     struct duty *duty = peer->duty;
     struct candidacy candidacy;
@@ -428,10 +450,7 @@ static void tend(struct peer *peer) {
         duty->window_bytes = 0;
     }
     settle_day(peer);
-    uint32_t epoch = epoch_now(peer);
-    if (duty_is_candidate(peer) && epoch > duty->epoch) {
-        sign_candidacy(peer, epoch);
-    }
+    offer(peer);
     end_demoted(peer);
     start_child(peer);
     if (duty->consents && !peer->is_stopping) {
@@ -471,6 +490,7 @@ void duty_child_event(struct peer *peer, const struct node_event *event) {
         end_demoted(peer);
         break;
     case SUPERNODE_FAILED:
+        account(peer, event);
         duty->today.failures++;
         duty->heard = (struct duty_heard){.at_us = peer->links.mono_us};
         if (duty->child == DUTY_CHILD_READY) {
@@ -478,6 +498,10 @@ void duty_child_event(struct peer *peer, const struct node_event *event) {
         }
         break;
     default:
+        account(peer, event);
+        if (duty->child != DUTY_CHILD_LEAVING) {
+            forget_cert(peer); /* it went by itself: the network wants it no more */
+        }
         duty->child = DUTY_CHILD_NONE;
         duty->heard = (struct duty_heard){.at_us = peer->links.mono_us};
         save_day(peer);
@@ -511,7 +535,7 @@ void duty_withdraw(struct peer *peer) {
     duty->is_remembered = false;
     save(peer);
     stop_child(peer);
-    measure_stop(peer);
+    measured_stop(peer);
     tend(peer);
 }
 
@@ -547,7 +571,8 @@ void duty_stop(struct peer *peer) {
 
 void duty_free(struct peer *peer) {
     if (peer->duty != NULL) {
-        measure_free(peer);
+        measured_free(peer);
+        judge_free(peer);
         buf_free(&peer->duty->candidacy);
         buf_free(&peer->duty->cert);
         mem_free(peer->duty);

@@ -45,6 +45,7 @@ struct duty_heard {
     uint32_t leaves;
 };
 
+struct judge;
 struct measures;
 
 struct duty {
@@ -64,13 +65,16 @@ struct duty {
     uint64_t sessions_s; /* of those before this one, together */
 
     struct buf cert;
-    int64_t until_s;   /* when it ends */
-    uint8_t child;     /* enum duty_child */
-    bool is_certified; /* as the supernode itself says: it may have heard of a renewal */
+    int64_t until_s;     /* when it ends */
+    uint32_t void_until; /* epoch; certificates of those before it do not count: it was demoted */
+    uint8_t child;       /* enum duty_child */
+    bool is_certified;   /* as the supernode itself says: it may have heard of a renewal */
     struct address address;
     struct duty_heard heard;
     uint64_t window_us; /* since when ... */
     uint64_t window_bytes;
+
+    struct judge *judge;
 
     uint8_t rest; /* enum duty_rest */
     int64_t rest_until_s;
@@ -98,10 +102,6 @@ void duty_stored(struct peer *peer, const struct node_event *event);
 void duty_parent_opened(struct peer *peer, struct link *link);
 enum err duty_take_cert(struct peer *peer, struct link *link, struct slice payload);
 
-/* True when this node may be taken for a supernode: an anchor, or one with a certificate of now;
- * *until_s is set to its end. The one place that decides this in a peer. */
-bool duty_certified(const struct peer *peer, const struct node_id *id, struct slice encoded,
-                    int64_t *until_s);
 /* True when it would be a supernode, can be dialled, and nothing is used up. */
 bool duty_is_candidate(const struct peer *peer);
 /* Count bytes that were sent to be measured; rest when the day's are used up. */

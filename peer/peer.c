@@ -8,13 +8,14 @@
 #include "peer/command.h"
 #include "peer/duty.h"
 #include "peer/fetch.h"
-#include "peer/measure.h"
+#include "peer/judge.h"
+#include "peer/measured.h"
 #include "peer/push.h"
+#include "peer/reasons.h"
 #include "peer/search.h"
 #include "peer/serve.h"
 #include "peer/state.h"
 #include "peer/transfer.h"
-#include "peer/why.h"
 
 /* ---- Messages ---- */
 
@@ -60,14 +61,17 @@ static const struct {
     {MSG_HAVE, LINK_TRANSFER, fetch_take_have},
     {MSG_HASHES, LINK_TRANSFER, fetch_take_hashes},
     {MSG_REJECT, LINK_TRANSFER, fetch_take_reject},
+    {MSG_PLACE, LINK_TRANSFER, fetch_take_place},
     {MSG_OPEN, LINK_LEAF, audit_take_open},
     {MSG_BLOCK_REQUEST, LINK_LEAF, audit_take_block_request},
     {MSG_HASHES_REQUEST, LINK_LEAF, audit_take_hashes_request},
     {MSG_SHUT, LINK_LEAF, audit_take_shut},
     {MSG_GOAWAY, LINK_LEAF | LINK_TRANSFER | LINK_OTHER | LINK_MEASURE, take_goaway},
-    {MSG_MEASURE, LINK_MEASURE, measure_take},
+    {MSG_MEASURE, LINK_MEASURE, measured_take},
     {MSG_CERT, LINK_LEAF, duty_take_cert},
-    {MSG_DECISION, LINK_LEAF, why_take_decision},
+    {MSG_CHECKPOINT, LINK_LEAF, judge_take_checkpoint},
+    {MSG_MEMBERS, LINK_LEAF, judge_take_members},
+    {MSG_DECISION, LINK_LEAF, reasons_take_decision},
 };
 
 /* ---- What links asks of the role ---- */
@@ -86,7 +90,7 @@ static enum err admit(void *role, struct link *link, const struct hello *hello,
         return transfer_admit(peer, link, goaway);
     }
     if (kind_of(link) == LINK_MEASURE) {
-        return measure_admit(peer, link, hello, goaway);
+        return measured_admit(peer, link, hello, goaway);
     }
     goaway->reason = GOAWAY_POLICY;
     return ERR_POLICY;
@@ -101,7 +105,7 @@ static void opened(void *role, struct link *link, const struct hello *hello) {
         uplink_opened(peer, link);
         duty_parent_opened(peer, link);
     } else if (link->purpose == PURPOSE_MEASURE) {
-        measure_opened(peer, link);
+        measured_opened(peer, link);
     } else if (link->purpose == PURPOSE_DIRECTORY) {
         push_link_opened(peer, link);
     } else {
@@ -130,7 +134,7 @@ static void closed(void *role, struct link *link, enum err reason) {
     if (kind_of(link) == LINK_TRANSFER) {
         transfer_closed(peer, link, reason);
     } else if (kind_of(link) == LINK_MEASURE) {
-        measure_closed(peer, link);
+        measured_closed(peer, link);
     } else if (link->owner != NULL) {
         audit_link_gone(peer, link);
         uplink_closed(peer, link, reason);
@@ -144,7 +148,7 @@ static void flow(void *role, struct link *link) {
     if (kind_of(link) == LINK_TRANSFER) {
         transfer_flow(peer, link);
     } else if (kind_of(link) == LINK_MEASURE) {
-        measure_flow(peer, link);
+        measured_flow(peer, link);
     } else if (link->owner != NULL) {
         register_flow(peer, link);
     }
@@ -220,10 +224,10 @@ static void take_timer(struct peer *peer, struct timer *timer) {
         duty_timer(peer);
         break;
     case TIMER_MEASURE:
-        measure_timer(peer);
+        measured_timer(peer);
         break;
     case TIMER_WHY:
-        why_timer(peer);
+        reasons_timer(peer);
         break;
     case TIMER_STOP:
         stopped(peer);
@@ -371,6 +375,7 @@ static void free_transfers(struct peer *peer) {
 
 static void peer_free(void *self) {
     struct peer *peer = self;
+    peer->is_stopping = true;   /* nobody is told anything any more */
     timers_free(&peer->timers); /* before the owners of its timers */
     fetch_free(peer);
     free_transfers(peer);
@@ -379,7 +384,7 @@ static void peer_free(void *self) {
     search_free(peer);
     push_free(peer);
     duty_free(peer);
-    why_free(peer);
+    reasons_free(peer);
     uplink_free(peer);
     links_free(&peer->links);
     hostcache_free(&peer->hosts);
@@ -392,6 +397,7 @@ struct node peer_new(const struct node_env *env, const struct peer_config *confi
     struct peer *peer = mem_new(sizeof *peer);
     peer->env = env;
     peer->upload_slots = config->upload_slots > 0 ? config->upload_slots : UPLOAD_SLOTS;
+    CHECK(peer->upload_slots <= UPLOAD_SLOTS_CONFIG_MAX);
     peer->downloads_active =
         config->downloads_active > 0 ? config->downloads_active : DOWNLOADS_ACTIVE;
     peer->upload_bytes_per_s = config->upload_bytes_per_s;

@@ -31,13 +31,17 @@ struct peer_config {
  *                             also has {position (byte), reason}
  *   get content=|number= [name=] [wait=1]
  *                             "queued" {content, name, size}; with wait=1 "progress" {content,
- *                             done, size, rate, sources, eta_s} twice a second, then "finished"
+ *                             done, size, rate, sources, eta_s, queued, [queue_position,
+ *                             queue_eta_s]} twice a second, then "finished"
  *                             {content, path, bytes, seconds}
  *   status                    "status" {id, state, parents, files, bytes, uploads, downloads, ...}
- *                             and one "parent" {id, address, state, round_trip_us} per parent
+ *                             and one "parent" {id, address, state, round_trip_us} per parent, and
+ *                             one "traffic" {message, sent, sent_bytes, received,
+ *                             received_bytes} per type of message
  *   share                     "share" {files, bytes, ready}; "file" {name, size, content} each
  *   downloads                 "download" {content, number, name, size, done, state, priority,
- *                             sources, known, rate} each
+ *                             sources, known, rate, queued (sources that let us wait),
+ *                             [queue_position, queue_eta_s] of the first of these} each
  *   cancel|pause|resume download=|content=|all=1
  *                             discard, stop for now, or go on; "changed" {content, name} each
  *   priority ... priority=high|normal|low

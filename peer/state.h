@@ -35,7 +35,7 @@ struct fetch;
 struct pushes;
 struct search;
 struct serve;
-struct whys;
+struct reasons;
 
 struct peer {
     const struct node_env *env;
@@ -45,13 +45,13 @@ struct peer {
     struct hostcache hosts;
     struct uplink uplink;
     struct share share;
-    struct search *search; /* NULL until something is searched */
-    struct fetch *fetch;   /* NULL until something is fetched */
-    struct serve *serve;   /* NULL until something is served */
-    struct audits *audits; /* NULL until a parent asks for a block */
-    struct pushes *push;   /* NULL until somebody asks us to call back, or we them */
-    struct duty *duty;     /* NULL until its user would have it be a supernode, too */
-    struct whys *whys;     /* NULL until somebody asks for a reason */
+    struct search *search;   /* NULL until something is searched */
+    struct fetch *fetch;     /* NULL until something is fetched */
+    struct serve *serve;     /* NULL until something is served */
+    struct audits *audits;   /* NULL until a parent asks for a block */
+    struct pushes *push;     /* NULL until somebody asks us to call back, or we them */
+    struct duty *duty;       /* NULL until its user would have it be a supernode, too */
+    struct reasons *reasons; /* NULL until somebody asks for a reason */
     uint64_t started_us;
     uint64_t upload_bytes_per_s; /* 0 = unlimited */
     uint32_t upload_slots;

@@ -1,6 +1,7 @@
 /* peer_main.c - the program `peer`: an ordinary peer and the commands that speak to it. */
 #include "peer/peer.h"
 #include "src/host/cli_duty.h"
+#include "src/host/cli_limit.h"
 #include "src/host/cli_node.h"
 #include "src/host/cli_search.h"
 #include "src/host/cli_share.h"
@@ -15,7 +16,6 @@ static int run(struct cli *cli) {
     struct cli_node node = {.is_peer = true, .default_port = PEER_PORT};
     struct peer_config config = {.upload_slots = (uint32_t)cli->settings.upload_slots,
                                  .downloads_active = (uint32_t)cli->settings.downloads_active,
-                                 .upload_bytes_per_s = cli->settings.upload_rate,
                                  .consents = cli->settings.consent,
                                  .duty_rate = cli->settings.cap_rate,
                                  .duty_day_bytes = cli->settings.cap_bytes};
@@ -36,9 +36,10 @@ static int run(struct cli *cli) {
 #define RUN_SETTINGS                                                                               \
     (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(ADVERTISE) | SETTING(INTERFACE) |                \
      SETTING(DIAL_ONLY) | SETTING(INTRODUCER) | SETTING(SHARE) | SETTING(PRIVATE) |                \
-     SETTING(DOWNLOADS) | SETTING(NO_METADATA) | SETTING(UPLOAD_RATE) | SETTING(UPLOAD_SLOTS) |    \
-     SETTING(DOWNLOADS_ACTIVE) | SETTING(CONSENT) | SETTING(CAP_RATE) | SETTING(CAP_BYTES) |       \
-     SETTING(SUPERNODE_LISTEN) | SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
+     SETTING(DOWNLOADS) | SETTING(NO_METADATA) | SETTING(UPLOAD_RATE) | SETTING(LIMIT) |           \
+     SETTING(UPLOAD_SLOTS) | SETTING(DOWNLOADS_ACTIVE) | SETTING(CONSENT) | SETTING(CAP_RATE) |    \
+     SETTING(CAP_BYTES) | SETTING(SUPERNODE_LISTEN) | SETTING(LOG) | SETTING(VERBOSE) |            \
+     SETTING(QUIET))
 
 static const struct cli_command commands[] = {
     {.name = "run",
@@ -129,6 +130,17 @@ static const struct cli_command commands[] = {
              "candidacy: what was required, the score, the draw, and each piece of evidence.",
      .words_max = 1,
      .run = cli_why},
+    {.name = "limit",
+     .words = "[[DAYS] [HH:MM-HH:MM] KIND=RATE...|none]",
+     .help = "show or change the limits on traffic",
+     .more =
+         "KIND is up or down (everything that is sent or received), uploads or downloads\n"
+         "(files), or overlay (all the rest, each way); RATE is bytes per second, such as\n"
+         "500K or 2M, or none. With days (mon-fri, sat,sun) or hours it holds then, whatever\n"
+         "holds otherwise. `none` lifts all limits. Changes hold until the program ends; those\n"
+         "for good stand in the configuration file as `limit = ...` lines.",
+     .words_max = OPTION_VALUES_MAX,
+     .run = cli_limit},
     {.name = "stop", .words = "", .help = "stop the peer and wait for its end", .run = cli_stop},
 };
 

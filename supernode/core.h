@@ -7,6 +7,7 @@
 
 #include "common/hostcache.h"
 #include "common/links.h"
+#include "common/list_root.h"
 #include "common/meter.h"
 #include "common/ratelimit.h"
 #include "supernode/election.h"
@@ -28,6 +29,7 @@ enum timer_kind {
     TIMER_VISITOR,   /* an idle one is sent off */
     TIMER_AUDIT,     /* a leaf is asked for a block, or has not answered */
     TIMER_INTAKE,    /* lists that keep others waiting have taken long enough */
+    TIMER_SETTLE,    /* a slice of a list that came */
     TIMER_TURNS,     /* copies of queries wait */
     TIMER_SUMMARY,   /* neighbours are told of our words */
     TIMER_REBUILD,   /* words that are gone leave our summary */
@@ -71,33 +73,61 @@ struct neighbour {
     uint32_t told_bytes;   /* of that */
 };
 
+/* What is being done with a list that came, in slices; settle.c. */
+enum settle_phase {
+    SETTLE_TAKE,   /* records are hashed as they come; those of a whole list go into the index */
+    SETTLE_PART,   /* a change: the records held are hashed and parted, those that go put aside */
+    SETTLE_ORDER,  /* the hashes are put in order, and the root worked out */
+    SETTLE_REMOVE, /* a change that came out right: what goes goes ... */
+    SETTLE_ADD     /* ... and what comes comes */
+};
+
 /* A list, or what changed in one, on its way or waiting for its turn. */
 struct registration {
     struct leaf *leaf;
-    struct registration *next; /* that waits */
+    struct registration *next; /* that waits, or that is being settled */
     struct reg_state promised;
     bool is_waiting;
     bool is_change;      /* of the list held */
     bool is_spoilt;      /* it cannot come out right any more */
+    bool is_committed;   /* all has come */
+    bool is_settling;    /* it has its place among those that get slices */
     uint64_t started_us; /* when it got its turn */
-    uint32_t count;      /* records added so far */
+    uint32_t count;      /* records that came so far */
+    struct buf added;    /* encoded records as they came; of a whole list those still to be taken */
+    struct list_root *sum; /* what the list comes to */
+    enum settle_phase phase;
+    size_t added_at; /* the next of `added` */
     /* All of it: in the index already, hidden. */
     struct index_list *list;
-    struct hash *hashes; /* of the records so far */
-    uint32_t cap;
-    /* A change: as it came. */
-    struct buf removed; /* prefixes of record hashes, u64 */
-    struct buf added;   /* encoded records */
+    /* A change: prefixes of record hashes, ascending, and the records they name. */
+    uint64_t *removed;
+    uint32_t removed_count;
+    uint32_t removed_cap;
+    uint32_t removed_found;
+    uint32_t cursor; /* in the list held */
+    struct buf gone; /* encoded records */
+    size_t gone_at;
 };
 
-/* Whose list may come now. */
-struct intake {
-    struct registration *first; /* that waits, longest first */
+/* Registrations one after the other. */
+struct registrations {
+    struct registration *first;
     struct registration **end;
-    uint32_t waiting;
+};
+
+/* Whose list may come now, and whose is being settled. */
+struct intake {
+    struct registrations waiting; /* longest first */
+    uint32_t waiting_count;
     uint32_t lists; /* on their way */
     uint64_t bytes; /* that those are reckoned at */
     struct timer timer;
+    struct registrations settling; /* each gets a slice in turn */
+    struct timer settle_timer;
+    uint64_t slice_us;   /* the step that ... */
+    uint32_t slice_left; /* ... has so much left of: */
+    uint32_t slice_cost; /* REG_SLICE_COST but in tests */
 };
 
 enum reach { REACH_UNKNOWN, REACH_ASKED, REACH_PROVEN, REACH_FAILED };
@@ -112,7 +142,7 @@ struct leaf {
     struct link *link; /* NULL = departed */
     struct timer timer;
     struct index_list *list; /* complete, NULL = none; shown while it is known to be true */
-    struct reg_state held;   /* what `list` is */
+    struct reg_state held;   /* what `list` is; root zero = not known, a record was taken out */
     struct registration *coming;
     struct audit *audit;    /* NULL before the first list */
     struct buf record;      /* encoded address record that may be passed on, or empty */
@@ -311,11 +341,36 @@ void register_send_status(struct leaf *leaf, enum reg_verdict verdict);
 /* Forget what is on its way, or the list itself. */
 void register_drop_coming(struct leaf *leaf);
 void register_drop_list(struct leaf *leaf);
-/* The list has lost records: work out again what it comes to. */
+/* The list has lost a record: nobody knows what it comes to. */
 void register_restate(struct leaf *leaf);
-/* TIMER_INTAKE, TIMER_RECLAIM. */
+/* TIMER_INTAKE, TIMER_SETTLE, TIMER_RECLAIM. */
 void register_intake_timer(struct supernode *supernode);
+void register_settle_timer(struct supernode *supernode);
 void register_reclaim(struct supernode *supernode);
+
+/* ---- settle.c ---- */
+
+/* Keep the records of a message, and the prefixes of one; false when that is more than may come. */
+#define SETTLE_COST_KEEP 4 /* per record, decoding included */
+bool settle_keep_records(struct registration *coming, struct reg_records *records);
+bool settle_keep_removed(struct registration *coming, const struct reg_remove *remove);
+
+/* Do what there is to do until *left, in the units of REG_SLICE_COST, is used up. True when it is
+ * over: *err is OK when the list has come and is what was promised (a change is in the list held, a
+ * whole list in `list`), ERR_MISMATCH when it is not, ERR_LIMIT when it has no room. */
+bool settle_slice(struct registration *coming, uint32_t *left, enum err *err);
+
+/* True when the list held is neither what it was nor what was promised. */
+static inline bool settle_is_halfway(const struct registration *coming) {
+    return coming->phase >= SETTLE_REMOVE;
+}
+void settle_free(struct registration *coming);
+
+/* True when a slice would find something to do. */
+static inline bool settle_has_work(const struct registration *coming) {
+    return coming->is_committed ||
+           (coming->phase == SETTLE_TAKE && coming->added_at < coming->added.len);
+}
 
 /* ---- audit.c ---- */
 

@@ -22,7 +22,7 @@ static bool is_on(const struct supernode *supernode) {
 }
 
 static uint64_t epoch_us(const struct supernode *supernode) {
-    return supernode->env->network->epoch_s * 1000000ull;
+    return network_epoch_s(supernode->env->network) * 1000000ull;
 }
 
 static struct signer_env signer_env(const struct supernode *supernode) {
@@ -41,7 +41,7 @@ void election_tick(struct supernode *supernode) {
         election->has_offset = true;
     }
     uint64_t wall_s = supernode->links.wall_s > 0 ? (uint64_t)supernode->links.wall_s : 0;
-    trust_advance(&supernode->trust, (uint32_t)(wall_s / supernode->env->network->epoch_s));
+    trust_advance(&supernode->trust, (uint32_t)(wall_s / network_epoch_s(supernode->env->network)));
 }
 
 static uint64_t wall_us(const struct supernode *supernode) {
@@ -49,13 +49,45 @@ static uint64_t wall_us(const struct supernode *supernode) {
     return wall > 0 ? (uint64_t)wall : 0;
 }
 
+/* ---- What we have said before ---- */
+
+/* To say two things in one epoch is fraud, so what is said is written down first: the epochs of our
+ * last row and checkpoint, and the start of that row's hash. Nothing is sent before it is durable.
+ */
+static const struct slice spoken_key = {(const uint8_t *)"election", 8};
+#define SPOKEN_BYTES (4 + 4 + ROW_PREVIOUS_BYTES)
+
+static void load_spoken(struct supernode *supernode) {
+    struct election *election = &supernode->election;
+    struct slice value;
+    if (store_get(supernode->env->store, STORE_META, spoken_key, &value) &&
+        value.len == SPOKEN_BYTES) {
+        struct reader reader = reader_of(value.data, value.len);
+        election->last_row = reader_u32(&reader);
+        election->last_checkpoint = reader_u32(&reader);
+        reader_copy(&reader, election->previous, sizeof election->previous);
+    }
+}
+
+/* Write down that we speak, and send `said` once that cannot be lost any more. */
+static void say(struct supernode *supernode, uint8_t type, struct slice said) {
+    struct election *election = &supernode->election;
+    struct buf value = {0};
+    buf_u32(&value, election->last_row);
+    buf_u32(&value, election->last_checkpoint);
+    buf_append(&value, election->previous, sizeof election->previous);
+    store_put(supernode->env->store, STORE_META, spoken_key, (struct slice){value.data, value.len});
+    buf_free(&value);
+    election->said_type = type;
+    buf_free(&election->said);
+    buf_append(&election->said, said.data, said.len);
+    store_sync(supernode->env->store, ++election->said_token);
+}
+
 /* ---- The row ---- */
 
-/* What was said in the epoch in which we started is not known, and to contradict it is fraud. */
 static bool may_speak(const struct supernode *supernode) {
-    const struct election *election = &supernode->election;
-    return election->epoch > election->first_epoch &&
-           trust_may_issue(&supernode->trust, &supernode->env->id, election->epoch);
+    return trust_may_issue(&supernode->trust, &supernode->env->id, supernode->election.epoch);
 }
 
 static void issue_row(struct supernode *supernode) {
@@ -82,9 +114,9 @@ static void issue_row(struct supernode *supernode) {
     crypto_hash(supernode->env->crypto, (struct slice){bytes.data, bytes.len}, &hash);
     memcpy(election->previous, hash.b, sizeof election->previous);
     election->last_row = election->epoch;
-    enum err err = evidence_add(supernode, MSG_ROW, (struct slice){bytes.data, bytes.len});
-    log_info(supernode->env->log, "election.row epoch=%u measured=%u bytes=%llu error=%s",
-             row.epoch, row.count, (unsigned long long)load.bytes, err_name(err));
+    log_info(supernode->env->log, "election.row epoch=%u measured=%u bytes=%llu", row.epoch,
+             row.count, (unsigned long long)load.bytes);
+    say(supernode, MSG_ROW, (struct slice){bytes.data, bytes.len});
     buf_free(&bytes);
     buf_free(&tlvs);
     measure_end(supernode);
@@ -115,26 +147,47 @@ static void fill_checkpoint(struct supernode *supernode, struct checkpoint *chec
 }
 
 static void issue_checkpoint(struct supernode *supernode) {
+    struct election *election = &supernode->election;
     const struct trust_checkpoint *latest = supernode->trust.latest;
     bool is_there = latest != NULL && latest->checkpoint.epoch >= supernode->election.epoch;
-    if (anchor_place(supernode) < 0 || is_there || !may_speak(supernode)) {
+    if (anchor_place(supernode) < 0 || is_there || !may_speak(supernode) ||
+        election->last_checkpoint >= election->epoch || election->last_row != election->epoch) {
         return;
     }
     struct checkpoint checkpoint = {0};
     struct node_id *keys = NULL;
     fill_checkpoint(supernode, &checkpoint, &keys);
+    log_info(supernode->env->log, "election.checkpoint epoch=%u members=%u", checkpoint.epoch,
+             checkpoint.members);
     struct members members = {.epoch = checkpoint.epoch, .count = (uint16_t)checkpoint.members};
     members.keys = (struct slice){keys[0].b, members.count * sizeof *keys};
+    buf_free(&election->said_members);
+    wire_members_encode(&election->said_members, &members);
     struct buf bytes = {0};
     wire_checkpoint_encode(&bytes, &checkpoint);
-    enum err err = evidence_add(supernode, MSG_CHECKPOINT, (struct slice){bytes.data, bytes.len});
-    buf_free(&bytes);
-    wire_members_encode(&bytes, &members);
-    enum err second = evidence_add(supernode, MSG_MEMBERS, (struct slice){bytes.data, bytes.len});
-    log_info(supernode->env->log, "election.checkpoint epoch=%u members=%u error=%s",
-             checkpoint.epoch, checkpoint.members, err_name(err != OK ? err : second));
+    election->last_checkpoint = election->epoch;
+    say(supernode, MSG_CHECKPOINT, (struct slice){bytes.data, bytes.len});
     buf_free(&bytes);
     mem_free(keys);
+}
+
+void election_stored(struct supernode *supernode, uint64_t token) {
+    struct election *election = &supernode->election;
+    if (token != election->said_token || election->said.len == 0 || supernode->is_stopping) {
+        return;
+    }
+    struct slice said = {election->said.data, election->said.len};
+    enum err err = evidence_add(supernode, election->said_type, said);
+    if (err == OK && election->said_type == MSG_CHECKPOINT) {
+        err = evidence_add(supernode, MSG_MEMBERS,
+                           (struct slice){election->said_members.data, election->said_members.len});
+    }
+    if (err != OK) {
+        log_warn(supernode->env->log, "election.not_said type=%u error=%s", election->said_type,
+                 err_name(err));
+    }
+    buf_free(&election->said);
+    buf_free(&election->said_members);
 }
 
 /* ---- Votes ---- */
@@ -172,7 +225,8 @@ static bool needs_renewal(const struct supernode *supernode, const struct decide
 /* A supernode that is not wanted any more goes, politely. */
 static void check_own_seat(struct supernode *supernode) {
     const struct decide_row *own = decide_find(&supernode->election.decide, &supernode->env->id);
-    if (own != NULL && own->verdict == POLICY_DEMOTE && !supernode->is_stopping) {
+    bool is_sure = !supernode->election.is_unsure && !supernode->is_stopping;
+    if (own != NULL && own->verdict == POLICY_DEMOTE && is_sure) {
         log_info(supernode->env->log, "election.demoted reason=\"%s\"", own->reason);
         supernode_shutdown(supernode);
     }
@@ -200,17 +254,30 @@ static void decided(struct supernode *supernode) {
         }
     }
     log_info(supernode->env->log,
-             "election.decided epoch=%u members=%u wanted=%u candidates=%u promoted=%u",
-             decide->epoch, decide->members, decide->wanted, decide->count, promoted);
+             "election.decided epoch=%u members=%u wanted=%u candidates=%u promoted=%u sure=%d",
+             decide->epoch, decide->members, decide->wanted, decide->count, promoted,
+             !election->is_unsure);
     check_own_seat(supernode);
 }
 
-static void decide_on(struct supernode *supernode) {
+/* True when we hold exactly what the anchor fixed: no more, no less. */
+static bool has_all(const struct supernode *supernode, const struct trust_checkpoint *checkpoint) {
+    struct hash root;
+    trust_candidate_root(&supernode->trust, checkpoint->checkpoint.epoch, &root);
+    return memcmp(root.b, checkpoint->checkpoint.candidate_root.b, sizeof root.b) == 0;
+}
+
+/* Decide once the evidence is the anchor's; with `anyway` by what there is. */
+static void decide_on(struct supernode *supernode, bool anyway) {
     struct election *election = &supernode->election;
     struct trust_checkpoint *latest = supernode->trust.latest;
     if (latest == NULL || latest->members == NULL ||
         latest->checkpoint.epoch <= election->decided || election->is_deciding) {
         return;
+    }
+    election->is_unsure = !has_all(supernode, latest);
+    if (election->is_unsure && !anyway) {
+        return; /* the rest may be on its way */
     }
     decide_begin(&election->decide, &supernode->trust, latest);
     election->is_deciding = true;
@@ -266,7 +333,12 @@ void election_noted(struct supernode *supernode, const struct trust_record *reco
     } else if (record->type == MSG_CHECKPOINT || record->type == MSG_MEMBERS) {
         pass_on(supernode, record);
         mesh_prove(supernode);
-        decide_on(supernode);
+    }
+}
+
+void election_recheck(struct supernode *supernode) {
+    if (is_on(supernode) && !supernode->is_stopping) {
+        decide_on(supernode, false);
     }
 }
 
@@ -279,9 +351,14 @@ struct slice election_cert(const struct supernode *supernode) {
 
 /* What a new candidate needs to judge those who measure it. */
 static void brief(struct supernode *supernode, struct link *link) {
-    const struct trust_checkpoint *latest = supernode->trust.latest;
-    if (latest != NULL && latest->members_record != NULL) {
-        const struct trust_record *records[] = {latest->record, latest->members_record};
+    uint32_t now = supernode->trust.now_epoch;
+    for (uint32_t ago = CERT_VALID_EPOCHS; ago > 0 && now >= ago; ago--) {
+        const struct trust_checkpoint *known =
+            trust_checkpoint_at(&supernode->trust, now + 1 - ago);
+        if (known == NULL || known->members_record == NULL) {
+            continue;
+        }
+        const struct trust_record *records[] = {known->record, known->members_record};
         for (int i = 0; i < 2; i++) {
             links_send(link, records[i]->type, (struct slice){records[i]->bytes, records[i]->len});
         }
@@ -353,6 +430,8 @@ static uint64_t phase_us(const struct supernode *supernode, uint8_t phase) {
         return window_end(supernode);
     case PHASE_TELL:
         return 11 * unit_us;
+    case PHASE_DECIDE:
+        return 14 * unit_us;
     default:
         return 12 * unit_us + (place > 0 ? (uint64_t)place * ANCHOR_TURN_US : 0);
     }
@@ -372,6 +451,9 @@ static void run_phase(struct supernode *supernode, uint8_t phase) {
         break;
     case PHASE_ROW:
         issue_row(supernode);
+        break;
+    case PHASE_DECIDE:
+        decide_on(supernode, true);
         break;
     default:
         issue_checkpoint(supernode);
@@ -425,13 +507,12 @@ void election_timer(struct supernode *supernode) {
 }
 
 void election_start(struct supernode *supernode) {
-    struct election *election = &supernode->election;
     if (!is_on(supernode)) {
         return;
     }
     uint64_t now_us = wall_us(supernode);
-    election->first_epoch = (uint32_t)(now_us / epoch_us(supernode));
-    enter_epoch(supernode, election->first_epoch, now_us % epoch_us(supernode));
+    load_spoken(supernode);
+    enter_epoch(supernode, (uint32_t)(now_us / epoch_us(supernode)), now_us % epoch_us(supernode));
     set_timer(supernode);
 }
 
@@ -447,6 +528,8 @@ void election_init(struct supernode *supernode) {
 void election_free(struct supernode *supernode) {
     timers_cancel(&supernode->timers, &supernode->election.timer);
     buf_free(&supernode->election.cert);
+    buf_free(&supernode->election.said);
+    buf_free(&supernode->election.said_members);
     decide_free(&supernode->election.decide);
     measure_free(supernode);
     evidence_free(supernode);

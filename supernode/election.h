@@ -57,6 +57,7 @@ enum election_phase {
     PHASE_ROW,
     PHASE_TELL,
     PHASE_CHECKPOINT,
+    PHASE_DECIDE, /* at the latest */
     PHASES
 };
 
@@ -64,13 +65,18 @@ struct election {
     struct timer timer;
     int64_t wall_offset_us; /* wall clock less mono clock, as well as it is known */
     bool has_offset;
-    uint32_t first_epoch; /* in which we started: what we said in it before is not known */
-    uint32_t epoch;       /* that the calendar is in */
-    uint8_t phase;        /* next one of it */
-    uint32_t last_row;    /* epoch of our last row, 0 = none */
-    uint8_t previous[ROW_PREVIOUS_BYTES];
+    uint32_t epoch;    /* that the calendar is in */
+    uint8_t phase;     /* next one of it */
+    uint32_t last_row; /* epoch of our last row, 0 = none */
+    uint32_t last_checkpoint;
+    uint8_t previous[ROW_PREVIOUS_BYTES]; /* start of that row's hash */
+    struct buf said;                      /* what is sent once it is durable that we say it */
+    struct buf said_members;
+    uint8_t said_type;
+    uint64_t said_token;
     struct decide decide;
     bool is_deciding;
+    bool is_unsure;   /* our evidence is not quite the one that the anchor fixed */
     uint32_t decided; /* epoch of the checkpoint that was last decided under */
     struct buf cert;  /* our own, encoded, when it came by election */
 };
@@ -82,6 +88,10 @@ void election_start(struct supernode *supernode);
 void election_tick(struct supernode *supernode);
 /* TIMER_ELECTION. */
 void election_timer(struct supernode *supernode);
+/* NODE_STORED. */
+void election_stored(struct supernode *supernode, uint64_t token);
+/* Records have come: perhaps all that is decided about is here now. */
+void election_recheck(struct supernode *supernode);
 /* A record is new. */
 void election_noted(struct supernode *supernode, const struct trust_record *record);
 enum err election_take_candidacy(struct supernode *supernode, struct link *link,

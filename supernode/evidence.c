@@ -145,6 +145,7 @@ void evidence_timer(struct supernode *supernode) {
     if (!is_done) {
         soon(supernode);
     }
+    election_recheck(supernode);
 }
 
 /* ---- What comes ---- */

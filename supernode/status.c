@@ -95,7 +95,7 @@ static void report_self(struct supernode *supernode, uint64_t command) {
     report_number(out, "known", supernode->hosts.hosts.count);
     report_number(out, "open", supernode->flood.wave_count);
     report_number(out, "coming", supernode->intake.lists);
-    report_number(out, "waiting", supernode->intake.waiting);
+    report_number(out, "waiting", supernode->intake.waiting_count);
     report_counts(out, &supernode->counts);
     if (supernode->env->driver != NULL) {
         report_number(out, "bytes_in", supernode->env->driver->bytes_in);
@@ -139,7 +139,7 @@ static void report_guests(const struct supernode *supernode, uint64_t command) {
          counts->limited - counts->limited_leaves},
         {"registrations", supernode->intake.lists, REG_LISTS_MAX, counts->refused_lists},
         {"index_bytes", index_count(supernode->index).bytes,
-         INDEX_BYTES_MAX / 100 * INDEX_REFUSE_PERCENT, counts->refused_lists},
+         config->index_bytes_max / 100 * INDEX_REFUSE_PERCENT, counts->refused_lists},
     };
     report_limits(supernode->links.out, command, limits, sizeof limits / sizeof limits[0]);
 }
@@ -195,5 +195,6 @@ void status_command(struct supernode *supernode, const struct node_event *event)
     }
     report_leaves(supernode, command);
     report_neighbours(supernode, command);
+    traffic_report(&supernode->links.traffic, out, command);
     report_done(out, command);
 }

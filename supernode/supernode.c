@@ -184,6 +184,11 @@ static void on_intake(struct supernode *supernode, void *owner) {
     register_intake_timer(supernode);
 }
 
+static void on_settle(struct supernode *supernode, void *owner) {
+    (void)owner;
+    register_settle_timer(supernode);
+}
+
 static void on_wave(struct supernode *supernode, void *owner) {
     flood_wave_timer(supernode, owner);
 }
@@ -251,7 +256,7 @@ static void (*const timer_handlers[TIMER_KINDS])(struct supernode *supernode, vo
     [TIMER_INTAKE] = on_intake,       [TIMER_TURNS] = on_turns,
     [TIMER_SUMMARY] = on_summary,     [TIMER_REBUILD] = on_rebuild,
     [TIMER_STOP] = on_stop,           [TIMER_EVIDENCE] = on_evidence,
-    [TIMER_ELECTION] = on_election,
+    [TIMER_ELECTION] = on_election,   [TIMER_SETTLE] = on_settle,
 };
 
 static void run_timers(struct supernode *supernode) {
@@ -305,6 +310,9 @@ static void step(void *self, const struct node_event *event, struct outbox *out)
             break;
         case NODE_RESOLVED:
             mesh_resolved(supernode, event);
+            break;
+        case NODE_STORED:
+            election_stored(supernode, event->stored.token);
             break;
         case NODE_COMMAND:
             status_command(supernode, event);
@@ -373,6 +381,9 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     if (supernode->config.leaf_queries_milli_per_s == 0) {
         supernode->config.leaf_queries_milli_per_s = (uint64_t)(LEAF_QUERIES_PER_S * 1000);
     }
+    if (supernode->config.index_bytes_max == 0) {
+        supernode->config.index_bytes_max = INDEX_BYTES_MAX;
+    }
     if (supernode->config.leaf_queries_burst == 0) {
         supernode->config.leaf_queries_burst = LEAF_QUERIES_BURST;
     }
@@ -382,7 +393,7 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     rng_seed(&supernode->rng, env->seed);
     links_init(&supernode->links, env, &links_role, supernode, &supernode->timers);
     supernode->links.address_record_flags = ADDRESS_RECORD_SUPERNODE;
-    supernode->index = index_new(env->seed ^ 0x696e646578, INDEX_BYTES_MAX);
+    supernode->index = index_new(env->seed ^ 0x696e646578, supernode->config.index_bytes_max);
     map_init(&supernode->leaves, sizeof(struct node_id), env->seed ^ 0x6c6561766573);
     map_init(&supernode->probes, PROBE_KEY_BYTES, env->seed ^ 0x70726f626573);
     supernode->reclaim_timer.kind = TIMER_RECLAIM;

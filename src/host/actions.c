@@ -59,6 +59,14 @@ static void do_close(const struct doing *doing) {
     }
 }
 
+static void do_link_files(const struct doing *doing) {
+    struct conn *conn = conn_of(doing);
+    if (conn != NULL) {
+        flow_account(conn); /* what went before counts as it was */
+        conn->traffic = TRAFFIC_FILES;
+    }
+}
+
 static void do_resolve(const struct doing *doing) {
     resolve_name(doing->node, doing->action->token32, doing->bytes);
 }
@@ -119,6 +127,7 @@ void actions_run(struct host_node *node, struct outbox *out) {
         [ACTION_READ_STOP] = do_read_stop,
         [ACTION_READ_START] = do_read_start,
         [ACTION_CLOSE] = do_close,
+        [ACTION_LINK_FILES] = do_link_files,
         [ACTION_RESOLVE] = do_resolve,
         [ACTION_FILE_OPEN] = do_file_open,
         [ACTION_FILE_WRITE] = do_file_write,

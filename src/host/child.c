@@ -1,7 +1,8 @@
 /* child.c - the supernode that a peer runs beside itself: a process of its own, watched.
  *
  *     none -> running -> leaving -> none              asked for, then asked to end
- *             running -> waiting -> running           it ended by itself: later once more
+ *             running -> none                         it has done with it: nobody wants it any more
+ *             running -> waiting -> running           it crashed: later once more
  *
  * It is started from the loop's thread. One timer serves all states: to ask how it does, to start
  * it again, to end one that does not leave. Its downloads and uploads are none of ours: whatever
@@ -57,7 +58,10 @@ struct child {
     struct event *ended;
     struct event *timer;
     struct child_status *asking; /* NULL = nothing is asked now */
+    bool is_closed;              /* its end of the pair: it will be gone in a moment */
+    uint64_t leave_by_us;        /* CHILD_LEAVING */
     bool has_answered;
+    bool must_reload; /* as soon as it can hear of that */
     uint64_t started_us;
     uint64_t again_ms;
     struct child_report report; /* the last one */
@@ -141,8 +145,7 @@ static int spawn(struct child *child, int end) {
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setpgroup(&attributes, 0); /* Ctrl-C is ours to pass on */
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
     int error = posix_spawn(&child->pid, child->program, &actions, &attributes, words, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
@@ -194,7 +197,9 @@ static void start_process(struct child *child) {
     child->ended = event_new(host->base, child->tie, EV_READ, on_ended, child);
     event_add(child->ended, NULL);
     child->state = CHILD_RUNNING;
+    child->is_closed = false;
     child->has_answered = false;
+    child->must_reload = false;
     child->started_us = clock_mono_us();
     log_info(&host->log, "child.started pid=%d", (int)child->pid);
     tell(child, SUPERNODE_STARTED, OK);
@@ -216,7 +221,7 @@ static void forget_process(struct child *child) {
 }
 
 static void process_ended(struct child *child, int status, const struct rusage *usage) {
-    bool was_asked = child->state == CHILD_LEAVING;
+    bool is_over = child->state == CHILD_LEAVING || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
     child->report.cpu_ms = (uint64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000 +
                            (uint64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1000;
     child->report.leaves = 0;
@@ -224,7 +229,7 @@ static void process_ended(struct child *child, int status, const struct rusage *
              WIFSIGNALED(status) ? "signal" : "status",
              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     forget_process(child);
-    if (was_asked) {
+    if (is_over) { /* as asked, or since the network wants it no more */
         child->state = CHILD_NONE;
         child->again_ms = 0;
         tell(child, SUPERNODE_STOPPED, OK);
@@ -251,6 +256,7 @@ static void on_ended(evutil_socket_t fd, short what, void *context) {
     struct host_node *node = child->node;
     (void)fd;
     (void)what;
+    child->is_closed = true;
     if (!reap(child, WNOHANG)) {
         arm(child, REAP_MS);
     }
@@ -267,6 +273,10 @@ static void on_status(void *context, const struct child_report *report) {
         child->report.cpu_ms = child_status_cpu_ms(child->pid);
         child->listening = report->address;
         child->has_answered = true;
+        if (child->must_reload) {
+            child->must_reload = false;
+            kill(child->pid, SIGHUP);
+        }
         tell(child, SUPERNODE_READY, OK);
         node_run(child->node);
     }
@@ -279,29 +289,30 @@ static void look(struct child *child) {
     arm(child, child->has_answered ? LOOK_MS : LOOK_SOON_MS);
 }
 
+/* What is due now that it is not gone. */
+static void go_on(struct child *child) {
+    bool is_late = child->state == CHILD_LEAVING && clock_mono_us() >= child->leave_by_us;
+    if (is_late) {
+        log_warn(&child->node->host->log, "child.killed pid=%d reason=timeout", (int)child->pid);
+        kill(child->pid, SIGKILL);
+        child->leave_by_us = UINT64_MAX; /* all has been done */
+    }
+    if (child->state == CHILD_WAITING) {
+        start_process(child);
+    } else if (child->state == CHILD_LEAVING || child->is_closed) {
+        arm(child, REAP_MS);
+    } else if (child->state == CHILD_RUNNING) {
+        look(child);
+    }
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *context) {
     struct child *child = context;
     struct host_node *node = child->node;
     (void)fd;
     (void)what;
-    if (child->pid > 0 && reap(child, WNOHANG)) {
-        node_run(node);
-        return;
-    }
-    switch (child->state) {
-    case CHILD_RUNNING:
-        look(child);
-        break;
-    case CHILD_LEAVING:
-        log_warn(&node->host->log, "child.killed pid=%d reason=timeout", (int)child->pid);
-        kill(child->pid, SIGKILL);
-        arm(child, REAP_MS);
-        break;
-    case CHILD_WAITING:
-        start_process(child);
-        break;
-    default:
-        break;
+    if (child->pid == 0 || !reap(child, WNOHANG)) {
+        go_on(child);
     }
     node_run(node);
 }
@@ -339,8 +350,10 @@ void child_start(struct host_node *node, struct slice cert) {
     }
     if (child->state == CHILD_NONE) {
         start_process(child);
-    } else if (child->state == CHILD_RUNNING) {
+    } else if (child->state == CHILD_RUNNING && child->has_answered) {
         kill(child->pid, SIGHUP); /* it reads the certificate again */
+    } else {
+        child->must_reload = true;
     }
 }
 
@@ -351,6 +364,7 @@ void child_stop(struct host_node *node) {
     }
     if (child->state == CHILD_RUNNING) {
         child->state = CHILD_LEAVING;
+        child->leave_by_us = clock_mono_us() + LEAVE_MS * 1000ull;
         kill(child->pid, SIGTERM);
         arm(child, LEAVE_MS);
         return;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/check.h"
+#include "src/host/cli_limit.h"
 #include "src/host/cli_share.h"
 #include "src/host/control.h"
 #include "src/host/failure.h"
@@ -111,7 +112,6 @@ static enum err prepare_peer(struct cli_node *node, struct host_error *error) {
     node->config.share_filters = (const char *const *)node->shared.filters;
     node->config.share_count = node->shared.count;
     node->config.no_metadata = node->cli->settings.no_metadata;
-    node->config.upload_bytes_per_s = node->cli->settings.upload_rate;
     return err != OK ? err : prepare_child(node, error);
 }
 
@@ -148,6 +148,7 @@ enum err cli_node_prepare(struct cli_node *node, struct cli *cli, struct host_er
     enum err err = folder_make(cli->dir, error);
     err = err != OK ? err : load_network(node, error);
     err = err != OK ? err : collect_introducers(node, error);
+    err = err != OK ? err : cli_limit_collect(node, error);
     err = err != OK || !node->is_peer ? err : prepare_peer(node, error);
     node->config.network = &node->network.network;
     node->config.state_dir = cli->dir;
@@ -175,7 +176,8 @@ static void on_gone(void *context, uint64_t id) {
 static bool on_local(void *context, const struct control_request *request, struct buf *lines,
                      struct host_error *error) {
     struct cli_node *node = context;
-    return node->is_peer && cli_share_answer(node, request, lines, error);
+    return cli_limit_answer(node, request, lines, error) ||
+           (node->is_peer && cli_share_answer(node, request, lines, error));
 }
 
 static void on_stop(void *context) {

@@ -21,6 +21,7 @@ struct cli_node {
     char child_listen[ADDRESS_TEXT_BYTES];
     char child_advertise[ADDRESS_TEXT_BYTES];
     char child_log[PATH_MAX];
+    struct rateplan limits;
     struct host_node_config config; /* make and role_config are the caller's */
     struct host *host;
     struct host_node *node;

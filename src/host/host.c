@@ -84,6 +84,9 @@ static void on_signal(evutil_socket_t number, short what, void *context) {
     (void)what;
     struct host *host = context;
     log_info(&host->log, "host.signal number=%d", (int)number);
+    if (host->has_parent && (number == SIGINT || host->is_stopping)) {
+        return; /* Ctrl-C is for all processes of a terminal: the parent passes it on */
+    }
     if (host->is_stopping) { /* asked twice: at once */
         host->failed = true;
         event_base_loopbreak(host->base);
@@ -167,6 +170,10 @@ struct host *host_new(const struct host_config *config, struct host_error *error
         return NULL;
     }
     return host;
+}
+
+const struct driver_counts *host_counts(const struct host *host) {
+    return &host->counts;
 }
 
 struct event_base *host_base(struct host *host) {

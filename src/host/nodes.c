@@ -138,10 +138,9 @@ struct host_node *host_add(struct host *host, const struct host_node_config *con
     node->parts_fd = -1;
     node->listen = config->listen;
     node->advertise = config->advertise;
-    node->upload_bytes_per_s = config->upload_bytes_per_s;
     node->state_dir = mem_string(config->state_dir);
     drive_init(node);
-    blocks_init(node);
+    flow_init(node, config->limits);
     if (start(node, config, error != NULL ? error : &ignored) != OK) {
         node->state = NODE_STOPPED;
         node_release(node);
@@ -211,7 +210,7 @@ void node_release(struct host_node *node) {
     node->state = NODE_STOPPED;
     listen_stop(node);
     conns_drop(node);
-    blocks_free(node);
+    flow_free(node);
     files_close(node);
     library_stop(node->library);
     drive_free(node);

@@ -56,6 +56,7 @@ struct parent_tie *parent_watch(struct host *host, int fd, struct host_error *er
     }
     struct parent_tie *tie = mem_new(sizeof *tie);
     tie->host = host;
+    host->has_parent = true;
     tie->fd = fd;
     tie->closed = event_new(host->base, fd, EV_READ, on_closed, tie);
     tie->reload = evsignal_new(host->base, SIGHUP, on_reload, tie);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/limits.h"
+#include "common/rateplan.h"
 #include "src/host/config.h"
 #include "src/host/failure.h"
 
@@ -43,6 +44,16 @@ static enum err check_introducer(const char *text, struct host_error *error) {
     }
     return fail(error, ERR_CONFIG,
                 "introducer `%.200s`: expected ID@HOST:PORT; `supernode id` prints the id", text);
+}
+
+static enum err check_limit(const char *text, struct host_error *error) {
+    struct rate_row row;
+    const char *why, *at;
+    if (rate_row_parse(&row, text, &why, &at) == OK) {
+        return OK;
+    }
+    return fail(error, ERR_CONFIG, "limit `%.200s`, at `%.*s`: %s", text, (int)strcspn(at, " \t"),
+                at, why);
 }
 
 const struct option_row settings_rows[SETTINGS] = {
@@ -133,8 +144,16 @@ const struct option_row settings_rows[SETTINGS] = {
                              AT(upload_rate),
                              .in_file = true,
                              .min = RATE_BYTES_MIN,
-                             .max = RATE_BYTES_MAX,
+                             .max = RATE_MAX,
                              .help = "bytes per second, such as 8M"},
+    [SETTING_LIMIT] = {.name = "limit",
+                       .type = OPTION_LIST,
+                       .argument = "LIMIT",
+                       AT(limits),
+                       .in_file = true,
+                       .check = check_limit,
+                       .help = "traffic, such as up=500K or 'mon-fri 08:00-18:00 down=2M' "
+                               "(repeatable)"},
     [SETTING_UPLOAD_SLOTS] = {.name = "upload-slots",
                               .type = OPTION_NUMBER,
                               .argument = "N",
@@ -202,6 +221,14 @@ const struct option_row settings_rows[SETTINGS] = {
                                   .min = 1,
                                   .max = LEAVES_CONFIG_MAX,
                                   .help = "queries of one peer at once (10)"},
+    [SETTING_INDEX_MEMORY] = {.name = "index-memory",
+                              .type = OPTION_BYTES,
+                              .argument = "SIZE",
+                              AT(index_memory),
+                              .in_file = true,
+                              .min = INDEX_BYTES_MIN,
+                              .max = INDEX_BYTES_MAX,
+                              .help = "memory for the lists of peers (512M)"},
     [SETTING_MESH_QUERY_RATE] = {.name = "mesh-query-rate",
                                  .type = OPTION_NUMBER,
                                  .argument = "N",

@@ -22,6 +22,7 @@ enum setting {
     SETTING_DOWNLOADS,
     SETTING_NO_METADATA,
     SETTING_UPLOAD_RATE,
+    SETTING_LIMIT,
     SETTING_UPLOAD_SLOTS,
     SETTING_DOWNLOADS_ACTIVE,
     SETTING_CONSENT,
@@ -31,6 +32,7 @@ enum setting {
     SETTING_LEAVES,
     SETTING_LEAF_QUERY_RATE,
     SETTING_LEAF_QUERY_BURST,
+    SETTING_INDEX_MEMORY,
     SETTING_MESH_QUERY_RATE,
     SETTING_MESH_LINKS,
     SETTING_FIXED_MESH,
@@ -84,7 +86,8 @@ struct settings {
     struct option_list shares;
     const char *downloads;
     bool no_metadata;
-    uint64_t upload_rate; /* bytes per second; 0 = unlimited */
+    uint64_t upload_rate;      /* bytes per second; 0 = unlimited */
+    struct option_list limits; /* rows of a rateplan */
     uint64_t upload_slots;
     uint64_t downloads_active;
     bool consent;
@@ -94,6 +97,7 @@ struct settings {
     uint64_t leaves;
     uint64_t leaf_query_rate; /* thousandths per second */
     uint64_t leaf_query_burst;
+    uint64_t index_memory; /* bytes; 0 = INDEX_BYTES_MAX */
     uint64_t mesh_query_rate; /* per second of one neighbour */
     uint64_t mesh_links;
     bool fixed_mesh;

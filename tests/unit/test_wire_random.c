@@ -361,6 +361,13 @@ static void make_shut(struct maker *maker, struct shut_file *shut) {
     shut->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
 }
 
+static void make_place(struct maker *maker, struct queue_place *place) {
+    place->handle = (uint32_t)any(maker);
+    place->position = (uint16_t)below(maker, 300);
+    place->eta_ms = place->position > 0 ? (uint32_t)any(maker) : 0;
+    place->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
 static void make_have(struct maker *maker, struct have *have) {
     have->handle = (uint32_t)any(maker);
     have->all = below(maker, 2) == 1;

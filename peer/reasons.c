@@ -1,5 +1,5 @@
-/* why.c - the command `why`: asks a parent for the reasons of the last decision on a node. */
-#include "peer/why.h"
+/* reasons.c - the command `why`: asks a parent for the reasons of the last decision on a node. */
+#include "peer/reasons.h"
 
 #include "common/mem.h"
 #include "common/wire_trust.h"
@@ -14,31 +14,31 @@ struct question {
     uint64_t until_us;
 };
 
-struct whys {
+struct reasons {
     struct timer timer;
-    struct question questions[WHYS_MAX];
+    struct question questions[REASONS_MAX];
 };
 
 static void arm(struct peer *peer) {
-    struct whys *whys = peer->whys;
+    struct reasons *reasons = peer->reasons;
     uint64_t next_us = TIMERS_NEVER;
-    for (uint32_t i = 0; i < WHYS_MAX; i++) {
-        const struct question *question = &whys->questions[i];
+    for (uint32_t i = 0; i < REASONS_MAX; i++) {
+        const struct question *question = &reasons->questions[i];
         if (question->command != 0 && question->until_us < next_us) {
             next_us = question->until_us;
         }
     }
     if (next_us == TIMERS_NEVER) {
-        timers_cancel(&peer->timers, &whys->timer);
+        timers_cancel(&peer->timers, &reasons->timer);
     } else {
-        timers_set(&peer->timers, &whys->timer, next_us);
+        timers_set(&peer->timers, &reasons->timer, next_us);
     }
 }
 
-void why_timer(struct peer *peer) {
-    struct whys *whys = peer->whys;
-    for (uint32_t i = 0; i < WHYS_MAX; i++) {
-        struct question *question = &whys->questions[i];
+void reasons_timer(struct peer *peer) {
+    struct reasons *reasons = peer->reasons;
+    for (uint32_t i = 0; i < REASONS_MAX; i++) {
+        struct question *question = &reasons->questions[i];
         if (question->command != 0 && question->until_us <= peer->links.mono_us) {
             report_error(peer->links.out, question->command, ERR_TIMEOUT,
                          "the supernode does not answer; it may be too old to know, or just gone: "
@@ -72,7 +72,7 @@ static bool read_id(struct peer *peer, const struct node_event *event, struct no
     return false;
 }
 
-void why_command(struct peer *peer, const struct node_event *event) {
+void reasons_command(struct peer *peer, const struct node_event *event) {
     struct outbox *out = peer->links.out;
     struct why why = {0};
     if (!read_id(peer, event, &why.id)) {
@@ -83,13 +83,13 @@ void why_command(struct peer *peer, const struct node_event *event) {
         report_error(out, event->command.id, ERR_UNREACHABLE, uplink_advice(peer));
         return;
     }
-    if (peer->whys == NULL) {
-        peer->whys = mem_new(sizeof *peer->whys);
-        peer->whys->timer.kind = TIMER_WHY;
+    if (peer->reasons == NULL) {
+        peer->reasons = mem_new(sizeof *peer->reasons);
+        peer->reasons->timer.kind = TIMER_WHY;
     }
     struct question *question = NULL;
-    for (uint32_t i = 0; i < WHYS_MAX && question == NULL; i++) {
-        question = peer->whys->questions[i].command == 0 ? &peer->whys->questions[i] : NULL;
+    for (uint32_t i = 0; i < REASONS_MAX && question == NULL; i++) {
+        question = peer->reasons->questions[i].command == 0 ? &peer->reasons->questions[i] : NULL;
     }
     if (question == NULL) {
         report_error(out, event->command.id, ERR_BUSY, "too many questions at once; try again");
@@ -98,17 +98,17 @@ void why_command(struct peer *peer, const struct node_event *event) {
     *question = (struct question){.command = event->command.id,
                                   .link = link->number,
                                   .id = why.id,
-                                  .until_us = peer_after_ms(peer, WHY_WAIT_MS)};
+                                  .until_us = peer_after_ms(peer, REASONS_WAIT_MS)};
     struct buf payload = {0};
     wire_why_encode(&payload, &why);
     peer_send(link, MSG_WHY, &payload);
     arm(peer);
 }
 
-void why_command_gone(struct peer *peer, uint64_t command) {
-    for (uint32_t i = 0; peer->whys != NULL && i < WHYS_MAX; i++) {
-        if (peer->whys->questions[i].command == command) {
-            peer->whys->questions[i].command = 0;
+void reasons_command_gone(struct peer *peer, uint64_t command) {
+    for (uint32_t i = 0; peer->reasons != NULL && i < REASONS_MAX; i++) {
+        if (peer->reasons->questions[i].command == command) {
+            peer->reasons->questions[i].command = 0;
         }
     }
 }
@@ -162,23 +162,39 @@ static void report_decision(struct outbox *out, uint64_t command, const struct d
     report_done(out, command);
 }
 
-enum err why_take_decision(struct peer *peer, struct link *link, struct slice payload) {
+/* The one about this id; else the oldest on this link: who asks about a peer is told about the
+ * supernode that it would run. */
+static struct question *find_question(const struct peer *peer, const struct link *link,
+                                      const struct node_id *id) {
+    struct question *oldest = NULL;
+    for (uint32_t i = 0; peer->reasons != NULL && i < REASONS_MAX; i++) {
+        struct question *question = &peer->reasons->questions[i];
+        if (question->command == 0 || question->link != link->number) {
+            continue;
+        }
+        if (node_id_equal(&question->id, id)) {
+            return question;
+        }
+        bool is_older = oldest == NULL || question->until_us < oldest->until_us;
+        oldest = is_older ? question : oldest;
+    }
+    return oldest;
+}
+
+enum err reasons_take_decision(struct peer *peer, struct link *link, struct slice payload) {
     struct decision decision;
     enum err err = wire_decision_decode(payload, &decision);
     if (err != OK) {
         return err;
     }
-    for (uint32_t i = 0; peer->whys != NULL && i < WHYS_MAX; i++) {
-        struct question *question = &peer->whys->questions[i];
-        if (question->command != 0 && question->link == link->number &&
-            node_id_equal(&question->id, &decision.id)) {
-            report_decision(peer->links.out, question->command, &decision);
-            question->command = 0;
-        }
+    struct question *question = find_question(peer, link, &decision.id);
+    if (question != NULL) { /* one that comes late has nobody who waits for it */
+        report_decision(peer->links.out, question->command, &decision);
+        question->command = 0;
     }
-    return OK; /* one that comes late has nobody who waits for it */
+    return OK;
 }
 
-void why_free(struct peer *peer) {
-    mem_free(peer->whys);
+void reasons_free(struct peer *peer) {
+    mem_free(peer->reasons);
 }

@@ -1,13 +1,14 @@
-/* measure.c - a candidate shows supernodes what its line carries: sends them what they ask for.
+/* measured.c - a candidate shows supernodes what its line carries: sends them what they ask for.
  *
  * Several ask at once, in slots that they have drawn, so that one line cannot look like many. All
  * streams together keep to the rate that the user gives; each goes on as fast as its link takes it.
  */
-#include "peer/measure.h"
+#include "peer/measured.h"
 
 #include "common/mem.h"
 #include "common/wire_trust.h"
 #include "peer/duty.h"
+#include "peer/judge.h"
 #include "peer/state.h"
 
 #define SLACK_US 50000 /* of the rate, for timers that come late */
@@ -27,6 +28,7 @@ struct measures {
     struct timer timer;
     struct stream *streams[MEASURE_LINKS_MAX]; /* NULL = free */
     uint64_t paced_us;                         /* when the rate allows the next bytes */
+    uint32_t turn;                             /* whose chunk is next */
     uint32_t epoch;
     uint32_t asked; /* in this epoch */
     struct node_id by[MEASURES_EPOCH_MAX];
@@ -51,14 +53,13 @@ static struct stream **free_place(struct measures *measures) {
 
 /* ---- Links ---- */
 
-enum err measure_admit(struct peer *peer, const struct link *link, const struct hello *hello,
-                       struct goaway *goaway) {
-    int64_t until_s;
+enum err measured_admit(struct peer *peer, const struct link *link, const struct hello *hello,
+                        struct goaway *goaway) {
     if (!duty_is_candidate(peer)) {
         goaway->reason = GOAWAY_POLICY;
         return ERR_POLICY;
     }
-    if (!duty_certified(peer, &link->id, hello->cert, &until_s)) {
+    if (!judge_may_measure(peer, &link->id, hello->cert)) {
         goaway->reason = GOAWAY_AUTH;
         return ERR_AUTH;
     }
@@ -72,17 +73,23 @@ enum err measure_admit(struct peer *peer, const struct link *link, const struct 
 
 static void arm(struct peer *peer);
 
-void measure_opened(struct peer *peer, struct link *link) {
+/* All are dialled before they are asked in the same moment. */
+static uint64_t patience_ms(const struct peer *peer) {
+    uint64_t quarter_ms = peer->env->network->epoch_s * 250ull;
+    return quarter_ms > MEASURE_IDLE_MS ? quarter_ms : MEASURE_IDLE_MS;
+}
+
+void measured_opened(struct peer *peer, struct link *link) {
     struct stream *stream = mem_new(sizeof *stream);
     stream->link = link;
     stream->is_sent = true;
-    stream->idle_us = peer_after_ms(peer, MEASURE_IDLE_MS);
+    stream->idle_us = peer_after_ms(peer, patience_ms(peer));
     link->owner = stream;
     *free_place(measures_of(peer)) = stream;
     arm(peer);
 }
 
-void measure_closed(struct peer *peer, struct link *link) {
+void measured_closed(struct peer *peer, struct link *link) {
     struct stream *stream = link->owner;
     struct measures *measures = peer->duty != NULL ? peer->duty->measures : NULL;
     for (uint32_t i = 0; measures != NULL && i < MEASURE_LINKS_MAX; i++) {
@@ -94,7 +101,7 @@ void measure_closed(struct peer *peer, struct link *link) {
     link->owner = NULL;
 }
 
-void measure_stop(struct peer *peer) {
+void measured_stop(struct peer *peer) {
     struct measures *measures = peer->duty->measures;
     for (uint32_t i = 0; measures != NULL && i < MEASURE_LINKS_MAX; i++) {
         if (measures->streams[i] != NULL) {
@@ -103,7 +110,7 @@ void measure_stop(struct peer *peer) {
     }
 }
 
-void measure_free(struct peer *peer) {
+void measured_free(struct peer *peer) {
     struct measures *measures = peer->duty->measures;
     for (uint32_t i = 0; measures != NULL && i < MEASURE_LINKS_MAX; i++) {
         mem_free(measures->streams[i]);
@@ -145,20 +152,26 @@ static uint32_t send_chunk(struct peer *peer, struct stream *stream) {
     return len;
 }
 
-/* Every stream in its turn, as much as the rate and one step allow. */
-static void pump(struct peer *peer) {
+/* The stream whose turn it is; NULL when none may send. */
+static struct stream *next_stream(const struct peer *peer) {
     struct measures *measures = peer->duty->measures;
-    uint32_t sent = 0;
-    bool goes_on = true;
-    while (goes_on) {
-        goes_on = false;
-        for (uint32_t i = 0; i < MEASURE_LINKS_MAX; i++) {
-            if (sent < MEASURE_STEP_BYTES && measures->paced_us <= peer->links.mono_us &&
-                may_send(peer, measures->streams[i])) {
-                sent += send_chunk(peer, measures->streams[i]);
-                goes_on = true;
-            }
+    for (uint32_t i = 0; i < MEASURE_LINKS_MAX; i++) {
+        struct stream *stream = measures->streams[measures->turn++ % MEASURE_LINKS_MAX];
+        if (may_send(peer, stream)) {
+            return stream;
         }
+    }
+    return NULL;
+}
+
+/* As much as the rate and one step allow. */
+static void pump(struct peer *peer) {
+    const struct measures *measures = peer->duty->measures;
+    uint32_t sent = 0;
+    struct stream *stream;
+    while (sent < MEASURE_STEP_BYTES && measures->paced_us <= peer->links.mono_us &&
+           (stream = next_stream(peer)) != NULL) {
+        sent += send_chunk(peer, stream);
     }
     if (sent > 0) {
         duty_spent(peer, sent);
@@ -182,12 +195,13 @@ static void arm(struct peer *peer) {
     }
     if (next_us == TIMERS_NEVER) {
         timers_cancel(&peer->timers, &measures->timer);
-    } else {
-        timers_set(&peer->timers, &measures->timer, next_us);
+        return;
     }
+    uint64_t soon_us = peer->links.mono_us + 1; /* not in this step: links must speak first */
+    timers_set(&peer->timers, &measures->timer, next_us > soon_us ? next_us : soon_us);
 }
 
-void measure_timer(struct peer *peer) {
+void measured_timer(struct peer *peer) {
     struct measures *measures = peer->duty->measures;
     for (uint32_t i = 0; i < MEASURE_LINKS_MAX; i++) {
         struct stream *stream = measures->streams[i];
@@ -198,7 +212,7 @@ void measure_timer(struct peer *peer) {
     pump(peer);
 }
 
-void measure_flow(struct peer *peer, struct link *link) {
+void measured_flow(struct peer *peer, struct link *link) {
     if (link->owner != NULL && !link->stalled) {
         pump(peer);
     }
@@ -225,7 +239,7 @@ static bool may_ask(struct peer *peer, const struct node_id *id) {
     return true;
 }
 
-enum err measure_take(struct peer *peer, struct link *link, struct slice payload) {
+enum err measured_take(struct peer *peer, struct link *link, struct slice payload) {
     struct stream *stream = link->owner;
     struct measure measure;
     enum err err = wire_measure_decode(payload, &measure);
@@ -236,7 +250,7 @@ enum err measure_take(struct peer *peer, struct link *link, struct slice payload
         return ERR_UNEXPECTED; /* one at a time */
     }
     if (!may_ask(peer, &link->id)) {
-        log_info(peer->env->log, "measure.refused link=%u", link->number);
+        log_info(peer->env->log, "measured.refused link=%u", link->number);
         links_close(link, GOAWAY_RATE, ERR_BUSY);
         return OK;
     }
@@ -247,7 +261,7 @@ enum err measure_take(struct peer *peer, struct link *link, struct slice payload
     stream->until_us = peer_after_ms(peer, measure.ms);
     stream->idle_us = peer_after_ms(peer, (uint64_t)measure.ms + MEASURE_IDLE_MS);
     peer->duty->today.measurements++;
-    log_debug(peer->env->log, "measure.begin link=%u bytes=%u ms=%u", link->number, measure.bytes,
+    log_debug(peer->env->log, "measured.begin link=%u bytes=%u ms=%u", link->number, measure.bytes,
               measure.ms);
     pump(peer);
     return OK;
