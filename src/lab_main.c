@@ -15,8 +15,8 @@ static const struct subcommand {
 } subcommands[] = {
     {"demo", demo_run, "start 3 supernodes and 12 peers, search, fetch, compare, stop"},
     {"cluster", cluster_run, "start, watch, break, measure and stop a network of processes"},
-    {"elect", elect_run, "elect supernodes in virtual time, under churn and attack"},
     {"fleet", fleet_run, "many peers in one process, which search"},
+    {"elect", elect_run, "elect supernodes in virtual time, under churn and attack"},
     {"paper", paper_run, "make published figures again, beside those that were printed"},
     {"proxy", cluster_proxy_run, "what the links of a cluster go through; started by it"},
 };

@@ -12,10 +12,10 @@
 #define WEIBULL_SHAPE 0.5
 #define WEIBULL_SCALE_S 5000.0 /* mean 10,000 s */
 #define SETTLE_S (4 * 86400)   /* of going and coming before the network begins */
-#define LINE_MEDIAN 100e3      /* bytes per second, log-normal ... */
-#define LINE_SIGMA 1.0
-#define LINE_MIN 8e3
-#define LINE_MAX 12.5e6
+#define RATE_MEDIAN 100e3      /* bytes per second, log-normal ... */
+#define RATE_SIGMA 1.0
+#define LINE_RATE_MIN 8e3
+#define LINE_RATE_MAX 12.5e6
 #define CONSENT_PERCENT 40
 #define REACHABLE_PERCENT 60
 #define LEAF_RATE 400 /* bytes per second that a leaf costs its supernode */
@@ -40,8 +40,10 @@ static int64_t draw_span_s(struct people *people) {
 static uint64_t draw_rate(struct rng *rng) {
     double radius = sqrt(-2 * log(1 - elect_uniform(rng)));
     double normal = radius * cos(2 * 3.141592653589793 * elect_uniform(rng));
-    double rate = LINE_MEDIAN * exp(LINE_SIGMA * normal);
-    return (uint64_t)(rate < LINE_MIN ? LINE_MIN : rate > LINE_MAX ? LINE_MAX : rate);
+    double rate = RATE_MEDIAN * exp(RATE_SIGMA * normal);
+    return (uint64_t)(rate < LINE_RATE_MIN   ? LINE_RATE_MIN
+                      : rate > LINE_RATE_MAX ? LINE_RATE_MAX
+                                             : rate);
 }
 
 static void person_init(struct people *people, struct person *person, uint32_t place) {
