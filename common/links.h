@@ -79,6 +79,7 @@ struct links {
                                   * when half of their life is over; signed again when they were
                                   * dropped in between */
     uint16_t address_record_flags;
+    struct slice cert; /* for HELLO: at first that of the environment; the role may set another */
 };
 
 #define LINKS_TIMER 0xfffffff0 /* timer kind: hand such timers to links_timer */

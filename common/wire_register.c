@@ -1,27 +1,21 @@
 /* wire_register.c - messages by which a leaf tells its supernode what it shares. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/check.h"
-#include "common/hashtree.h"
+#include "common/list_root.h"
 #include "common/wire_codec.h"
 
 /* ---- Lists as a whole ---- */
 
-static int compare_hashes(const void *a, const void *b) {
-    return memcmp(a, b, sizeof(struct hash));
-}
-
-bool wire_list_root(const struct crypto *crypto, struct hash *hashes, uint32_t count,
+bool wire_list_root(const struct crypto *crypto, const struct hash *hashes, uint32_t count,
                     struct hash *root) {
-    bool is_set = true;
-    if (count > 0) {
-        qsort(hashes, count, sizeof *hashes, compare_hashes);
+    struct list_root list = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        list_root_add(&list, &hashes[i]);
     }
-    for (uint32_t i = 1; i < count; i++) {
-        is_set = is_set && compare_hashes(&hashes[i - 1], &hashes[i]) != 0;
-    }
-    hashtree_root(crypto, hashes, count, 0, root);
+    (void)list_root_take(&list, crypto, UINT32_MAX);
+    bool is_set = list_root_set(&list, crypto, root);
+    list_root_free(&list);
     return is_set;
 }
 
@@ -49,6 +43,40 @@ enum err wire_reg_state_decode(struct slice payload, struct reg_state *state) {
     reader_copy(&reader, state->root.b, sizeof state->root.b);
     enum err err = wire_get_tlvs(&reader, &state->tlvs);
     return wire_first(err, reg_state_rule(state));
+}
+
+/* ---- SNAPSHOT ---- */
+
+static enum err snapshot_rule(const struct snapshot *snapshot) {
+    bool is_sound = snapshot->list.count >= 1 && (snapshot->flags & ~SNAPSHOT_FLAGS) == 0;
+    enum err err = is_sound ? OK : ERR_FORMAT;
+    err = wire_first(err, wire_nested_record_rule(snapshot->address_record, true));
+    err = wire_first(err, reg_state_rule(&snapshot->list));
+    return wire_first(err, wire_tlvs_check(snapshot->tlvs));
+}
+
+void wire_snapshot_encode(struct buf *out, const struct snapshot *snapshot) {
+    CHECK(snapshot_rule(snapshot) == OK);
+    struct buf list = {0};
+    wire_reg_state_encode(&list, &snapshot->list);
+    buf_append(out, snapshot->leaf.b, sizeof snapshot->leaf.b);
+    buf_u8(out, snapshot->flags);
+    wire_put_bytes16(out, snapshot->address_record);
+    wire_put_bytes16(out, (struct slice){list.data, list.len});
+    wire_put_tlvs(out, snapshot->tlvs);
+    buf_free(&list);
+}
+
+enum err wire_snapshot_decode(struct slice payload, struct snapshot *snapshot) {
+    *snapshot = (struct snapshot){0};
+    struct reader reader = reader_of(payload.data, payload.len);
+    reader_copy(&reader, snapshot->leaf.b, sizeof snapshot->leaf.b);
+    snapshot->flags = reader_u8(&reader);
+    snapshot->address_record = wire_get_bytes16(&reader);
+    struct slice list = wire_get_bytes16(&reader);
+    enum err err = wire_get_tlvs(&reader, &snapshot->tlvs);
+    err = wire_first(err, wire_reg_state_decode(list, &snapshot->list));
+    return wire_first(err, snapshot_rule(snapshot));
 }
 
 /* ---- Records that came ---- */

@@ -260,8 +260,22 @@ bool words_contain(const struct words *present, const struct words *wanted) {
     return true;
 }
 
-size_t words_text_span(struct slice text) {
+/* How many of the first bytes are printable ASCII, eight at a time. Beside one that is not others
+ * may seem not to be either. */
+static size_t ascii_span(struct slice text) {
+    const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
     size_t at = 0;
+    for (uint64_t bytes; at + sizeof bytes <= text.len; at += sizeof bytes) {
+        memcpy(&bytes, text.data + at, sizeof bytes);
+        if (((bytes - 0x20 * ones) | bytes | (bytes + ones)) & highs) { /* < 0x20, > 0x7f, 0x7f */
+            break;
+        }
+    }
+    return at;
+}
+
+size_t words_text_span(struct slice text) {
+    size_t at = ascii_span(text);
     while (at < text.len) {
         if (text.data[at] >= 0x20 && text.data[at] < 0x7f) { /* as most are */
             at++;

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "peer/duty.h"
 #include "peer/fetch.h"
+#include "peer/reasons.h"
 #include "peer/search.h"
 #include "peer/state.h"
 #include "peer/status.h"
@@ -21,6 +23,10 @@ static const struct {
     {"pause", fetch_pause_command},
     {"resume", fetch_resume_command},
     {"priority", fetch_priority_command},
+    {"supernode-consent", duty_consent_command},
+    {"supernode-withdraw", duty_withdraw_command},
+    {"supernode-status", duty_status_command},
+    {"why", reasons_command},
 };
 
 void command_take(struct peer *peer, const struct node_event *event) {
@@ -41,4 +47,5 @@ void command_take(struct peer *peer, const struct node_event *event) {
 void command_gone(struct peer *peer, uint64_t command) {
     search_command_gone(peer, command);
     fetch_command_gone(peer, command);
+    reasons_command_gone(peer, command);
 }

@@ -14,6 +14,7 @@
 
 #define US_PER_S 1000000ULL
 #define RANGE_MAX 1000 /* downloads that one word may name */
+#define NOTE_BYTES 96
 
 /* Ctrl-C stays pending instead of ending us in the middle of a line; asking for it needs neither a
  * handler nor a global. */
@@ -72,7 +73,23 @@ static const char *note_of(const json_t *object) {
     return client_number(object, "known") > 0 ? "waiting for a source" : "looking for sources";
 }
 
+/* The note, and where we wait when that is in somebody's queue. */
+static const char *queue_note(char to[NOTE_BYTES], const json_t *object) {
+    const char *note = note_of(object);
+    uint64_t position = client_number(object, "queue_position");
+    char eta[UNITS_TEXT_BYTES];
+    if (position == 0 || note == NULL) {
+        return note;
+    }
+    const json_t *eta_s = json_object_get(object, "queue_eta_s");
+    units_duration(eta, client_number(object, "queue_eta_s"));
+    snprintf(to, NOTE_BYTES, "number %" PRIu64 " in a queue%s%s", position,
+             eta_s != NULL ? ", turn in " : "", eta_s != NULL ? eta : "");
+    return to;
+}
+
 static void print_progress(struct get *get, const json_t *object) {
+    char note[NOTE_BYTES];
     const json_t *eta = json_object_get(object, "eta_s");
     struct progress_state state = {.done = client_number(object, "done"),
                                    .size = client_number(object, "size"),
@@ -80,7 +97,7 @@ static void print_progress(struct get *get, const json_t *object) {
                                    .sources = client_number(object, "sources"),
                                    .eta_s = json_is_integer(eta) ? client_number(object, "eta_s")
                                                                  : UINT64_MAX,
-                                   .note = note_of(object)};
+                                   .note = queue_note(note, object)};
     if (state.size > 0) {
         progress_show(&get->progress, &state, now_us());
     }
@@ -295,17 +312,17 @@ struct listing {
 };
 
 /* What somebody would want to do about it, or NULL. */
-static const char *advice_of(const json_t *object) {
+static const char *advice_of(char to[NOTE_BYTES], const json_t *object) {
     if (strcmp(client_text(object, "state"), "fetching") != 0) {
         const char *error = client_text(object, "error");
         return error[0] != '\0' ? error : NULL;
     }
-    return client_number(object, "sources") == 0 ? note_of(object) : NULL;
+    return client_number(object, "sources") == 0 ? queue_note(to, object) : NULL;
 }
 
 static bool on_download(void *context, const json_t *object, const char *text) {
     struct listing *listing = context;
-    char name[1024], size[UNITS_TEXT_BYTES], rate[UNITS_TEXT_BYTES];
+    char name[1024], size[UNITS_TEXT_BYTES], rate[UNITS_TEXT_BYTES], note[NOTE_BYTES];
     listing->count++;
     if (listing->cli->settings.json) {
         puts(text);
@@ -313,7 +330,7 @@ static bool on_download(void *context, const json_t *object, const char *text) {
     }
     uint64_t total = client_number(object, "size");
     uint64_t done = client_number(object, "done");
-    const char *advice = advice_of(object), *priority = client_text(object, "priority");
+    const char *advice = advice_of(note, object), *priority = client_text(object, "priority");
     units_bytes(size, total);
     units_bytes(rate, client_number(object, "rate"));
     terminal_clean(name, sizeof name, client_text(object, "name"), 0);

@@ -28,7 +28,7 @@ struct shelf {
     probe_fn *when_ready;
     probe_fn *later; /* NODE_TIMER, and everything that is not about shares */
     const char *other;
-    uint64_t upload_bytes_per_s;
+    struct rateplan limits;
     uint32_t last_group; /* that was told of */
     bool is_locked;
     struct node_id reader;
@@ -107,7 +107,7 @@ static void shelf_run(struct shelf *shelf) {
                                       .listen = {.family = ADDRESS_IPV4, .ip = {127, 0, 0, 41}},
                                       .make = probe_make,
                                       .role_config = &shelf->probe,
-                                      .upload_bytes_per_s = shelf->upload_bytes_per_s,
+                                      .limits = &shelf->limits,
                                       .seed = 3};
     shelf->probe.node = host_add(shelf->host, &config, &error);
     assert_non_null(shelf->probe.node);
@@ -608,9 +608,9 @@ static void read_all(struct probe *probe, const struct node_event *event, struct
 }
 
 static void lending_run(struct lending *lending) {
-    uint64_t rate = lending->shelf.upload_bytes_per_s;
+    struct rateplan limits = lending->shelf.limits;
     shelf_init(&lending->shelf);
-    lending->shelf.upload_bytes_per_s = rate;
+    lending->shelf.limits = limits;
     put(&lending->shelf, "file", SERVED_BYTES, 1);
     lending->shelf.when_ready = begin_lending;
     lending->shelf.later = lend;
@@ -650,7 +650,8 @@ static void test_blocks_are_sent(void **state) {
 /* The rate of a node holds over all that is sent. */
 static void test_pace(void **state) {
     (void)state;
-    struct lending lending = {.shelf = {.upload_bytes_per_s = 8000000}};
+    struct lending lending = {.shelf = {.limits = {.count = 1, .rows = {{.days = ALL_DAYS}}}}};
+    lending.shelf.limits.rows[0].rates.of[RATE_OVERLAY] = 8000000; /* of links without a label */
     lending_run(&lending);
     double wanted_s = SERVED_BYTES / 8e6;
     double took_s = lending.done_s - lending.up_s;

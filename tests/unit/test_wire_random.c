@@ -134,7 +134,7 @@ static void make_hello(struct maker *maker, struct hello *hello) {
     hello->version_min = (uint8_t)(1 + below(maker, 9));
     hello->version_max = (uint8_t)(hello->version_min + below(maker, 9));
     hello->features = (uint32_t)any(maker);
-    hello->purpose = (uint8_t)(PURPOSE_LEAF + below(maker, PURPOSE_DIRECTORY));
+    hello->purpose = (uint8_t)(PURPOSE_LEAF + below(maker, PURPOSE_MEASURE));
     if (hello->purpose == PURPOSE_CALLBACK) {
         rng_fill(&maker->rng, hello->nonce, sizeof hello->nonce);
     }
@@ -220,6 +220,17 @@ static void make_reg_state(struct maker *maker, struct reg_state *state) {
     state->count = (uint32_t)any(maker);
     rng_fill(&maker->rng, state->root.b, sizeof state->root.b);
     state->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
+static void make_snapshot(struct maker *maker, struct snapshot *snapshot) {
+    rng_fill(&maker->rng, snapshot->leaf.b, sizeof snapshot->leaf.b);
+    snapshot->flags = (uint8_t)below(maker, 2);
+    if (below(maker, 2) == 1) {
+        snapshot->address_record = make_record(maker);
+    }
+    make_reg_state(maker, &snapshot->list);
+    snapshot->list.count |= 1;
+    snapshot->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
 }
 
 static int compare_records(const void *a, const void *b) {
@@ -359,6 +370,13 @@ static void make_open(struct maker *maker, struct open_file *open) {
 static void make_shut(struct maker *maker, struct shut_file *shut) {
     shut->handle = (uint32_t)any(maker);
     shut->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
+static void make_place(struct maker *maker, struct queue_place *place) {
+    place->handle = (uint32_t)any(maker);
+    place->position = (uint16_t)below(maker, 300);
+    place->eta_ms = place->position > 0 ? (uint32_t)any(maker) : 0;
+    place->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
 }
 
 static void make_have(struct maker *maker, struct have *have) {
