@@ -140,7 +140,7 @@ void sample_row(struct cluster *cluster, const char *name, const struct member *
 
 /* A supernode beside a peer comes and goes. */
 static void look_at_role(struct cluster *cluster, struct member *member) {
-    int64_t now = cluster_now(cluster);
+    int64_t now = process_now_ms(); /* roles change before the schedule begins, too */
     bool is_elected = localnet_election_serves(member->node->dir);
     if (is_elected == member->is_elected) {
         return;

@@ -14,8 +14,8 @@
 #define SETTLE_S (4 * 86400)   /* of going and coming before the network begins */
 #define RATE_MEDIAN 100e3      /* bytes per second, log-normal ... */
 #define RATE_SIGMA 1.0
-#define RATE_MIN 8e3
-#define RATE_MAX 12.5e6
+#define LINE_RATE_MIN 8e3
+#define LINE_RATE_MAX 12.5e6
 #define CONSENT_PERCENT 40
 #define REACHABLE_PERCENT 60
 #define LEAF_RATE 400 /* bytes per second that a leaf costs its supernode */
@@ -41,7 +41,7 @@ static uint64_t draw_rate(struct rng *rng) {
     double radius = sqrt(-2 * log(1 - elect_uniform(rng)));
     double normal = radius * cos(2 * 3.141592653589793 * elect_uniform(rng));
     double rate = RATE_MEDIAN * exp(RATE_SIGMA * normal);
-    return (uint64_t)(rate < RATE_MIN ? RATE_MIN : rate > RATE_MAX ? RATE_MAX : rate);
+    return (uint64_t)(rate < LINE_RATE_MIN ? LINE_RATE_MIN : rate > LINE_RATE_MAX ? LINE_RATE_MAX : rate);
 }
 
 static void person_init(struct people *people, struct person *person, uint32_t place) {
