@@ -151,6 +151,21 @@ enum err trust_check_signers(const struct trust *trust, const struct cert *cert)
     return seats_quorum_is_met(&quorum, valid, has_anchor) ? OK : ERR_AUTH;
 }
 
+const struct node_id *trust_signer(const struct trust *trust, const struct cert *cert,
+                                   const struct cert_signer *signer, bool *is_valid) {
+    const struct network *network = trust->env.network;
+    const struct trust_checkpoint *checkpoint = checkpoint_of(trust, cert);
+    const struct node_id *key = NULL;
+    if (is_by_hand(cert)) {
+        key = signer->signer < network->anchor_count ? &network->anchors[signer->signer] : NULL;
+    } else if (checkpoint != NULL) {
+        key = signer_key(trust, checkpoint, &cert->subject, signer->signer);
+    }
+    *is_valid = key != NULL && !trust_is_fraud(trust, key) &&
+                check_signature(trust, cert, key, signer) == OK;
+    return key;
+}
+
 /* ---- Certificates ---- */
 
 enum err trust_certified(const struct trust *trust, const struct node_id *id, struct slice encoded,

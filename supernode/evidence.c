@@ -102,22 +102,6 @@ static void announce(struct supernode *supernode, const struct trust_record *rec
 
 /* ---- What waits to be sent ---- */
 
-/* Checkpoints first: without them nothing else can be judged. */
-static const uint8_t order[] = {MSG_CHECKPOINT, MSG_MEMBERS, MSG_FRAUD,
-                                MSG_CERT,       MSG_ROW,     MSG_CANDIDACY};
-
-static uint8_t type_of(uint8_t rank) {
-    return rank < sizeof order ? order[rank] : 0;
-}
-
-static uint8_t rank_of(uint8_t type) {
-    uint8_t rank = 0;
-    while (rank < sizeof order && order[rank] != type) {
-        rank++;
-    }
-    return rank;
-}
-
 /* Send what is wanted, as long as it may be; false when more is left. */
 static bool send_wanted(struct supernode *supernode, struct neighbour *neighbour) {
     size_t sent = 0;
@@ -189,13 +173,13 @@ enum err evidence_take_want(struct supernode *supernode, struct link *link, stru
     if (neighbour->to_send.len > TRUST_LIST_MAX * 8 * PREFIX_BYTES) {
         return OK; /* it asks faster than it reads; its next look at our list asks again */
     }
-    uint8_t ranks = rank_of(0);
+    uint8_t ranks = trust_rank(0);
     for (uint8_t rank = 0; rank < ranks; rank++) {
         struct reader reader = reader_of(list.prefixes.data, list.prefixes.len);
         for (uint16_t i = 0; i < list.count; i++) {
             uint64_t prefix = reader_u64(&reader);
             const struct trust_record *record = trust_find(&supernode->trust, prefix);
-            if (record != NULL && rank_of(record->type) == rank) {
+            if (record != NULL && trust_rank(record->type) == rank) {
                 buf_u64(&neighbour->to_send, prefix);
             }
         }
@@ -252,7 +236,7 @@ static void judge_pending(struct supernode *supernode) {
 #define STORE_KEY_BYTES (1 + PREFIX_BYTES)
 
 static void store_key(uint8_t key[STORE_KEY_BYTES], const struct trust_record *record) {
-    key[0] = rank_of(record->type);
+    key[0] = trust_rank(record->type);
     for (int i = 0; i < PREFIX_BYTES; i++) {
         key[1 + i] = (uint8_t)(record->prefix >> (56 - 8 * i));
     }
@@ -293,7 +277,7 @@ void evidence_load(struct supernode *supernode) {
         store_next(supernode->env->store, STORE_TRUST, (struct slice){after, len}, &key, &value)) {
         len = key.len;
         memcpy(after, key.data, len);
-        uint8_t type = type_of(key.data[0]);
+        uint8_t type = trust_type(key.data[0]);
         taken += type != 0 && evidence_add(supernode, type, value) == OK;
     }
     supernode->evidence->is_loading = false;
