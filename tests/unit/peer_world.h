@@ -490,8 +490,12 @@ static inline void world_supernode(struct world_node *node, enum action_kind kin
     }
 }
 
+static inline void world_close(struct world_part *part, bool discard) {
+    part->is_open = false;
+    memset(part->committed, 0, discard ? (hashtree_pieces(part->content.size) + 7) / 8 : 0);
+}
+
 static inline void world_act(struct world_node *node, struct action *action, struct slice bytes) {
-    struct world_part *part;
     switch (action->kind) {
     case ACTION_DIAL:
         world_dial(node, action);
@@ -522,12 +526,7 @@ static inline void world_act(struct world_node *node, struct action *action, str
         break;
     case ACTION_FILE_CLOSE:
     case ACTION_FILE_DISCARD:
-        part = world_part(node, action->file);
-        assert_non_null(part);
-        part->is_open = false;
-        if (action->kind == ACTION_FILE_DISCARD) {
-            memset(part->committed, 0, (hashtree_pieces(part->content.size) + 7) / 8);
-        }
+        world_close(world_part(node, action->file), action->kind == ACTION_FILE_DISCARD);
         break;
     case ACTION_REPORT:
         world_report(node, action, bytes);
@@ -625,10 +624,8 @@ static inline struct world *world_new(uint64_t seed) {
     world->now_us = SECOND_US;
     world->packer = packer_new();
     world->log = (struct log){LOG_LEVEL_DEBUG, world_log, world};
-    snprintf(world->network.name, sizeof world->network.name, "test");
-    world->network.policy = NETWORK_OPEN;
-    world->network.profile = NETWORK_LAN;
-    world->network.epoch_s = 3600;
+    world->network = (struct network){
+        .name = "test", .policy = NETWORK_OPEN, .profile = NETWORK_LAN, .epoch_s = 3600};
     for (uint32_t i = 0; i < WORLD_NODES; i++) {
         test_identity_init(&world->nodes[i].identity, seed * 1000 + i + 1);
     }
@@ -784,9 +781,8 @@ static inline void world_free(struct world *world) {
     for (uint32_t i = 0; i < WORLD_NODES; i++) {
         test_identity_free(&world->nodes[i].identity);
     }
-    for (uint32_t i = 0; i < WORLD_LINKS; i++) {
-        buf_free(&world->links[i].ends[0].held);
-        buf_free(&world->links[i].ends[1].held);
+    for (uint32_t i = 0; i < 2 * WORLD_LINKS; i++) {
+        buf_free(&world->links[i / 2].ends[i % 2].held);
     }
     for (uint32_t i = 0; i < world->file_count; i++) {
         mem_free(world->files[i].bytes);
