@@ -293,7 +293,7 @@ static uint32_t role_age_s(const struct decide *decide, const struct trust *trus
     for (uint32_t ago = 1; ago < TRUST_EPOCHS && ago <= decide->epoch; ago++) {
         bool was = was_member(trust, id, decide->epoch - ago, &is_known);
         if (is_known && was != is_now) {
-            return (ago - 1) * decide->network->epoch_s;
+            return (ago - 1) * network_epoch_s(decide->network);
         }
     }
     return UINT32_MAX;
@@ -329,7 +329,7 @@ static void add_node(struct table *table, const struct node_id *id) {
         .is_gated = (gate & GATE_ALL) == GATE_ALL,
         .mass = decide->policy->teleport_milli != 0 ? mass_of(decide, trust, id) : 0,
         .measured_rate = facts->rate,
-        .witnessed_s = count_bits(facts->epochs) * decide->network->epoch_s,
+        .witnessed_s = count_bits(facts->epochs) * network_epoch_s(decide->network),
         .role_s = role_age_s(decide, trust, id),
         .leaves = facts->leaves,
         .slots = facts->slots,
@@ -385,7 +385,7 @@ static void fill_view(const struct table *table, const struct trust_checkpoint *
     *view = (struct policy_view){
         .crypto = decide->crypto,
         .beacons = {beacons, count, decide->epoch},
-        .epoch_s = decide->network->epoch_s,
+        .epoch_s = network_epoch_s(decide->network),
         .dwell_s = decide->network->promotion.dwell_s,
         .members = checkpoint->checkpoint.members,
         .minimum = decide->network->promotion.seats_min,

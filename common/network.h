@@ -37,6 +37,11 @@ struct network {
     struct hash id;
 };
 
+/* The length of an epoch in seconds, at least 1. */
+static inline uint32_t network_epoch_s(const struct network *network) {
+    return network->epoch_s > 0 ? network->epoch_s : 1;
+}
+
 /* Sort the anchors and set the id: SHA-256 of "trunkline-network-1\0", name (u8 length, bytes),
  * policy u8, profile u8, epoch u32, number of anchors u8, anchors; where supernodes are elected,
  * also the policy's name (u8 length, bytes), dwell u32, key age u32, bytes measured u32 and minimum

@@ -128,7 +128,7 @@ static void expire_votes(struct trust *trust, uint32_t oldest) {
 
 /* The epoch that certificates are held against: it stops where the checkpoints stop. */
 uint32_t trust_cert_epoch(const struct trust *trust) {
-    uint32_t freeze = TRUST_FREEZE_S / trust->env.network->epoch_s;
+    uint32_t freeze = TRUST_FREEZE_S / network_epoch_s(trust->env.network);
     if (trust->latest == NULL || trust->now_epoch > trust->latest->checkpoint.epoch + freeze) {
         return trust->now_epoch;
     }

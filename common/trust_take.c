@@ -36,8 +36,10 @@ static void condemn(struct trust *trust, const struct node_id *signer,
 }
 
 /* Build the proof out of two encoded records, and act on it. */
-static enum err accuse(struct trust *trust, uint8_t type, struct slice one, struct slice other,
+static enum err accuse(struct trust *trust, const struct trust_record *known, struct slice other,
                        const struct node_id *signer, struct trust_record **added) {
+    struct slice one = trust_bytes(known);
+    uint8_t type = known->type == MSG_ROW ? RECORD_ROW : RECORD_CHECKPOINT;
     if (trust_is_fraud(trust, signer) || trust->frauds.count >= TRUST_FRAUDS_MAX) {
         return ERR_POLICY;
     }
@@ -126,7 +128,7 @@ static enum err take_row(struct trust *trust, struct slice bytes, struct trust_r
     struct trust_issuer *issuer = issuer_of(trust, &row.issuer);
     struct trust_record **place = &issuer->rows[row.epoch % TRUST_EPOCHS];
     if (*place != NULL && (*place)->epoch == row.epoch) {
-        return accuse(trust, RECORD_ROW, trust_bytes(*place), bytes, &row.issuer, added);
+        return accuse(trust, *place, bytes, &row.issuer, added);
     }
     if (*place != NULL && (*place)->epoch > row.epoch) {
         return ERR_POLICY;
@@ -146,7 +148,7 @@ static enum err check_candidacy(const struct trust *trust, const struct candidac
         return ERR_POLICY;
     }
     CHECK(wire_address_record_decode(candidacy->address_record, record) == OK);
-    int64_t wall_s = (int64_t)trust->now_epoch * trust->env.network->epoch_s;
+    int64_t wall_s = (int64_t)trust->now_epoch * network_epoch_s(trust->env.network);
     enum err err = wire_address_record_check(record, env.crypto, env.network_id, wall_s);
     return err != OK ? err : wire_candidacy_check(candidacy, &env);
 }
@@ -264,7 +266,7 @@ static enum err take_checkpoint(struct trust *trust, struct slice bytes,
     }
     struct trust_checkpoint *known = trust_checkpoint_at(trust, checkpoint.epoch);
     if (known != NULL && known->checkpoint.anchor == checkpoint.anchor) {
-        return accuse(trust, RECORD_CHECKPOINT, trust_bytes(known->record), bytes, anchor, added);
+        return accuse(trust, known->record, bytes, anchor, added);
     }
     struct trust_checkpoint *place = trust->checkpoints[checkpoint.epoch % TRUST_EPOCHS];
     bool is_beaten = known != NULL && known->checkpoint.anchor < checkpoint.anchor;

@@ -122,7 +122,7 @@ static void load_day(struct peer *peer) {
 }
 
 static int64_t epoch_s(const struct peer *peer) {
-    return peer->env->network->epoch_s > 0 ? peer->env->network->epoch_s : 1;
+    return network_epoch_s(peer->env->network);
 }
 
 static uint32_t epoch_now(const struct peer *peer) {

@@ -25,7 +25,7 @@ struct judge {
 
 static struct trust *trust_now(struct peer *peer) {
     struct trust *trust = &peer->duty->judge->trust;
-    uint32_t epoch_s = peer->env->network->epoch_s > 0 ? peer->env->network->epoch_s : 1;
+    uint32_t epoch_s = network_epoch_s(peer->env->network);
     if (peer->links.wall_s > 0) {
         trust_advance(trust, (uint32_t)(peer->links.wall_s / epoch_s));
     }

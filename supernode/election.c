@@ -22,7 +22,7 @@ static bool is_on(const struct supernode *supernode) {
 }
 
 static uint64_t epoch_us(const struct supernode *supernode) {
-    return supernode->env->network->epoch_s * 1000000ull;
+    return network_epoch_s(supernode->env->network) * 1000000ull;
 }
 
 static struct signer_env signer_env(const struct supernode *supernode) {
@@ -41,7 +41,7 @@ void election_tick(struct supernode *supernode) {
         election->has_offset = true;
     }
     uint64_t wall_s = supernode->links.wall_s > 0 ? (uint64_t)supernode->links.wall_s : 0;
-    trust_advance(&supernode->trust, (uint32_t)(wall_s / supernode->env->network->epoch_s));
+    trust_advance(&supernode->trust, (uint32_t)(wall_s / network_epoch_s(supernode->env->network)));
 }
 
 static uint64_t wall_us(const struct supernode *supernode) {

@@ -482,6 +482,17 @@ static inline void world_report(struct world_node *node, const struct action *ac
     node->reports_end = &report->next;
 }
 
+static inline void world_supernode(struct world_node *node, struct action *action,
+                                   struct slice bytes) {
+    node->supernode_names += action->kind == ACTION_SUPERNODE_NAME;
+    node->supernode_stops += action->kind == ACTION_SUPERNODE_STOP;
+    if (action->kind == ACTION_SUPERNODE_START) {
+        node->supernode_starts++;
+        node->supernode_cert.len = 0;
+        buf_append(&node->supernode_cert, bytes.data, bytes.len);
+    }
+}
+
 static inline void world_act(struct world_node *node, struct action *action, struct slice bytes) {
     struct world_part *part;
     switch (action->kind) {
@@ -494,10 +505,10 @@ static inline void world_act(struct world_node *node, struct action *action, str
     case ACTION_SEND_BLOCK:
         world_block(node, action, bytes);
         break;
+    case ACTION_LINK_FILES:
+        break;
     case ACTION_CLOSE:
         world_cut(node->world, action->link, ERR_CLOSED);
-        break;
-    case ACTION_LINK_FILES:
         break;
     case ACTION_FILE_OPEN:
         world_open(node, action);
@@ -527,15 +538,9 @@ static inline void world_act(struct world_node *node, struct action *action, str
         world_report(node, action, bytes);
         break;
     case ACTION_SUPERNODE_NAME:
-        node->supernode_names++;
-        break;
     case ACTION_SUPERNODE_START:
-        node->supernode_starts++;
-        node->supernode_cert.len = 0;
-        buf_append(&node->supernode_cert, bytes.data, bytes.len);
-        break;
     case ACTION_SUPERNODE_STOP:
-        node->supernode_stops++;
+        world_supernode(node, action, bytes);
         break;
     case ACTION_STOPPED:
         node->is_stopped = true;
