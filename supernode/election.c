@@ -395,6 +395,7 @@ enum err election_take_candidacy(struct supernode *supernode, struct link *link,
 /* ---- The calendar ---- */
 
 static void begin_epoch(struct supernode *supernode) {
+    evidence_sweep(supernode);
     uint32_t cursor = 0;
     for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
         if (link->purpose == PURPOSE_MESH && link->open && !link->closing && link->owner != NULL) {
@@ -512,6 +513,7 @@ void election_start(struct supernode *supernode) {
     }
     uint64_t now_us = wall_us(supernode);
     load_spoken(supernode);
+    evidence_load(supernode);
     enter_epoch(supernode, (uint32_t)(now_us / epoch_us(supernode)), now_us % epoch_us(supernode));
     set_timer(supernode);
 }

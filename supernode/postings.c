@@ -13,9 +13,10 @@
 #define SWEPT_RUNS (CHUNK_RUNS * (POSTINGS_RUN_MAX / 2)) /* a chunk whose every other is gone */
 #define SWEEP_CHUNKS 128                                 /* per step */
 #define SKETCH_CHUNKS_MIN 16                             /* of a list that is sketched */
-#define NUMBERS_PER_CHUNK 10240 /* its span at most: a sketch is 5 eighths of its chunks at most   \
-                                 */
-#define CHUNKS_AHEAD 3          /* of a walk that reads on and on */
+#define NUMBERS_PER_CHUNK                                                                          \
+    10240              /* its span at most: a sketch is 5 eighths of its chunks at most            \
+                        */
+#define CHUNKS_AHEAD 3 /* of a walk that reads on and on */
 #define SMALL_BYTES (CHUNK_BYTES / 2 - 4)
 
 struct skip {

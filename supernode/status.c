@@ -47,7 +47,10 @@ static void report_counts(struct outbox *out, const struct supernode_counts *cou
         {"audits_failed", counts->audits_failed},
         {"banished", counts->banished},
         {"refused", counts->refused},
+        {"nodes_limited", counts->nodes_limited},
         {"dialbacks", counts->dialbacks},
+        {"snapshots", counts->snapshots},
+        {"dialbacks_limited", counts->dialbacks_limited},
         {"pushes", counts->pushes},
         {"pushes_dropped", counts->pushes_dropped},
     };
@@ -140,7 +143,7 @@ static void report_guests(const struct supernode *supernode, uint64_t command) {
          counts->limited - counts->limited_leaves},
         {"registrations", supernode->intake.lists, REG_LISTS_MAX, counts->refused_lists},
         {"index_bytes", index_count(supernode->index).bytes,
-         config->index_bytes_max / 100 * INDEX_REFUSE_PERCENT, counts->refused_lists},
+         config->index_bytes_max / 100 * INDEX_REFUSE_PERCENT, counts->refused_room},
     };
     report_limits(supernode->links.out, command, limits, sizeof limits / sizeof limits[0]);
 }

@@ -41,6 +41,8 @@ struct member {
     int64_t asked_ms;    /* ... then */
     bool is_registered;  /* peers: at least one parent indexes it */
     bool was_registered; /* since it was last started */
+    bool is_elected;     /* peers: the supernode beside it runs */
+    int64_t role_ms;     /* since when; 0 = it has not changed since the peer was started */
     uint64_t parents;    /* registered ones */
     uint64_t links;      /* supernodes: neighbours */
     uint64_t leaves;
@@ -137,8 +139,9 @@ struct cluster {
     struct series fetches;   /* ms */
     uint64_t memory_total_max;
     uint32_t descriptors_start; /* of all processes, when the schedule began */
-    int64_t exit_ms_max;        /* from `stop` to the end of a process */
-    struct trend memory_trend;  /* of the mean process, by hours */
+    uint32_t role_flaps;
+    int64_t exit_ms_max;       /* from `stop` to the end of a process */
+    struct trend memory_trend; /* of the mean process, by hours */
     struct download *downloads;
     struct outcome outcomes[SPEC_CHECKS_MAX];
     uint32_t sweeps; /* that are under way */
