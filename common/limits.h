@@ -146,6 +146,21 @@
 #define JOURNAL_BLOCKS_MAX 16
 #define JOURNAL_MS_MAX 1000
 
+/* Browsing. */
+#define FOLDER_BYTES_MAX 1024     /* where a file is, from the shared folder's name on */
+#define FOLDER_DEPTH_MAX 32       /* components of that */
+#define LISTING_FILES_MAX 1000    /* of one page: some 64 KiB */
+#define LISTING_LOOK_MAX 10000    /* files looked at for one page: under a millisecond */
+#define LISTING_MILLI_PER_S 2000  /* pages for one node: 1,000 files a second ... */
+#define LISTING_BURST 8           /* ... half of LINK_OUTPUT_HARD at once */
+#define LISTINGS_MILLI_PER_S 8000 /* for all of them: half a MiB a second */
+#define LISTINGS_BURST 32
+#define LISTING_ASKERS_MAX 256  /* remembered, so that none begins anew by coming back */
+#define BROWSES_MAX 8           /* of others, at a time */
+#define BROWSE_FILES_MAX 200000 /* of one host: a liar has no end of them */
+#define BROWSE_TIMEOUT_MS 30000 /* for a link and for each page */
+#define SOURCES_TOLD_MAX 8      /* in a link or by a command: kept with the download */
+
 /* Fetching. */
 #define FETCH_PIECES_MAX                                                                           \
     32 /* 1 MiB each in memory per download: 2 per source, as many being written */

@@ -145,10 +145,12 @@ struct node_event {
             struct slice ids; /* node ids, at most SHARE_READERS_MAX; empty: the group is over */
         } group;
         struct {
-            uint64_t file;
+            uint64_t file;  /* those that come later have larger numbers */
             uint32_t group; /* who may have it; 0 = everybody, one that was not told = nobody */
             struct content_id content;
             struct slice name;   /* one component, valid UTF-8, 1 to NAME_BYTES_MAX bytes */
+            struct slice folder; /* where it is, from the shared folder's name on, components as
+                                    `name` with slashes between; empty = not told */
             struct slice pieces; /* one hash per 1 MiB piece; empty for a single piece, and when
                                     this file is shared with this content already */
             struct slice meta;   /* as in common/facts.h; empty = nothing is known (yet) */
@@ -182,7 +184,8 @@ enum action_kind {
     ACTION_FILE_WRITE,   /* takes `owned` */
     ACTION_FILE_COMMIT,  /* fdatasync the data, then record these pieces in the journal */
     ACTION_FILE_HASH,    /* leaf hashes of a run of blocks */
-    ACTION_FILE_FINISH,  /* verify the whole, fsync, rename to a free name, fsync the folder */
+    ACTION_FILE_FINISH,  /* verify the whole, fsync, rename to a free name (below folders that are
+                            made: the wanted name may have slashes), fsync the folder */
     ACTION_FILE_CLOSE,   /* keep part file and journal */
     ACTION_FILE_DISCARD, /* remove both */
     ACTION_REPORT,       /* one record of a command's answer */

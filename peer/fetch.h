@@ -11,6 +11,7 @@
 #include "common/node.h"
 #include "common/timers.h"
 #include "common/wire.h"
+#include "peer/contact.h"
 #include "peer/transfer.h"
 
 enum download_state {
@@ -67,6 +68,7 @@ struct source {
     struct transfer *transfer; /* NULL when KNOWN, or when a callback is awaited */
     struct holder holder;      /* its record is owned here */
     struct node_id answerer;   /* zero = unknown */
+    struct address told;       /* by a link or a person; family ADDRESS_NONE = not */
     struct run runs[FETCH_PIPELINE];
     uint8_t *bitmap; /* pieces it has; NULL = all */
     uint64_t retry_us;
@@ -84,6 +86,7 @@ struct source {
     uint32_t handle;
     uint32_t failures;
     uint8_t state;
+    bool is_told;        /* by a link or a person: remembered */
     bool is_proven;      /* its address answered, or a supernode says so */
     bool is_slow;        /* it owes blocks for too long: not asked until one comes */
     uint8_t late_hashes; /* answers that did not come in time */
@@ -109,6 +112,7 @@ struct waiter {
 struct download {
     struct content_id content;
     char *name;
+    char *folder;    /* below the download folder, sanitised; "" = there */
     uint64_t file;   /* FILE_PART and a number; 0 = not open */
     uint32_t number; /* for people; lower ones came first */
     uint8_t priority;
@@ -178,8 +182,8 @@ struct fetch_part {
 /* Resume what the store remembers. */
 void fetch_start(struct peer *peer);
 /* Return the download of a content, started when it is new or had failed; NULL at DOWNLOADS_MAX. */
-struct download *fetch_begin(struct peer *peer, const struct content_id *content,
-                             struct slice name);
+struct download *fetch_begin(struct peer *peer, const struct content_id *content, struct slice name,
+                             const char *folder);
 struct download *fetch_find(const struct peer *peer, const struct content_id *content);
 void fetch_cancel(struct peer *peer, struct download *download);
 /* NODE_FILE_* of part files. */
@@ -227,6 +231,8 @@ void fetch_cancel_command(struct peer *peer, const struct node_event *event);
 /* A supernode says that somebody has a content which is being fetched. */
 void fetch_found(struct peer *peer, const struct content_id *content, const struct holder *holder,
                  const struct node_id *answerer);
+/* A link or a person says that this node has a content which is being fetched. */
+void fetch_told(struct peer *peer, struct download *download, const struct contact *contact);
 void fetch_link_opened(struct peer *peer, struct transfer *transfer);
 void fetch_link_gone(struct peer *peer, struct transfer *transfer, enum err reason);
 enum err fetch_take_have(struct peer *peer, struct link *link, struct slice payload);

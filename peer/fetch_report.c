@@ -168,11 +168,45 @@ static struct slice wish_name(const struct wish *wish, const char *name,
     return (struct slice){(const uint8_t *)safe, strlen(safe)};
 }
 
+/* The folder it is to go to, sanitised; false when there is no such. */
+static bool wish_folder(const struct node_event *event, char folder[NAMES_PATH_MAX + 1]) {
+    const char *text = command_arg(event, "folder");
+    struct slice path = {(const uint8_t *)text, text != NULL ? strlen(text) : 0};
+    uint32_t steps = 1;
+    for (size_t i = 0; i < path.len; i++) {
+        steps += path.data[i] == '/';
+    }
+    return steps <= FOLDER_DEPTH_MAX && path.len <= FOLDER_BYTES_MAX &&
+           names_sanitise_path(path, folder);
+}
+
+/* The nodes of `source`, with blanks between; false when one of them is none. */
+static bool wish_sources(const struct node_event *event, struct contact contacts[SOURCES_TOLD_MAX],
+                         uint32_t *count) {
+    const char *at = command_arg(event, "source");
+    *count = 0;
+    while (at != NULL && *at != '\0') {
+        char text[CONTACT_TEXT_BYTES];
+        size_t len = strcspn(at, " ");
+        if (len >= sizeof text || *count == SOURCES_TOLD_MAX) {
+            return false;
+        }
+        memcpy(text, at, len);
+        text[len] = '\0';
+        if (contact_parse(&contacts[(*count)++], text) != OK) {
+            return false;
+        }
+        at += len + (at[len] == ' ');
+    }
+    return true;
+}
+
 static void report_queued(struct peer *peer, uint64_t command, const struct download *download) {
     struct outbox *out = peer->links.out;
     report_begin(out, command, "queued");
     report_content(out, &download->content);
     report_text(out, "name", download->name);
+    report_text(out, "folder", download->folder);
     report_number(out, "size", download->content.size);
     report_number(out, "sources", download->source_count);
 }
@@ -182,6 +216,38 @@ static void add_sources(struct peer *peer, const struct result *result) {
     for (; known != NULL; known = known->next) {
         fetch_found(peer, &result->content, &known->holder, &known->answerer);
     }
+}
+
+/* Start it with all that the command says; NULL when that was wrong, which is told then. */
+static struct download *begin(struct peer *peer, const struct node_event *event,
+                              const struct wish *wish) {
+    struct outbox *out = peer->links.out;
+    char safe[NAMES_DISK_MAX + 1], folder[NAMES_PATH_MAX + 1];
+    struct contact contacts[SOURCES_TOLD_MAX];
+    uint32_t count;
+    if (!wish_folder(event, folder)) {
+        report_error(out, event->command.id, ERR_FORMAT, "the folder is too deep or its way long");
+        return NULL;
+    }
+    if (!wish_sources(event, contacts, &count)) {
+        report_error(out, event->command.id, ERR_FORMAT,
+                     "a source is ID or ID@ADDRESS:PORT, the address in numbers; at most 8");
+        return NULL;
+    }
+    struct slice name = wish_name(wish, command_arg(event, "name"), safe);
+    struct download *download = fetch_begin(peer, &wish->content, name, folder);
+    if (download == NULL) {
+        report_error(out, event->command.id, ERR_LIMIT, "too many downloads; cancel one or wait");
+        return NULL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        fetch_told(peer, download, &contacts[i]);
+    }
+    if (count > 0) {
+        fetch_save(peer, download);
+    }
+    add_sources(peer, wish->result);
+    return download;
 }
 
 void fetch_get_command(struct peer *peer, const struct node_event *event) {
@@ -197,14 +263,10 @@ void fetch_get_command(struct peer *peer, const struct node_event *event) {
                      "this file is already among the shared files (`peer share list`)");
         return;
     }
-    char safe[NAMES_DISK_MAX + 1];
-    struct slice name = wish_name(&wish, command_arg(event, "name"), safe);
-    struct download *download = fetch_begin(peer, &wish.content, name);
+    struct download *download = begin(peer, event, &wish);
     if (download == NULL) {
-        report_error(out, command, ERR_LIMIT, "too many downloads; cancel one or wait");
         return;
     }
-    add_sources(peer, wish.result);
     report_queued(peer, command, download);
     const char *wait = command_arg(event, "wait");
     if (wait == NULL || strcmp(wait, "1") != 0) {
@@ -230,6 +292,7 @@ void fetch_downloads_command(struct peer *peer, const struct node_event *event) 
         report_content(out, &download->content);
         report_number(out, "number", download->number);
         report_text(out, "name", download->name);
+        report_text(out, "folder", download->folder);
         report_number(out, "size", download->content.size);
         report_number(out, "done", download->file != 0 ? download->received : download->at_rest);
         report_text(out, "state", state_name(download));

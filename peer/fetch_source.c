@@ -7,6 +7,8 @@
 
 #include "common/hashtree.h"
 #include "common/mem.h"
+#include "peer/browse.h"
+#include "peer/contact.h"
 #include "peer/fetch.h"
 #include "peer/push.h"
 #include "peer/state.h"
@@ -93,36 +95,67 @@ static bool make_room(struct download *download) {
     return true;
 }
 
+/* The source of this node, made when it is new; NULL for ourselves and when there are too many. */
+static struct source *source_of(struct peer *peer, struct download *download,
+                                const struct node_id *id) {
+    struct source **at = &download->sources;
+    while (*at != NULL && !node_id_equal(&(*at)->holder.id, id)) {
+        at = &(*at)->next;
+    }
+    if (*at != NULL || node_id_equal(id, &peer->env->id) ||
+        (download->source_count >= SOURCES_MAX && !make_room(download))) {
+        return *at;
+    }
+    struct source *source = mem_new(sizeof *source);
+    source->download = download;
+    source->serial = ++download->last_serial;
+    source->holder.id = *id;
+    for (at = &download->sources; *at != NULL;) { /* making room may have moved the end */
+        at = &(*at)->next;
+    }
+    *at = source;
+    download->source_count++;
+    return source;
+}
+
+/* It was named just now: try it. */
+static void try_now(struct peer *peer, struct source *source) {
+    if (!is_in_use(source)) {
+        source->retry_us = peer->links.mono_us;
+    }
+    fetch_continue(peer, source->download);
+}
+
 void fetch_found(struct peer *peer, const struct content_id *content, const struct holder *holder,
                  const struct node_id *answerer) {
     struct download *download = fetch_find(peer, content);
-    if (download == NULL || node_id_equal(&holder->id, &peer->env->id)) {
+    struct source *source = download != NULL ? source_of(peer, download, &holder->id) : NULL;
+    if (source != NULL) {
+        set_holder(source, holder);
+        source->answerer = *answerer;
+        try_now(peer, source);
+    }
+}
+
+void fetch_told(struct peer *peer, struct download *download, const struct contact *contact) {
+    struct source *source = source_of(peer, download, &contact->id);
+    if (source == NULL) {
         return;
     }
-    struct source *source = download->sources;
-    while (source != NULL && !node_id_equal(&source->holder.id, &holder->id)) {
-        source = source->next;
+    source->is_told = true;
+    if (contact->address.family != ADDRESS_NONE) {
+        source->told = contact->address;
     }
-    if (source == NULL) {
-        if (download->source_count >= SOURCES_MAX && !make_room(download)) {
-            return;
-        }
-        source = mem_new(sizeof *source);
-        source->download = download;
-        source->serial = ++download->last_serial;
-        struct source **end = &download->sources;
-        while (*end != NULL) {
-            end = &(*end)->next;
-        }
-        *end = source;
-        download->source_count++;
+    struct contact known = *contact;
+    contact_recall(peer, &known);
+    if (known.record.len > 0) {
+        const struct holder holder = {.id = known.id,
+                                      .address_record = known.record,
+                                      .flags = known.is_proven ? HOLDER_REACHABLE : 0};
+        set_holder(source, &holder);
     }
-    set_holder(source, holder);
-    source->answerer = *answerer;
-    if (!is_in_use(source)) {
-        source->retry_us = peer->links.mono_us; /* it was seen just now */
-    }
-    fetch_continue(peer, download);
+    source->answerer = known.answerer;
+    try_now(peer, source);
 }
 
 /* ---- Let go ---- */
@@ -196,25 +229,11 @@ void fetch_sources_release(struct peer *peer, struct download *download) {
 
 /* ---- Connecting ---- */
 
-/* The address of a source, if its record is its own, fresh, and names one we may dial. */
 static bool source_address(const struct peer *peer, const struct source *source,
                            struct address *address) {
-    const struct node_env *env = peer->env;
-    struct address_record record;
-    if (source->holder.address_record.len == 0 ||
-        wire_address_record_decode(source->holder.address_record, &record) != OK ||
-        !node_id_equal(&record.key, &source->holder.id) ||
-        wire_address_record_check(&record, env->crypto, &env->network->id, peer->links.wall_s) !=
-            OK) {
-        return false;
-    }
-    for (uint8_t i = 0; i < record.address_count; i++) {
-        if (network_may_dial(env->network, &record.addresses[i])) {
-            *address = record.addresses[i];
-            return true;
-        }
-    }
-    return false;
+    const struct contact contact = {
+        .id = source->holder.id, .address = source->told, .record = source->holder.address_record};
+    return contact_address(peer, &contact, address);
 }
 
 static void send_open(struct peer *peer, struct source *source) {
@@ -242,7 +261,11 @@ static void attach(struct peer *peer, struct source *source, struct transfer *tr
 
 /* Have the supernode that named it ask the source to call us. */
 static bool ask_for_callback(struct peer *peer, struct source *source) {
-    if (!push_ask(peer, &source->answerer, &source->holder.id)) {
+    const struct node_id none = {{0}};
+    bool is_asked = node_id_equal(&source->answerer, &none)
+                        ? push_ask_parents(peer, &source->holder.id)
+                        : push_ask(peer, &source->answerer, &source->holder.id);
+    if (!is_asked) {
         return false;
     }
     source->was_pushed = true;
@@ -259,7 +282,8 @@ static void connect_source(struct peer *peer, struct source *source) {
         attach(peer, source, transfer);
         return;
     }
-    bool is_worth_a_push = !source->was_pushed && (source->failures > 0 || !source->is_proven);
+    bool is_known = source->is_proven || source->told.family != ADDRESS_NONE;
+    bool is_worth_a_push = !source->was_pushed && (source->failures > 0 || !is_known);
     if (is_worth_a_push && ask_for_callback(peer, source)) {
         return;
     }
@@ -415,6 +439,7 @@ enum err fetch_take_reject(struct peer *peer, struct link *link, struct slice pa
     enum err err = wire_reject_decode(payload, &reject);
     struct source *source = err == OK ? fetch_source_find(link->owner, reject.handle) : NULL;
     if (source == NULL) {
+        (void)(err == OK && browse_take_reject(peer, link, &reject));
         return err;
     }
     struct download *download = source->download;

@@ -11,6 +11,7 @@ struct peer_config {
     uint32_t upload_slots;       /* 0 = UPLOAD_SLOTS */
     uint64_t upload_bytes_per_s; /* 0 = unlimited */
     uint32_t downloads_active;   /* 0 = DOWNLOADS_ACTIVE */
+    bool no_browse;              /* nobody is shown what is shared */
     uint32_t search_wait_ms;     /* 0 = QUERY_DEADLINE_MS + 1 s */
 };
 
@@ -26,10 +27,15 @@ struct peer_config {
  *                             known 0 = more than can be told), copies, farther (it stopped for
  *                             their number; farther=1 would have gone on)}. An error in the text
  *                             also has {position (byte), reason}
- *   get content=|number= [name=] [wait=1]
- *                             "queued" {content, name, size}; with wait=1 "progress" {content,
- *                             done, size, rate, sources, eta_s} twice a second, then "finished"
+ *   get content=|number= [name=] [folder=] [source=] [wait=1]
+ *                             `folder` is below the download folder, `source` nodes as for browse
+ *                             with blanks between. "queued" {content, name, folder, size}; with
+ * wait=1 "progress" {content, done, size, rate, sources, eta_s} twice a second, then "finished"
  *                             {content, path, bytes, seconds}
+ *   browse node= [under=]     what a node (the number of a result: its first source; ID, or
+ *                             ID@ADDRESS:PORT) shares, in one folder of it: "node" {id} first,
+ *                             "file" {folder, name, size, content, locked} each, then "end" {files,
+ *                             locked, bytes, partial (there may be more)}
  *   status                    "status" {id, state, parents, files, bytes, uploads, downloads, ...}
  *                             and one "parent" {id, address, state, round_trip_us} per parent
  *   share                     "share" {files, bytes, ready}; "file" {name, size, content} each

@@ -1,5 +1,6 @@
 /* peer_main.c - the program `peer`: an ordinary peer and the commands that speak to it. */
 #include "peer/peer.h"
+#include "src/host/cli_browse.h"
 #include "src/host/cli_node.h"
 #include "src/host/cli_search.h"
 #include "src/host/cli_share.h"
@@ -14,7 +15,8 @@ static int run(struct cli *cli) {
     struct cli_node node = {.is_peer = true, .default_port = PEER_PORT};
     struct peer_config config = {.upload_slots = (uint32_t)cli->settings.upload_slots,
                                  .downloads_active = (uint32_t)cli->settings.downloads_active,
-                                 .upload_bytes_per_s = cli->settings.upload_rate};
+                                 .upload_bytes_per_s = cli->settings.upload_rate,
+                                 .no_browse = cli->settings.no_browse};
     struct host_error error = {0};
     if (cli_node_prepare(&node, cli, &error) != OK) {
         cli_node_free(&node);
@@ -32,8 +34,9 @@ static int run(struct cli *cli) {
 #define RUN_SETTINGS                                                                               \
     (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(ADVERTISE) | SETTING(INTERFACE) |                \
      SETTING(DIAL_ONLY) | SETTING(INTRODUCER) | SETTING(SHARE) | SETTING(PRIVATE) |                \
-     SETTING(DOWNLOADS) | SETTING(NO_METADATA) | SETTING(UPLOAD_RATE) | SETTING(UPLOAD_SLOTS) |    \
-     SETTING(DOWNLOADS_ACTIVE) | SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
+     SETTING(DOWNLOADS) | SETTING(NO_METADATA) | SETTING(NO_BROWSE) | SETTING(UPLOAD_RATE) |       \
+     SETTING(UPLOAD_SLOTS) | SETTING(DOWNLOADS_ACTIVE) | SETTING(LOG) | SETTING(VERBOSE) |         \
+     SETTING(QUIET))
 
 static const struct cli_command commands[] = {
     {.name = "run",
@@ -70,14 +73,25 @@ static const struct cli_command commands[] = {
      .words_max = OPTION_VALUES_MAX,
      .dash_words = true,
      .run = cli_search},
+    {.name = "browse",
+     .words = "NODE[/FOLDER]",
+     .help = "show what one node shares",
+     .more = "NODE is the number of a search result (its first source), the id of a node that\n"
+             "searches have found, or ID@ADDRESS:PORT. Locked files are marked; what is shared\n"
+             "with you alone is found only so. Its owner may have switched browsing off.",
+     .accepted = SETTING(LINKS),
+     .words_min = 1,
+     .words_max = 1,
+     .run = cli_browse},
     {.name = "get",
-     .words = "NUMBER|LINK...",
+     .words = "NUMBER|LINK|NODE/FOLDER...",
      .help = "fetch files, every block verified",
      .more = "NUMBER is what a search of this peer showed (3, or 5-9); LINK is\n"
              "trunkline:HASH:SIZE from anywhere. The last line printed is the path of the file.\n"
              "Ctrl-C stops waiting; the peer goes on, also after a restart. Several are fetched\n"
-             "in the background.",
-     .accepted = SETTING(NAME) | SETTING(NO_WAIT),
+             "in the background. With --folder all files of a folder that `peer browse` shows\n"
+             "are fetched into a folder of its name; done again it fetches what is missing.",
+     .accepted = SETTING(NAME) | SETTING(FOLDER) | SETTING(NO_WAIT),
      .words_min = 1,
      .words_max = OPTION_VALUES_MAX,
      .run = cli_get},

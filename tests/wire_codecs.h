@@ -44,6 +44,7 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(address_record, address_record)                                                              \
     X(block, block)                                                                                \
     X(block_request, block_request)                                                                \
+    X(browse, browse_request)                                                                      \
     X(cert, cert)                                                                                  \
     X(dialback, dialback)                                                                          \
     X(dialback_done, dialback_done)                                                                \
@@ -56,6 +57,7 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(have, have)                                                                                  \
     X(hello, hello)                                                                                \
     X(hits, hits)                                                                                  \
+    X(listing, listing)                                                                            \
     X(nodes, nodes)                                                                                \
     X(nodes_request, nodes_request)                                                                \
     X(open, open_file)                                                                             \

@@ -7,6 +7,7 @@
 
 #include "common/ids.h"
 #include "common/units.h"
+#include "src/host/cli_browse.h"
 #include "src/host/cli_search.h"
 #include "src/host/failure.h"
 #include "src/host/progress.h"
@@ -254,7 +255,26 @@ static enum err get_one(void *context, const struct command_arg *target, struct 
     return err;
 }
 
+/* Whole folders, one after the other. */
+static int get_folders(struct cli *cli) {
+    const struct option_list *words = &cli->options.words;
+    struct host_error error = {0};
+    enum err err = cli->settings.name == NULL
+                       ? OK
+                       : fail(&error, ERR_CONFIG, "--name is for one file, not for a folder");
+    for (uint32_t i = 0; i < words->count && err == OK; i++) {
+        err = browse_get_folder(cli, words->values[i], &error);
+    }
+    if (err == OK && !cli->settings.json) {
+        printf("in the background; `peer downloads` shows how far it is\n");
+    }
+    return err == OK ? CLI_OK : cli_fail(cli, &error);
+}
+
 int cli_get(struct cli *cli) {
+    if (cli->settings.folder) {
+        return get_folders(cli);
+    }
     const struct option_list *words = &cli->options.words;
     uint64_t first = 0, last = 0;
     bool is_one =

@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include "common/names.h"
 #include "src/host/internal.h"
 
 /* What a file was when it was hashed; when any of it differs, its bytes are not believed. */
@@ -88,8 +89,11 @@ struct finish {
     int journal_fd;
     const char *part_name; /* in the folder of unfinished files; NULL = it has its name already */
     struct content_id content;
-    char name[256];      /* wanted; the one it got, afterwards */
-    struct hash *pieces; /* mem_* memory */
+    char path[NAMES_PATH_MAX + 1];   /* wanted, sanitised; the one it got, afterwards */
+    int folder_fd;                   /* finish_file's own: where it goes, ... */
+    char folder[NAMES_PATH_MAX + 1]; /* ... below the download folder, "" = there, ... */
+    char name[256];                  /* ... and by which name */
+    struct hash *pieces;             /* mem_* memory */
     struct stamp stamp;
 };
 

@@ -250,7 +250,7 @@ static enum err open_data(struct part *part, uint64_t *size) {
     part_path(part, "part", path);
     int fd = openat(part->node->parts_fd, path, O_RDWR | flags);
     if (fd < 0 && errno == ENOENT && part->name[0] != '\0') {
-        fd = openat(part->node->download_fd, part->name, O_RDONLY | O_NONBLOCK | flags);
+        fd = open_beneath(part->node->download_dir, part->name);
         if (fd >= 0 && (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode) ||
                         (uint64_t)stat.st_size != part->content.size)) {
             close(fd);
@@ -485,7 +485,7 @@ static void run_finish(struct job *base) {
     job->finish.part_name = part_name;
     if (part->name[0] != '\0') { /* before a crash it came so far */
         job->finish.part_name = NULL;
-        memcpy(job->finish.name, part->name, sizeof part->name);
+        memcpy(job->finish.path, part->name, sizeof part->name);
     }
     job->finish.content = part->content;
     job->err = part->fd >= 0 ? finish_file(&job->finish) : ERR_IO;
@@ -557,15 +557,15 @@ static void done_finish(struct job *base) {
     if (job->err != OK) {
         tell_failed(part, job->err);
     } else {
-        size_t size = strlen(node->download_dir) + sizeof job->finish.name + 2;
+        size_t size = strlen(node->download_dir) + strlen(job->finish.path) + 2;
         char *path = mem_new(size);
-        snprintf(path, size, "%s/%s", node->download_dir, job->finish.name);
+        snprintf(path, size, "%s/%s", node->download_dir, job->finish.path);
         struct node_event event = {
             .kind = NODE_FILE_FINISHED,
             .file = {.file = part->file, .name = {(uint8_t *)path, strlen(path)}}};
         node_queue(node, &event, path);
         struct found_file found = {.root = node->download_dir,
-                                   .path = job->finish.name,
+                                   .path = job->finish.path,
                                    .content = part->content,
                                    .pieces = job->finish.pieces,
                                    .stamp = job->finish.stamp};
@@ -585,9 +585,9 @@ void file_finish(struct host_node *node, const struct action *action, struct sli
     if (part != NULL && !part->has_failed) {
         struct part_job *job = new_job(part, run_finish, done_finish);
         job->job.slow = true;
-        char safe[NAMES_DISK_MAX + 1];
-        names_sanitise(name, safe);
-        snprintf(job->finish.name, sizeof job->finish.name, "%s", safe);
+        if (!names_sanitise_path(name, job->finish.path) || job->finish.path[0] == '\0') {
+            names_sanitise(name, job->finish.path);
+        }
         submit(job);
     }
 }

@@ -21,6 +21,7 @@ enum setting {
     SETTING_SHARE,
     SETTING_DOWNLOADS,
     SETTING_NO_METADATA,
+    SETTING_NO_BROWSE,
     SETTING_UPLOAD_RATE,
     SETTING_UPLOAD_SLOTS,
     SETTING_DOWNLOADS_ACTIVE,
@@ -38,6 +39,7 @@ enum setting {
     SETTING_FARTHER,
     SETTING_LINKS,
     SETTING_NAME,
+    SETTING_FOLDER,
     SETTING_NO_WAIT,
     SETTING_WATCH,
     /* share */
@@ -78,6 +80,7 @@ struct settings {
     struct option_list shares;
     const char *downloads;
     bool no_metadata;
+    bool no_browse;
     uint64_t upload_rate; /* bytes per second; 0 = unlimited */
     uint64_t upload_slots;
     uint64_t downloads_active;
@@ -94,6 +97,7 @@ struct settings {
     bool farther;
     bool links;
     const char *name;
+    bool folder;
     bool no_wait;
     bool watch;
     struct option_list only;
