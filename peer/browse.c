@@ -10,6 +10,7 @@
 #include "common/mem.h"
 #include "peer/contact.h"
 #include "peer/fetch.h"
+#include "peer/linktext.h"
 #include "peer/push.h"
 #include "peer/search.h"
 #include "peer/state.h"
@@ -31,6 +32,7 @@ struct browse {
     uint8_t tries;
     bool was_pushed;
     bool is_partial;
+    bool has_links; /* wanted */
     char *under;
 };
 
@@ -97,9 +99,10 @@ static void attach(struct peer *peer, struct browse *browse, struct transfer *tr
 static bool ask_for_call(struct peer *peer, struct browse *browse) {
     const struct node_id none = {{0}};
     const struct contact *contact = &browse->contact;
-    bool is_asked = !browse->was_pushed && ((!node_id_equal(&contact->answerer, &none) &&
-                                             push_ask(peer, &contact->answerer, &contact->id)) ||
-                                            push_ask_parents(peer, &contact->id));
+    bool is_asked =
+        !browse->was_pushed && ((!node_id_equal(&contact->answerer, &none) &&
+                                 push_ask(peer, &contact->answerer, &contact->told.id)) ||
+                                push_ask_parents(peer, &contact->told.id));
     browse->was_pushed = browse->was_pushed || is_asked;
     return is_asked;
 }
@@ -107,7 +110,7 @@ static bool ask_for_call(struct peer *peer, struct browse *browse) {
 /* Reach it: by the link that is there, by dialling, or by being called. */
 static void connect_browse(struct peer *peer, struct browse *browse) {
     struct address address;
-    struct transfer *transfer = transfer_find(peer, &browse->contact.id);
+    struct transfer *transfer = transfer_find(peer, &browse->contact.told.id);
     browse->tries++;
     wait_ms(peer, browse, BROWSE_TIMEOUT_MS);
     if (transfer != NULL) {
@@ -131,18 +134,18 @@ static void connect_browse(struct peer *peer, struct browse *browse) {
                    "give its address too (ID@ADDRESS:PORT, as its `peer status` shows)");
         return;
     }
-    attach(peer, browse, transfer_dial(peer, &browse->contact.id, &address, NULL));
+    attach(peer, browse, transfer_dial(peer, &browse->contact.told.id, &address, NULL));
 }
 
 /* ---- The command ---- */
 
 static const char *problem_of(const struct peer *peer, const struct contact *contact,
                               const char *under) {
-    if (node_id_equal(&contact->id, &peer->env->id)) {
+    if (node_id_equal(&contact->told.id, &peer->env->id)) {
         return "this is the peer itself; `peer share list` shows what it shares";
     }
-    if (contact->address.family != ADDRESS_NONE &&
-        !network_may_dial(peer->env->network, &contact->address)) {
+    if (contact->told.address.family != ADDRESS_NONE &&
+        !network_may_dial(peer->env->network, &contact->told.address)) {
         return "this network's rules do not let a peer dial such an address";
     }
     return wire_folder_ok((struct slice){(const uint8_t *)under, strlen(under)})
@@ -162,7 +165,7 @@ static bool source_of_result(const struct peer *peer, uint32_t number, struct co
     }
     *contact = (struct contact){0};
     if (best != NULL) {
-        contact->id = best->holder.id;
+        contact->told.id = best->holder.id;
     }
     return best != NULL;
 }
@@ -177,7 +180,7 @@ static const char *read_node(const struct peer *peer, const char *text, struct c
         bool is_there = number <= UINT32_MAX && source_of_result(peer, (uint32_t)number, contact);
         return is_there ? NULL : "no search result has this number; search again";
     }
-    enum err err = text != NULL ? contact_parse(contact, text) : ERR_FORMAT;
+    enum err err = text != NULL ? node_place_parse(&contact->told, text) : ERR_FORMAT;
     if (err == ERR_MISMATCH) {
         return "a check character of the node id is wrong: it was mistyped; copy it again";
     }
@@ -208,14 +211,15 @@ void browse_command(struct peer *peer, const struct node_event *event) {
     }
     struct browse *browse = mem_new(sizeof *browse);
     browse->command = event->command.id;
+    browse->has_links = linktext_is_wanted(event);
     browse->contact = contact;
     browse->under = mem_string(under);
     browse->timer.kind = TIMER_BROWSE;
     browse->timer.owner = browse;
     browse->next = peer->browses;
     peer->browses = browse;
-    char id[CONTACT_TEXT_BYTES];
-    contact_format(id, &browse->contact);
+    char id[NODE_PLACE_TEXT_BYTES];
+    node_place_format(id, &browse->contact.told);
     report_begin(peer->links.out, browse->command, "node");
     report_text(peer->links.out, "id", id);
     connect_browse(peer, browse);
@@ -252,6 +256,9 @@ static void report_file(struct peer *peer, struct browse *browse,
     report_number(out, "size", entry->content.size);
     report_text(out, "content", content);
     report_flag(out, "locked", entry->is_locked);
+    if (browse->has_links) {
+        linktext_report(peer, &entry->content, entry->name, &browse->contact.told);
+    }
     browse->files++;
     browse->locked += entry->is_locked;
     browse->bytes += entry->content.size;
@@ -321,7 +328,7 @@ bool browse_take_reject(struct peer *peer, const struct link *link, const struct
 
 void browse_link_opened(struct peer *peer, struct transfer *transfer) {
     for (struct browse *at = peer->browses; at != NULL; at = at->next) {
-        if (at->transfer == NULL && node_id_equal(&at->contact.id, &transfer->link->id)) {
+        if (at->transfer == NULL && node_id_equal(&at->contact.told.id, &transfer->link->id)) {
             attach(peer, at, transfer);
         } else if (at->transfer == transfer) {
             ask(peer, at);

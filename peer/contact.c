@@ -1,38 +1,8 @@
 /* contact.c - how a node can be reached, by what people, links and searches tell of it. */
 #include "peer/contact.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "peer/search.h"
 #include "peer/state.h"
-
-void contact_format(char text[CONTACT_TEXT_BYTES], const struct contact *contact) {
-    char address[ADDRESS_TEXT_BYTES];
-    node_id_format(text, &contact->id);
-    if (contact->address.family != ADDRESS_NONE) {
-        size_t len = strlen(text);
-        address_format(address, &contact->address);
-        text[len] = '@';
-        memcpy(text + len + 1, address, strlen(address) + 1);
-    }
-}
-
-enum err contact_parse(struct contact *contact, const char *text) {
-    char id[NODE_ID_TEXT_BYTES + 1];
-    size_t len = strcspn(text, "@");
-    *contact = (struct contact){0};
-    if (len >= sizeof id) {
-        return ERR_FORMAT;
-    }
-    memcpy(id, text, len);
-    id[len] = '\0';
-    enum err err = node_id_parse(&contact->id, id);
-    if (err == OK && text[len] == '@') {
-        err = address_parse(&contact->address, text + len + 1, false);
-    }
-    return err;
-}
 
 void contact_recall(const struct peer *peer, struct contact *contact) {
     const struct results *results = search_results(peer);
@@ -40,7 +10,7 @@ void contact_recall(const struct peer *peer, struct contact *contact) {
     const struct result *result = NULL;
     while (results != NULL && (result = map_next(&results->by_number, &cursor, NULL)) != NULL) {
         for (const struct known_holder *at = result->holders; at != NULL; at = at->next) {
-            if (node_id_equal(&at->holder.id, &contact->id)) { /* the latest is the best */
+            if (node_id_equal(&at->holder.id, &contact->told.id)) { /* the latest is the best */
                 bool has_record = at->holder.address_record.len > 0;
                 contact->record = has_record ? at->holder.address_record : contact->record;
                 contact->answerer = at->answerer;
@@ -55,7 +25,7 @@ static bool record_address(const struct peer *peer, const struct contact *contac
     const struct node_env *env = peer->env;
     struct address_record record;
     if (contact->record.len == 0 || wire_address_record_decode(contact->record, &record) != OK ||
-        !node_id_equal(&record.key, &contact->id) ||
+        !node_id_equal(&record.key, &contact->told.id) ||
         wire_address_record_check(&record, env->crypto, &env->network->id, peer->links.wall_s) !=
             OK) {
         return false;
@@ -74,6 +44,7 @@ bool contact_address(const struct peer *peer, const struct contact *contact,
     if (record_address(peer, contact, address)) {
         return true;
     }
-    *address = contact->address;
-    return contact->address.family != ADDRESS_NONE && network_may_dial(peer->env->network, address);
+    *address = contact->told.address;
+    return contact->told.address.family != ADDRESS_NONE &&
+           network_may_dial(peer->env->network, address);
 }

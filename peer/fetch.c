@@ -445,16 +445,16 @@ struct entry {
     struct slice name;
 };
 
-static bool read_told(struct reader *reader, struct contact *contact) {
+static bool read_told(struct reader *reader, struct node_place *place) {
     char text[ADDRESS_TEXT_BYTES] = "";
-    *contact = (struct contact){0};
-    reader_copy(reader, contact->id.b, sizeof contact->id.b);
+    *place = (struct node_place){0};
+    reader_copy(reader, place->id.b, sizeof place->id.b);
     struct slice address = reader_slice(reader, reader_u8(reader));
     if (reader->failed || address.len >= sizeof text) {
         return false;
     }
     memcpy(text, address.data, address.len);
-    return address.len == 0 || address_parse(&contact->address, text, false) == OK;
+    return address.len == 0 || address_parse(&place->address, text, false) == OK;
 }
 
 /* The fields that only version 3 has. */
@@ -462,10 +462,10 @@ static bool read_where(struct reader *reader, struct entry *entry) {
     struct slice folder = reader_slice(reader, reader_u16(reader));
     entry->told_count = reader_u8(reader);
     entry->told = *reader;
-    struct contact contact;
+    struct node_place place;
     bool is_fine = !reader->failed && names_sanitise_path(folder, entry->folder);
     for (uint8_t i = 0; i < entry->told_count && is_fine; i++) {
-        is_fine = read_told(reader, &contact);
+        is_fine = read_told(reader, &place);
     }
     return is_fine;
 }
@@ -514,9 +514,9 @@ static void load_entry(struct peer *peer, struct slice key, struct slice value) 
         download->number = entry.number;
         fetch->last_number = entry.number > fetch->last_number ? entry.number : fetch->last_number;
     }
-    struct contact contact;
-    for (uint8_t i = 0; i < entry.told_count && read_told(&entry.told, &contact); i++) {
-        fetch_told(peer, download, &contact);
+    struct node_place place;
+    for (uint8_t i = 0; i < entry.told_count && read_told(&entry.told, &place); i++) {
+        fetch_told(peer, download, &place);
     }
 }
 

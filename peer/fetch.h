@@ -232,7 +232,7 @@ void fetch_cancel_command(struct peer *peer, const struct node_event *event);
 void fetch_found(struct peer *peer, const struct content_id *content, const struct holder *holder,
                  const struct node_id *answerer);
 /* A link or a person says that this node has a content which is being fetched. */
-void fetch_told(struct peer *peer, struct download *download, const struct contact *contact);
+void fetch_told(struct peer *peer, struct download *download, const struct node_place *place);
 void fetch_link_opened(struct peer *peer, struct transfer *transfer);
 void fetch_link_gone(struct peer *peer, struct transfer *transfer, enum err reason);
 enum err fetch_take_have(struct peer *peer, struct link *link, struct slice payload);

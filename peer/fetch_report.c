@@ -1,4 +1,5 @@
 /* fetch_report.c - the commands get and downloads, and what those who wait are told. */
+#include <stdio.h>
 #include <string.h>
 
 #include "common/mem.h"
@@ -118,12 +119,29 @@ void fetch_command_gone(struct peer *peer, uint64_t command) {
 
 /* ---- get ---- */
 
-/* What to fetch: a content id, or the number of a result. */
+/* What to fetch: a link, or the number of a result. */
 struct wish {
     struct content_id content;
+    struct filelink link;        /* all zero when it was a number */
     const struct result *result; /* NULL when nothing was found of it yet */
     const char *problem;
+    bool is_misread; /* ... at byte `at` of the link */
+    uint32_t at;
 };
+
+static void read_link(const struct peer *peer, const char *text, struct wish *wish) {
+    struct filelink_error error = {0};
+    if (filelink_parse(&wish->link, text, &error) != OK) {
+        wish->problem = error.why;
+        wish->is_misread = true;
+        wish->at = error.at;
+    } else if (wish->link.has_network &&
+               memcmp(wish->link.network.b, peer->env->network->id.b, HASH_BYTES) != 0) {
+        wish->problem = "this link is for another network; only a peer of that one can fetch it";
+    } else {
+        wish->content = wish->link.content;
+    }
+}
 
 static bool parse_number(const char *text, uint32_t *number) {
     uint64_t value = 0;
@@ -142,10 +160,9 @@ static struct wish read_wish(struct peer *peer, const struct node_event *event) 
     const char *number_text = command_arg(event, "number");
     uint32_t number;
     if (content != NULL) {
-        bool is_fine = content_parse(&wish.content, content) == OK && wish.content.size >= 1 &&
-                       wish.content.size <= FILE_BYTES_MAX;
-        wish.problem = is_fine ? NULL : "not a content id: trunkline:<64 hex digits>:<size>";
-        wish.result = is_fine && results != NULL ? results_find(results, &wish.content) : NULL;
+        read_link(peer, content, &wish);
+        bool is_known = wish.problem == NULL && results != NULL;
+        wish.result = is_known ? results_find(results, &wish.content) : NULL;
     } else if (number_text == NULL || !parse_number(number_text, &number)) {
         wish.problem = "say what to get: the number of a search result, or a content id";
     } else {
@@ -162,7 +179,9 @@ static struct slice wish_name(const struct wish *wish, const char *name,
     char fallback[2 * HASH_BYTES + 1];
     hex_format(fallback, wish->content.root.b, HASH_BYTES);
     if (name == NULL || name[0] == '\0') {
-        name = wish->result != NULL ? wish->result->name : fallback;
+        name = wish->link.name[0] != '\0' ? wish->link.name
+               : wish->result != NULL     ? wish->result->name
+                                          : fallback;
     }
     names_sanitise((struct slice){(const uint8_t *)name, strlen(name)}, safe);
     return (struct slice){(const uint8_t *)safe, strlen(safe)};
@@ -181,19 +200,19 @@ static bool wish_folder(const struct node_event *event, char folder[NAMES_PATH_M
 }
 
 /* The nodes of `source`, with blanks between; false when one of them is none. */
-static bool wish_sources(const struct node_event *event, struct contact contacts[SOURCES_TOLD_MAX],
+static bool wish_sources(const struct node_event *event, struct node_place places[SOURCES_TOLD_MAX],
                          uint32_t *count) {
     const char *at = command_arg(event, "source");
     *count = 0;
     while (at != NULL && *at != '\0') {
-        char text[CONTACT_TEXT_BYTES];
+        char text[NODE_PLACE_TEXT_BYTES];
         size_t len = strcspn(at, " ");
         if (len >= sizeof text || *count == SOURCES_TOLD_MAX) {
             return false;
         }
         memcpy(text, at, len);
         text[len] = '\0';
-        if (contact_parse(&contacts[(*count)++], text) != OK) {
+        if (node_place_parse(&places[(*count)++], text) != OK) {
             return false;
         }
         at += len + (at[len] == ' ');
@@ -223,13 +242,13 @@ static struct download *begin(struct peer *peer, const struct node_event *event,
                               const struct wish *wish) {
     struct outbox *out = peer->links.out;
     char safe[NAMES_DISK_MAX + 1], folder[NAMES_PATH_MAX + 1];
-    struct contact contacts[SOURCES_TOLD_MAX];
+    struct node_place places[SOURCES_TOLD_MAX];
     uint32_t count;
     if (!wish_folder(event, folder)) {
         report_error(out, event->command.id, ERR_FORMAT, "the folder is too deep or its way long");
         return NULL;
     }
-    if (!wish_sources(event, contacts, &count)) {
+    if (!wish_sources(event, places, &count)) {
         report_error(out, event->command.id, ERR_FORMAT,
                      "a source is ID or ID@ADDRESS:PORT, the address in numbers; at most 8");
         return NULL;
@@ -241,13 +260,27 @@ static struct download *begin(struct peer *peer, const struct node_event *event,
         return NULL;
     }
     for (uint32_t i = 0; i < count; i++) {
-        fetch_told(peer, download, &contacts[i]);
+        fetch_told(peer, download, &places[i]);
     }
-    if (count > 0) {
+    for (uint8_t i = 0; i < wish->link.source_count; i++) {
+        fetch_told(peer, download, &wish->link.sources[i]);
+    }
+    if (count + wish->link.source_count > 0) {
         fetch_save(peer, download);
     }
     add_sources(peer, wish->result);
     return download;
+}
+
+static void report_problem(struct peer *peer, uint64_t command, const struct wish *wish) {
+    char text[200];
+    if (wish->is_misread) {
+        snprintf(text, sizeof text, "the link cannot be read at character %u: %s", wish->at + 1,
+                 wish->problem);
+    } else {
+        snprintf(text, sizeof text, "%s", wish->problem);
+    }
+    report_error(peer->links.out, command, wish->is_misread ? ERR_FORMAT : ERR_NOT_FOUND, text);
 }
 
 void fetch_get_command(struct peer *peer, const struct node_event *event) {
@@ -255,7 +288,7 @@ void fetch_get_command(struct peer *peer, const struct node_event *event) {
     uint64_t command = event->command.id;
     struct wish wish = read_wish(peer, event);
     if (wish.problem != NULL) {
-        report_error(out, command, ERR_NOT_FOUND, wish.problem);
+        report_problem(peer, command, &wish);
         return;
     }
     if (share_find(&peer->share, &wish.content) != NULL) {

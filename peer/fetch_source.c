@@ -137,19 +137,19 @@ void fetch_found(struct peer *peer, const struct content_id *content, const stru
     }
 }
 
-void fetch_told(struct peer *peer, struct download *download, const struct contact *contact) {
-    struct source *source = source_of(peer, download, &contact->id);
+void fetch_told(struct peer *peer, struct download *download, const struct node_place *place) {
+    struct source *source = source_of(peer, download, &place->id);
     if (source == NULL) {
         return;
     }
     source->is_told = true;
-    if (contact->address.family != ADDRESS_NONE) {
-        source->told = contact->address;
+    if (place->address.family != ADDRESS_NONE) {
+        source->told = place->address;
     }
-    struct contact known = *contact;
+    struct contact known = {.told = *place, .answerer = source->answerer};
     contact_recall(peer, &known);
     if (known.record.len > 0) {
-        const struct holder holder = {.id = known.id,
+        const struct holder holder = {.id = place->id,
                                       .address_record = known.record,
                                       .flags = known.is_proven ? HOLDER_REACHABLE : 0};
         set_holder(source, &holder);
@@ -231,8 +231,8 @@ void fetch_sources_release(struct peer *peer, struct download *download) {
 
 static bool source_address(const struct peer *peer, const struct source *source,
                            struct address *address) {
-    const struct contact contact = {
-        .id = source->holder.id, .address = source->told, .record = source->holder.address_record};
+    const struct contact contact = {.told = {source->holder.id, source->told},
+                                    .record = source->holder.address_record};
     return contact_address(peer, &contact, address);
 }
 

@@ -27,17 +27,17 @@ struct peer_config {
  *                             known 0 = more than can be told), copies, farther (it stopped for
  *                             their number; farther=1 would have gone on)}. An error in the text
  *                             also has {position (byte), reason}
+ *                             `links=1` for search, browse and share: each file also has its
+ *                             {link} (common/filelink.h)
  *   get content=|number= [name=] [folder=] [source=] [wait=1]
- *                             `folder` is below the download folder, `source` nodes as for browse
- *                             with blanks between. "queued" {content, name, folder, size}; with
- * wait=1 "progress" {content, done, size, rate, sources, eta_s} twice a second, then "finished"
- *                             {content, path, bytes, seconds}
- *   browse node= [under=]     what a node (the number of a result: its first source; ID, or
- *                             ID@ADDRESS:PORT) shares, in one folder of it: "node" {id} first,
- *                             "file" {folder, name, size, content, locked} each, then "end" {files,
- *                             locked, bytes, partial (there may be more)}
- *   status                    "status" {id, state, parents, files, bytes, uploads, downloads, ...}
- *                             and one "parent" {id, address, state, round_trip_us} per parent
+ *                             `content` is a link; `folder` is below the download folder, `source`
+ *                             nodes as for browse with blanks between. "queued" {content, name,
+ * folder, size}; with wait=1 "progress" {content, done, size, rate, sources, eta_s} twice a second,
+ * then "finished" {content, path, bytes, seconds} browse node= [under=]     what a node (the number
+ * of a result: its first source; ID, or ID@ADDRESS:PORT) shares, in one folder of it: "node" {id}
+ * first, "file" {folder, name, size, content, locked} each, then "end" {files, locked, bytes,
+ * partial (there may be more)} status                    "status" {id, state, parents, files,
+ * bytes, uploads, downloads, ...} and one "parent" {id, address, state, round_trip_us} per parent
  *   share                     "share" {files, bytes, ready}; "file" {name, size, content} each
  *   downloads                 "download" {content, number, name, size, done, state, priority,
  *                             sources, known, rate} each

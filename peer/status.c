@@ -2,6 +2,7 @@
 #include "peer/status.h"
 
 #include "peer/fetch.h"
+#include "peer/linktext.h"
 #include "peer/serve.h"
 #include "peer/state.h"
 
@@ -88,6 +89,10 @@ void peer_share_command(struct peer *peer, const struct node_event *event) {
         report_slice(out, "name", (struct slice){(const uint8_t *)file->name, file->name_len});
         report_number(out, "size", file->content.size);
         report_text(out, "content", content);
+        if (linktext_is_wanted(event)) {
+            linktext_report(peer, &file->content,
+                            (struct slice){(const uint8_t *)file->name, file->name_len}, NULL);
+        }
     }
     report_done(out, command);
 }

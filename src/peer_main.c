@@ -87,7 +87,8 @@ static const struct cli_command commands[] = {
      .words = "NUMBER|LINK|NODE/FOLDER...",
      .help = "fetch files, every block verified",
      .more = "NUMBER is what a search of this peer showed (3, or 5-9); LINK is\n"
-             "trunkline:HASH:SIZE from anywhere. The last line printed is the path of the file.\n"
+             "trunkline:HASH:SIZE from anywhere, with what --links adds to it. The last line "
+             "printed is the path of the file.\n"
              "Ctrl-C stops waiting; the peer goes on, also after a restart. Several are fetched\n"
              "in the background. With --folder all files of a folder that `peer browse` shows\n"
              "are fetched into a folder of its name; done again it fetches what is missing.",

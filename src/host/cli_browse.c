@@ -19,6 +19,7 @@ struct entry {
     char *folder;
     char *name;
     char *content;
+    char *link; /* "" = not asked for */
     uint64_t size;
     bool is_locked;
 };
@@ -48,6 +49,7 @@ static void keep(struct browsing *browsing, const json_t *object) {
     *entry = (struct entry){.folder = mem_string(client_text(object, "folder")),
                             .name = mem_string(client_text(object, "name")),
                             .content = mem_string(client_text(object, "content")),
+                            .link = mem_string(client_text(object, "link")),
                             .size = client_number(object, "size"),
                             .is_locked = json_is_true(json_object_get(object, "locked"))};
     browsing->locked += entry->is_locked;
@@ -90,9 +92,13 @@ static enum err ask(struct browsing *browsing, const char *place, struct host_er
     if (slash != NULL) {
         *slash = '\0';
     }
-    const struct command_arg args[] = {{"node", browsing->node}, {"under", browsing->folder}};
-    struct client_call call = {
-        .command = "browse", .args = args, .count = 2, .line = on_line, .context = browsing};
+    const struct command_arg args[] = {
+        {"node", browsing->node}, {"under", browsing->folder}, {"links", "1"}};
+    struct client_call call = {.command = "browse",
+                               .args = args,
+                               .count = browsing->cli->settings.links ? 3 : 2,
+                               .line = on_line,
+                               .context = browsing};
     enum err err = cli_call(browsing->cli, &call, error);
     if (err == OK && browsing->count > 1) {
         qsort(browsing->entries, browsing->count, sizeof *browsing->entries, by_place);
@@ -105,6 +111,7 @@ static void free_entries(struct browsing *browsing) {
         mem_free(browsing->entries[i].folder);
         mem_free(browsing->entries[i].name);
         mem_free(browsing->entries[i].content);
+        mem_free(browsing->entries[i].link);
     }
     mem_free(browsing->entries);
 }
@@ -122,7 +129,7 @@ static void print_entry(const struct browsing *browsing, uint32_t at) {
     terminal_clean(clean, sizeof clean, entry->name, 0);
     printf("  %10s  %s%s\n", size, clean, entry->is_locked ? "  (locked)" : "");
     if (browsing->cli->settings.links) {
-        terminal_clean(clean, sizeof clean, entry->content, 0);
+        terminal_clean(clean, sizeof clean, entry->link, 0);
         printf("              %s\n", clean);
     }
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/ids.h"
+#include "common/filelink.h"
 #include "common/units.h"
 #include "src/host/cli_browse.h"
 #include "src/host/cli_search.h"
@@ -200,6 +200,21 @@ static enum err take_range(const struct targets *targets, uint64_t first, uint64
     return err;
 }
 
+/* The link as it is, or, where only the file matters, what it begins with. */
+static enum err take_link(const struct targets *targets, const char *word,
+                          struct host_error *error) {
+    struct filelink link;
+    struct filelink_error why = {0};
+    char content[CONTENT_TEXT_BYTES];
+    if (filelink_parse(&link, word, &why) != OK) {
+        return fail(error, ERR_CONFIG, "the link cannot be read at character %u: %s", why.at + 1,
+                    why.why);
+    }
+    content_format(content, &link.content);
+    const struct command_arg arg = {"content", targets->takes_all ? content : word};
+    return targets->fn(targets->context, &arg, error);
+}
+
 static enum err take_word(const struct targets *targets, const char *word,
                           struct host_error *error) {
     struct content_id content;
@@ -210,8 +225,9 @@ static enum err take_word(const struct targets *targets, const char *word,
     if (targets->takes_all && strcmp(word, "all") == 0) {
         return targets->fn(targets->context, &(struct command_arg){"all", "1"}, error);
     }
-    if (content_parse(&content, word) == OK) {
-        return targets->fn(targets->context, &(struct command_arg){"content", word}, error);
+    if (strncmp(word, "trunkline:", strlen("trunkline:")) == 0 ||
+        content_parse(&content, word) == OK) {
+        return take_link(targets, word, error);
     }
     return fail(error, ERR_CONFIG,
                 "`%.120s` is neither a number, such as 3 or 5-7, nor a link "

@@ -207,7 +207,7 @@ static bool print_line(void *context, const json_t *object, const char *text) {
         units_bytes(size, client_number(object, "size"));
         printf("  %10s  %s\n", size, clean);
         if (cli->settings.links) {
-            printf("              %s\n", client_text(object, "content"));
+            printf("              %s\n", client_text(object, "link"));
         }
     } else if (strcmp(kind, "note") == 0 || strcmp(kind, "rule") == 0) {
         terminal_clean(clean, sizeof clean, client_text(object, "text"), 0);
@@ -223,7 +223,12 @@ static int list(struct cli *cli) {
     static const char *const commands[] = {"folders", "share"};
     for (uint32_t i = 0; i < 2; i++) {
         struct host_error error = {0};
-        struct client_call call = {.command = commands[i], .line = print_line, .context = cli};
+        const struct command_arg links = {"links", "1"};
+        struct client_call call = {.command = commands[i],
+                                   .args = &links,
+                                   .count = cli->settings.links ? 1 : 0,
+                                   .line = print_line,
+                                   .context = cli};
         if (cli_call(cli, &call, &error) != OK) {
             return cli_fail(cli, &error);
         }

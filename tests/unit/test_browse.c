@@ -2,7 +2,7 @@
 #include "tests/unit/peer_cast.h"
 #include "tests/unit/peer_raw.h"
 
-#include "peer/contact.h"
+#include "common/filelink.h"
 
 #define MANY 2500 /* files of a few bytes: several pages */
 
@@ -59,12 +59,12 @@ static void withdraw(struct world_node *node, uint64_t number) {
 /* ---- Asking as a peer ---- */
 
 static uint64_t browse(struct world_node *asker, const struct world_node *host, const char *under) {
-    char text[CONTACT_TEXT_BYTES];
-    struct contact contact = {.id = host->identity.id};
+    char text[NODE_PLACE_TEXT_BYTES];
+    struct node_place place = {.id = host->identity.id};
     if (!host->is_hidden) {
-        contact.address = host->env.listen[0];
+        place.address = host->env.listen[0];
     }
-    contact_format(text, &contact);
+    node_place_format(text, &place);
     const struct command_arg args[] = {{"node", text}, {"under", under}};
     uint64_t command = world_command_args(asker, "browse", args, 2);
     assert_true(cast_wait(asker, command, 200 * SECOND_US) != UINT64_MAX);
@@ -200,7 +200,7 @@ static void who_cannot_be_reached_or_does_not_exist(void **state) {
     assert_error(asker, world_command(asker, "browse", "node", "7"), "search again");
     assert_error(asker, world_command(asker, "browse", "node", "whale"), "not a node");
     assert_error(asker, browse(asker, asker, ""), "the peer itself");
-    char text[CONTACT_TEXT_BYTES];
+    char text[NODE_PLACE_TEXT_BYTES];
     node_id_format(text, &host->identity.id);
     text[0] = text[0] == 'A' ? 'B' : 'A';
     assert_error(asker, world_command(asker, "browse", "node", text), "mistyped");
@@ -408,10 +408,10 @@ static void unasked_pages_end_the_link(void **state) {
 
 static uint64_t get_from(struct world_node *asker, const struct world_node *host,
                          const struct world_file *file, const char *folder) {
-    char content[CONTENT_TEXT_BYTES], source[CONTACT_TEXT_BYTES];
-    struct contact contact = {.id = host->identity.id, .address = host->env.listen[0]};
+    char content[CONTENT_TEXT_BYTES], source[NODE_PLACE_TEXT_BYTES];
+    struct node_place place = {host->identity.id, host->env.listen[0]};
     content_format(content, &file->content);
-    contact_format(source, &contact);
+    node_place_format(source, &place);
     const struct command_arg args[] = {
         {"content", content}, {"folder", folder}, {"source", source}, {"wait", "1"}};
     return world_command_args(asker, "get", args, 4);
@@ -451,6 +451,77 @@ static void a_named_source_is_remembered(void **state) {
     assert_true(part != NULL && part->is_finished);
 }
 
+/* ---- Links ---- */
+
+static void link_of(const struct world_node *node, uint64_t command, const char *kind,
+                    char text[FILELINK_BYTES_MAX + 1], struct filelink *link) {
+    struct filelink_error error = {0};
+    assert_non_null(world_reported(node, command, kind, 0));
+    assert_true(world_field(world_reported(node, command, kind, 0), "link", text, NULL));
+    assert_int_equal(filelink_parse(link, text, &error), OK);
+    assert_memory_equal(link->network.b, node->world->network.id.b, HASH_BYTES);
+    assert_string_equal(link->name, "a whale.ogg");
+}
+
+/* What is for a friend alone: a link is all that he needs, and it leads to its source. */
+static void a_link_leads_to_its_source(void **state) {
+    struct world *world = *state;
+    struct world_node *host = cast_peer(world, NULL, 0);
+    struct world_node *friend = cast_peer(world, NULL, 0);
+    const struct world_file *file = world_make_file(world, 3 << 20, "x");
+    const struct command_arg links = {"links", "1"};
+    struct filelink link;
+    char text[FILELINK_BYTES_MAX + 1];
+    world_share_for(host, false, 1, &friend->identity.id);
+    share_in(host, file, "Secret", "a whale.ogg");
+    link_of(host, world_command_args(host, "share", &links, 1), "file", text, &link);
+    assert_true(node_id_equal(&link.sources[0].id, &host->identity.id));
+    uint64_t get = world_command(friend, "get", "content", text);
+    assert_true(cast_wait(friend, get, 30 * SECOND_US) < 5 * SECOND_US);
+    cast_assert_fetched(friend, get, file);
+    char path[300];
+    assert_true(world_field(world_reported(friend, get, "finished", 0), "path", path, NULL));
+    assert_string_equal(path, "a whale.ogg");
+}
+
+static void searches_tell_links(void **state) {
+    struct world *world = *state;
+    struct world_node *host = cast_peer(world, NULL, 0);
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    const struct world_file *file = world_make_file(world, 100, "x");
+    const struct command_arg search[] = {{"text", "whale"}, {"links", "1"}};
+    struct filelink link;
+    char text[FILELINK_BYTES_MAX + 1];
+    share_in(host, file, "Open", "a whale.ogg");
+    world_run_for(world, 5 * SECOND_US);
+    uint64_t command = world_command_args(asker, "search", search, 2);
+    assert_true(cast_wait(asker, command, 30 * SECOND_US) != UINT64_MAX);
+    link_of(asker, command, "hit", text, &link);
+    assert_true(node_id_equal(&link.sources[0].id, &host->identity.id));
+    assert_true(address_equal(&link.sources[0].address, &host->env.listen[0]));
+    const struct command_arg browse[] = {{"node", "1"}, {"links", "1"}};
+    command = world_command_args(asker, "browse", browse, 2);
+    assert_true(cast_wait(asker, command, 30 * SECOND_US) != UINT64_MAX);
+    link_of(asker, command, "file", text, &link);
+    assert_true(node_id_equal(&link.sources[0].id, &host->identity.id));
+}
+
+static void bad_links_are_explained(void **state) {
+    struct world *world = *state;
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    struct filelink link = {.content.size = 5, .has_network = true, .network = {{1}}};
+    struct buf text = {0};
+    filelink_format(&text, &link);
+    buf_u8(&text, '\0');
+    const char *elsewhere = (const char *)text.data;
+    assert_error(asker, world_command(asker, "get", "content", elsewhere), "another network");
+    char bad[200];
+    snprintf(bad, sizeof bad, "%.76s?name=%%4", elsewhere);
+    assert_error(asker, world_command(asker, "get", "content", bad), "at character 83: behind %");
+    assert_error(asker, world_command(asker, "get", "content", "whale"), "does not begin with");
+    buf_free(&text);
+}
+
 static void bad_wishes_are_explained(void **state) {
     struct world *world = *state;
     struct world_node *asker = cast_peer(world, NULL, 0);
@@ -484,6 +555,9 @@ int main(void) {
         TEST(unasked_pages_end_the_link),
         TEST(what_is_for_a_friend_is_fetched_by_him),
         TEST(a_named_source_is_remembered),
+        TEST(a_link_leads_to_its_source),
+        TEST(searches_tell_links),
+        TEST(bad_links_are_explained),
         TEST(bad_wishes_are_explained),
     };
     return cmocka_run_group_tests_name("browse", tests, NULL, NULL);

@@ -124,6 +124,8 @@ static const struct {
     {"$P downloads pause", 2, "expected `downloads`"},
     {"$P downloads juggle 3", 2, "expected `downloads`"},
     {"$P get whale", 2, "neither a number"},
+    {"$P get trunkline:abc", 2, "the link cannot be read at character 1: it does not begin with"},
+    {"$P downloads cancel 'trunkline:abc?x'", 2, "the link cannot be read at character 1"},
     {"$P browse", 2, "needs NODE[/FOLDER]"},
     {"$P get --folder 1/x --name y", 2, "not for a folder"},
     {"$P browse 1", 1, "no peer is running in "},
@@ -398,6 +400,14 @@ static void browsing(struct world *world) {
     run(world, "$P get --folder " PLACE_OF("p1") "/mine --dir p2 --json");
     assert_result(world, 0, "\"folder\":\"mine\"");
     search_until(world, "cat down/mine/four.ogg", "four");
+    run(world, "rm -f down/whole.txt; echo five >home/mine/five.ogg");
+    search_until(world, "$P share --links --dir p1 >links; cat links", "five.ogg");
+    run(world, "$P get \"$(grep -o 'trunkline:.*five.ogg.*' links)\" --dir p2 --name whole.txt");
+    assert_result(world, 0, "/down/whole.txt\n");
+    run(world,
+        "$P get \"$(grep -o 'trunkline:.*five.ogg&network=' links)$(printf %%064d 7)\" --dir p2 "
+        "2>&1");
+    assert_result(world, 1, "this link is for another network");
     run(world, "$P get --folder 1/nothing --dir p2 2>&1");
     assert_result(world, 1, "there is no such folder");
     run(world, "$P browse " PLACE_OF("p2") " --dir p1 2>&1");
