@@ -137,6 +137,7 @@
 #define SOURCES_MAX 200
 #define SOURCES_FEW 4      /* a download with fewer at work looks for more */
 #define DOWNLOADS_MAX 1000 /* those that wait included: each is a line in the store */
+#define HISTORY_MAX 1000   /* finished downloads remembered, a quarter of a MiB */
 #define DOWNLOADS_ACTIVE 8 /* at a time, unless told otherwise: each has sources and pieces */
 #define DOWNLOADS_ACTIVE_MAX 64
 #define DOWNLOADS_OPEN_MAX 128  /* part files, those without a source included */

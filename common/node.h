@@ -36,6 +36,8 @@ struct driver_counts {
     const char *metadata;     /* of shared files, whether it is read, for people; NULL = never */
     uint64_t metadata_read;   /* files */
     uint64_t metadata_failed; /* ... that were too much for the reader */
+    uint64_t hashing_files;   /* of shared folders, that are yet to be read: now */
+    uint64_t hashing_bytes;   /* ... of them together */
 };
 
 /* What a node is and may use. The driver keeps all of it alive while the node lives. */

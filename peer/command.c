@@ -13,11 +13,12 @@ static const struct {
     const char *name;
     void (*run)(struct peer *peer, const struct node_event *event);
 } commands[] = {
-    {"search", search_command},       {"browse", browse_command},
-    {"get", fetch_get_command},       {"status", peer_status_command},
-    {"share", peer_share_command},    {"downloads", fetch_downloads_command},
-    {"cancel", fetch_cancel_command}, {"pause", fetch_pause_command},
-    {"resume", fetch_resume_command}, {"priority", fetch_priority_command},
+    {"search", search_command},           {"browse", browse_command},
+    {"get", fetch_get_command},           {"status", peer_status_command},
+    {"share", peer_share_command},        {"downloads", fetch_downloads_command},
+    {"history", fetch_history_command},   {"cancel", fetch_cancel_command},
+    {"pause", fetch_pause_command},       {"resume", fetch_resume_command},
+    {"priority", fetch_priority_command},
 };
 
 void command_take(struct peer *peer, const struct node_event *event) {

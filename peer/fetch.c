@@ -262,6 +262,7 @@ static void file_finished(struct peer *peer, struct download *download, struct s
     log_info(peer->env->log, "fetch.finished bytes=%llu ms=%llu",
              (unsigned long long)download->content.size,
              (unsigned long long)((peer->links.mono_us - download->started_us) / 1000));
+    fetch_history_add(peer, download, path);
     fetch_report_finished(peer, download, path);
     download_free(peer, download);
     fetch_turns(peer);

@@ -86,6 +86,7 @@ struct source {
     uint32_t handle;
     uint32_t failures;
     uint8_t state;
+    bool is_locked;      /* it says that its owner lets only others have the file */
     bool is_told;        /* by a link or a person: remembered */
     bool is_proven;      /* its address answered, or a supernode says so */
     bool is_slow;        /* it owes blocks for too long: not asked until one comes */
@@ -166,7 +167,10 @@ struct fetch {
     struct map trusts;    /* node id -> struct trust, of those who sent wrong bytes */
     uint64_t last_file;
     uint32_t last_number;
-    uint32_t held; /* pieces in memory, of all downloads */
+    uint32_t held;         /* pieces in memory, of all downloads */
+    uint64_t history_last; /* number of the last download that has finished */
+    uint32_t history_count;
+    bool is_history_known; /* the two above have been read from the store */
 };
 
 /* What can be served of a download. */
@@ -226,6 +230,12 @@ void fetch_resume_command(struct peer *peer, const struct node_event *event);
 void fetch_priority_command(struct peer *peer, const struct node_event *event);
 void fetch_cancel_command(struct peer *peer, const struct node_event *event);
 
+/* ---- fetch_history.c: what has finished ---- */
+
+void fetch_history_add(struct peer *peer, const struct download *download, struct slice path);
+/* The command `history`. */
+void fetch_history_command(struct peer *peer, const struct node_event *event);
+
 /* ---- fetch_source.c: who has it ---- */
 
 /* A supernode says that somebody has a content which is being fetched. */
@@ -252,6 +262,8 @@ void fetch_sources_tick(struct peer *peer, struct download *download, uint64_t e
 void fetch_sources_release(struct peer *peer, struct download *download);
 /* How many give blocks: active and not slow. */
 uint32_t fetch_sources_working(const struct download *download);
+/* How many say that the file is locked. */
+uint32_t fetch_sources_locked(const struct download *download);
 /* How many are in use: LINKING to QUEUED. */
 uint32_t fetch_sources_connected(const struct download *download);
 void fetch_sources_free(struct download *download);

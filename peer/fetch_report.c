@@ -45,27 +45,32 @@ static void report_content(struct outbox *out, const struct content_id *content)
     report_text(out, "content", text);
 }
 
+static void report_eta(struct outbox *out, const struct download *download) {
+    uint64_t rate = download->bytes_per_s;
+    if (download->state == DOWNLOAD_FETCHING && rate > 0) {
+        report_number(out, "eta_s",
+                      (download->content.size - download->received + rate - 1) / rate);
+    }
+}
+
 /* ---- Those who wait ---- */
 
 void fetch_report_progress(struct peer *peer, const struct download *download) {
     struct outbox *out = peer->links.out;
-    uint64_t left = download->content.size - download->received;
-    uint64_t rate = download->bytes_per_s;
     for (const struct waiter *at = download->waiters; at != NULL; at = at->next) {
         report_begin(out, at->command, "progress");
         report_content(out, &download->content);
         report_number(out, "done", download->received);
         report_number(out, "size", download->content.size);
-        report_number(out, "rate", rate);
+        report_number(out, "rate", download->bytes_per_s);
         report_number(out, "sources", fetch_sources_working(download));
         report_number(out, "known", download->source_count);
+        report_number(out, "locked", fetch_sources_locked(download));
         report_text(out, "state", state_name(download));
         if (download->error != OK) {
             report_text(out, "error", err_name(download->error));
         }
-        if (rate > 0) {
-            report_number(out, "eta_s", (left + rate - 1) / rate);
-        }
+        report_eta(out, download);
     }
 }
 
@@ -332,7 +337,9 @@ void fetch_downloads_command(struct peer *peer, const struct node_event *event) 
         report_text(out, "priority", fetch_priorities[download->priority]);
         report_number(out, "sources", fetch_sources_working(download));
         report_number(out, "known", download->source_count);
+        report_number(out, "locked", fetch_sources_locked(download));
         report_number(out, "rate", download->bytes_per_s);
+        report_eta(out, download);
         if (download->error != OK) {
             report_text(out, "error", fetch_error_text(download->error));
         }

@@ -28,6 +28,14 @@ uint32_t fetch_sources_connected(const struct download *download) {
     return count;
 }
 
+uint32_t fetch_sources_locked(const struct download *download) {
+    uint32_t count = 0;
+    for (const struct source *at = download->sources; at != NULL; at = at->next) {
+        count += at->is_locked;
+    }
+    return count;
+}
+
 uint32_t fetch_sources_working(const struct download *download) {
     uint32_t count = 0;
     for (const struct source *at = download->sources; at != NULL; at = at->next) {
@@ -400,6 +408,7 @@ enum err fetch_take_have(struct peer *peer, struct link *link, struct slice payl
     source->bitmap = have.all ? NULL : mem_copy(have.bitmap.data, bytes);
     if (source->state == SOURCE_OPENING) {
         source->state = SOURCE_ACTIVE;
+        source->is_locked = false;
         source->rtt_us = peer->links.mono_us - source->heard_us;
         source->heard_us = peer->links.mono_us;
     }
@@ -464,7 +473,8 @@ enum err fetch_take_reject(struct peer *peer, struct link *link, struct slice pa
     } else if (reject.reason == REJECT_BUSY) {
         fetch_source_release(peer, source, clamp_wait(reject.retry_after_ms));
     } else {
-        if (reject.reason == REJECT_LOCKED) {
+        source->is_locked = reject.reason == REJECT_LOCKED;
+        if (source->is_locked) {
             log_info(peer->env->log, "fetch.locked link=%u", link->number);
         }
         fetch_source_failed(peer, source); /* not found, changed, locked, or its disk fails */

@@ -39,12 +39,14 @@ struct peer_config {
  * partial (there may be more)} status                    "status" {id, state, parents, files,
  * bytes, uploads, downloads, ...} and one "parent" {id, address, state, round_trip_us} per parent
  *   share                     "share" {files, bytes, ready}; "file" {name, size, content} each
- *   downloads                 "download" {content, number, name, size, done, state, priority,
- *                             sources, known, rate} each
- *   cancel|pause|resume download=|content=|all=1
- *                             discard, stop for now, or go on; "changed" {content, name} each
- *   priority ... priority=high|normal|low
- *                             which of those that wait are fetched first */
+ *   downloads                 "download" {content, number, name, folder, size, done, state,
+ *                             priority, sources, known, locked (sources that say so), rate,
+ *                             [eta_s]} each
+ *   history [clear=1]         "done-download" {finished (Unix seconds), milliseconds, size,
+ * content, path} each, the oldest first; or forget them cancel|pause|resume
+ * download=|content=|prefix= (of its hash, 4 digits and more)|all=1 discard, stop for now, or go
+ * on; "changed" {content, name} each priority ... priority=high|normal|low which of those that wait
+ * are fetched first */
 struct node peer_new(const struct node_env *env, const struct peer_config *config);
 
 #endif

@@ -40,6 +40,15 @@ static void report_parent(const struct peer *peer, uint64_t command, const struc
     report_number(out, "round_trip_us", parent->link->round_trip_us);
 }
 
+/* What is yet to be read of the shared files, if anything is. */
+static void report_hashing(const struct peer *peer) {
+    const struct driver_counts *driver = peer->env->driver;
+    if (driver != NULL && driver->hashing_files > 0) {
+        report_number(peer->links.out, "hashing_files", driver->hashing_files);
+        report_number(peer->links.out, "hashing_bytes", driver->hashing_bytes);
+    }
+}
+
 void peer_status_command(struct peer *peer, const struct node_event *event) {
     struct outbox *out = peer->links.out;
     const struct node_env *env = peer->env;
@@ -55,6 +64,7 @@ void peer_status_command(struct peer *peer, const struct node_event *event) {
     report_number(out, "files", share_count(&peer->share));
     report_number(out, "bytes", peer->share.bytes);
     report_flag(out, "scanned", peer->share.ready);
+    report_hashing(peer);
     if (env->driver != NULL && env->driver->metadata != NULL) {
         report_text(out, "metadata", env->driver->metadata);
         report_number(out, "metadata_read", env->driver->metadata_read);
@@ -80,6 +90,7 @@ void peer_share_command(struct peer *peer, const struct node_event *event) {
     report_number(out, "files", share_count(&peer->share));
     report_number(out, "bytes", peer->share.bytes);
     report_flag(out, "ready", peer->share.ready);
+    report_hashing(peer);
     uint32_t cursor = 0;
     const struct shared_file *file;
     while ((file = share_next(&peer->share, &cursor)) != NULL) {

@@ -113,11 +113,13 @@ static const struct cli_command commands[] = {
      .run = cli_share},
     {.name = "status", .words = "", .help = "show how the peer is doing", .run = cli_status},
     {.name = "downloads",
-     .words = "[pause|resume|cancel|high|normal|low WHICH...]",
+     .words = "[pause|resume|cancel|... WHICH...]",
      .help = "show what is being fetched, or change it",
-     .more = "WHICH are numbers that it shows (3, 5-7), links, or all. A paused download keeps\n"
-             "what it has; those that wait have their turn by priority, then by number.",
-     .accepted = SETTING(WATCH),
+     .more = "pause, resume, cancel, high, normal and low are followed by WHICH: numbers that the\n"
+             "list shows (3, 5-7), how an id in it begins (4 digits or more), links, or all. A\n"
+             "paused download keeps what it has; those that wait have their turn by priority,\n"
+             "then by number. `downloads clear` forgets what --done shows.",
+     .accepted = SETTING(WATCH) | SETTING(DONE),
      .words_max = OPTION_VALUES_MAX,
      .run = cli_downloads},
     {.name = "stop", .words = "", .help = "stop the peer and wait for its end", .run = cli_stop},

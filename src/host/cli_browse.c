@@ -223,10 +223,10 @@ static void print_tally(const struct tally *tally) {
     units_bytes(size, tally->bytes);
     printf("fetching %" PRIu32 " file%s (%s)", tally->asked, tally->asked == 1 ? "" : "s", size);
     if (tally->there > 0) {
-        printf("; %" PRIu32 " are here already", tally->there);
+        printf("; %" PRIu32 " here already", tally->there);
     }
     if (tally->locked > 0) {
-        printf("; %" PRIu32 " are locked", tally->locked);
+        printf("; %" PRIu32 " locked", tally->locked);
     }
     printf("\n");
 }

@@ -521,6 +521,7 @@ struct library *library_new(struct host_node *node, const struct host_node_confi
     evtimer_assign(&library->timer, node->host->base, on_timer, library);
     struct hashing_config hashing = {.workers = node->host->workers,
                                      .log = &node->host->log,
+                                     .counts = &node->host->counts,
                                      .state_dir = node->state_dir,
                                      .hashed = on_hashed,
                                      .idle = end_round,

@@ -42,6 +42,7 @@ enum setting {
     SETTING_FOLDER,
     SETTING_NO_WAIT,
     SETTING_WATCH,
+    SETTING_DONE,
     /* share */
     SETTING_ONLY,
     SETTING_EXCLUDE,
@@ -100,6 +101,7 @@ struct settings {
     bool folder;
     bool no_wait;
     bool watch;
+    bool done;
     struct option_list only;
     struct option_list exclude;
     const char *min_size;

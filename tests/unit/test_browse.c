@@ -451,6 +451,28 @@ static void a_named_source_is_remembered(void **state) {
     assert_true(part != NULL && part->is_finished);
 }
 
+/* Why nothing comes is told: the only source says that it is for others. */
+static void a_locked_download_says_so(void **state) {
+    struct world *world = *state;
+    struct world_node *host = cast_peer(world, NULL, 0);
+    struct world_node *other = cast_peer(world, NULL, 0);
+    const struct world_file *file = world_make_file(world, 3 << 20, "x");
+    world_share_for(host, true, 1, &host->identity.id);
+    share_in(host, file, "Locked", "whale.ogg");
+    (void)get_from(other, host, file, "");
+    world_run_for(world, 3 * SECOND_US);
+    uint64_t list = world_command(other, "downloads", NULL, NULL);
+    const struct world_report *at = world_reported(other, list, "download", 0);
+    assert_int_equal(world_number(at, "known"), 1);
+    assert_int_equal(world_number(at, "locked"), 1);
+    assert_int_equal(world_number(at, "sources"), 0);
+    world_share_for(host, true, 1, &other->identity.id); /* its owner thinks better of it */
+    host->share_group = 0;
+    share_in(host, file, "Open", "whale.ogg");
+    world_run_for(world, 60 * SECOND_US);
+    assert_true(world_part_of(other, &file->content)->is_finished);
+}
+
 /* ---- Links ---- */
 
 static void link_of(const struct world_node *node, uint64_t command, const char *kind,
@@ -555,6 +577,7 @@ int main(void) {
         TEST(unasked_pages_end_the_link),
         TEST(what_is_for_a_friend_is_fetched_by_him),
         TEST(a_named_source_is_remembered),
+        TEST(a_locked_download_says_so),
         TEST(a_link_leads_to_its_source),
         TEST(searches_tell_links),
         TEST(bad_links_are_explained),

@@ -396,7 +396,7 @@ static void browsing(struct world *world) {
     assert_result(world, 0, "fetching 3 files (14 B)");
     search_until(world, "diff -r home/shared/album down/album && echo same", "same");
     run(world, "$P get --folder 1/shared/album --dir p2");
-    assert_result(world, 0, "fetching 0 files (0 B); 3 are here already");
+    assert_result(world, 0, "fetching 0 files (0 B); 3 here already");
     run(world, "$P get --folder " PLACE_OF("p1") "/mine --dir p2 --json");
     assert_result(world, 0, "\"folder\":\"mine\"");
     search_until(world, "cat down/mine/four.ogg", "four");
@@ -433,6 +433,18 @@ static void fetching(struct world *world) {
     assert_result(world, 0, "stands alone");
     run(world, "$P downloads --dir p2");
     assert_result(world, 0, "nothing is being fetched");
+    run(world, "$P downloads --done --dir p2");
+    assert_result(world, 0, "/down/blue whale song.bin\n");
+    run(world, "$P get trunkline:%064d:77 --no-wait --dir p2 && $P downloads --dir p2", 7);
+    assert_result(world, 0, "00000000  fetching     0% of 77 B");
+    assert_result(world, 0, "looking for sources");
+    run(world, "$P downloads pause abcd --dir p2 2>&1");
+    assert_result(world, 1, "there is no such download");
+    run(world, "$P downloads cancel 00000000000000 --dir p2 && $P downloads clear --dir p2");
+    assert_result(world, 0, "cancel: 0000");
+    assert_result(world, 0, "is forgotten");
+    run(world, "$P downloads --done --dir p2");
+    assert_result(world, 0, "nothing has finished yet");
 }
 
 static void refusing_a_second(struct world *world) {
