@@ -29,24 +29,29 @@ struct peer_config {
  *                             also has {position (byte), reason}
  *                             `links=1` for search, browse and share: each file also has its
  *                             {link} (common/filelink.h)
+ *   browse node= [under=]     what a node (the number of a result: its first source; ID, or
+ *                             ID@ADDRESS:PORT) shares, in one folder of it: "node" {id} first,
+ *                             "file" {folder, name, size, content, locked} each, then "end" {files,
+ *                             locked, bytes, partial (there may be more)}
  *   get content=|number= [name=] [folder=] [source=] [wait=1]
  *                             `content` is a link; `folder` is below the download folder, `source`
  *                             nodes as for browse with blanks between. "queued" {content, name,
- * folder, size}; with wait=1 "progress" {content, done, size, rate, sources, eta_s} twice a second,
- * then "finished" {content, path, bytes, seconds} browse node= [under=]     what a node (the number
- * of a result: its first source; ID, or ID@ADDRESS:PORT) shares, in one folder of it: "node" {id}
- * first, "file" {folder, name, size, content, locked} each, then "end" {files, locked, bytes,
- * partial (there may be more)} status                    "status" {id, state, parents, files,
- * bytes, uploads, downloads, ...} and one "parent" {id, address, state, round_trip_us} per parent
+ *                             folder, size}; with wait=1 "progress" {content, done, size, rate,
+ *                             sources, eta_s} twice a second, then "finished" {content, path,
+ *                             bytes, seconds}
+ *   status                    "status" {id, state, parents, files, bytes, uploads, downloads, ...}
+ *                             and one "parent" {id, address, state, round_trip_us} per parent
  *   share                     "share" {files, bytes, ready}; "file" {name, size, content} each
  *   downloads                 "download" {content, number, name, folder, size, done, state,
  *                             priority, sources, known, locked (sources that say so), rate,
  *                             [eta_s]} each
- *   history [clear=1]         "done-download" {finished (Unix seconds), milliseconds, size,
- * content, path} each, the oldest first; or forget them cancel|pause|resume
- * download=|content=|prefix= (of its hash, 4 digits and more)|all=1 discard, stop for now, or go
- * on; "changed" {content, name} each priority ... priority=high|normal|low which of those that wait
- * are fetched first */
+ *   history [clear=1]         "done-download" {finished (Unix s), milliseconds, size, content,
+ *                             path} each, the oldest first; or they are forgotten
+ *   cancel|pause|resume download=|content=|prefix=|all=1
+ *                             (a prefix is of the hash, 4 digits and more) discard, stop for now,
+ *                             or go on; "changed" {content, name} each
+ *   priority ... priority=high|normal|low
+ *                             which of those that wait are fetched first */
 struct node peer_new(const struct node_env *env, const struct peer_config *config);
 
 #endif
