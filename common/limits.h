@@ -181,7 +181,9 @@
     256 /* right ones in a row, proven one by one, until a node is trusted */
 #define FETCH_FORGIVE_BLOCKS 1024 /* right ones in a row, until wrong ones are forgotten */
 #define FETCH_PAROLE_SHARE                                                                         \
-    4 /* until then one block more may be on its way for so many right ones */
+    4                    /* until then one block more may be on its way for so many right ones */
+#define FETCH_LOST_MAX 8 /* runs of a source that others were asked for: it may still send them */
+#define FETCH_SETTLED_MAX 16   /* pieces whose block hashes are kept to judge such, 2 KiB each */
 #define FETCH_HASHES_MS 1000   /* that an answer with hashes may take; then another is asked */
 #define FETCH_LATE_MS_MIN 2000 /* twice the expected time is at least this: disks and queues */
 #define FETCH_RAREST_LOOK 1024 /* wanted pieces among which the rarest is picked */

@@ -122,6 +122,8 @@ static void drop_contents(struct peer *peer, struct download *download) {
     mem_free(download->written);
     mem_free(download->hashes);
     mem_free(download->hash_runs);
+    mem_free(download->settled);
+    download->settled = NULL;
     download->done = NULL;
     download->taken = NULL;
     download->written = NULL;
@@ -205,6 +207,7 @@ static void file_opened(struct peer *peer, struct download *download, struct sli
     download->taken_count = download->done_count;
     download->tick_received = download->received;
     download->tick_us = peer->links.mono_us;
+    download->probed_us = peer->links.mono_us;
     /* Fetchers of one file begin at different places, so that they have something for each other.
      */
     download->next = (uint32_t)rng_below(&peer->rng, download->piece_count);

@@ -52,6 +52,14 @@ struct source *fetch_source_find(const struct transfer *transfer, uint32_t handl
     return source;
 }
 
+struct source *fetch_source_serial(const struct download *download, uint32_t serial) {
+    struct source *source = download->sources;
+    while (source != NULL && source->serial != serial) {
+        source = source->next;
+    }
+    return source;
+}
+
 bool fetch_source_has(const struct source *source, uint32_t piece) {
     return source->bitmap == NULL || bitmap_get(source->bitmap, piece);
 }
@@ -196,6 +204,7 @@ static void send_shut(const struct source *source) {
 void fetch_source_release(struct peer *peer, struct source *source, uint64_t retry_ms) {
     fetch_hashes_forget(source);
     fetch_piece_release(source);
+    memset(source->lost, 0, sizeof source->lost); /* SHUT: nothing of it counts any more */
     send_shut(source);
     detach(source);
     source->state = SOURCE_KNOWN;
@@ -500,7 +509,10 @@ static bool owes_blocks(const struct source *source) {
 static void tick_runs(struct peer *peer, struct source *source) {
     uint64_t now_us = peer->links.mono_us;
     for (int i = 0; i < FETCH_PIPELINE; i++) {
-        const struct run *run = &source->runs[i];
+        struct run *run = &source->runs[i];
+        if (run->piece != NULL && !run->is_due_known) {
+            fetch_piece_set_due(source, run);
+        }
         if (run->piece != NULL && now_us >= run->due_us) {
             log_debug(peer->env->log, "fetch.late source=%u piece=%u", source->serial,
                       run->piece->index);
