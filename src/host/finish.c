@@ -1,6 +1,7 @@
 /* finish.c - turns a complete part file into a finished download that is never wrong.
  *
- * Verify every byte against the content id, sync, write the name into the journal, rename without
+ * Verify every byte against the content id (those that were read back from the file after they had
+ * become durable are not read again), sync, write the name into the journal, rename without
  * replacing anything, sync the folders. A crash in between leaves either the part file with its
  * journal, or the finished file with a journal that names it. The journal goes when the store no
  * longer asks for the file (parts.c). */
@@ -27,10 +28,10 @@ static enum err verify(struct finish *finish) {
     if ((uint64_t)stat.st_size != finish->content.size) {
         return ERR_MISMATCH;
     }
-    struct content_id found;
-    enum err err =
-        tree_of_file(finish->fd, finish->content.size, finish->workers, &found, &finish->pieces);
-    if (err == OK && !content_equal(&found, &finish->content)) {
+    struct tree tree = {.known = finish->known, .roots = finish->roots};
+    enum err err = tree_of_file(finish->fd, finish->content.size, finish->workers, &tree);
+    finish->pieces = tree.pieces;
+    if (err == OK && !content_equal(&tree.content, &finish->content)) {
         err = ERR_MISMATCH;
     }
     return err == ERR_CHANGED ? ERR_MISMATCH : err;

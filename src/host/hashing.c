@@ -109,16 +109,17 @@ static enum err read_item(const struct workers *workers, struct found_file *foun
     if (fd < 0) {
         return ERR_NOT_FOUND;
     }
-    struct hash *pieces = NULL;
+    struct tree tree = {0};
     enum err err = has_stamp(fd, &found->stamp) ? OK : ERR_CHANGED;
     if (err == OK) {
-        err = tree_of_file(fd, found->stamp.size, workers, &found->content, &pieces);
+        err = tree_of_file(fd, found->stamp.size, workers, &tree);
+        found->content = tree.content;
     }
     if (err == OK && !has_stamp(fd, &found->stamp)) {
         err = ERR_CHANGED;
     }
     close(fd);
-    found->pieces = pieces;
+    found->pieces = tree.pieces;
     return err;
 }
 

@@ -395,7 +395,7 @@ static void test_folders_come_and_go(void **state) {
     shelf_init(&shelf);
     shelf_init(&other);
     put(&shelf, "first", 5000, 1);
-    char same[400]; /* a folder of the same name elsewhere is told by another one */
+    char same[200]; /* a folder of the same name elsewhere is told by another one */
     snprintf(same, sizeof same, "%s/%s", other.folder, strrchr(shelf.folder, '/') + 1);
     assert_int_equal(mkdir(same, 0700), 0);
     snprintf(same, sizeof same, "%s/other", strrchr(shelf.folder, '/') + 1);
@@ -408,7 +408,7 @@ static void test_folders_come_and_go(void **state) {
     assert_int_equal(shelf.count, 1);
     assert_int_equal(shelf.withdrawn, 1);
     assert_non_null(find(&shelf, "other"));
-    char label[400];
+    char label[200];
     snprintf(label, sizeof label, "%s (2)", strrchr(shelf.folder, '/') + 1);
     assert_string_equal(find(&shelf, "other")->folder, label);
     shelf_free(&shelf);
