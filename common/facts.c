@@ -127,16 +127,10 @@ void file_facts_write(struct buf *out, const struct file_facts *facts) {
     }
 }
 
-static bool take_keyword(void *context, const struct word *word) {
-    struct words *keywords = context;
-    words_add(keywords, NAME_WORDS_MAX, word);
-    return keywords->count < NAME_WORDS_MAX;
-}
-
 void file_keywords(const struct file_facts *facts, struct words *keywords) {
     keywords->count = 0;
     for (uint8_t i = 0; i < FILE_TEXTS && keywords->count < NAME_WORDS_MAX; i++) {
-        enum err err = words_each(facts->texts[i], take_keyword, keywords);
+        enum err err = words_collect(facts->texts[i], NAME_WORDS_MAX, keywords);
         CHECK(err == OK || err == ERR_FORMAT); /* not a text: no words, still found by content */
     }
 }

@@ -59,35 +59,57 @@ void hashtree_pad(const struct crypto *crypto, uint32_t layer, struct hash *out)
     }
 }
 
-/* The root `levels` layers above `count` (1 to 2^levels) hashes of a layer, the rest padded. Whole
- * subtrees wait in `whole` like the bits of a binary counter, so memory is one hash per level. */
-static void subtree(const struct crypto *crypto, struct slice hashes, uint32_t layer,
-                    uint32_t levels, struct hash *out) {
-    struct hash whole[PROOF_MAX + 1];
-    uint32_t count = (uint32_t)(hashes.len / HASH_BYTES);
-    CHECK(count > 0 && levels <= PROOF_MAX && count <= 1ULL << levels);
-    for (uint32_t i = 0; i < count; i++) {
-        struct hash node;
-        memcpy(node.b, hashes.data + (size_t)i * HASH_BYTES, HASH_BYTES);
-        uint32_t level = 0;
-        for (; (i >> level & 1) != 0; level++) {
-            join(crypto, &whole[level], &node, &node);
-        }
-        whole[level] = node;
+/* Whole subtrees wait in `whole` like the bits of a binary counter. */
+void hashtree_grow(const struct crypto *crypto, struct hashtree_growth *growth,
+                   const struct hash *hash) {
+    CHECK(growth->count < UINT32_MAX);
+    struct hash node = *hash;
+    uint32_t level = 0;
+    for (; (growth->count >> level & 1) != 0; level++) {
+        join(crypto, &growth->whole[level], &node, &node);
     }
-    if (count == 1ULL << levels) {
-        *out = whole[levels];
+    growth->whole[level] = node;
+    growth->count++;
+}
+
+/* The root `levels` layers above the hashes (1 to 2^levels) of a layer, the rest padded. */
+static void close_tree(const struct crypto *crypto, const struct hashtree_growth *growth,
+                       uint32_t layer, uint32_t levels, struct hash *out) {
+    CHECK(growth->count > 0 && levels <= PROOF_MAX && growth->count <= 1ULL << levels);
+    if (growth->count == 1ULL << levels) {
+        *out = growth->whole[levels];
         return;
     }
     struct hash pad;
     hashtree_pad(crypto, layer, &pad);
     struct hash right = pad; /* what stands right of the whole subtrees, at `level` */
     for (uint32_t level = 0; level < levels; level++) {
-        bool is_whole = (count >> level & 1) != 0;
-        join(crypto, is_whole ? &whole[level] : &right, is_whole ? &right : &pad, &right);
+        bool is_whole = (growth->count >> level & 1) != 0;
+        join(crypto, is_whole ? &growth->whole[level] : &right, is_whole ? &right : &pad, &right);
         join(crypto, &pad, &pad, &pad);
     }
     *out = right;
+}
+
+static void subtree(const struct crypto *crypto, struct slice hashes, uint32_t layer,
+                    uint32_t levels, struct hash *out) {
+    struct hashtree_growth growth;
+    growth.count = 0;
+    for (size_t at = 0; at < hashes.len; at += HASH_BYTES) {
+        struct hash hash;
+        memcpy(hash.b, hashes.data + at, HASH_BYTES);
+        hashtree_grow(crypto, &growth, &hash);
+    }
+    close_tree(crypto, &growth, layer, levels, out);
+}
+
+void hashtree_grown(const struct crypto *crypto, const struct hashtree_growth *growth,
+                    uint32_t layer, struct hash *out) {
+    if (growth->count == 0) {
+        *out = (struct hash){0};
+        return;
+    }
+    close_tree(crypto, growth, layer, layers_above(growth->count), out);
 }
 
 static struct slice hash_slice(const struct hash *hashes, uint64_t count) {

@@ -29,6 +29,17 @@ void hashtree_pad(const struct crypto *crypto, uint32_t layer, struct hash *out)
 void hashtree_root(const struct crypto *crypto, const struct hash *hashes, uint32_t count,
                    uint32_t layer, struct hash *out);
 
+/* The same over hashes that come one by one, in memory of one hash per level. All zero at first;
+ * beyond 2^PROOF_MAX hashes it is our bug. */
+struct hashtree_growth {
+    uint32_t count;
+    struct hash whole[PROOF_MAX + 1]; /* roots of whole subtrees, as the bits of `count` say */
+};
+void hashtree_grow(const struct crypto *crypto, struct hashtree_growth *growth,
+                   const struct hash *hash);
+void hashtree_grown(const struct crypto *crypto, const struct hashtree_growth *growth,
+                    uint32_t layer, struct hash *out);
+
 /* The hash of one piece from its block hashes: what stands at HASHTREE_PIECE_LAYER, or the root
  * itself when the file has one piece. */
 void hashtree_piece(const struct crypto *crypto, uint64_t size, uint32_t piece,

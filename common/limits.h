@@ -109,6 +109,7 @@
 #define LEAF_FILES_MAX 10000
 #define LEAF_INDEX_BYTES_MAX (2 * 1024 * 1024)
 #define INDEX_BYTES_MAX (512ULL * 1024 * 1024)
+#define INDEX_BYTES_MIN (4 * 1024 * 1024) /* a configuration below that is a mistake */
 #define INDEX_REFUSE_PERCENT 85
 #define INDEX_SCAN_MAX 100000   /* records and holders looked at per query, some milliseconds */
 #define INDEX_RECLAIM_SLICE 500 /* steps of taking departed lists apart at a time: under 1 ms */
@@ -116,11 +117,14 @@
 #define REG_BYTES_MAX (8 * 1024 * 1024) /* that those are reckoned at ... */
 #define REG_RECORD_BYTES 128            /* ... per record of a full list: hash and frame */
 #define REG_CHANGE_BYTES (128 * 1024)   /* ... and per difference; a larger one is no gain */
-#define REG_TURN_MS 120000    /* for one list while others wait: 4 KiB/s for the longest */
-#define AUDIT_EVERY_MS 600000 /* on average, per leaf: 27 bytes a second of its uplink */
-#define AUDIT_AGAIN_MS 180000 /* after a miss: for a rescan and a list */
-#define AUDIT_FAILURES_MAX 3  /* records lost, less audits passed since, until a leaf goes */
-#define AUDIT_EXCUSES_MAX 5   /* for a list on its way: a quarter of an hour */
+#define REG_SLICE_COST 2000             /* of lists that came, per step: under half a millisecond */
+#define REG_TURN_MS 120000              /* for the longest list while others wait: 4 KiB/s */
+#define REG_SILENT_MS 10000             /* without a word in one's turn while others wait */
+#define REG_WATCH_MS 1000               /* how often that is looked at */
+#define AUDIT_EVERY_MS 600000           /* on average, per leaf: 27 bytes a second of its uplink */
+#define AUDIT_AGAIN_MS 180000           /* after a miss: for a rescan and a list */
+#define AUDIT_FAILURES_MAX 3 /* records lost, less audits passed since, until a leaf goes */
+#define AUDIT_EXCUSES_MAX 5  /* for a list on its way: a quarter of an hour */
 #define AUDIT_BAN_S 3600
 #define AUDITS_MILLI_PER_S 17 /* that a leaf answers: one a minute ... */
 #define AUDITS_BURST 4        /* ... and some at once */
@@ -131,8 +135,13 @@
 /* Transfer. */
 #define SHARE_READERS_MAX 32 /* nodes named for one folder: their texts fit its rules */
 #define UPLOAD_SLOTS 8
+#define UPLOAD_SLOTS_CONFIG_MAX 1000 /* one slot holds one open file */
 #define UPLOAD_SLOTS_PER_NODE 2
+#define UPLOAD_SLOTS_FOR_SMALL 4         /* of so many slots the last one is kept for ... */
+#define UPLOAD_SMALL_BYTES (1024 * 1024) /* ... files up to this size: a piece */
 #define UPLOAD_QUEUE_MAX 100
+#define UPLOAD_TURN_MS 60000            /* a transfer gives way to others after so long ... */
+#define UPLOAD_TURN_BYTES (64ULL << 20) /* ... or so much, as eMule's 10 MB on faster lines */
 #define SOURCES_ACTIVE_MAX 8
 #define SOURCES_MAX 200
 #define SOURCES_FEW 4      /* a download with fewer at work looks for more */
@@ -202,9 +211,14 @@
 #define UPLOAD_BLOCKS_MAX 256 /* asked and not yet sent, per link */
 #define UPLOAD_FLIGHT_MAX 16  /* blocks with the driver, per link: two of its disk jobs */
 #define UPLOAD_SLOT_IDLE_MS 10000
-#define UPLOAD_RETRY_MS 2000             /* how soon one who is queued asks again */
-#define UPLOAD_HASH_JOBS_MAX 4           /* per link: each reads 1 MiB */
-#define UPLOAD_PROOF_HASHES_PER_S 500000 /* a fifth of a core */
+#define UPLOAD_STALL_MS 30000   /* without progress, to be cut: the slot is others' */
+#define UPLOAD_OFFER_MS 5000    /* to take a slot that was offered: round trips and a step */
+#define UPLOAD_RETRY_MS 2000    /* how soon one who is sent away asks again ... */
+#define UPLOAD_QUEUED_MS 30000  /* ... and one who is queued: it is told its turn anyhow */
+#define UPLOAD_TELL_MS 1000     /* between two places told to one who waits */
+#define UPLOAD_ETA_STEP_MS 5000 /* an estimate off by this and a quarter is told again */
+#define UPLOAD_HASH_JOBS_MAX 4  /* per link: each reads 1 MiB */
+#define UPLOAD_PROOF_HASHES_PER_S 500000                         /* a fifth of a core */
 #define UPLOAD_PROOF_HASHES_BURST (FILE_BYTES_MAX / PIECE_BYTES) /* one proof of any file */
 #define UPLOAD_HAVE_MS 2000     /* between two bitmaps of a growing file */
 #define UPLOAD_BITMAP_MAX 65000 /* bytes: larger files are not served while they are fetched */
@@ -235,6 +249,11 @@
 #define NODES_AGAIN_MS_MAX 300000
 #define RESOLVE_MS_MIN 5000
 #define RESOLVE_MS_MAX 300000
+
+/* Limits that people set. */
+#define RATE_MIN 4096           /* bytes per second: below it no supernode keeps a leaf */
+#define RATE_MAX (100ULL << 30) /* bytes per second */
+#define RATE_ROWS_MAX 16        /* of the week's plan */
 
 /* Rates: tokens per second and burst. */
 #define LEAF_QUERIES_PER_S 0.5
@@ -274,9 +293,50 @@
 #define NODES_EVERY_MS 60000   /* neighbours are asked whom they know */
 #define STOP_MS 3000           /* to say goodbye */
 
+/* Promotion. */
+#define TRUST_EPOCHS 24     /* of rows and checkpoints that are kept: the age of a key */
+#define CERT_VALID_EPOCHS 6 /* of one that a quorum signed */
+#define MEASURE_BYTES_MAX (4 * 1024 * 1024) /* of one stream ... */
+#define MEASURERS 3         /* ... of so many supernodes in an epoch: 288 MiB a day */
+#define MESH_UNPROVEN_MAX 8 /* neighbours whose certificates wait for their checkpoint */
+#define CANDIDATES_MAX 8192 /* known to a supernode; 300 bytes each */
+#define MEASURE_LINKS_MAX 8 /* to one candidate at a time */
+
+/* A peer that would be a supernode, too. */
+#define MEASURES_EPOCH_MAX 16        /* streams that a candidate sends in an epoch ... */
+#define MEASURES_SAME_MAX 2          /* ... to one supernode */
+#define MEASURE_STEP_BYTES 65536     /* of all streams, between two looks at the links */
+#define MEASURE_IDLE_MS 10000        /* a link on which nothing is asked for so long ends */
+#define DUTY_RATE (1ULL << 20)       /* bytes a second that a peer gives, unless told else */
+#define DUTY_RATE_MIN (16ULL << 10)  /* less would carry no supernode */
+#define DUTY_DAY_BYTES (20ULL << 30) /* a quarter of that rate */
+#define DUTY_DAY_BYTES_MIN (64ULL << 20)
+#define DUTY_WINDOW_MS 300000 /* over which a supernode's mean rate is held to it */
+#define DUTY_REST_S 3600      /* after it was over it */
+#define REASONS_MAX 8            /* questions of one peer at a time */
+#define REASONS_WAIT_MS 5000
+
 /* Commands. */
 #define COMMAND_ARGS_MAX 16
 #define COMMAND_BYTES_MAX 65536
+
+/* ---- Who is promoted ---- */
+
+#define RANK_TELEPORT_MILLI 500              /* of all trust begins anew at the anchors */
+#define RANK_ROW_CAP_PERCENT 20              /* of one supernode's row for one subject */
+#define RANK_NODES_MAX 65536                 /* candidates: twice Kazaa's supernodes */
+#define RANK_EDGES_MAX (64 * RANK_NODES_MAX) /* 32 MiB */
+#define SEATS_MIN 3                          /* supernodes of any network that has candidates */
+#define SEATS_MAX 8192
+#define SEATS_USE_HIGH 70     /* percent of the slots for leaves: one seat more */
+#define SEATS_USE_LOW 30      /* one less */
+#define SEATS_STAY_PERCENT 25 /* by so much better tickets are needed to unseat a supernode */
+#define SEATS_TERM_EPOCHS 6   /* that one number holds for a key, as long as a certificate */
+#define SEATS_QUORUM_SHARED 4 /* supernodes from which an anchor does not sign alone */
+#define SEATS_COMMITTEE 16    /* supernodes who may sign, in larger networks ... */
+#define SEATS_COMMITTEE_SIGN                                                                       \
+    11 /* ... and who must; with 20 % liars 3.3e-5 of them are captured                            \
+        */
 
 /* ---- Metadata of media files, read by a process of its own ---- */
 

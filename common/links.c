@@ -15,7 +15,8 @@
 
 void links_init(struct links *links, const struct node_env *env, const struct links_role *role,
                 void *context, struct timers *timers) {
-    *links = (struct links){.env = env, .role = role, .context = context, .timers = timers};
+    *links = (struct links){
+        .env = env, .role = role, .context = context, .timers = timers, .cert = env->cert};
     map_init(&links->by_number, sizeof(uint32_t), env->seed ^ 0x6c696e6b6e756d62);
     map_init(&links->by_token, sizeof(uint32_t), env->seed ^ 0x6c696e6b746f6b65);
 }
@@ -76,11 +77,13 @@ static void send_now(struct link *link, uint8_t type, struct slice payload) {
         wire_frame_header(header, type, 0, payload.len);
         outbox_write(out, link->number, (struct slice){header, sizeof header});
         outbox_write(out, link->number, payload);
+        traffic_sent(&link->links->traffic, type, sizeof header + payload.len);
         return;
     }
     struct buf frame = {0};
     session_pack(link->links->env->packer, type, payload, &frame);
     outbox_write(out, link->number, (struct slice){frame.data, frame.len});
+    traffic_sent(&link->links->traffic, type, frame.len);
     buf_free(&frame);
 }
 
@@ -105,6 +108,7 @@ void links_send_block(struct link *link, const struct link_block *block) {
     action->file = block->file;
     action->offset = block->offset;
     action->len = block->len;
+    traffic_sent(&link->links->traffic, MSG_BLOCK, header.len + block->len);
     buf_free(&header);
 }
 
@@ -206,7 +210,7 @@ static void send_hello(struct link *link, uint8_t type) {
         .listen_port = env->listen_count > 0 ? env->listen[0].port : 0,
         .agent = {(const uint8_t *)env->agent, strlen(env->agent)},
         .address_record = links_own_record(links, link),
-        .cert = env->cert,
+        .cert = links->cert,
     };
     network_auth(env->network, env->crypto, &link->handshake->exporter, we_dialled, &hello.auth);
     if (we_dialled) {
@@ -398,6 +402,7 @@ static void take_bytes(struct link *link, struct slice input) {
     struct session_message message;
     enum err err = OK;
     while (!link->closing && session_next(&session, links->env->packer, &input, &message, &err)) {
+        traffic_received(&links->traffic, message.type, message.bytes);
         err = take_message(link, &message);
         if (err != OK) {
             break;

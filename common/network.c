@@ -25,6 +25,18 @@ static bool rules_are_complete(const struct network *network) {
     return true;
 }
 
+static void put_promotion(struct buf *canonical, const struct promotion *promotion) {
+    size_t len = strlen(promotion->policy);
+    if (len > 0) {
+        buf_u8(canonical, (uint8_t)len);
+        buf_append(canonical, promotion->policy, len);
+        buf_u32(canonical, promotion->dwell_s);
+        buf_u32(canonical, promotion->key_age);
+        buf_u32(canonical, promotion->measure_bytes);
+        buf_u16(canonical, promotion->seats_min);
+    }
+}
+
 enum err network_seal(struct network *network, const struct crypto *crypto) {
     static const char prefix[] = "trunkline-network-1"; /* with its NUL */
     CHECK(network->anchor_count <= NETWORK_ANCHORS_MAX);
@@ -42,6 +54,7 @@ enum err network_seal(struct network *network, const struct crypto *crypto) {
     buf_u32(&canonical, network->epoch_s);
     buf_u8(&canonical, (uint8_t)network->anchor_count);
     buf_append(&canonical, network->anchors, network->anchor_count * sizeof network->anchors[0]);
+    put_promotion(&canonical, &network->promotion);
     crypto_hash(crypto, (struct slice){canonical.data, canonical.len}, &network->id);
     buf_free(&canonical);
     return OK;

@@ -20,6 +20,7 @@
 #include "common/meter.h"
 #include "common/network.h"
 #include "common/store.h"
+#include "common/throttle.h"
 
 struct packer;
 
@@ -38,6 +39,8 @@ struct driver_counts {
     uint64_t metadata_failed; /* ... that were too much for the reader */
     uint64_t hashing_files;   /* of shared folders, that are yet to be read: now */
     uint64_t hashing_bytes;   /* ... of them together */
+    uint64_t wire[DIRECTIONS][TRAFFICS]; /* of sockets: TLS and all */
+    const char *limits;                  /* on traffic, in force now, for people; NULL = none */
 };
 
 /* What a node is and may use. The driver keeps all of it alive while the node lives. */
@@ -85,10 +88,19 @@ enum node_event_kind {
     NODE_UNSHARED,       /* a shared file went away or changed */
     NODE_SHARES_READY,   /* the first scan is complete */
     NODE_STORED,         /* store_sync's token: all writes before it are durable */
+    NODE_SUPERNODE,      /* how the supernode does that this peer's driver runs */
     NODE_COMMAND,        /* a person or program asks; answer with reports */
     NODE_COMMAND_GONE,   /* whoever asked has left: no more reports */
     NODE_SHUTDOWN,       /* finish politely, then ACTION_STOPPED */
     NODE_EVENT_KINDS
+};
+
+enum supernode_state {
+    SUPERNODE_NAMED,   /* answer to ACTION_SUPERNODE_NAME: its `id` */
+    SUPERNODE_STARTED, /* its process runs; its counts begin at zero */
+    SUPERNODE_READY,   /* it answers; told every few seconds, with its counts */
+    SUPERNODE_STOPPED, /* it has ended as it should: asked to, or wanted by nobody any more */
+    SUPERNODE_FAILED   /* it has crashed, or cannot be started; tried again later */
 };
 
 struct command_arg {
@@ -161,6 +173,17 @@ struct node_event {
             uint64_t token;
         } stored;
         struct {
+            uint8_t state;          /* enum supernode_state */
+            enum err reason;        /* FAILED */
+            struct node_id id;      /* NAMED */
+            struct address address; /* READY: where it listens */
+            bool is_certified;      /* READY: it says so */
+            uint32_t leaves;        /* READY: now */
+            uint64_t bytes_in;      /* READY, STOPPED, FAILED: of this process, as last heard ... */
+            uint64_t bytes_out;
+            uint64_t cpu_ms;
+        } supernode;
+        struct {
             uint64_t id;
             const char *name;
             uint32_t count;
@@ -180,18 +203,22 @@ enum action_kind {
     ACTION_SEND_BLOCK, /* header and file bytes, both or neither */
     ACTION_READ_STOP,  /* input backpressure */
     ACTION_READ_START,
-    ACTION_CLOSE, /* flush what is queued, then close; NODE_LINK_DOWN follows */
+    ACTION_CLOSE,      /* flush what is queued, then close; NODE_LINK_DOWN follows */
+    ACTION_LINK_FILES, /* the link is for files: it waits for all others, its bytes count as such */
     ACTION_RESOLVE,
-    ACTION_FILE_OPEN,    /* open or create the part file and journal of a content id */
-    ACTION_FILE_WRITE,   /* takes `owned` */
-    ACTION_FILE_COMMIT,  /* fdatasync the data, then record these pieces in the journal */
-    ACTION_FILE_HASH,    /* leaf hashes of a run of blocks */
-    ACTION_FILE_FINISH,  /* verify the whole, fsync, rename to a free name (below folders that are
-                            made: the wanted name may have slashes), fsync the folder */
-    ACTION_FILE_CLOSE,   /* keep part file and journal */
-    ACTION_FILE_DISCARD, /* remove both */
-    ACTION_REPORT,       /* one record of a command's answer */
-    ACTION_STOPPED       /* after NODE_SHUTDOWN: nothing more will come */
+    ACTION_FILE_OPEN,       /* open or create the part file and journal of a content id */
+    ACTION_FILE_WRITE,      /* takes `owned` */
+    ACTION_FILE_COMMIT,     /* fdatasync the data, then record these pieces in the journal */
+    ACTION_FILE_HASH,       /* leaf hashes of a run of blocks */
+    ACTION_FILE_FINISH,     /* verify the whole, fsync, rename to a free name (below folders that
+                               are made: the wanted name may have slashes), fsync the folder */
+    ACTION_FILE_CLOSE,      /* keep part file and journal */
+    ACTION_FILE_DISCARD,    /* remove both */
+    ACTION_SUPERNODE_NAME,  /* make the key of a supernode beside this peer; answered by NAMED */
+    ACTION_SUPERNODE_START, /* run it with this certificate, or hand it to the one that runs */
+    ACTION_SUPERNODE_STOP,  /* have it take leave and end */
+    ACTION_REPORT,          /* one record of a command's answer */
+    ACTION_STOPPED          /* after NODE_SHUTDOWN: nothing more will come */
 };
 
 struct action {
@@ -209,7 +236,8 @@ struct action {
     struct content_id content; /* FILE_OPEN */
     uint8_t *owned;            /* FILE_WRITE: mem_* memory, the driver frees it */
     size_t bytes_at;           /* WRITE, SEND_BLOCK (header), RESOLVE (host), FILE_OPEN and */
-    size_t bytes_len;          /* FILE_FINISH (wanted name), FILE_COMMIT (bitmap), REPORT */
+    size_t bytes_len;          /* FILE_FINISH (wanted name), FILE_COMMIT (bitmap), REPORT, */
+                               /* SUPERNODE_START (certificate) */
 };
 
 /* What a step leaves behind. The driver empties it with outbox_clear after carrying it out. */

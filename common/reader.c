@@ -9,16 +9,6 @@ struct reader reader_of(const void *bytes, size_t len) {
     return (struct reader){.at = at, .end = at + (bytes != NULL ? len : 0)};
 }
 
-struct slice reader_slice(struct reader *reader, size_t len) {
-    if (reader->failed || reader_left(reader) < len) {
-        reader->failed = true;
-        return (struct slice){0};
-    }
-    struct slice slice = {reader->at, len};
-    reader->at += len;
-    return slice;
-}
-
 static uint64_t big_endian(struct reader *reader, size_t bytes) {
     struct slice slice = reader_slice(reader, bytes);
     uint64_t value = 0;
@@ -26,10 +16,6 @@ static uint64_t big_endian(struct reader *reader, size_t bytes) {
         value = value << 8 | slice.data[i];
     }
     return value;
-}
-
-uint8_t reader_u8(struct reader *reader) {
-    return (uint8_t)big_endian(reader, 1);
 }
 
 uint16_t reader_u16(struct reader *reader) {
@@ -55,10 +41,6 @@ void reader_copy(struct reader *reader, void *to, size_t len) {
     } else {
         memset(to, 0, len);
     }
-}
-
-size_t reader_left(const struct reader *reader) {
-    return (size_t)(reader->end - reader->at);
 }
 
 bool reader_done(const struct reader *reader) {

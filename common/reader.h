@@ -17,8 +17,27 @@ struct reader {
 /* Read from borrowed bytes. */
 struct reader reader_of(const void *bytes, size_t len);
 
+/* Bytes not yet read. */
+static inline size_t reader_left(const struct reader *reader) {
+    return (size_t)(reader->end - reader->at);
+}
+
+/* Borrow `len` bytes; an empty slice when short. */
+static inline struct slice reader_slice(struct reader *reader, size_t len) {
+    if (reader->failed || reader_left(reader) < len) {
+        reader->failed = true;
+        return (struct slice){0};
+    }
+    struct slice slice = {reader->at, len};
+    reader->at += len;
+    return slice;
+}
+
 /* Read big-endian integers; zero when short. */
-uint8_t reader_u8(struct reader *reader);
+static inline uint8_t reader_u8(struct reader *reader) {
+    struct slice slice = reader_slice(reader, 1);
+    return slice.len == 1 ? slice.data[0] : 0;
+}
 uint16_t reader_u16(struct reader *reader);
 uint32_t reader_u24(struct reader *reader);
 uint32_t reader_u32(struct reader *reader);
@@ -26,12 +45,6 @@ uint64_t reader_u64(struct reader *reader);
 
 /* Copy `len` bytes to `to`; zeroes when short. */
 void reader_copy(struct reader *reader, void *to, size_t len);
-
-/* Borrow `len` bytes; an empty slice when short. */
-struct slice reader_slice(struct reader *reader, size_t len);
-
-/* Bytes not yet read. */
-size_t reader_left(const struct reader *reader);
 
 /* True when every read succeeded and nothing is left. */
 bool reader_done(const struct reader *reader);

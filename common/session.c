@@ -80,7 +80,8 @@ static size_t inflate_bound(size_t deflated, size_t payload_max) {
 /* Version 1 has one way to deflate, and never deflates file bytes. */
 static enum err unpack(struct packer *packer, const struct frame *frame, size_t payload_max,
                        struct session_message *message) {
-    *message = (struct session_message){frame->type, frame->flags, frame->payload};
+    size_t whole = FRAME_HEADER_BYTES + frame->payload.len;
+    *message = (struct session_message){frame->type, frame->flags, frame->payload, whole};
     if ((frame->flags & FRAME_DEFLATED) == 0) {
         return OK;
     }
@@ -118,6 +119,7 @@ bool session_stays_plain(uint8_t type, size_t len) {
     case MSG_LOCATE:
     case MSG_HASHES:
     case MSG_SUMMARY:
+    case MSG_MEASURED:
         return true;
     default:
         return len < DEFLATE_MIN;

@@ -15,6 +15,7 @@ struct session_message {
     uint8_t type;
     uint8_t flags;
     struct slice payload;
+    size_t bytes; /* of the frame, as it came */
 };
 
 /* Take the next message from partial bytes and *input, advancing *input. Return true with
@@ -30,7 +31,7 @@ bool session_next(struct session *session, struct packer *packer, struct slice *
 bool session_stays_plain(uint8_t type, size_t len);
 
 /* Append a frame to `out`, deflated when that makes it smaller (BLOCK, QUERY, LOCATE,
- * HASHES, SUMMARY and what is shorter than 512 bytes never). */
+ * HASHES, SUMMARY, MEASURED and what is shorter than 512 bytes never). */
 void session_pack(struct packer *packer, uint8_t type, struct slice payload, struct buf *out);
 
 void session_free(struct session *session);

@@ -61,6 +61,7 @@ enum message_type {
     MSG_PUSH = 56,
     MSG_BROWSE = 58,
     MSG_LISTING = 60,
+    MSG_PLACE = 62,
     MSG_SUMMARY = 64,
     MSG_REG_REMOVE = 65,
     /* Named, not yet spoken. */
@@ -74,7 +75,16 @@ enum message_type {
     MSG_CHECKPOINT = 73,
     MSG_CERT = 74,
     MSG_FRAUD = 75,
-    MSG_STANDING_QUERY = 76
+    MSG_STANDING_QUERY = 76,
+    /* Promotion: wire_trust.h. ROW, CHECKPOINT, CERT and FRAUD above carry the record itself. */
+    MSG_CANDIDACY = 96,
+    MSG_MEMBERS = 97,
+    MSG_TRUST_HAVE = 98,
+    MSG_TRUST_WANT = 99,
+    MSG_MEASURE = 100,
+    MSG_MEASURED = 101,
+    MSG_WHY = 102,
+    MSG_DECISION = 103
 };
 
 /* One row per spoken message: its name for logs and traces, and its longest payload. */
@@ -86,6 +96,11 @@ struct message_info {
 
 /* Return the row, or NULL for types that version 1 does not speak. */
 const struct message_info *wire_message_info(uint8_t type);
+
+/* The rows by number, from 0; NULL after the last. And the number of a type's row; UINT32_MAX
+ * without one. */
+const struct message_info *wire_message_at(uint32_t place);
+uint32_t wire_message_place(uint8_t type);
 
 struct frame {
     uint8_t type;
@@ -107,7 +122,14 @@ void wire_frame_write(struct buf *out, uint8_t type, uint8_t flags, struct slice
 
 /* ---- Records ---- */
 
-enum record_type { RECORD_ADDRESS = 1, RECORD_CERT = 2 }; /* the type inside signatures */
+enum record_type { /* the type inside signatures */
+                   RECORD_ADDRESS = 1,
+                   RECORD_CERT = 2,
+                   RECORD_ROW = 3,
+                   RECORD_CHECKPOINT = 4,
+                   RECORD_FRAUD = 5,
+                   RECORD_CANDIDACY = 6
+};
 
 /* Where a node can be dialled, signed by itself: key 32, seq u64, minutes u16, flags u16, n u8,
  * n x {family u8 (4 or 6), ip 4 or 16, port u16}, TLVs, signature 64. 116 bytes with one IPv4. */
@@ -168,7 +190,8 @@ enum purpose {
     PURPOSE_TRANSFER = 3,
     PURPOSE_PROBE = 4,
     PURPOSE_CALLBACK = 5,
-    PURPOSE_DIRECTORY = 6
+    PURPOSE_DIRECTORY = 6,
+    PURPOSE_MEASURE = 7
 };
 
 /* HELLO and WELCOME: version_min u8, version_max u8, features u32, purpose u8, nonce 16,
@@ -273,6 +296,10 @@ struct file_record {
 void wire_file_record_encode(struct buf *out, const struct file_record *record);
 /* Read one record from a reader; on error reader->failed is set. */
 MUST_CHECK enum err wire_file_record_read(struct reader *reader, struct file_record *record);
+/* The same of a record that was decoded before, and reading one that we have encoded ourselves: no
+ * second look at what it says. */
+void wire_file_record_append(struct buf *out, const struct file_record *record);
+void wire_file_record_reread(struct reader *reader, struct file_record *record);
 /* SHA-256 of the encoded record. */
 void wire_file_record_hash(const struct file_record *record, const struct crypto *crypto,
                            struct hash *out);
@@ -292,9 +319,10 @@ struct reg_state {
 void wire_reg_state_encode(struct buf *out, const struct reg_state *state);
 MUST_CHECK enum err wire_reg_state_decode(struct slice payload, struct reg_state *state);
 
-/* What a list comes to: sorts the hashes of its encoded records (in place) and sets hashtree_root
- * over them, zero for an empty list. False when a record stands there twice. */
-bool wire_list_root(const struct crypto *crypto, struct hash *hashes, uint32_t count,
+/* What a list comes to: sets hashtree_root over the hashes of its encoded records (in any order) as
+ * if they were sorted, zero for an empty list. False when a record stands there twice. All in one
+ * go: list_root.h does it in steps. */
+bool wire_list_root(const struct crypto *crypto, const struct hash *hashes, uint32_t count,
                     struct hash *root);
 
 /* REG_ADD: n u16 (1 to REG_RECORDS_MAX), then the columns of n records, strictly rising by
@@ -602,6 +630,17 @@ struct reject {
 };
 void wire_reject_encode(struct buf *out, const struct reject *reject);
 MUST_CHECK enum err wire_reject_decode(struct slice payload, struct reject *reject);
+
+/* PLACE: handle u32, position u16 (from 1; 0 = a slot is free for it: ask now), eta_ms u32 (until
+ * then, as it looks now; 0 with position 0), TLVs. */
+struct queue_place {
+    uint32_t handle;
+    uint16_t position;
+    uint32_t eta_ms;
+    struct slice tlvs;
+};
+void wire_place_encode(struct buf *out, const struct queue_place *place);
+MUST_CHECK enum err wire_place_decode(struct slice payload, struct queue_place *place);
 
 /* PUSH: target 32, nonce 16, requester's address record bytes16, TLVs. */
 struct push {

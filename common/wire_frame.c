@@ -3,6 +3,7 @@
 
 #include "common/check.h"
 #include "common/wire_codec.h"
+#include "common/wire_trust.h"
 
 #define RECORD_LIST_MAX (1 + NODES_MAX * (2 + ADDRESS_RECORD_BYTES_MAX))
 #define VARINT64_MAX 10
@@ -12,6 +13,9 @@
 #define QUERY_MAX (1 + 1 + 2 + 2 + 2 + QUERY_BODY_MAX + TLV_BYTES_MAX)
 #define SUMMARY_BYTES_MAX                                                                          \
     (4 + 1 + 1 + 4 + 4 + 8 + 2 + 1 + 4 + 2 + SUMMARY_CHUNK_BYTES + TLV_BYTES_MAX)
+#define TRUST_LIST_BYTES_MAX (2 + TRUST_LIST_MAX * 8 + TLV_BYTES_MAX)
+#define DECISION_BYTES_MAX                                                                         \
+    (32 + 4 + 1 + 256 + 2 + 2 + 1 + 4 * 8 + 4 + 1 + DECISION_EVIDENCE_MAX * 44 + TLV_BYTES_MAX)
 #define HASHES_BYTES_MAX                                                                           \
     (4 + 1 + 4 + 2 + HASHES_MAX * HASH_BYTES + 1 + PROOF_MAX * HASH_BYTES + TLV_BYTES_MAX)
 
@@ -45,17 +49,38 @@ static const struct message_info messages[] = {
     {MSG_PUSH, "PUSH", 32 + 16 + 2 + ADDRESS_RECORD_BYTES_MAX + TLV_BYTES_MAX},
     {MSG_BROWSE, "BROWSE", 4 + 8 + 2 + FOLDER_BYTES_MAX + TLV_BYTES_MAX},
     {MSG_LISTING, "LISTING", FRAME_PAYLOAD_MAX},
+    {MSG_PLACE, "PLACE", 4 + 2 + 4 + TLV_BYTES_MAX},
     {MSG_REG_REMOVE, "REG_REMOVE", 2 + REG_RECORDS_MAX *RECORD_PREFIX_BYTES + TLV_BYTES_MAX},
     {MSG_SUMMARY, "SUMMARY", SUMMARY_BYTES_MAX},
+    {MSG_ROW, "ROW", ROW_BYTES_MAX},
+    {MSG_CHECKPOINT, "CHECKPOINT", CHECKPOINT_BYTES_MAX},
+    {MSG_CERT, "CERT", CERT_BYTES_MAX},
+    {MSG_FRAUD, "FRAUD", FRAUD_BYTES_MAX},
+    {MSG_CANDIDACY, "CANDIDACY", CANDIDACY_BYTES_MAX},
+    {MSG_MEMBERS, "MEMBERS", FRAME_PAYLOAD_MAX},
+    {MSG_TRUST_HAVE, "TRUST_HAVE", TRUST_LIST_BYTES_MAX},
+    {MSG_TRUST_WANT, "TRUST_WANT", TRUST_LIST_BYTES_MAX},
+    {MSG_MEASURE, "MEASURE", 8 + 4 + 2 + TLV_BYTES_MAX},
+    {MSG_MEASURED, "MEASURED", 4 + MEASURED_DATA_MAX},
+    {MSG_WHY, "WHY", 32 + TLV_BYTES_MAX},
+    {MSG_DECISION, "DECISION", DECISION_BYTES_MAX},
 };
 
-const struct message_info *wire_message_info(uint8_t type) {
-    for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
+const struct message_info *wire_message_at(uint32_t place) {
+    return place < sizeof messages / sizeof messages[0] ? &messages[place] : NULL;
+}
+
+uint32_t wire_message_place(uint8_t type) {
+    for (uint32_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
         if (messages[i].type == type) {
-            return &messages[i];
+            return i;
         }
     }
-    return NULL;
+    return UINT32_MAX;
+}
+
+const struct message_info *wire_message_info(uint8_t type) {
+    return wire_message_at(wire_message_place(type));
 }
 
 static enum err header_rule(uint32_t len, uint8_t flags) {

@@ -18,7 +18,7 @@ static enum err cert_slice_rule(struct slice bytes) {
 static enum err hello_rule(const struct hello *hello) {
     static const uint8_t zero[sizeof hello->nonce];
     bool is_sound = hello->version_min >= 1 && hello->version_min <= hello->version_max &&
-                    hello->purpose >= PURPOSE_LEAF && hello->purpose <= PURPOSE_DIRECTORY &&
+                    hello->purpose >= PURPOSE_LEAF && hello->purpose <= PURPOSE_MEASURE &&
                     words_text_ok(hello->agent);
     bool has_stray_nonce =
         hello->purpose != PURPOSE_CALLBACK && memcmp(hello->nonce, zero, sizeof hello->nonce) != 0;

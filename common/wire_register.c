@@ -1,27 +1,21 @@
 /* wire_register.c - messages by which a leaf tells its supernode what it shares. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/check.h"
-#include "common/hashtree.h"
+#include "common/list_root.h"
 #include "common/wire_codec.h"
 
 /* ---- Lists as a whole ---- */
 
-static int compare_hashes(const void *a, const void *b) {
-    return memcmp(a, b, sizeof(struct hash));
-}
-
-bool wire_list_root(const struct crypto *crypto, struct hash *hashes, uint32_t count,
+bool wire_list_root(const struct crypto *crypto, const struct hash *hashes, uint32_t count,
                     struct hash *root) {
-    bool is_set = true;
-    if (count > 0) {
-        qsort(hashes, count, sizeof *hashes, compare_hashes);
+    struct list_root list = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        list_root_add(&list, &hashes[i]);
     }
-    for (uint32_t i = 1; i < count; i++) {
-        is_set = is_set && compare_hashes(&hashes[i - 1], &hashes[i]) != 0;
-    }
-    hashtree_root(crypto, hashes, count, 0, root);
+    (void)list_root_take(&list, crypto, UINT32_MAX);
+    bool is_set = list_root_set(&list, crypto, root);
+    list_root_free(&list);
     return is_set;
 }
 

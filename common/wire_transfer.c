@@ -212,6 +212,31 @@ enum err wire_reject_decode(struct slice payload, struct reject *reject) {
     return wire_first(err, reject_rule(reject));
 }
 
+/* ---- PLACE ---- */
+
+static enum err place_rule(const struct queue_place *place) {
+    bool is_sound = place->position > 0 || place->eta_ms == 0;
+    return is_sound ? wire_tlvs_check(place->tlvs) : ERR_FORMAT;
+}
+
+void wire_place_encode(struct buf *out, const struct queue_place *place) {
+    CHECK(place_rule(place) == OK);
+    buf_u32(out, place->handle);
+    buf_u16(out, place->position);
+    buf_u32(out, place->eta_ms);
+    wire_put_tlvs(out, place->tlvs);
+}
+
+enum err wire_place_decode(struct slice payload, struct queue_place *place) {
+    *place = (struct queue_place){0};
+    struct reader reader = reader_of(payload.data, payload.len);
+    place->handle = reader_u32(&reader);
+    place->position = reader_u16(&reader);
+    place->eta_ms = reader_u32(&reader);
+    enum err err = wire_get_tlvs(&reader, &place->tlvs);
+    return wire_first(err, place_rule(place));
+}
+
 /* ---- PUSH ---- */
 
 static enum err push_rule(const struct push *push) {

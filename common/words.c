@@ -155,7 +155,7 @@ static const char ascii_folded[128] = {
 };
 
 /* ASCII is its own normal form but for case: most names and queries need no tables. */
-static void cut_ascii(struct slice text, word_fn *take, void *context) {
+static inline void cut_ascii(struct slice text, word_fn *take, void *context) {
     bool is_more = true;
     for (size_t at = 0; is_more && at < text.len;) {
         struct word word;
@@ -231,16 +231,24 @@ struct splitting {
     uint32_t max;
 };
 
-static bool take_distinct(void *context, const struct word *word) {
+static inline bool take_distinct(void *context, const struct word *word) {
     struct splitting *splitting = context;
     words_add(splitting->words, splitting->max, word);
     return splitting->words->count < splitting->max;
 }
 
-enum err words_split(struct slice text, uint32_t max, struct words *words) {
+enum err words_collect(struct slice text, uint32_t max, struct words *words) {
     struct splitting splitting = {words, max < NAME_WORDS_MAX ? max : NAME_WORDS_MAX};
-    words->count = 0;
+    if (is_ascii(text)) { /* once more, so that the compiler sees what takes the words */
+        cut_ascii(text, take_distinct, &splitting);
+        return OK;
+    }
     return words_each(text, take_distinct, &splitting);
+}
+
+enum err words_split(struct slice text, uint32_t max, struct words *words) {
+    words->count = 0;
+    return words_collect(text, max, words);
 }
 
 bool words_contain(const struct words *present, const struct words *wanted) {
@@ -252,8 +260,22 @@ bool words_contain(const struct words *present, const struct words *wanted) {
     return true;
 }
 
-size_t words_text_span(struct slice text) {
+/* How many of the first bytes are printable ASCII, eight at a time. Beside one that is not others
+ * may seem not to be either. */
+static size_t ascii_span(struct slice text) {
+    const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
     size_t at = 0;
+    for (uint64_t bytes; at + sizeof bytes <= text.len; at += sizeof bytes) {
+        memcpy(&bytes, text.data + at, sizeof bytes);
+        if (((bytes - 0x20 * ones) | bytes | (bytes + ones)) & highs) { /* < 0x20, > 0x7f, 0x7f */
+            break;
+        }
+    }
+    return at;
+}
+
+size_t words_text_span(struct slice text) {
+    size_t at = ascii_span(text);
     while (at < text.len) {
         if (text.data[at] >= 0x20 && text.data[at] < 0x7f) { /* as most are */
             at++;

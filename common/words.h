@@ -3,6 +3,7 @@
 #define TRUNKLINE_COMMON_WORDS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "common/buf.h"
@@ -35,11 +36,33 @@ MUST_CHECK enum err words_each(struct slice text, word_fn *take, void *context);
  * out. */
 MUST_CHECK enum err words_split(struct slice text, uint32_t max, struct words *words);
 
+/* As words_split, but keep what is in *words already. */
+MUST_CHECK enum err words_collect(struct slice text, uint32_t max, struct words *words);
+
 /* True for one character of a script that is cut into pairs: it may stand inside a pair. */
 bool word_is_piece(const struct word *word);
 
+/* Eight bytes as a number, the first one lowest (in one expression: compilers make it one load). */
+static inline uint64_t word_bytes(const char *text) {
+    const uint8_t *b = (const uint8_t *)text;
+    return (uint64_t)b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 | (uint64_t)b[3] << 24 |
+           (uint64_t)b[4] << 32 | (uint64_t)b[5] << 40 | (uint64_t)b[6] << 48 |
+           (uint64_t)b[7] << 56;
+}
+
+/* Words are short and compared often: a call, or a loop by bytes, would cost more than these. */
 static inline bool word_equal(const struct word *a, const struct word *b) {
-    return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+    if (a->len != b->len) {
+        return false;
+    }
+    uint32_t at = 0, left = a->len;
+    for (; left >= 8; at += 8, left -= 8) {
+        if (word_bytes(a->text + at) != word_bytes(b->text + at)) {
+            return false;
+        }
+    }
+    return left == 0 ||
+           (word_bytes(a->text + at) ^ word_bytes(b->text + at)) << (64 - 8 * left) == 0;
 }
 
 /* Where a word stands among the words; their count when it does not. */

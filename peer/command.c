@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "peer/browse.h"
+#include "peer/duty.h"
 #include "peer/fetch.h"
+#include "peer/reasons.h"
 #include "peer/search.h"
 #include "peer/state.h"
 #include "peer/status.h"
@@ -13,12 +15,21 @@ static const struct {
     const char *name;
     void (*run)(struct peer *peer, const struct node_event *event);
 } commands[] = {
-    {"search", search_command},           {"browse", browse_command},
-    {"get", fetch_get_command},           {"status", peer_status_command},
-    {"share", peer_share_command},        {"downloads", fetch_downloads_command},
-    {"history", fetch_history_command},   {"cancel", fetch_cancel_command},
-    {"pause", fetch_pause_command},       {"resume", fetch_resume_command},
+    {"search", search_command},
+    {"browse", browse_command},
+    {"get", fetch_get_command},
+    {"status", peer_status_command},
+    {"share", peer_share_command},
+    {"downloads", fetch_downloads_command},
+    {"history", fetch_history_command},
+    {"cancel", fetch_cancel_command},
+    {"pause", fetch_pause_command},
+    {"resume", fetch_resume_command},
     {"priority", fetch_priority_command},
+    {"supernode-consent", duty_consent_command},
+    {"supernode-withdraw", duty_withdraw_command},
+    {"supernode-status", duty_status_command},
+    {"why", reasons_command},
 };
 
 void command_take(struct peer *peer, const struct node_event *event) {
@@ -40,4 +51,5 @@ void command_gone(struct peer *peer, uint64_t command) {
     search_command_gone(peer, command);
     fetch_command_gone(peer, command);
     browse_command_gone(peer, command);
+    reasons_command_gone(peer, command);
 }

@@ -255,7 +255,10 @@ static void file_failed(struct peer *peer, struct download *download, enum err e
     download->state = DOWNLOAD_PAUSED;
     download->error = err;
     fetch_report_progress(peer, download);
-    timers_set(&peer->timers, &download->tick, peer_after_ms(peer, FETCH_RETRY_MS));
+    /* What was altered on the disk is gone; only if that happens again the disk needs time. */
+    bool may_begin = is_wrong && download->disk_failures == 1;
+    timers_set(&peer->timers, &download->tick,
+               peer_after_ms(peer, may_begin ? FETCH_TICK_MS : FETCH_RETRY_MS));
 }
 
 static void file_finished(struct peer *peer, struct download *download, struct slice path) {

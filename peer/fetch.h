@@ -99,8 +99,9 @@ struct source {
     uint8_t lost_next;
     uint8_t *bitmap; /* pieces it has; NULL = all */
     uint64_t retry_us;
-    uint64_t dialled_us; /* 0 = never */
-    uint64_t heard_us;   /* last block, or when it was asked */
+    uint64_t queue_due_us; /* QUEUED: when our turn is expected; 0 = it did not say */
+    uint64_t dialled_us;   /* 0 = never */
+    uint64_t heard_us;     /* last block, or when it was asked */
     uint64_t bytes;
     uint64_t tick_bytes;   /* since the last tick */
     uint64_t bytes_per_s;  /* averaged */
@@ -112,6 +113,7 @@ struct source {
     uint32_t backlog; /* blocks it was asked for and has not sent, forgiven ones included */
     uint32_t handle;
     uint32_t failures;
+    uint16_t queue_position; /* QUEUED: 0 = it did not say */
     uint8_t state;
     bool is_locked;      /* it says that its owner lets only others have the file */
     bool is_told;        /* by a link or a person: remembered */
@@ -276,6 +278,7 @@ void fetch_link_opened(struct peer *peer, struct transfer *transfer);
 void fetch_link_gone(struct peer *peer, struct transfer *transfer, enum err reason);
 enum err fetch_take_have(struct peer *peer, struct link *link, struct slice payload);
 enum err fetch_take_reject(struct peer *peer, struct link *link, struct slice payload);
+enum err fetch_take_place(struct peer *peer, struct link *link, struct slice payload);
 /* The source of a handle on a link, or NULL. */
 struct source *fetch_source_find(const struct transfer *transfer, uint32_t handle);
 struct source *fetch_source_serial(const struct download *download, uint32_t serial);

@@ -53,6 +53,30 @@ static void report_eta(struct outbox *out, const struct download *download) {
     }
 }
 
+/* Of the sources whose queue it waits in, the one that should come first. */
+static void report_queue(struct peer *peer, const struct download *download) {
+    struct outbox *out = peer->links.out;
+    const struct source *first = NULL;
+    uint32_t count = 0;
+    for (const struct source *at = download->sources; at != NULL; at = at->next) {
+        bool is_queued = at->state == SOURCE_QUEUED && at->queue_position > 0;
+        count += is_queued;
+        if (is_queued && (first == NULL || at->queue_due_us < first->queue_due_us)) {
+            first = at;
+        }
+    }
+    report_number(out, "queued", count);
+    if (first == NULL) {
+        return;
+    }
+    uint64_t now_us = peer->links.mono_us;
+    uint64_t left_us = first->queue_due_us > now_us ? first->queue_due_us - now_us : 0;
+    report_number(out, "queue_position", first->queue_position);
+    if (first->queue_due_us != 0) {
+        report_number(out, "queue_eta_s", (left_us + 999999) / 1000000);
+    }
+}
+
 /* ---- Those who wait ---- */
 
 void fetch_report_progress(struct peer *peer, const struct download *download) {
@@ -66,6 +90,7 @@ void fetch_report_progress(struct peer *peer, const struct download *download) {
         report_number(out, "sources", fetch_sources_working(download));
         report_number(out, "known", download->source_count);
         report_number(out, "locked", fetch_sources_locked(download));
+        report_queue(peer, download);
         report_text(out, "state", state_name(download));
         if (download->error != OK) {
             report_text(out, "error", err_name(download->error));
@@ -338,6 +363,7 @@ void fetch_downloads_command(struct peer *peer, const struct node_event *event) 
         report_number(out, "sources", fetch_sources_working(download));
         report_number(out, "known", download->source_count);
         report_number(out, "locked", fetch_sources_locked(download));
+        report_queue(peer, download);
         report_number(out, "rate", download->bytes_per_s);
         report_eta(out, download);
         if (download->error != OK) {

@@ -440,6 +440,27 @@ static void wait_in_queue(struct peer *peer, struct source *source, const struct
     source->backlog = 0;
     source->state = SOURCE_QUEUED;
     source->retry_us = peer_after_ms(peer, clamp_wait(reject->retry_after_ms));
+    source->queue_position = reject->queue_position;
+    source->queue_due_us = reject->queue_position > 0 ? source->queue_due_us : 0;
+}
+
+/* Where we are in its queue has changed; or a slot is ours, if we ask for something at once. */
+enum err fetch_take_place(struct peer *peer, struct link *link, struct slice payload) {
+    struct queue_place place;
+    enum err err = wire_place_decode(payload, &place);
+    struct source *source = err == OK ? fetch_source_find(link->owner, place.handle) : NULL;
+    if (source == NULL) {
+        return err;
+    }
+    source->queue_position = place.position;
+    source->queue_due_us = place.position > 0 ? peer->links.mono_us + place.eta_ms * 1000ull : 0;
+    if (place.position == 0 && source->state == SOURCE_QUEUED) {
+        source->state = SOURCE_ACTIVE;
+        source->heard_us = peer->links.mono_us;
+        fetch_piece_fill(peer, source);
+        fetch_continue(peer, source->download);
+    }
+    return OK;
 }
 
 static void lacks_piece(struct source *source, uint32_t piece) {

@@ -7,9 +7,13 @@
 #include "peer/audit.h"
 #include "peer/browse.h"
 #include "peer/command.h"
+#include "peer/duty.h"
 #include "peer/fetch.h"
+#include "peer/judge.h"
 #include "peer/listing.h"
+#include "peer/measured.h"
 #include "peer/push.h"
+#include "peer/reasons.h"
 #include "peer/search.h"
 #include "peer/serve.h"
 #include "peer/state.h"
@@ -17,13 +21,14 @@
 
 /* ---- Messages ---- */
 
-enum link_kind { LINK_LEAF = 1, LINK_TRANSFER = 2, LINK_OTHER = 4 };
+enum link_kind { LINK_LEAF = 1, LINK_TRANSFER = 2, LINK_OTHER = 4, LINK_MEASURE = 8 };
 
 static enum link_kind kind_of(const struct link *link) {
     static const enum link_kind kinds[] = {
         [PURPOSE_LEAF] = LINK_LEAF,         [PURPOSE_MESH] = LINK_OTHER,
         [PURPOSE_TRANSFER] = LINK_TRANSFER, [PURPOSE_PROBE] = LINK_OTHER,
         [PURPOSE_CALLBACK] = LINK_TRANSFER, [PURPOSE_DIRECTORY] = LINK_OTHER,
+        [PURPOSE_MEASURE] = LINK_MEASURE,
     };
     return link->purpose < sizeof kinds / sizeof *kinds ? kinds[link->purpose] : LINK_OTHER;
 }
@@ -31,6 +36,10 @@ static enum link_kind kind_of(const struct link *link) {
 static enum err take_goaway(struct peer *peer, struct link *link, struct slice payload) {
     if (link->owner == NULL) {
         return OK; /* a probe that says goodbye */
+    }
+    if (kind_of(link) == LINK_MEASURE) {
+        links_close(link, GOAWAY_SHUTDOWN, ERR_REFUSED);
+        return OK;
     }
     return kind_of(link) == LINK_LEAF ? uplink_take_goaway(peer, link, payload)
                                       : transfer_take_goaway(peer, link, payload);
@@ -56,11 +65,17 @@ static const struct {
     {MSG_REJECT, LINK_TRANSFER, fetch_take_reject},
     {MSG_BROWSE, LINK_TRANSFER, listing_take_browse},
     {MSG_LISTING, LINK_TRANSFER, browse_take_listing},
+    {MSG_PLACE, LINK_TRANSFER, fetch_take_place},
     {MSG_OPEN, LINK_LEAF, audit_take_open},
     {MSG_BLOCK_REQUEST, LINK_LEAF, audit_take_block_request},
     {MSG_HASHES_REQUEST, LINK_LEAF, audit_take_hashes_request},
     {MSG_SHUT, LINK_LEAF, audit_take_shut},
-    {MSG_GOAWAY, LINK_LEAF | LINK_TRANSFER | LINK_OTHER, take_goaway},
+    {MSG_GOAWAY, LINK_LEAF | LINK_TRANSFER | LINK_OTHER | LINK_MEASURE, take_goaway},
+    {MSG_MEASURE, LINK_MEASURE, measured_take},
+    {MSG_CERT, LINK_LEAF, duty_take_cert},
+    {MSG_CHECKPOINT, LINK_LEAF, judge_take_checkpoint},
+    {MSG_MEMBERS, LINK_LEAF, judge_take_members},
+    {MSG_DECISION, LINK_LEAF, reasons_take_decision},
 };
 
 /* ---- What links asks of the role ---- */
@@ -68,7 +83,6 @@ static const struct {
 static enum err admit(void *role, struct link *link, const struct hello *hello,
                       struct goaway *goaway) {
     struct peer *peer = role;
-    (void)hello;
     if (peer->is_stopping) {
         goaway->reason = GOAWAY_SHUTDOWN;
         return ERR_SHUTDOWN;
@@ -78,6 +92,9 @@ static enum err admit(void *role, struct link *link, const struct hello *hello,
     }
     if (kind_of(link) == LINK_TRANSFER) {
         return transfer_admit(peer, link, goaway);
+    }
+    if (kind_of(link) == LINK_MEASURE) {
+        return measured_admit(peer, link, hello, goaway);
     }
     goaway->reason = GOAWAY_POLICY;
     return ERR_POLICY;
@@ -90,6 +107,9 @@ static void opened(void *role, struct link *link, const struct hello *hello) {
         transfer_opened(peer, link);
     } else if (link->purpose == PURPOSE_LEAF) {
         uplink_opened(peer, link);
+        duty_parent_opened(peer, link);
+    } else if (link->purpose == PURPOSE_MEASURE) {
+        measured_opened(peer, link);
     } else if (link->purpose == PURPOSE_DIRECTORY) {
         push_link_opened(peer, link);
     } else {
@@ -117,6 +137,8 @@ static void closed(void *role, struct link *link, enum err reason) {
     struct peer *peer = role;
     if (kind_of(link) == LINK_TRANSFER) {
         transfer_closed(peer, link, reason);
+    } else if (kind_of(link) == LINK_MEASURE) {
+        measured_closed(peer, link);
     } else if (link->owner != NULL) {
         audit_link_gone(peer, link);
         uplink_closed(peer, link, reason);
@@ -129,6 +151,8 @@ static void flow(void *role, struct link *link) {
     struct peer *peer = role;
     if (kind_of(link) == LINK_TRANSFER) {
         transfer_flow(peer, link);
+    } else if (kind_of(link) == LINK_MEASURE) {
+        measured_flow(peer, link);
     } else if (link->owner != NULL) {
         register_flow(peer, link);
     }
@@ -159,6 +183,7 @@ static void begin_stop(struct peer *peer) {
     search_stop(peer);
     fetch_stop(peer);
     browse_stop(peer);
+    duty_stop(peer);
     peer->is_stopping = true;
     uint32_t cursor = 0;
     for (struct link *link; (link = links_next(&peer->links, &cursor)) != NULL;) {
@@ -203,6 +228,15 @@ static void take_timer(struct peer *peer, struct timer *timer) {
     case TIMER_BROWSE:
         browse_timer(peer, timer->owner);
         break;
+    case TIMER_DUTY:
+        duty_timer(peer);
+        break;
+    case TIMER_MEASURE:
+        measured_timer(peer);
+        break;
+    case TIMER_WHY:
+        reasons_timer(peer);
+        break;
     case TIMER_STOP:
         stopped(peer);
         break;
@@ -224,6 +258,7 @@ static void start(struct peer *peer) {
     fetch_start(peer);
     uplink_tend(peer);
     uplink_resolve(peer);
+    duty_start(peer);
 }
 
 static void take_shares(struct peer *peer, const struct node_event *event) {
@@ -298,6 +333,12 @@ static void take_event(struct peer *peer, const struct node_event *event) {
     case NODE_SHARES_READY:
         take_shares(peer, event);
         break;
+    case NODE_STORED:
+        duty_stored(peer, event);
+        break;
+    case NODE_SUPERNODE:
+        duty_child_event(peer, event);
+        break;
     case NODE_COMMAND:
         command_take(peer, event);
         break;
@@ -342,6 +383,7 @@ static void free_transfers(struct peer *peer) {
 
 static void peer_free(void *self) {
     struct peer *peer = self;
+    peer->is_stopping = true;   /* nobody is told anything any more */
     timers_free(&peer->timers); /* before the owners of its timers */
     fetch_free(peer);
     browse_free(peer);
@@ -351,6 +393,8 @@ static void peer_free(void *self) {
     mem_free(peer->audits);
     search_free(peer);
     push_free(peer);
+    duty_free(peer);
+    reasons_free(peer);
     uplink_free(peer);
     links_free(&peer->links);
     hostcache_free(&peer->hosts);
@@ -363,6 +407,7 @@ struct node peer_new(const struct node_env *env, const struct peer_config *confi
     struct peer *peer = mem_new(sizeof *peer);
     peer->env = env;
     peer->upload_slots = config->upload_slots > 0 ? config->upload_slots : UPLOAD_SLOTS;
+    CHECK(peer->upload_slots <= UPLOAD_SLOTS_CONFIG_MAX);
     peer->downloads_active =
         config->downloads_active > 0 ? config->downloads_active : DOWNLOADS_ACTIVE;
     peer->upload_bytes_per_s = config->upload_bytes_per_s;
@@ -374,5 +419,6 @@ struct node peer_new(const struct node_env *env, const struct peer_config *confi
     hostcache_init(&peer->hosts, env);
     share_init(&peer->share, env->seed);
     uplink_start(peer, config);
+    duty_configure(peer, config);
     return (struct node){&ops, peer};
 }

@@ -2,10 +2,8 @@
  *
  * A request waits as a range of blocks. serve_more hands single blocks to the driver, one per slot
  * in turn, while the link is not stalled, few are with the driver and the upload rate allows: so a
- * reader who stops costs a few ranges and a slot, and the rate is shared evenly.
- *
- * Who finds no free slot is queued by being told to ask again: a free slot goes to whoever asks
- * with fewer living entries ahead of it in the queue than there are free slots. */
+ * reader who stops costs a few ranges and a slot, and the rate is shared evenly. Who has a slot is
+ * for slots.c to say. */
 #include "peer/serve.h"
 
 #include "common/check.h"
@@ -14,7 +12,6 @@
 #include "peer/fetch.h"
 #include "peer/state.h"
 
-#define QUEUE_KEEP_MS (UPLOAD_RETRY_MS * 4) /* who does not ask again has gone */
 #define LOOK_MS 1000
 #define PACE_BURST_MIN (4 * BLOCK_BYTES)
 
@@ -113,35 +110,13 @@ enum err serve_take_open(struct peer *peer, struct link *link, struct slice payl
     serving->content = open.content;
     serving->serial = ++serve->last_serial;
     serving->used_us = peer->links.mono_us;
+    serving->is_small = open.content.size <= UPLOAD_SMALL_BYTES;
     serving->next = transfer->servings;
     transfer->servings = serving;
     transfer->serving_count++;
     map_put(&serve->servings, &serving->serial, serving);
     send_have(peer, serving, &place);
     return OK;
-}
-
-static void leave_queue(struct serve *serve, struct serving *serving) {
-    struct serving **at = &serve->queue;
-    while (*at != NULL && *at != serving) {
-        at = &(*at)->behind;
-    }
-    if (*at == serving) {
-        *at = serving->behind;
-    }
-    serving->behind = NULL;
-    serving->queue_us = 0;
-}
-
-static void release_slot(struct peer *peer, struct serving *serving) {
-    struct serve *serve = peer->serve;
-    for (uint32_t i = 0; i < peer->upload_slots; i++) {
-        if (serve->slots[i] == serving) {
-            serve->slots[i] = NULL;
-            serve->slots_used--;
-        }
-    }
-    serving->has_slot = false;
 }
 
 static void drop_range(struct serving *serving) {
@@ -159,8 +134,7 @@ static void free_serving(struct peer *peer, struct serving *serving) {
     while (serving->asked != NULL) {
         drop_range(serving);
     }
-    leave_queue(peer->serve, serving);
-    release_slot(peer, serving);
+    slots_leave(peer, serving);
     map_remove(&peer->serve->servings, &serving->serial);
     serving->transfer->serving_count--;
     mem_free(serving);
@@ -181,16 +155,22 @@ enum err serve_take_shut(struct peer *peer, struct link *link, struct slice payl
     struct serving *serving = err == OK ? serve_find(link->owner, file.handle) : NULL;
     if (serving != NULL) {
         shut(peer, serving);
+        slots_offer(peer);
         serve_more(peer);
     }
     return err;
 }
 
 void serve_link_gone(struct peer *peer, struct transfer *transfer) {
+    bool had_any = transfer->servings != NULL;
     while (transfer->servings != NULL) {
         struct serving *serving = transfer->servings;
         transfer->servings = serving->next;
         free_serving(peer, serving);
+    }
+    if (had_any && !peer->is_stopping) {
+        slots_offer(peer);
+        serve_more(peer);
     }
 }
 
@@ -211,88 +191,15 @@ void serve_grown(struct peer *peer, const struct content_id *content) {
     }
 }
 
-/* ---- Slots ---- */
+/* ---- Requests ---- */
 
-static uint32_t slots_of_node(const struct peer *peer, const struct node_id *id) {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < peer->upload_slots; i++) {
-        const struct serving *serving = peer->serve->slots[i];
-        count += serving != NULL && node_id_equal(&serving->transfer->link->id, id);
-    }
-    return count;
-}
-
-/* Drop those who did not ask again, and return how many are ahead of `serving`. */
-static uint32_t count_ahead(struct peer *peer, const struct serving *serving) {
+/* While anybody has a slot, slots are looked at. */
+static void set_look(struct peer *peer) {
     struct serve *serve = peer->serve;
-    uint32_t ahead = 0;
-    for (struct serving *other = serve->queue; other != NULL && other != serving;) {
-        struct serving *next = other->behind;
-        if (peer->links.mono_us - other->queue_us > QUEUE_KEEP_MS * 1000ull) {
-            leave_queue(serve, other);
-        } else {
-            ahead++;
-        }
-        other = next;
-    }
-    return ahead;
-}
-
-static void take_slot(struct peer *peer, struct serving *serving) {
-    struct serve *serve = peer->serve;
-    uint32_t place = 0;
-    while (serve->slots[place] != NULL) {
-        place++;
-        CHECK(place < peer->upload_slots);
-    }
-    serve->slots[place] = serving;
-    serve->slots_used++;
-    serving->has_slot = true;
-    leave_queue(serve, serving);
-    if (!timer_is_set(&serve->timer)) {
+    if (serve->slots_used > 0 && !timer_is_set(&serve->timer)) {
         timers_set(&peer->timers, &serve->timer, peer_after_ms(peer, LOOK_MS));
     }
 }
-
-static void enter_queue(struct serve *serve, struct serving *serving) {
-    struct serving **at = &serve->queue;
-    while (*at != NULL) {
-        at = &(*at)->behind;
-    }
-    *at = serving;
-}
-
-/* Give a slot, or say in *reject why not now. */
-static bool has_slot(struct peer *peer, struct serving *serving, struct reject *reject) {
-    struct serve *serve = peer->serve;
-    if (serving->has_slot) {
-        return true;
-    }
-    reject->retry_after_ms = UPLOAD_RETRY_MS;
-    if (slots_of_node(peer, &serving->transfer->link->id) >= UPLOAD_SLOTS_PER_NODE) {
-        reject->reason = REJECT_BUSY;
-        return false;
-    }
-    uint32_t ahead = count_ahead(peer, serving);
-    if (ahead < peer->upload_slots - serve->slots_used) {
-        take_slot(peer, serving);
-        return true;
-    }
-    if (serving->queue_us == 0 && ahead >= UPLOAD_QUEUE_MAX) {
-        reject->reason = REJECT_BUSY;
-        reject->retry_after_ms = UPLOAD_SLOT_IDLE_MS;
-        return false;
-    }
-    if (serving->queue_us == 0) {
-        enter_queue(serve, serving);
-    }
-    serving->queue_us = peer->links.mono_us;
-    reject->reason = REJECT_QUEUED;
-    reject->queue_position = (uint16_t)(ahead + 1);
-    return false;
-}
-
-/* ---- Requests ---- */
 
 static void append_range(struct serving *serving, uint32_t first, uint32_t count) {
     struct block_range *range = mem_new(sizeof *range);
@@ -324,12 +231,16 @@ enum err serve_take_block_request(struct peer *peer, struct link *link, struct s
     if (transfer->asked_blocks + request.count > UPLOAD_BLOCKS_MAX) {
         reject.reason = REJECT_BUSY;
         reject.retry_after_ms = UPLOAD_RETRY_MS;
-    } else if (has_slot(peer, serving, &reject)) {
+    } else if (slots_ask(peer, serving, &reject)) {
         append_range(serving, request.first, request.count);
+        set_look(peer);
         serve_more(peer);
         return OK;
     }
     serve_reject(link, &reject);
+    if (reject.reason == REJECT_QUEUED) {
+        slots_offer(peer);
+    }
     return OK;
 }
 
@@ -352,14 +263,20 @@ static uint32_t take_block(struct serving *serving) {
     return block;
 }
 
-/* Say that the range in front cannot be served. */
-static void refuse_range(struct serving *serving, enum reject_reason reason) {
-    struct reject reject = {.handle = serving->handle,
-                            .reason = (uint8_t)reason,
-                            .first = serving->asked->first,
-                            .count = (uint16_t)serving->asked->count};
+/* Say that the range in front is not served, and why. */
+static void refuse_range(struct serving *serving, const struct reject *why) {
+    struct reject reject = *why;
+    reject.handle = serving->handle;
+    reject.first = serving->asked->first;
+    reject.count = (uint16_t)serving->asked->count;
     drop_range(serving);
     serve_reject(serving->transfer->link, &reject);
+}
+
+void serve_refuse(struct serving *serving, const struct reject *why) {
+    while (serving->asked != NULL) {
+        refuse_range(serving, why);
+    }
 }
 
 /* True when the upload rate allows so many bytes; else the timer is set for when it will. */
@@ -391,11 +308,11 @@ static enum send_result send_one(struct peer *peer, struct serving *serving) {
         }
         uint32_t block = serving->asked->first;
         if (!find_place(peer, link, &serving->content, &place)) {
-            refuse_range(serving, REJECT_CHANGED);
+            refuse_range(serving, &(struct reject){.reason = REJECT_CHANGED});
             continue;
         }
         if (!piece_is_there(&place, block)) {
-            refuse_range(serving, REJECT_MISSING);
+            refuse_range(serving, &(struct reject){.reason = REJECT_MISSING});
             continue;
         }
         uint32_t len = hashtree_block_bytes(serving->content.size, block);
@@ -411,6 +328,7 @@ static enum send_result send_one(struct peer *peer, struct serving *serving) {
                                   .len = len};
         links_send_block(link, &sent);
         transfer->flight++;
+        serving->flight++;
         return SENT;
     }
     return NOTHING_TO_SEND;
@@ -441,6 +359,11 @@ static struct transfer *block_owner(const struct peer *peer, const struct node_e
     return link != NULL ? link->owner : NULL;
 }
 
+static void landed(struct peer *peer, struct serving *serving) {
+    serving->flight--;
+    slots_sent(peer, serving);
+}
+
 void serve_block_sent(struct peer *peer, const struct node_event *event) {
     struct serving *serving;
     struct transfer *transfer = block_owner(peer, event, &serving);
@@ -452,7 +375,11 @@ void serve_block_sent(struct peer *peer, const struct node_event *event) {
     if (serving != NULL) {
         serving->used_us = peer->links.mono_us;
         uint32_t block = (uint32_t)event->block.token;
-        peer->serve->bytes += hashtree_block_bytes(serving->content.size, block);
+        uint32_t len = hashtree_block_bytes(serving->content.size, block);
+        peer->serve->bytes += len;
+        serving->served += len;
+        serving->turn_bytes += len;
+        landed(peer, serving);
     }
     serve_more(peer);
 }
@@ -484,24 +411,18 @@ void serve_block_failed(struct peer *peer, const struct node_event *event) {
                                 .count = 1};
         serve_reject(transfer->link, &reject);
     }
+    if (serving != NULL) {
+        landed(peer, serving);
+    }
     serve_more(peer);
 }
 
 /* ---- Time ---- */
 
 void serve_timer(struct peer *peer) {
-    struct serve *serve = peer->serve;
-    for (uint32_t i = 0; i < peer->upload_slots; i++) {
-        struct serving *serving = serve->slots[i];
-        if (serving != NULL && serving->asked == NULL &&
-            peer->links.mono_us - serving->used_us >= UPLOAD_SLOT_IDLE_MS * 1000ull) {
-            release_slot(peer, serving);
-        }
-    }
+    slots_look(peer);
     serve_more(peer);
-    if (serve->slots_used > 0 && !timer_is_set(&serve->timer)) {
-        timers_set(&peer->timers, &serve->timer, peer_after_ms(peer, LOOK_MS));
-    }
+    set_look(peer);
 }
 
 uint32_t serve_uploads(const struct peer *peer) {

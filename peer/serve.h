@@ -26,9 +26,20 @@ struct serving {
     uint32_t handle;   /* drawn by the other end */
     uint32_t serial;   /* never used again */
     uint64_t used_us;  /* last request or block */
-    uint64_t queue_us; /* last asked for a slot; 0 = not in the queue */
+    uint64_t queue_us; /* since when it waits for a slot; 0 = it does not */
     uint64_t have_us;  /* last HAVE */
+    uint64_t served;   /* bytes sent */
+    uint64_t turn_us;  /* since when it has its slot ... */
+    uint64_t turn_bytes;
+    uint64_t told_us;     /* last PLACE; 0 = none since it is in the queue ... */
+    uint64_t told_due_us; /* ... and when its turn was expected then */
+    uint32_t flight;      /* blocks with the driver */
+    uint32_t slot;        /* which one, when it has_slot */
+    uint16_t told_position;
     bool has_slot;
+    bool is_offered; /* it has a slot and was told so: it has not asked for anything yet */
+    bool is_ending;  /* its turn is over: once the flight has landed, the rest is put off */
+    bool is_small;
     bool is_part; /* told a bitmap */
 };
 
@@ -37,6 +48,8 @@ struct serve {
     struct map hash_jobs;
     struct serving **slots; /* upload_slots places, NULL = free */
     struct serving *queue;
+    uint64_t turns_us[2]; /* how long a turn takes, averaged: long, small; 0 = none has ended */
+    uint64_t looked_us;
     struct timer timer;
     struct ratelimit pace;
     struct ratelimit proofs; /* hashes looked at to prove others */
@@ -73,7 +86,22 @@ uint32_t serve_queued(const struct peer *peer);
 struct serve *serve_of(struct peer *peer);
 enum reject_reason serve_reason(enum err err);
 struct serving *serve_find(const struct transfer *transfer, uint32_t handle);
+/* Put off or refuse the blocks that a serving waits for. */
+void serve_refuse(struct serving *serving, const struct reject *why);
 void serve_reject(struct link *link, const struct reject *reject);
+
+/* ---- slots.c ---- */
+
+/* Give a slot, or say in *reject why not now. */
+bool slots_ask(struct peer *peer, struct serving *serving, struct reject *reject);
+/* It has no slot and no place in the queue any more. */
+void slots_leave(struct peer *peer, struct serving *serving);
+/* Blocks have landed: its turn may be over. */
+void slots_sent(struct peer *peer, struct serving *serving);
+/* Give free slots to those who wait, and tell everybody whose place has changed. */
+void slots_offer(struct peer *peer);
+/* Once a second: turns, offers and idle slots that end. */
+void slots_look(struct peer *peer);
 
 /* ---- serve_hashes.c ---- */
 

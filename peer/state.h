@@ -1,7 +1,8 @@
 /* state.h - what the files of peer/ share: the state of one peer and its timers.
  *
  * An idle peer costs little: whatever it does not need yet is a NULL pointer. A link's `owner` is a
- * struct parent (PURPOSE_LEAF) or a struct transfer (PURPOSE_TRANSFER, PURPOSE_CALLBACK). */
+ * struct parent (PURPOSE_LEAF), a struct transfer (PURPOSE_TRANSFER, PURPOSE_CALLBACK) or a struct
+ * stream (PURPOSE_MEASURE). */
 #ifndef TRUNKLINE_PEER_STATE_H
 #define TRUNKLINE_PEER_STATE_H
 
@@ -22,17 +23,22 @@ enum peer_timer {
     TIMER_SERVE,      /* slots that idle, the upload rate */
     TIMER_TRANSFER,   /* owner: a transfer link that idles or stalls */
     TIMER_BROWSE,     /* owner: a host that is browsed and does not answer, or was busy */
+    TIMER_DUTY,       /* the next epoch */
+    TIMER_MEASURE,    /* streams go on */
+    TIMER_WHY,        /* owner: a question that nobody answers */
     TIMER_STOP,       /* goodbyes have taken long enough */
     PEER_TIMERS
 };
 
 struct audits;
 struct browse;
+struct duty;
 struct fetch;
 struct listings;
 struct pushes;
 struct search;
 struct serve;
+struct reasons;
 
 struct peer {
     const struct node_env *env;
@@ -49,6 +55,8 @@ struct peer {
     struct pushes *push;       /* NULL until somebody asks us to call back, or we them */
     struct browse *browses;    /* of others */
     struct listings *listings; /* NULL until somebody browses us */
+    struct duty *duty;         /* NULL until its user would have it be a supernode, too */
+    struct reasons *reasons;   /* NULL until somebody asks for a reason */
     uint64_t started_us;
     uint64_t upload_bytes_per_s; /* 0 = unlimited */
     uint32_t upload_slots;

@@ -49,6 +49,25 @@ static void report_hashing(const struct peer *peer) {
     }
 }
 
+/* What sockets have moved, and what limits that. */
+static void report_traffic(struct outbox *out, const struct driver_counts *driver) {
+    static const struct {
+        const char *key;
+        enum direction direction;
+        enum traffic_class traffic;
+    } rows[] = {{"files_out_bytes", DIRECTION_OUT, TRAFFIC_FILES},
+                {"files_in_bytes", DIRECTION_IN, TRAFFIC_FILES},
+                {"overlay_out_bytes", DIRECTION_OUT, TRAFFIC_OVERLAY},
+                {"overlay_in_bytes", DIRECTION_IN, TRAFFIC_OVERLAY}};
+    if (driver == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        report_number(out, rows[i].key, driver->wire[rows[i].direction][rows[i].traffic]);
+    }
+    report_text(out, "limits", driver->limits != NULL ? driver->limits : "none");
+}
+
 void peer_status_command(struct peer *peer, const struct node_event *event) {
     struct outbox *out = peer->links.out;
     const struct node_env *env = peer->env;
@@ -70,6 +89,7 @@ void peer_status_command(struct peer *peer, const struct node_event *event) {
         report_number(out, "metadata_read", env->driver->metadata_read);
         report_number(out, "metadata_failed", env->driver->metadata_failed);
     }
+    report_traffic(out, env->driver);
     report_number(out, "uploads", serve_uploads(peer));
     report_number(out, "upload_queue", serve_queued(peer));
     report_number(out, "uploaded", peer->serve != NULL ? peer->serve->bytes : 0);
@@ -80,6 +100,7 @@ void peer_status_command(struct peer *peer, const struct node_event *event) {
             report_parent(peer, command, peer->uplink.parents[i]);
         }
     }
+    traffic_report(&peer->links.traffic, out, command);
     report_done(out, command);
 }
 

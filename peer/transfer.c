@@ -62,6 +62,7 @@ void transfer_opened(struct peer *peer, struct link *link) {
         peer->transfer_links++;
     }
     transfer->used_us = peer->links.mono_us;
+    outbox_add(peer->links.out, ACTION_LINK_FILES)->link = link->number;
     timers_set(&peer->timers, &transfer->timer, peer_after_ms(peer, LOOK_MS));
     fetch_link_opened(peer, transfer);
     browse_link_opened(peer, transfer);
@@ -93,11 +94,21 @@ void transfer_closed(struct peer *peer, struct link *link, enum err reason) {
     mem_free(transfer);
 }
 
+/* When something could have to be done about it. */
+static uint64_t next_look_us(const struct peer *peer, const struct transfer *transfer) {
+    uint64_t look_us = peer_after_ms(peer, LOOK_MS);
+    uint64_t stuck_us = transfer->stalled_us + UPLOAD_STALL_MS * 1000ull;
+    bool is_first = transfer->stalled_us != 0 && stuck_us > peer->links.mono_us;
+    return is_first && stuck_us < look_us ? stuck_us : look_us;
+}
+
 void transfer_flow(struct peer *peer, struct link *link) {
     struct transfer *transfer = link->owner;
     transfer->stalled_us = link->stalled ? peer->links.mono_us : 0;
     if (!link->stalled) {
         serve_more(peer);
+    } else if (timer_is_set(&transfer->timer)) {
+        timers_set(&peer->timers, &transfer->timer, next_look_us(peer, transfer));
     }
 }
 
@@ -120,13 +131,13 @@ void transfer_timer(struct peer *peer, struct transfer *transfer) {
     bool is_held = transfer->servings != NULL || transfer->sources != NULL || transfer->browses > 0;
     uint64_t patience_ms = is_held ? DEAD_AFTER_MS : TRANSFER_IDLE_MS;
     bool is_stuck = transfer->stalled_us != 0 && transfer->servings != NULL &&
-                    now_us - transfer->stalled_us >= SOURCE_TIMEOUT_MS * 1000ull;
+                    now_us - transfer->stalled_us >= UPLOAD_STALL_MS * 1000ull;
     if (is_stuck) {
         log_info(peer->env->log, "transfer.stalled link=%u", transfer->link->number);
         transfer_close(peer, transfer, GOAWAY_RATE, ERR_STALLED);
     } else if (idle_us >= patience_ms * 1000) {
         transfer_close(peer, transfer, GOAWAY_IDLE, ERR_TIMEOUT);
     } else {
-        timers_set(&peer->timers, &transfer->timer, peer_after_ms(peer, LOOK_MS));
+        timers_set(&peer->timers, &transfer->timer, next_look_us(peer, transfer));
     }
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/fleet/fleet.h"
 #include "src/lab/cluster.h"
 #include "src/lab/demo.h"
 
@@ -12,6 +13,7 @@ static const struct subcommand {
 } subcommands[] = {
     {"demo", demo_run, "start 3 supernodes and 12 peers, search, fetch, compare, stop"},
     {"cluster", cluster_run, "start, watch, break, measure and stop a network of processes"},
+    {"fleet", fleet_run, "many peers in one process, which search"},
     {"proxy", cluster_proxy_run, "what the links of a cluster go through; started by it"},
 };
 

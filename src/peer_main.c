@@ -1,6 +1,8 @@
 /* peer_main.c - the program `peer`: an ordinary peer and the commands that speak to it. */
 #include "peer/peer.h"
 #include "src/host/cli_browse.h"
+#include "src/host/cli_duty.h"
+#include "src/host/cli_limit.h"
 #include "src/host/cli_node.h"
 #include "src/host/cli_search.h"
 #include "src/host/cli_share.h"
@@ -15,8 +17,10 @@ static int run(struct cli *cli) {
     struct cli_node node = {.is_peer = true, .default_port = PEER_PORT};
     struct peer_config config = {.upload_slots = (uint32_t)cli->settings.upload_slots,
                                  .downloads_active = (uint32_t)cli->settings.downloads_active,
-                                 .upload_bytes_per_s = cli->settings.upload_rate,
-                                 .no_browse = cli->settings.no_browse};
+                                 .no_browse = cli->settings.no_browse,
+                                 .consents = cli->settings.consent,
+                                 .duty_rate = cli->settings.cap_rate,
+                                 .duty_day_bytes = cli->settings.cap_bytes};
     struct host_error error = {0};
     if (cli_node_prepare(&node, cli, &error) != OK) {
         cli_node_free(&node);
@@ -35,8 +39,9 @@ static int run(struct cli *cli) {
     (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(ADVERTISE) | SETTING(INTERFACE) |                \
      SETTING(DIAL_ONLY) | SETTING(INTRODUCER) | SETTING(SHARE) | SETTING(PRIVATE) |                \
      SETTING(DOWNLOADS) | SETTING(NO_METADATA) | SETTING(NO_BROWSE) | SETTING(UPLOAD_RATE) |       \
-     SETTING(UPLOAD_SLOTS) | SETTING(DOWNLOADS_ACTIVE) | SETTING(LOG) | SETTING(VERBOSE) |         \
-     SETTING(QUIET))
+     SETTING(LIMIT) | SETTING(UPLOAD_SLOTS) | SETTING(DOWNLOADS_ACTIVE) | SETTING(CONSENT) |       \
+     SETTING(CAP_RATE) | SETTING(CAP_BYTES) | SETTING(SUPERNODE_LISTEN) | SETTING(LOG) |           \
+     SETTING(VERBOSE) | SETTING(QUIET))
 
 static const struct cli_command commands[] = {
     {.name = "run",
@@ -122,6 +127,36 @@ static const struct cli_command commands[] = {
      .accepted = SETTING(WATCH) | SETTING(DONE),
      .words_max = OPTION_VALUES_MAX,
      .run = cli_downloads},
+    {.name = "supernode",
+     .words = "[consent|withdraw|status]",
+     .help = "serve as a supernode, too, or show what that costs",
+     .more = "A network chooses its supernodes among the peers that consent, by what others have\n"
+             "measured of their lines; a chosen peer runs one beside itself, with a key of its\n"
+             "own. `consent` asks on a terminal, once, and is remembered; what you give is\n"
+             "limited by --cap-rate and --cap-bytes (1M a second and 20G a day at first), and\n"
+             "measuring counts, too. `withdraw` ends it after a hand-over. `status` tells the\n"
+             "state, and bytes, processor time and leaves of today (UTC).",
+     .accepted = SETTING(CAP_RATE) | SETTING(CAP_BYTES) | SETTING(YES),
+     .words_max = 1,
+     .run = cli_duty},
+    {.name = "why",
+     .words = "[ID]",
+     .help = "show why a node is a supernode, or is not",
+     .more = "Asks a supernode for its last decision on the node ID, or on this peer's own\n"
+             "candidacy: what was required, the score, the draw, and each piece of evidence.",
+     .words_max = 1,
+     .run = cli_why},
+    {.name = "limit",
+     .words = "[[DAYS] [HH:MM-HH:MM] KIND=RATE...|none]",
+     .help = "show or change the limits on traffic",
+     .more =
+         "KIND is up or down (everything that is sent or received), uploads or downloads\n"
+         "(files), or overlay (all the rest, each way); RATE is bytes per second, such as\n"
+         "500K or 2M, or none. With days (mon-fri, sat,sun) or hours it holds then, whatever\n"
+         "holds otherwise. `none` lifts all limits. Changes hold until the program ends; those\n"
+         "for good stand in the configuration file as `limit = ...` lines.",
+     .words_max = OPTION_VALUES_MAX,
+     .run = cli_limit},
     {.name = "stop", .words = "", .help = "stop the peer and wait for its end", .run = cli_stop},
 };
 

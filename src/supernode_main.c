@@ -1,4 +1,5 @@
 /* supernode_main.c - the program `supernode`: makes networks and indexes what peers share. */
+#include "src/host/cli_limit.h"
 #include "src/host/cli_network.h"
 #include "src/host/cli_node.h"
 #include "supernode/supernode.h"
@@ -17,6 +18,7 @@ static int run(struct cli *cli) {
                                       .fixed_mesh = settings->fixed_mesh,
                                       .leaf_queries_milli_per_s = settings->leaf_query_rate,
                                       .leaf_queries_burst = settings->leaf_query_burst,
+                                      .index_bytes_max = settings->index_memory,
                                       .mesh_queries_per_s = (uint32_t)settings->mesh_query_rate};
     struct host_error error = {0};
     if (cli_node_prepare(&node, cli, &error) != OK) {
@@ -35,11 +37,12 @@ static int run(struct cli *cli) {
 #define RUN_SETTINGS                                                                               \
     (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(ADVERTISE) | SETTING(INTERFACE) |                \
      SETTING(INTRODUCER) | SETTING(LEAVES) | SETTING(LEAF_QUERY_RATE) |                            \
-     SETTING(LEAF_QUERY_BURST) | SETTING(MESH_QUERY_RATE) | SETTING(MESH_LINKS) |                  \
-     SETTING(FIXED_MESH) | SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
+     SETTING(LEAF_QUERY_BURST) | SETTING(INDEX_MEMORY) | SETTING(MESH_QUERY_RATE) |                \
+     SETTING(MESH_LINKS) | SETTING(FIXED_MESH) | SETTING(PARENT_FD) | SETTING(LIMIT) |             \
+     SETTING(LOG) | SETTING(VERBOSE) | SETTING(QUIET))
 #define ANCHOR_SETTINGS                                                                            \
     (SETTING(ANCHOR) | SETTING(NAME) | SETTING(POLICY) | SETTING(PROFILE) | SETTING(EPOCH) |       \
-     SETTING(SECRET) | SETTING(ADDRESS) | SETTING(NETWORK))
+     SETTING(PROMOTION) | SETTING(SECRET) | SETTING(ADDRESS) | SETTING(NETWORK))
 
 static const struct cli_command commands[] = {
     {.name = "init",
@@ -69,6 +72,17 @@ static const struct cli_command commands[] = {
      .accepted = RUN_SETTINGS,
      .run = run},
     {.name = "status", .words = "", .help = "show leaves, neighbours and load", .run = cli_status},
+    {.name = "limit",
+     .words = "[[DAYS] [HH:MM-HH:MM] KIND=RATE...|none]",
+     .help = "show or change the limits on traffic",
+     .more =
+         "KIND is up or down (everything that is sent or received), uploads or downloads\n"
+         "(files), or overlay (all the rest, each way); RATE is bytes per second, such as\n"
+         "500K or 2M, or none. With days (mon-fri, sat,sun) or hours it holds then, whatever\n"
+         "holds otherwise. `none` lifts all limits. Changes hold until the program ends; those\n"
+         "for good stand in the configuration file as `limit = ...` lines.",
+     .words_max = OPTION_VALUES_MAX,
+     .run = cli_limit},
     {.name = "id", .words = "", .help = "print the node id", .run = cli_id},
     {.name = "stop",
      .words = "",

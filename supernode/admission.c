@@ -9,42 +9,17 @@
 
 /* ---- Certificates ---- */
 
-/* True when a signature is by the anchor whose place it names. */
-static bool signed_by_anchor(const struct supernode *supernode, const struct cert *cert) {
-    const struct node_env *env = supernode->env;
-    struct buf body = {0};
-    wire_cert_signed_bytes(&body, cert);
-    struct signed_bytes bytes = {&env->network->id, RECORD_CERT, {body.data, body.len}};
-    bool is_signed = false;
-    for (uint8_t i = 0; i < cert->signer_count && !is_signed; i++) {
-        uint16_t signer = cert->signers[i].signer;
-        is_signed = signer < env->network->anchor_count &&
-                    crypto_verify(env->crypto, &bytes, &env->network->anchors[signer],
-                                  cert->signers[i].signature) == OK;
-    }
-    buf_free(&body);
-    return is_signed;
-}
-
 enum err admission_certified(const struct supernode *supernode, const struct node_id *id,
-                             struct slice encoded, int64_t *until_s) {
-    const struct network *network = supernode->env->network;
-    *until_s = INT64_MAX;
-    if (network->policy == NETWORK_OPEN || network_is_anchor(network, id)) {
-        return OK;
+                             struct slice cert) {
+    uint32_t until;
+    enum err err = trust_certified(&supernode->trust, id, cert, &until);
+    struct buf known = {0};
+    if (err != OK && trust_cert_of(&supernode->trust, id, &known)) {
+        struct slice bytes = {known.data, known.len};
+        err = trust_certified(&supernode->trust, id, bytes, &until) == OK ? OK : err;
     }
-    struct cert cert;
-    if (encoded.len == 0 || encoded.len > CERT_BYTES_MAX ||
-        wire_cert_decode(encoded, &cert) != OK || !node_id_equal(&cert.subject, id)) {
-        return ERR_AUTH;
-    }
-    int64_t epoch_s = network->epoch_s > 0 ? network->epoch_s : 1;
-    int64_t from_s = (int64_t)cert.epoch * epoch_s;
-    *until_s = from_s + cert.life * epoch_s;
-    if (supernode->links.wall_s < from_s || supernode->links.wall_s >= *until_s) {
-        return ERR_POLICY;
-    }
-    return signed_by_anchor(supernode, &cert) ? OK : ERR_AUTH;
+    buf_free(&known);
+    return err;
 }
 
 /* ---- Who may come in ---- */
@@ -102,15 +77,14 @@ static enum err admit_neighbour(struct supernode *supernode, const struct link *
         goaway->reason = GOAWAY_DUPLICATE; /* ourselves */
         return ERR_DUPLICATE;
     }
-    int64_t until_s;
-    enum err err = admission_certified(supernode, &link->id, hello->cert, &until_s);
-    if (err != OK) {
+    enum err err = admission_certified(supernode, &link->id, hello->cert);
+    if (err != OK && err != ERR_NOT_FOUND) { /* what is missing may come over this link */
         goaway->reason = GOAWAY_POLICY;
         return err;
     }
-    return admission_accepted(supernode) >= MESH_ACCEPT_MAX
-               ? refuse_as_full(supernode, link, goaway)
-               : OK;
+    bool is_full = admission_accepted(supernode) >= MESH_ACCEPT_MAX ||
+                   (err == ERR_NOT_FOUND && mesh_unproven(supernode) >= MESH_UNPROVEN_MAX);
+    return is_full ? refuse_as_full(supernode, link, goaway) : OK;
 }
 
 static enum err admit_visitor(struct supernode *supernode, const struct link *link,

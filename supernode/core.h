@@ -7,8 +7,10 @@
 
 #include "common/hostcache.h"
 #include "common/links.h"
+#include "common/list_root.h"
 #include "common/meter.h"
 #include "common/ratelimit.h"
+#include "supernode/election.h"
 #include "supernode/flood.h"
 #include "supernode/index.h"
 #include "supernode/summaries.h"
@@ -27,9 +29,12 @@ enum timer_kind {
     TIMER_VISITOR,   /* an idle one is sent off */
     TIMER_AUDIT,     /* a leaf is asked for a block, or has not answered */
     TIMER_INTAKE,    /* lists that keep others waiting have taken long enough */
+    TIMER_SETTLE,    /* a slice of a list that came */
     TIMER_TURNS,     /* copies of queries wait */
     TIMER_SUMMARY,   /* neighbours are told of our words */
     TIMER_REBUILD,   /* words that are gone leave our summary */
+    TIMER_EVIDENCE,  /* neighbours are told of new records */
+    TIMER_ELECTION,  /* the next date of the epoch's calendar */
     TIMER_STOP,      /* goodbyes have taken long enough */
     TIMER_KINDS
 };
@@ -49,12 +54,17 @@ struct neighbour {
     struct port port;
     struct link *link;
     struct timer timer;
-    bool is_open;        /* in supernode.neighbours */
-    bool is_leaving;     /* said GOAWAY */
-    bool is_spare;       /* closed since one of the two has enough; it may be dialled again */
-    bool nodes_wanted;   /* we asked: one NODES is welcome */
-    uint16_t retry_s;    /* it asked us to wait before the next dial */
-    int64_t certified_s; /* wall clock until which it may be a supernode */
+    bool is_open;       /* in supernode.neighbours */
+    bool is_leaving;    /* said GOAWAY */
+    bool is_unproven;   /* its certificate is of a checkpoint that we do not know yet */
+    bool is_spare;      /* closed since one of the two has enough; it may be dialled again */
+    bool nodes_wanted;  /* we asked: one NODES is welcome */
+    uint16_t retry_s;   /* it asked us to wait before the next dial */
+    struct buf cert;    /* as it showed it, encoded */
+    struct buf record;  /* ... and its address record, until it is proven */
+    struct buf to_tell; /* prefixes of records that it may not have, u64 each */
+    struct buf to_send; /* prefixes of records that it asked for */
+    struct ratelimit lists;
     uint64_t opened_us;
     uint8_t silences;      /* copies in a row that it did not answer in time */
     uint64_t mute_us;      /* when it is asked again, after MUTE_SILENCES of them */
@@ -63,33 +73,61 @@ struct neighbour {
     uint32_t told_bytes;   /* of that */
 };
 
+/* What is being done with a list that came, in slices; settle.c. */
+enum settle_phase {
+    SETTLE_TAKE,   /* records are hashed as they come; those of a whole list go into the index */
+    SETTLE_PART,   /* a change: the records held are hashed and parted, those that go put aside */
+    SETTLE_ORDER,  /* the hashes are put in order, and the root worked out */
+    SETTLE_REMOVE, /* a change that came out right: what goes goes ... */
+    SETTLE_ADD     /* ... and what comes comes */
+};
+
 /* A list, or what changed in one, on its way or waiting for its turn. */
 struct registration {
     struct leaf *leaf;
-    struct registration *next; /* that waits */
+    struct registration *next; /* that waits, or that is being settled */
     struct reg_state promised;
     bool is_waiting;
     bool is_change;      /* of the list held */
     bool is_spoilt;      /* it cannot come out right any more */
+    bool is_committed;   /* all has come */
+    bool is_settling;    /* it has its place among those that get slices */
     uint64_t started_us; /* when it got its turn */
-    uint32_t count;      /* records added so far */
+    uint32_t count;      /* records that came so far */
+    struct buf added;    /* encoded records as they came; of a whole list those still to be taken */
+    struct list_root *sum; /* what the list comes to */
+    enum settle_phase phase;
+    size_t added_at; /* the next of `added` */
     /* All of it: in the index already, hidden. */
     struct index_list *list;
-    struct hash *hashes; /* of the records so far */
-    uint32_t cap;
-    /* A change: as it came. */
-    struct buf removed; /* prefixes of record hashes, u64 */
-    struct buf added;   /* encoded records */
+    /* A change: prefixes of record hashes, ascending, and the records they name. */
+    uint64_t *removed;
+    uint32_t removed_count;
+    uint32_t removed_cap;
+    uint32_t removed_found;
+    uint32_t cursor; /* in the list held */
+    struct buf gone; /* encoded records */
+    size_t gone_at;
 };
 
-/* Whose list may come now. */
-struct intake {
-    struct registration *first; /* that waits, longest first */
+/* Registrations one after the other. */
+struct registrations {
+    struct registration *first;
     struct registration **end;
-    uint32_t waiting;
+};
+
+/* Whose list may come now, and whose is being settled. */
+struct intake {
+    struct registrations waiting; /* longest first */
+    uint32_t waiting_count;
     uint32_t lists; /* on their way */
     uint64_t bytes; /* that those are reckoned at */
     struct timer timer;
+    struct registrations settling; /* each gets a slice in turn */
+    struct timer settle_timer;
+    uint64_t slice_us;   /* the step that ... */
+    uint32_t slice_left; /* ... has so much left of: */
+    uint32_t slice_cost; /* REG_SLICE_COST but in tests */
 };
 
 enum reach { REACH_UNKNOWN, REACH_ASKED, REACH_PROVEN, REACH_FAILED };
@@ -104,7 +142,7 @@ struct leaf {
     struct link *link; /* NULL = departed */
     struct timer timer;
     struct index_list *list; /* complete, NULL = none; shown while it is known to be true */
-    struct reg_state held;   /* what `list` is */
+    struct reg_state held;   /* what `list` is; root zero = not known, a record was taken out */
     struct registration *coming;
     struct audit *audit;    /* NULL before the first list */
     struct buf record;      /* encoded address record that may be passed on, or empty */
@@ -159,6 +197,7 @@ struct supernode_counts {
     uint64_t banned;         /* leaves sent off for asking far too much */
     uint64_t dialbacks;      /* probes dialled for others */
     uint64_t pushes;         /* passed on to a leaf */
+    uint64_t measured;       /* bytes that candidates delivered */
     uint64_t pushes_dropped; /* for nobody here, or not to be trusted */
 };
 
@@ -174,6 +213,10 @@ struct supernode {
     struct turns turns;
     struct summaries summaries;
     struct intake intake;
+    struct trust trust;
+    struct evidence *evidence;
+    struct measure_state *measure;
+    struct election election;
     struct map leaves;             /* node id -> struct leaf */
     struct map mesh_rates;         /* node id -> struct ratelimit of its queries, parted or not */
     struct map probes;             /* address -> struct probe, oldest first */
@@ -216,6 +259,9 @@ struct link *supernode_link(const struct supernode *supernode, uint32_t number);
 /* Append an encoded message's payload to a link and free it. */
 void supernode_send(struct link *link, uint8_t type, struct buf *payload);
 
+/* Say goodbye to everybody and stop. */
+void supernode_shutdown(struct supernode *supernode);
+
 /* Count a misdeed; ERR_UNEXPECTED when it was one too many. */
 MUST_CHECK enum err supernode_misdeed(struct link *link);
 
@@ -227,10 +273,11 @@ void admission_free(struct supernode *supernode);
 enum err admission_admit(void *role, struct link *link, const struct hello *hello,
                          struct goaway *goaway);
 
-/* Check that a node may be a supernode of this network now; *until_s is when that ends by the wall
- * clock (INT64_MAX = never). Return ERR_AUTH or ERR_POLICY. */
+/* Check that a node may be a supernode of this network now, by the certificate it shows or the one
+ * we know of. Return ERR_AUTH, ERR_POLICY, or ERR_NOT_FOUND when it was signed under a checkpoint
+ * that is not known here yet. */
 MUST_CHECK enum err admission_certified(const struct supernode *supernode, const struct node_id *id,
-                                        struct slice cert, int64_t *until_s);
+                                        struct slice cert);
 
 /* Fill in where else to go. The records borrow from the host cache. */
 void admission_alternatives(struct supernode *supernode, const struct node_id *except,
@@ -255,10 +302,14 @@ void mesh_start(struct supernode *supernode);
 void mesh_free(struct supernode *supernode);
 /* Dial as many neighbours as the network's size asks for. */
 void mesh_maintain(struct supernode *supernode);
+void mesh_free_neighbour(struct supernode *supernode, struct neighbour *neighbour);
 void mesh_resolve(struct supernode *supernode);
 void mesh_resolved(struct supernode *supernode, const struct node_event *event);
 void mesh_opened(struct supernode *supernode, struct link *link, const struct hello *hello);
 void mesh_closed(struct supernode *supernode, struct link *link, enum err reason);
+/* Records came: neighbours whose certificates could not be judged may be proven now. */
+uint32_t mesh_unproven(const struct supernode *supernode);
+void mesh_prove(struct supernode *supernode);
 void mesh_neighbour_timer(struct supernode *supernode, struct neighbour *neighbour);
 enum err mesh_take_nodes(struct supernode *supernode, struct link *link, struct slice payload);
 enum err mesh_take_nodes_request(struct supernode *supernode, struct link *link,
@@ -290,11 +341,36 @@ void register_send_status(struct leaf *leaf, enum reg_verdict verdict);
 /* Forget what is on its way, or the list itself. */
 void register_drop_coming(struct leaf *leaf);
 void register_drop_list(struct leaf *leaf);
-/* The list has lost records: work out again what it comes to. */
+/* The list has lost a record: nobody knows what it comes to. */
 void register_restate(struct leaf *leaf);
-/* TIMER_INTAKE, TIMER_RECLAIM. */
+/* TIMER_INTAKE, TIMER_SETTLE, TIMER_RECLAIM. */
 void register_intake_timer(struct supernode *supernode);
+void register_settle_timer(struct supernode *supernode);
 void register_reclaim(struct supernode *supernode);
+
+/* ---- settle.c ---- */
+
+/* Keep the records of a message, and the prefixes of one; false when that is more than may come. */
+#define SETTLE_COST_KEEP 4 /* per record, decoding included */
+bool settle_keep_records(struct registration *coming, struct reg_records *records);
+bool settle_keep_removed(struct registration *coming, const struct reg_remove *remove);
+
+/* Do what there is to do until *left, in the units of REG_SLICE_COST, is used up. True when it is
+ * over: *err is OK when the list has come and is what was promised (a change is in the list held, a
+ * whole list in `list`), ERR_MISMATCH when it is not, ERR_LIMIT when it has no room. */
+bool settle_slice(struct registration *coming, uint32_t *left, enum err *err);
+
+/* True when the list held is neither what it was nor what was promised. */
+static inline bool settle_is_halfway(const struct registration *coming) {
+    return coming->phase >= SETTLE_REMOVE;
+}
+void settle_free(struct registration *coming);
+
+/* True when a slice would find something to do. */
+static inline bool settle_has_work(const struct registration *coming) {
+    return coming->is_committed ||
+           (coming->phase == SETTLE_TAKE && coming->added_at < coming->added.len);
+}
 
 /* ---- audit.c ---- */
 

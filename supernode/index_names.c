@@ -36,12 +36,26 @@ static inline const uint8_t *get_vbyte(const uint8_t *at, uint32_t *value) {
     return at;
 }
 
+/* How many bytes at the beginning are alike. */
+static uint32_t alike(const uint8_t *a, const uint8_t *b, uint32_t max) {
+    uint32_t at = 0;
+    uint64_t x, y;
+    for (; at + sizeof x <= max; at += sizeof x) {
+        memcpy(&x, a + at, sizeof x);
+        memcpy(&y, b + at, sizeof y);
+        if (x != y) {
+            break;
+        }
+    }
+    while (at < max && a[at] == b[at]) {
+        at++;
+    }
+    return at;
+}
+
 static uint8_t *put_text(uint8_t *to, struct slice before, struct slice text) {
     uint32_t shared = (uint32_t)(before.len < text.len ? before.len : text.len);
-    uint32_t beginning = 0, end = 0;
-    while (beginning < shared && before.data[beginning] == text.data[beginning]) {
-        beginning++;
-    }
+    uint32_t beginning = alike(before.data, text.data, shared), end = 0;
     while (end < shared - beginning &&
            before.data[before.len - 1 - end] == text.data[text.len - 1 - end]) {
         end++;

@@ -84,7 +84,7 @@ static uint32_t make_segment(struct index *index) {
     }
     CHECK(number < SEGMENTS_MAX);
     if (number == records->segment_cap) {
-        resize_directory(index, number + number / 4 + 1);
+        resize_directory(index, number + number / 16 + 1);
     }
     struct segment *segment = mem_new(sizeof *segment);
     index->bytes += sizeof *segment + MALLOC_BYTES;

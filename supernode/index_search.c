@@ -27,9 +27,13 @@ struct scan {
     struct filter filter;
     uint32_t looked_at; /* records, runs and holders */
     uint32_t number;    /* where the next batch begins */
-    bool is_done;       /* a word has no more records */
+    bool is_drawn;      /* the rarest word has no more runs */
+    bool is_cut;        /* another word has no more */
     bool has_variants;
     struct name_reader reader;
+    uint32_t sketch_count;
+    uint32_t sketch_words; /* of the shortest */
+    const uint64_t *sketches[QUERY_TERMS_MAX];
     struct postings_walk walks[QUERY_TERMS_MAX];
 };
 
@@ -160,8 +164,16 @@ static bool open_words(struct scan *scan) {
         weights[at] = weight;
         lists[at] = list;
     }
+    scan->sketch_count = 0;
+    scan->sketch_words = UINT32_MAX;
     for (uint32_t i = 0; i < count; i++) {
         postings_start(&scan->walks[i], &scan->index->pool, lists[i]);
+        struct sketch sketch = scan->walks[i].sketch;
+        if (sketch.words > 0 && count > 1) {
+            scan->sketches[scan->sketch_count++] = sketch.bits;
+            scan->sketch_words =
+                sketch.words < scan->sketch_words ? sketch.words : scan->sketch_words;
+        }
     }
     return count > 0;
 }
@@ -171,36 +183,87 @@ static bool is_spent(struct scan *scan) {
     return scan->looked_at >= INDEX_SCAN_MAX;
 }
 
+/* The groups that all sketched words may have numbers in, of one word of bits. */
+static inline uint64_t candidates(const struct scan *scan, uint32_t word) {
+    uint64_t bits = scan->sketches[0][word];
+    for (uint32_t i = 1; i < scan->sketch_count; i++) {
+        bits &= scan->sketches[i][word];
+    }
+    return bits;
+}
+
+/* The first number from `number` on where all words may stand; NONE if there is none. */
+static uint32_t next_candidate(const struct scan *scan, uint32_t number) {
+    if (scan->sketch_count == 0) {
+        return number;
+    }
+    uint32_t word = number / SKETCH_WORD_NUMBERS, shift = number / SKETCH_GROUP % 64;
+    if (word >= scan->sketch_words) {
+        return NONE;
+    }
+    uint64_t bits = candidates(scan, word) >> shift << shift;
+    while (bits == 0 && ++word < scan->sketch_words) {
+        bits = candidates(scan, word);
+    }
+    if (bits == 0) {
+        return NONE;
+    }
+    uint32_t first = (word * 64 + (uint32_t)__builtin_ctzll(bits)) * SKETCH_GROUP;
+    return first > number ? first : number;
+}
+
+/* Ask for what the rarest word's next runs need. */
+static void look_for_runs(struct scan *scan, uint32_t count) {
+    struct postings_walk *walk = &scan->walks[0];
+    if (scan->sketch_count == 0) {
+        postings_fetch_on(walk);
+        return;
+    }
+    uint32_t number = scan->number;
+    for (uint32_t i = 0; i < count && (number = next_candidate(scan, number)) != NONE; i++) {
+        postings_look_ahead(walk, number);
+        number = (number | (SKETCH_GROUP - 1)) + 1;
+    }
+}
+
 /* Draw up to `max` runs of the rarest word, from scan->number on. */
 static uint32_t draw_runs(struct scan *scan, struct run *runs, uint32_t max) {
     struct postings_walk *walk = &scan->walks[0];
-    uint32_t count = 0;
-    while (count < max && !scan->is_done) {
-        scan->is_done = !postings_seek(walk, scan->number);
-        if (!scan->is_done) {
-            runs[count] = walk->run;
-            runs[count].first = walk->run.first > scan->number ? walk->run.first : scan->number;
-            scan->number = walk->run.last + 1;
-            count++;
+    uint32_t count = 0, looks = 0;
+    for (; count < max && !scan->is_drawn; looks++) {
+        uint32_t number = next_candidate(scan, scan->number);
+        scan->is_drawn = number == NONE || !postings_seek(walk, number);
+        if (scan->is_drawn) {
+            break;
         }
+        uint32_t first = walk->run.first > number ? walk->run.first : number;
+        first = first > number ? next_candidate(scan, first) : first;
+        if (first <= walk->run.last) {
+            runs[count++] = (struct run){first, walk->run.last};
+        }
+        scan->number = first <= walk->run.last ? walk->run.last + 1 : first;
     }
-    scan->looked_at += count;
+    scan->looked_at += looks;
     return count;
 }
 
-/* Write to `out` what the runs have in common with a word's. The list is likely out of the cache
- * and the runs wide apart: all that they need is asked for first, then looked at. */
+/* Ask for all that the runs need of a word's list: it is likely out of the cache, and they are wide
+ * apart. */
+static void look_ahead(struct postings_walk *walk, const struct run *runs, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        postings_look_ahead(walk, runs[i].first);
+    }
+}
+
+/* Write to `out` what the runs have in common with a word's. */
 static uint32_t intersect(struct scan *scan, struct postings_walk *walk, const struct run *runs,
                           uint32_t count, struct run *out) {
-    uint32_t made = 0, ahead = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        ahead = postings_look_ahead(walk, ahead, runs[i].first);
-    }
+    uint32_t made = 0;
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t number = runs[i].first; number <= runs[i].last;) {
             scan->looked_at++;
             if (!postings_seek(walk, number)) {
-                scan->is_done = true;
+                scan->is_cut = true;
                 return made;
             }
             if (walk->run.first > runs[i].last) {
@@ -274,26 +337,38 @@ static bool take_runs(struct scan *scan, const struct run *runs, uint32_t count)
     return take_passing(scan, &passing) && !is_spent(scan);
 }
 
-/* Go through the rarest word's runs in batches, and cut each by the other words, from rare to
- * common. Batches begin small, for many a search is full soon. */
-static void scan_words(struct scan *scan) {
-    struct run runs[2][BATCH_RUNS * POSTINGS_RUN_MAX / 2];
+/* Cut runs of the rarest word by the other words, from rare to common, and look at what is left;
+ * false when no more are wanted. What the first of the others needs was asked for before. */
+static bool take_drawn(struct scan *scan, const struct run *runs, uint32_t count) {
+    struct run cut[2][BATCH_RUNS * POSTINGS_RUN_MAX / 2];
     uint32_t lists = scan->query->words.count;
-    uint32_t batch = BATCH_RUNS / 8, count;
+    for (uint32_t i = 1; i < lists && count > 0; i++) {
+        struct postings_walk *walk = &scan->walks[i];
+        if (i > 1) {
+            look_ahead(walk, runs, count);
+        }
+        count = intersect(scan, walk, runs, count, cut[i % 2]);
+        runs = cut[i % 2];
+    }
+    return take_runs(scan, runs, count) && !scan->is_cut;
+}
+
+/* Go through the rarest word's runs in batches; what one needs is on its way while the one before
+ * is looked at. Batches begin small, for many a search is full soon. */
+static void scan_words(struct scan *scan) {
+    struct run runs[2][BATCH_RUNS];
+    struct postings_walk *second = scan->query->words.count > 1 ? &scan->walks[1] : NULL;
+    uint32_t batch = BATCH_RUNS / 8, turn = 0, count = 0, next = 0;
     do {
-        struct run *from = runs[0], *to = runs[1];
-        count = draw_runs(scan, from, batch);
-        for (uint32_t i = 1; i < lists && count > 0; i++) {
-            count = intersect(scan, &scan->walks[i], from, count, to);
-            struct run *other = from;
-            from = to;
-            to = other;
+        count = next;
+        next = draw_runs(scan, runs[turn], batch);
+        if (second != NULL) {
+            look_ahead(second, runs[turn], next);
+            look_for_runs(scan, BATCH_RUNS / 2);
         }
         batch = batch < BATCH_RUNS ? batch * 2 : BATCH_RUNS;
-        if (!take_runs(scan, from, count)) {
-            return;
-        }
-    } while (!scan->is_done && !is_spent(scan));
+        turn = 1 - turn;
+    } while (take_drawn(scan, runs[turn], count) && next > 0 && !is_spent(scan));
 }
 
 static void start(struct scan *scan, const struct index *index, const struct index_ask *ask,
@@ -303,7 +378,8 @@ static void start(struct scan *scan, const struct index *index, const struct ind
     scan->answer = answer;
     scan->looked_at = 0;
     scan->number = 0;
-    scan->is_done = false;
+    scan->is_drawn = false;
+    scan->is_cut = false;
     scan->has_variants = false;
     scan->reader.group = NONE;
     scan->filter = (struct filter){UINT8_MAX, 0, UINT64_MAX, true, true};

@@ -7,6 +7,7 @@
 
 #define RESOLVE_EVERY_MS 60000
 #define NODES_ASKED 32 /* per NODES_REQUEST */
+#define PROVE_MS 10000 /* for the checkpoints behind a certificate to come */
 
 /* Between 3/4 and 5/4 of a time, so that neighbours do not fall into step. */
 static uint64_t jittered_ms(struct supernode *supernode, uint64_t ms) {
@@ -74,9 +75,8 @@ void mesh_init(struct supernode *supernode) {
 /* Without a certificate it runs, but alone: say so, since nothing else fails. */
 static void check_own_certificate(const struct supernode *supernode) {
     const struct node_env *env = supernode->env;
-    int64_t until_s;
-    enum err err = admission_certified(supernode, &env->id, env->cert, &until_s);
-    if (err != OK) {
+    enum err err = admission_certified(supernode, &env->id, env->cert);
+    if (err != OK && err != ERR_NOT_FOUND) {
         log_warn(
             env->log,
             "mesh.uncertified reason=%s remedy=\"other supernodes will not link with this one; "
@@ -259,8 +259,18 @@ static void ask_for_nodes(struct supernode *supernode, struct neighbour *neighbo
                supernode_after_ms(supernode, jittered_ms(supernode, NODES_EVERY_MS)));
 }
 
+static enum err certified(const struct supernode *supernode, const struct neighbour *neighbour) {
+    return admission_certified(supernode, &neighbour->link->id,
+                               (struct slice){neighbour->cert.data, neighbour->cert.len});
+}
+
+static bool may_stay(const struct supernode *supernode, const struct neighbour *neighbour) {
+    enum err err = certified(supernode, neighbour);
+    return err == OK || (err == ERR_NOT_FOUND && !neighbour->is_unproven);
+}
+
 void mesh_neighbour_timer(struct supernode *supernode, struct neighbour *neighbour) {
-    if (supernode->links.wall_s >= neighbour->certified_s) {
+    if (!may_stay(supernode, neighbour)) {
         log_info(supernode->env->log, "mesh.certificate_expired link=%u", neighbour->link->number);
         links_close(neighbour->link, GOAWAY_POLICY, ERR_POLICY);
         return;
@@ -296,17 +306,12 @@ static void remove_neighbour(struct supernode *supernode, const struct neighbour
             (supernode->neighbour_count - i) * sizeof(struct neighbour *));
 }
 
-void mesh_opened(struct supernode *supernode, struct link *link, const struct hello *hello) {
-    struct neighbour *neighbour = link->token != 0 ? link->owner : new_neighbour(link);
-    enum err err = admission_certified(supernode, &link->id, hello->cert, &neighbour->certified_s);
-    if (err != OK) { /* one that we dialled: others were not admitted */
-        log_info(supernode->env->log, "mesh.not_certified link=%u error=%s", link->number,
-                 err_name(err));
-        links_close(link, GOAWAY_POLICY, err);
-        return;
-    }
+/* It may be a supernode: from now on searches go that way. */
+static void accept(struct supernode *supernode, struct neighbour *neighbour) {
+    struct link *link = neighbour->link;
     add_neighbour(supernode, neighbour);
-    learn(supernode, hello->address_record, &link->remote);
+    learn(supernode, (struct slice){neighbour->record.data, neighbour->record.len}, &link->remote);
+    buf_free(&neighbour->record);
     struct host *host = hostcache_find(&supernode->hosts, &link->id);
     if (host != NULL) {
         host->in_use = true;
@@ -317,6 +322,59 @@ void mesh_opened(struct supernode *supernode, struct link *link, const struct he
              link->token != 0, supernode->neighbour_count);
     ask_for_nodes(supernode, neighbour);
     summaries_opened(supernode, neighbour);
+}
+
+void mesh_opened(struct supernode *supernode, struct link *link, const struct hello *hello) {
+    struct neighbour *neighbour = link->token != 0 ? link->owner : new_neighbour(link);
+    buf_append(&neighbour->cert, hello->cert.data, hello->cert.len);
+    buf_append(&neighbour->record, hello->address_record.data, hello->address_record.len);
+    evidence_tell_all(supernode, neighbour);
+    enum err err = certified(supernode, neighbour);
+    if (err == ERR_NOT_FOUND) {
+        neighbour->is_unproven = true;
+        timers_set(&supernode->timers, &neighbour->timer, supernode_after_ms(supernode, PROVE_MS));
+        log_info(supernode->env->log, "mesh.unproven link=%u", link->number);
+        return;
+    }
+    if (err != OK) { /* one that we dialled: others were not admitted */
+        log_info(supernode->env->log, "mesh.not_certified link=%u error=%s", link->number,
+                 err_name(err));
+        links_close(link, GOAWAY_POLICY, err);
+        return;
+    }
+    accept(supernode, neighbour);
+}
+
+uint32_t mesh_unproven(const struct supernode *supernode) {
+    uint32_t count = 0;
+    uint32_t cursor = 0;
+    for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
+        const struct neighbour *neighbour = link->owner;
+        count += link->purpose == PURPOSE_MESH && neighbour != NULL && neighbour->is_unproven;
+    }
+    return count;
+}
+
+void mesh_prove(struct supernode *supernode) {
+    uint32_t cursor = 0;
+    for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
+        struct neighbour *neighbour = link->owner;
+        bool waits = link->purpose == PURPOSE_MESH && link->open && !link->closing &&
+                     neighbour != NULL && neighbour->is_unproven;
+        if (waits && certified(supernode, neighbour) == OK) {
+            neighbour->is_unproven = false;
+            accept(supernode, neighbour);
+        }
+    }
+}
+
+void mesh_free_neighbour(struct supernode *supernode, struct neighbour *neighbour) {
+    summaries_closed(supernode, neighbour);
+    evidence_closed(neighbour);
+    timers_cancel(&supernode->timers, &neighbour->timer);
+    buf_free(&neighbour->cert);
+    buf_free(&neighbour->record);
+    mem_free(neighbour);
 }
 
 void mesh_closed(struct supernode *supernode, struct link *link, enum err reason) {
@@ -334,9 +392,7 @@ void mesh_closed(struct supernode *supernode, struct link *link, enum err reason
         log_info(supernode->env->log, "mesh.closed link=%u reason=%s neighbours=%u", link->number,
                  err_name(reason), supernode->neighbour_count);
     }
-    summaries_closed(supernode, neighbour);
-    timers_cancel(&supernode->timers, &neighbour->timer);
-    mem_free(neighbour);
+    mesh_free_neighbour(supernode, neighbour);
     maintain_soon(supernode);
 }
 

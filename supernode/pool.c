@@ -67,7 +67,7 @@ static uint32_t page_number(struct pool *pool) {
     if (pool->page_count == pool->page_cap) {
         CHECK(pool->page_count < 1U << pool->page_bits);
         *pool->bytes -= directory_bytes(pool);
-        pool->page_cap = pool->page_cap < 16 ? 16 : pool->page_cap + pool->page_cap / 2;
+        pool->page_cap = pool->page_cap < 16 ? 16 : pool->page_cap + pool->page_cap / 8;
         pool->pages = mem_resize(pool->pages, pool->page_cap, sizeof *pool->pages);
         *pool->bytes += directory_bytes(pool);
     }

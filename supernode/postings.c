@@ -12,6 +12,11 @@
 #define RUN_BYTES 6 /* at most: a gap below 2^25 and a length */
 #define SWEPT_RUNS (CHUNK_RUNS * (POSTINGS_RUN_MAX / 2)) /* a chunk whose every other is gone */
 #define SWEEP_CHUNKS 128                                 /* per step */
+#define SKETCH_CHUNKS_MIN 16                             /* of a list that is sketched */
+#define NUMBERS_PER_CHUNK                                                                          \
+    10240              /* its span at most: a sketch is 5 eighths of its chunks at most            \
+                        */
+#define CHUNKS_AHEAD 3 /* of a walk that reads on and on */
 #define SMALL_BYTES (CHUNK_BYTES / 2 - 4)
 
 struct skip {
@@ -23,6 +28,7 @@ struct directory {
     uint8_t mark;
     uint8_t unused[3];
     uint32_t count;
+    uint32_t sketch; /* block, POOL_NONE while the list is short for its span */
     struct skip skips[];
 };
 
@@ -152,11 +158,67 @@ static struct directory *resize(struct pool *pool, uint32_t *list, uint32_t cap)
     return made;
 }
 
+/* ---- Sketches ---- */
+
+/* The number behind which nothing of a directory's list stands. */
+static uint32_t last_of(const struct pool *pool, const struct directory *directory) {
+    const struct skip *skip = &directory->skips[directory->count - 1];
+    struct run run = {0, skip->first};
+    const uint8_t *chunk = pool_at(pool, skip->chunk);
+    for (const uint8_t *at = chunk + 1; at < chunk + chunk[0];) {
+        at = get_run(at, at == chunk + 1 ? skip->first : run.last + 1, &run);
+    }
+    return run.last;
+}
+
+/* Set the bits of all numbers behind a skip. */
+static void sketch_chunk(const struct pool *pool, struct sketch sketch, const struct skip *skip) {
+    const uint8_t *chunk = pool_at(pool, skip->chunk);
+    uint32_t base = skip->first;
+    for (const uint8_t *at = chunk + 1; at < chunk + chunk[0];) {
+        struct run run;
+        at = get_run(at, base, &run);
+        sketch_set(sketch, run.first, run.last);
+        base = run.last + 1;
+    }
+}
+
+/* Sketch a list that has become long enough for its span. */
+static void consider_sketch(struct pool *pool, uint32_t list) {
+    struct directory *directory = directory_of(pool, list);
+    if (directory->sketch != POOL_NONE || directory->count < SKETCH_CHUNKS_MIN) {
+        return;
+    }
+    uint32_t last = last_of(pool, directory);
+    if (directory->count >= last / NUMBERS_PER_CHUNK) {
+        sketch_resize(pool, &directory->sketch, last);
+        for (uint32_t i = 0; i < directory->count; i++) {
+            sketch_chunk(pool, sketch_at(pool, directory->sketch), &directory->skips[i]);
+        }
+    }
+}
+
+/* Note a run that was added. A list that has become short for its span loses its sketch. */
+static void sketch_run(struct pool *pool, uint32_t list, struct run run) {
+    struct directory *directory = directory_of(pool, list);
+    if (directory->sketch == POOL_NONE) {
+        return;
+    }
+    if (run.last / SKETCH_WORD_NUMBERS >= sketch_at(pool, directory->sketch).words) {
+        if (directory->count < run.last / NUMBERS_PER_CHUNK / 2) {
+            sketch_free(pool, &directory->sketch);
+            return;
+        }
+        sketch_resize(pool, &directory->sketch, run.last);
+    }
+    sketch_set(sketch_at(pool, directory->sketch), run.first, run.last);
+}
+
 /* Make room for a skip at `at`; return it. */
 static struct skip *insert_skip(struct pool *pool, uint32_t *list, uint32_t at) {
     struct directory *directory = directory_of(pool, *list);
     if (directory_bytes(directory->count + 1) > pool_bytes(pool, *list)) {
-        directory = resize(pool, list, directory->count + directory->count / 4 + 1);
+        directory = resize(pool, list, directory->count + directory->count / 8 + 1);
     }
     memmove(&directory->skips[at + 1], &directory->skips[at],
             (directory->count - at) * sizeof(struct skip));
@@ -302,12 +364,13 @@ static uint32_t skip_for(const struct directory *directory, uint32_t number) {
                : find_skip(directory->skips, directory->count, number);
 }
 
-static void add_to_directory(struct pool *pool, uint32_t *list, struct run run) {
+/* Add a run; true when that took one chunk more. */
+static bool add_to_directory(struct pool *pool, uint32_t *list, struct run run) {
     struct directory *directory = directory_of(pool, *list);
     uint32_t at = skip_for(directory, run.first);
     struct skip *skip = &directory->skips[at];
     if (run.first >= skip->first && add_to_chunk(pool, &skip->chunk, skip->first, run)) {
-        return;
+        return false;
     }
     struct run runs[CHUNK_RUNS + 1];
     uint32_t count = decode(pool_at(pool, skip->chunk), skip->first, runs);
@@ -316,7 +379,7 @@ static void add_to_directory(struct pool *pool, uint32_t *list, struct run run) 
     skip->first = runs[0].first;
     if (encode(runs, count, runs[0].first, chunk) == count) {
         store(pool, &skip->chunk, chunk);
-        return;
+        return false;
     }
     uint32_t cut = cut_of(count, inserted);
     CHECK(encode(runs, cut, runs[0].first, chunk) == cut);
@@ -325,6 +388,7 @@ static void add_to_directory(struct pool *pool, uint32_t *list, struct run run) 
     skip->first = runs[cut].first;
     CHECK(encode(runs + cut, count - cut, runs[cut].first, chunk) == count - cut);
     store(pool, &skip->chunk, chunk);
+    return true;
 }
 
 /* Put two chunks behind a directory. */
@@ -335,7 +399,7 @@ static void make_directory(struct pool *pool, uint32_t *list, const struct run *
     }
     *list = pool_take(pool, directory_bytes(2));
     struct directory *directory = pool_at(pool, *list);
-    *directory = (struct directory){.mark = DIRECTORY, .count = 2};
+    *directory = (struct directory){.mark = DIRECTORY, .count = 2, .sketch = POOL_NONE};
     for (uint32_t i = 0; i < 2; i++) {
         uint32_t from = i == 0 ? 0 : cut, to = i == 0 ? cut : count;
         uint8_t chunk[CHUNK_BYTES];
@@ -353,7 +417,10 @@ void postings_add(struct pool *pool, uint32_t *list, struct run run) {
         return;
     }
     if (directory_of(pool, *list) != NULL) {
-        add_to_directory(pool, list, run);
+        if (add_to_directory(pool, list, run)) {
+            consider_sketch(pool, *list);
+        }
+        sketch_run(pool, *list, run);
         return;
     }
     if (!is_single(*list)) {
@@ -389,9 +456,12 @@ void postings_prefetch_at(const struct pool *pool, uint32_t list, uint32_t numbe
 
 void postings_free(struct pool *pool, uint32_t *list) {
     if (!is_single(*list)) {
-        const struct directory *directory = directory_of(pool, *list);
+        struct directory *directory = directory_of(pool, *list);
         for (uint32_t i = 0; directory != NULL && i < directory->count; i++) {
             pool_give(pool, directory->skips[i].chunk);
+        }
+        if (directory != NULL) {
+            sketch_free(pool, &directory->sketch);
         }
         pool_give(pool, *list);
     }
@@ -515,6 +585,18 @@ static bool join_before_it(struct sweep *sweep, uint32_t at) {
     return true;
 }
 
+/* Note which of the runs of a chunk are left. Bits at its ends may be its neighbours' too. */
+static void sketch_anew(const struct sweep *sweep, struct run all, const struct run *kept,
+                        uint32_t count) {
+    struct sketch sketch = sketch_at(sweep->pool, directory_of(sweep->pool, *sweep->list)->sketch);
+    if (sketch.words > 0) {
+        sketch_clear_between(sketch, all.first, all.last);
+        for (uint32_t i = 0; i < count; i++) {
+            sketch_set(sketch, kept[i].first, kept[i].last);
+        }
+    }
+}
+
 /* Sweep the chunk of skip `at`. Its skip's chunk becomes POOL_NONE when nothing is left of it, or
  * when it went into the chunk before. Return how many skips it has become, at least 1. */
 static uint32_t sweep_chunk(struct sweep *sweep, uint32_t at) {
@@ -524,7 +606,9 @@ static uint32_t sweep_chunk(struct sweep *sweep, uint32_t at) {
     if (!chunk_is_alive(pool_at(pool, skip->chunk), skip->first, sweep->alive)) {
         struct run runs[CHUNK_RUNS], kept[SWEPT_RUNS];
         uint32_t count = decode(pool_at(pool, skip->chunk), skip->first, runs);
+        struct run all = {runs[0].first, runs[count - 1].last};
         count = keep_alive(runs, count, sweep->alive, kept);
+        sketch_anew(sweep, all, kept, count);
         if (count == 0) {
             pool_give(pool, skip->chunk);
             skip->chunk = POOL_NONE;
@@ -552,6 +636,9 @@ static void compact(struct directory *directory) {
 /* Do without a directory when there is no need for it any more. */
 static void settle(struct pool *pool, uint32_t *list) {
     struct directory *directory = directory_of(pool, *list);
+    if (directory->count < SKETCH_CHUNKS_MIN / 2) {
+        sketch_free(pool, &directory->sketch);
+    }
     if (directory->count > 1) {
         if (directory_bytes(directory->count * 2) < pool_bytes(pool, *list)) {
             resize(pool, list, directory->count);
@@ -656,6 +743,7 @@ void postings_start(struct postings_walk *walk, const struct pool *pool, uint32_
     } else if (directory == NULL) {
         enter_chunk(walk, pool_at(pool, list), 0);
     } else {
+        walk->sketch = sketch_at(pool, directory->sketch);
         walk->skips = directory->skips;
         walk->skip_count = directory->count;
         enter_skip(walk, 0);
@@ -691,16 +779,22 @@ bool postings_seek(struct postings_walk *walk, uint32_t number) {
     return walk->run.last >= number;
 }
 
-uint32_t postings_look_ahead(const struct postings_walk *walk, uint32_t ahead, uint32_t number) {
+void postings_look_ahead(struct postings_walk *walk, uint32_t number) {
     if (walk->skip_count == 0) {
-        return 0;
+        return;
     }
-    uint32_t at = ahead > walk->skip_at ? ahead : walk->skip_at;
+    uint32_t at = walk->ahead > walk->skip_at ? walk->ahead : walk->skip_at;
     if (at + 1 < walk->skip_count && walk->skips[at + 1].first <= number) {
         at = gallop(walk, at + 1, number);
     }
-    if (at != ahead) {
+    if (at != walk->ahead) {
         prefetch_chunk(walk, at);
     }
-    return at;
+    walk->ahead = at;
+}
+
+void postings_fetch_on(const struct postings_walk *walk) {
+    for (uint32_t i = 1; i <= CHUNKS_AHEAD; i++) {
+        prefetch_chunk(walk, walk->skip_at + i);
+    }
 }

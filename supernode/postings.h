@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "supernode/pool.h"
+#include "supernode/sketch.h"
 
 #define POSTINGS_EMPTY UINT32_MAX
 #define POSTINGS_RUN_MAX                                                                           \
@@ -55,7 +56,9 @@ struct postings_walk {
     const struct skip *skips;
     uint32_t skip_count;
     uint32_t skip_at;
-    const uint8_t *at; /* in the chunk */
+    uint32_t ahead;       /* the skip that was looked ahead to */
+    struct sketch sketch; /* no words = none: numbers may be anywhere */
+    const uint8_t *at;    /* in the chunk */
     const uint8_t *end;
     struct run run; /* where the walk stands */
 };
@@ -65,7 +68,10 @@ void postings_start(struct postings_walk *walk, const struct pool *pool, uint32_
 bool postings_seek(struct postings_walk *walk, uint32_t number);
 
 /* Fetch the chunk into the cache in which postings_seek will look for `number`, without moving.
- * Numbers rise from call to call; `ahead` is what the last call returned, 0 at first. */
-uint32_t postings_look_ahead(const struct postings_walk *walk, uint32_t ahead, uint32_t number);
+ * Numbers rise from call to call. */
+void postings_look_ahead(struct postings_walk *walk, uint32_t number);
+
+/* Fetch the next chunks into the cache. */
+void postings_fetch_on(const struct postings_walk *walk);
 
 #endif

@@ -55,6 +55,25 @@ static void report_counts(struct outbox *out, const struct supernode_counts *cou
     }
 }
 
+static void report_election(const struct supernode *supernode) {
+    struct outbox *out = supernode->links.out;
+    const struct trust *trust = &supernode->trust;
+    const struct trust_checkpoint *latest = trust->latest;
+    if (supernode->env->network->promotion.policy[0] == '\0') {
+        return;
+    }
+    report_text(out, "promotion", supernode->env->network->promotion.policy);
+    report_number(out, "epoch", trust->now_epoch);
+    report_number(out, "checkpoint", latest != NULL ? latest->checkpoint.epoch : 0);
+    report_number(out, "members", latest != NULL ? latest->checkpoint.members : 0);
+    report_number(out, "wanted", supernode->election.decide.wanted);
+    report_number(out, "candidates", trust->candidates.count);
+    report_number(out, "evidence", trust->records.count);
+    report_number(out, "evidence_refused", trust->refused);
+    report_number(out, "frauds", trust->frauds.count);
+    report_number(out, "measured", supernode->counts.measured);
+}
+
 static void report_self(struct supernode *supernode, uint64_t command) {
     struct outbox *out = supernode->links.out;
     struct index_counts index = index_count(supernode->index);
@@ -63,10 +82,10 @@ static void report_self(struct supernode *supernode, uint64_t command) {
     if (supernode->env->listen_count > 0) {
         report_address(out, &supernode->env->listen[0]);
     }
-    int64_t until_s;
-    report_flag(
-        out, "certified",
-        admission_certified(supernode, &supernode->env->id, supernode->env->cert, &until_s) == OK);
+    report_flag(out, "certified",
+                admission_certified(supernode, &supernode->env->id, election_cert(supernode)) ==
+                    OK);
+    report_election(supernode);
     report_number(out, "leaves", supernode->leaf_links);
     report_number(out, "files", index.files);
     report_number(out, "records", index.records);
@@ -76,7 +95,7 @@ static void report_self(struct supernode *supernode, uint64_t command) {
     report_number(out, "known", supernode->hosts.hosts.count);
     report_number(out, "open", supernode->flood.wave_count);
     report_number(out, "coming", supernode->intake.lists);
-    report_number(out, "waiting", supernode->intake.waiting);
+    report_number(out, "waiting", supernode->intake.waiting_count);
     report_counts(out, &supernode->counts);
     if (supernode->env->driver != NULL) {
         report_number(out, "bytes_in", supernode->env->driver->bytes_in);
@@ -120,7 +139,7 @@ static void report_guests(const struct supernode *supernode, uint64_t command) {
          counts->limited - counts->limited_leaves},
         {"registrations", supernode->intake.lists, REG_LISTS_MAX, counts->refused_lists},
         {"index_bytes", index_count(supernode->index).bytes,
-         INDEX_BYTES_MAX / 100 * INDEX_REFUSE_PERCENT, counts->refused_lists},
+         config->index_bytes_max / 100 * INDEX_REFUSE_PERCENT, counts->refused_lists},
     };
     report_limits(supernode->links.out, command, limits, sizeof limits / sizeof limits[0]);
 }
@@ -176,5 +195,6 @@ void status_command(struct supernode *supernode, const struct node_event *event)
     }
     report_leaves(supernode, command);
     report_neighbours(supernode, command);
+    traffic_report(&supernode->links.traffic, out, command);
     report_done(out, command);
 }

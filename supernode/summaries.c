@@ -62,7 +62,10 @@ static void word_came(void *context, struct slice word) {
     struct summaries *summaries = &supernode->summaries;
     uint32_t bits[SUMMARY_HASHES];
     uint64_t hash = summary_hash(word);
-    keep_fresh(summaries, bits, summary_add(summaries->own, hash, bits));
+    uint32_t count = summary_add(summaries->own, hash, bits);
+    if (supernode->neighbour_count > 0) { /* who comes later gets all of it */
+        keep_fresh(summaries, bits, count);
+    }
     if (summaries->next != NULL) {
         (void)summary_add(summaries->next, hash, NULL);
     } else if (summaries->own->log2_bits < SUMMARY_LOG2_MAX &&

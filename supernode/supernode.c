@@ -38,6 +38,7 @@ enum err supernode_misdeed(struct link *link) {
 #define MESH (1u << PURPOSE_MESH)
 #define PROBE (1u << PURPOSE_PROBE)
 #define DIRECTORY (1u << PURPOSE_DIRECTORY)
+#define MEASURE (1u << PURPOSE_MEASURE)
 
 struct handler {
     uint8_t type;
@@ -64,14 +65,32 @@ static const struct handler handlers[] = {
     {MSG_DIALBACK_DONE, MESH, dialback_take_done},
     {MSG_PUSH, LEAF | DIRECTORY, leaves_take_push},
     {MSG_SUMMARY, MESH, summaries_take},
-    {MSG_GOAWAY, LEAF | MESH | PROBE | DIRECTORY, mesh_take_goaway},
+    {MSG_GOAWAY, LEAF | MESH | PROBE | DIRECTORY | MEASURE, mesh_take_goaway},
+    {MSG_MEASURED, MEASURE, measure_take},
+    {MSG_TRUST_HAVE, MESH, evidence_take_have},
+    {MSG_TRUST_WANT, MESH, evidence_take_want},
+    {MSG_ROW, MESH, evidence_take_row},
+    {MSG_CHECKPOINT, MESH, evidence_take_checkpoint},
+    {MSG_MEMBERS, MESH, evidence_take_members},
+    {MSG_CERT, MESH, evidence_take_cert},
+    {MSG_FRAUD, MESH, evidence_take_fraud},
+    {MSG_CANDIDACY, MESH | LEAF, evidence_take_candidacy},
+    {MSG_WHY, LEAF, election_take_why},
 };
+
+/* Until it has proven to be a supernode a neighbour may only bring what proves it. */
+static bool is_heard(const struct link *link, uint8_t type) {
+    const struct neighbour *neighbour = link->owner;
+    bool is_unproven = link->purpose == PURPOSE_MESH && neighbour->is_unproven;
+    return !is_unproven || type == MSG_CHECKPOINT || type == MSG_MEMBERS || type == MSG_CERT ||
+           type == MSG_TRUST_HAVE || type == MSG_TRUST_WANT || type == MSG_GOAWAY;
+}
 
 static enum err take_message(void *role, struct link *link, uint8_t type, struct slice payload) {
     for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
         bool is_wanted = (handlers[i].purposes & 1u << link->purpose) != 0;
         if (handlers[i].type == type && is_wanted) {
-            return handlers[i].take(role, link, payload);
+            return is_heard(link, type) ? handlers[i].take(role, link, payload) : OK;
         }
     }
     return ERR_UNEXPECTED;
@@ -87,6 +106,8 @@ static void link_opened(void *role, struct link *link, const struct hello *hello
     struct supernode *supernode = role;
     if (is_our_probe(link)) {
         dialback_opened(supernode, link);
+    } else if (link->purpose == PURPOSE_MEASURE) {
+        measure_opened(supernode, link);
     } else if (link->purpose == PURPOSE_MESH) {
         mesh_opened(supernode, link, hello);
     } else if (link->purpose == PURPOSE_LEAF) {
@@ -100,6 +121,10 @@ static void link_closed(void *role, struct link *link, enum err reason) {
     struct supernode *supernode = role;
     if (is_our_probe(link)) {
         dialback_closed(supernode, link);
+        return;
+    }
+    if (link->purpose == PURPOSE_MEASURE) {
+        measure_closed(link);
         return;
     }
     if (link->open && link->owner != NULL) {
@@ -159,6 +184,11 @@ static void on_intake(struct supernode *supernode, void *owner) {
     register_intake_timer(supernode);
 }
 
+static void on_settle(struct supernode *supernode, void *owner) {
+    (void)owner;
+    register_settle_timer(supernode);
+}
+
 static void on_wave(struct supernode *supernode, void *owner) {
     flood_wave_timer(supernode, owner);
 }
@@ -193,6 +223,16 @@ static void on_rebuild(struct supernode *supernode, void *owner) {
     summaries_rebuild(supernode);
 }
 
+static void on_evidence(struct supernode *supernode, void *owner) {
+    (void)owner;
+    evidence_timer(supernode);
+}
+
+static void on_election(struct supernode *supernode, void *owner) {
+    (void)owner;
+    election_timer(supernode);
+}
+
 static void stop(struct supernode *supernode) {
     if (!supernode->is_stopped) {
         supernode->is_stopped = true;
@@ -208,11 +248,15 @@ static void on_stop(struct supernode *supernode, void *owner) {
 }
 
 static void (*const timer_handlers[TIMER_KINDS])(struct supernode *supernode, void *owner) = {
-    [TIMER_MESH] = on_mesh,       [TIMER_RESOLVE] = on_resolve, [TIMER_NEIGHBOUR] = on_neighbour,
-    [TIMER_LEAF] = on_leaf,       [TIMER_RECLAIM] = on_reclaim, [TIMER_WAVE] = on_wave,
-    [TIMER_QUERIES] = on_queries, [TIMER_PROBES] = on_probes,   [TIMER_VISITOR] = on_visitor,
-    [TIMER_AUDIT] = on_audit,     [TIMER_INTAKE] = on_intake,   [TIMER_TURNS] = on_turns,
-    [TIMER_SUMMARY] = on_summary, [TIMER_REBUILD] = on_rebuild, [TIMER_STOP] = on_stop,
+    [TIMER_MESH] = on_mesh,           [TIMER_RESOLVE] = on_resolve,
+    [TIMER_NEIGHBOUR] = on_neighbour, [TIMER_LEAF] = on_leaf,
+    [TIMER_RECLAIM] = on_reclaim,     [TIMER_WAVE] = on_wave,
+    [TIMER_QUERIES] = on_queries,     [TIMER_PROBES] = on_probes,
+    [TIMER_VISITOR] = on_visitor,     [TIMER_AUDIT] = on_audit,
+    [TIMER_INTAKE] = on_intake,       [TIMER_TURNS] = on_turns,
+    [TIMER_SUMMARY] = on_summary,     [TIMER_REBUILD] = on_rebuild,
+    [TIMER_STOP] = on_stop,           [TIMER_EVIDENCE] = on_evidence,
+    [TIMER_ELECTION] = on_election,   [TIMER_SETTLE] = on_settle,
 };
 
 static void run_timers(struct supernode *supernode) {
@@ -228,7 +272,7 @@ static void run_timers(struct supernode *supernode) {
 
 /* ---- Start and end ---- */
 
-static void begin_shutdown(struct supernode *supernode) {
+void supernode_shutdown(struct supernode *supernode) {
     if (supernode->is_stopping) {
         return;
     }
@@ -257,19 +301,24 @@ static void step(void *self, const struct node_event *event, struct outbox *out)
     if (supernode->is_stopped) {
         return;
     }
+    election_tick(supernode);
     if (!links_handle(&supernode->links, event)) {
         switch (event->kind) {
         case NODE_START:
             mesh_start(supernode);
+            election_start(supernode);
             break;
         case NODE_RESOLVED:
             mesh_resolved(supernode, event);
+            break;
+        case NODE_STORED:
+            election_stored(supernode, event->stored.token);
             break;
         case NODE_COMMAND:
             status_command(supernode, event);
             break;
         case NODE_SHUTDOWN:
-            begin_shutdown(supernode);
+            supernode_shutdown(supernode);
             break;
         default: /* files are a peer's; a timer is looked at below */
             break;
@@ -287,16 +336,15 @@ static uint64_t deadline(const void *self) {
 }
 
 static void free_owner(struct supernode *supernode, struct link *link) {
-    if (link->owner == NULL || is_our_probe(link) || link->purpose == PURPOSE_LEAF) {
-        return; /* probes and leaves have their own tables */
+    if (link->owner == NULL || is_our_probe(link) || link->purpose == PURPOSE_LEAF ||
+        link->purpose == PURPOSE_MEASURE) {
+        return; /* probes, leaves and streams have their own tables */
     }
     if (link->purpose == PURPOSE_MESH) {
-        struct neighbour *neighbour = link->owner;
-        timers_cancel(&supernode->timers, &neighbour->timer);
-        summaries_closed(supernode, neighbour);
-    } else {
-        timers_cancel(&supernode->timers, &((struct visitor *)link->owner)->timer);
+        mesh_free_neighbour(supernode, link->owner);
+        return;
     }
+    timers_cancel(&supernode->timers, &((struct visitor *)link->owner)->timer);
     mem_free(link->owner);
 }
 
@@ -311,6 +359,7 @@ static void free_supernode(void *self) {
     admission_free(supernode);
     flood_free(supernode);
     dialback_free(supernode);
+    election_free(supernode);
     summaries_free(supernode);
     index_free(supernode->index);
     mesh_free(supernode);
@@ -332,6 +381,9 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     if (supernode->config.leaf_queries_milli_per_s == 0) {
         supernode->config.leaf_queries_milli_per_s = (uint64_t)(LEAF_QUERIES_PER_S * 1000);
     }
+    if (supernode->config.index_bytes_max == 0) {
+        supernode->config.index_bytes_max = INDEX_BYTES_MAX;
+    }
     if (supernode->config.leaf_queries_burst == 0) {
         supernode->config.leaf_queries_burst = LEAF_QUERIES_BURST;
     }
@@ -341,7 +393,7 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     rng_seed(&supernode->rng, env->seed);
     links_init(&supernode->links, env, &links_role, supernode, &supernode->timers);
     supernode->links.address_record_flags = ADDRESS_RECORD_SUPERNODE;
-    supernode->index = index_new(env->seed ^ 0x696e646578, INDEX_BYTES_MAX);
+    supernode->index = index_new(env->seed ^ 0x696e646578, supernode->config.index_bytes_max);
     map_init(&supernode->leaves, sizeof(struct node_id), env->seed ^ 0x6c6561766573);
     map_init(&supernode->probes, PROBE_KEY_BYTES, env->seed ^ 0x70726f626573);
     supernode->reclaim_timer.kind = TIMER_RECLAIM;
@@ -351,6 +403,7 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     register_init(supernode);
     supernode->turns.timer.kind = TIMER_TURNS;
     flood_init(supernode);
+    election_init(supernode);
     summaries_init(supernode);
     mesh_init(supernode);
     return (struct node){&node_ops, supernode};

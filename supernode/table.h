@@ -1,9 +1,11 @@
 /* table.h - numbers found again by the hash of what they stand for.
  *
- * Open addressing with linear probing (Knuth, volume 3, section 6.4) in TABLE_SHARDS parts that
- * grow one by one, so that no addition waits for a whole table. A place is 6 bytes: the number and
- * 24 bits of its hash, so that growing looks at nothing else and hardly any walk meets a number
- * that does not match. Hashes must be keyed. */
+ * Open addressing with linear probing in TABLE_SHARDS parts that grow one by one, so that no
+ * addition waits for a whole table. The numbers of a part stand in the order of their hashes (Amble
+ * and Knuth, The Computer Journal 17(2), 1974): a walk ends where a greater hash stands, after a
+ * few places however full the part is, and growing copies from left to right. A place is 6 bytes:
+ * the number and 24 bits of its hash, so that growing looks at nothing else and hardly any walk
+ * meets a number that does not match. Hashes must be keyed. */
 #ifndef TRUNKLINE_SUPERNODE_TABLE_H
 #define TRUNKLINE_SUPERNODE_TABLE_H
 
@@ -14,17 +16,15 @@
 #define TABLE_NUMBERS_MAX 0xfffffeU /* numbers are below */
 #define TABLE_SHARDS 1024
 
-/* A number + 1, or what says that there is none, in 24 bits; and 24 bits of its hash. */
+/* 24 bits of a hash, and a number + 1 in 24 bits, 0 when there is none. */
 struct table_place {
     uint16_t home;
-    uint8_t tag;
-    uint8_t number[3];
+    uint8_t tagged[4]; /* the tag and the number, from low to high */
 };
 
 struct table_shard {
     struct table_place *places;
-    uint32_t cap;
-    uint32_t used; /* places that are not empty, those of removed numbers included */
+    uint32_t homes; /* places that hashes lead to; some more stand behind them */
     uint32_t live;
 };
 
@@ -40,8 +40,7 @@ void table_free(struct table *table);
 
 /* A walk over the numbers that may have a hash. */
 struct table_walk {
-    const struct table_shard *shard;
-    uint32_t at;
+    const struct table_place *at;
     uint8_t tag;
     uint16_t home;
 };

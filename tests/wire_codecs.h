@@ -62,6 +62,7 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(nodes_request, nodes_request)                                                                \
     X(open, open_file)                                                                             \
     X(ping, ping)                                                                                  \
+    X(place, queue_place)                                                                          \
     X(push, push)                                                                                  \
     X(query, query_header)                                                                         \
     X(query_body, query_body)                                                                      \

@@ -14,9 +14,11 @@
 
 #include "common/mem.h"
 #include "src/cluster/cluster_control.h"
+#include "src/cluster/cluster_fleet.h"
+#include "src/cluster/cluster_links.h"
 #include "src/cluster/cluster_load.h"
-#include "src/cluster/cluster_proxy.h"
 #include "src/cluster/cluster_sample.h"
+#include "src/cluster/cluster_traffic.h"
 #include "src/cluster/guard.h"
 
 #define SETTLE_POLL_MS 250
@@ -70,6 +72,21 @@ void series_add(struct series *series, double value) {
 static int by_value(const void *a, const void *b) {
     double first = *(const double *)a, second = *(const double *)b;
     return (first > second) - (first < second);
+}
+
+void trend_add(struct trend *trend, double x, double y) {
+    trend->count += 1;
+    trend->x += x;
+    trend->y += y;
+    trend->xx += x * x;
+    trend->xy += x * y;
+}
+
+double trend_slope(const struct trend *trend) {
+    double spread = trend->count * trend->xx - trend->x * trend->x;
+    return trend->count < 2 || spread <= 0
+               ? 0
+               : (trend->count * trend->xy - trend->x * trend->y) / spread;
 }
 
 double series_quantile(struct series *series, double share) {
@@ -159,9 +176,10 @@ static enum err take_folder(struct cluster *cluster) {
         cluster->samples_csv = open_file(cluster, "samples.csv",
                                          "time_s,running,registered,memory_bytes,bytes_in,"
                                          "bytes_out");
-        if (cluster->timeline == NULL || cluster->nodes_csv == NULL ||
-            cluster->searches_csv == NULL || cluster->downloads_csv == NULL ||
-            cluster->samples_csv == NULL) {
+        cluster->traffic_csv = open_file(cluster, "traffic.csv", NULL);
+        if (cluster->timeline == NULL || cluster->traffic_csv == NULL ||
+            cluster->nodes_csv == NULL || cluster->searches_csv == NULL ||
+            cluster->downloads_csv == NULL || cluster->samples_csv == NULL) {
             err = trouble(cluster, ERR_IO, "cannot write in %.600s: %s", cluster->folder,
                           strerror(errno));
         }
@@ -193,11 +211,35 @@ static enum err make_network(struct cluster *cluster, const char *bin) {
                        strerror(errno));
     }
     const struct spec *spec = &cluster->spec;
-    enum err err = localnet_init(&cluster->net, cluster->owner, bin, spec->supernodes, spec->peers);
+    enum err err = cluster_links_prepare(cluster);
+    if (err != OK) {
+        return err;
+    }
+    err = cluster->netns != NULL
+              ? localnet_init_apart(
+                    &cluster->net, cluster->owner, bin, cluster->netns,
+                    (struct localnet_size){.supernodes = spec->supernodes, .peers = spec->peers})
+              : localnet_init(&cluster->net, cluster->owner, bin, spec->supernodes, spec->peers);
     if (err != OK) {
         return trouble(cluster, err, "%s", cluster->net.trouble);
     }
     make_members(cluster);
+    if (spec->leaves > 0 || spec->fleet_peers > 0) {
+        cluster->net.leaves = spec->leaves > 0 ? spec->leaves : spec->fleet_peers + SPEC_NODES_MAX;
+    }
+    if (spec->election.policy[0] != '\0') {
+        const struct localnet_election election = {.policy = spec->election.policy,
+                                                   .epoch_s = spec->election.epoch_ms / 1000,
+                                                   .dwell_s = spec->election.dwell_ms / 1000,
+                                                   .measure = spec->election.measure,
+                                                   .minimum = spec->election.minimum,
+                                                   .consenting = spec->election.consenting,
+                                                   .leaves = spec->leaves};
+        err = localnet_elect(&cluster->net, &election);
+        if (err != OK) {
+            return trouble(cluster, err, "%s", cluster->net.trouble);
+        }
+    }
     if (spec->upload_rate > 0) {
         snprintf(cluster->upload_rate, sizeof cluster->upload_rate, "%" PRIu64, spec->upload_rate);
         for (uint32_t i = 0; i < spec->peers; i++) {
@@ -211,7 +253,7 @@ static enum err make_network(struct cluster *cluster, const char *bin) {
 
 enum err cluster_new(struct cluster *cluster, const struct spec *spec, const char *bin,
                      const char *folder) {
-    *cluster = (struct cluster){.spec = *spec, .lock = -1, .control = -1};
+    *cluster = (struct cluster){.spec = *spec, .lock = -1, .control = -1, .proxy_control = -1};
     cluster->spec.names = NULL;
     cluster->folder = mem_string(folder);
     cluster->start_ms = process_now_ms();
@@ -222,7 +264,7 @@ enum err cluster_new(struct cluster *cluster, const struct spec *spec, const cha
         cluster->spec.names = spec->names == NULL ? NULL : mem_string(spec->names);
         err = make_network(cluster, bin);
     }
-    err = err != OK ? err : cluster_proxy_start(cluster);
+    err = err != OK ? err : cluster_links_start(cluster);
     return err != OK ? err : cluster_control_open(cluster);
 }
 
@@ -234,6 +276,7 @@ static enum err launch(struct cluster *cluster, struct member *member) {
     member->state = CLUSTER_RUNNING;
     member->is_leaving = member->is_registered = member->was_registered = false;
     member->parents = member->links = member->leaves = member->files = 0;
+    traffic_forget(member);
     return OK;
 }
 
@@ -258,6 +301,7 @@ enum err cluster_begin(struct cluster *cluster, cluster_show_fn *show, void *con
     int64_t until = process_now_ms() + (int64_t)cluster->spec.settle_ms;
     cluster_note(cluster, "%u supernodes and %u peers start", supernodes, cluster->spec.peers);
     enum err err = start_role(cluster, 0, supernodes);
+    err = err != OK ? err : cluster_fleet_start(cluster);
     err = err != OK ? err : start_role(cluster, supernodes, cluster->member_count);
     while (err == OK && !sample_is_whole(cluster) && !cluster->is_stopping) {
         if (process_now_ms() > until) {
@@ -273,6 +317,7 @@ enum err cluster_begin(struct cluster *cluster, cluster_show_fn *show, void *con
         while (process_now_ms() < next) {
             asker_step(cluster->asker, (int)(next - process_now_ms()));
             cluster_control_step(cluster);
+            cluster_fleet_step(cluster);
         }
         show(context, cluster);
     }
@@ -281,6 +326,10 @@ enum err cluster_begin(struct cluster *cluster, cluster_show_fn *show, void *con
         cluster->start_ms = process_now_ms();
         cluster->sample_due_ms = 0;
         cluster->is_begun = true;
+        memset(cluster->traffic, 0, sizeof cluster->traffic);
+        traffic_header(cluster->traffic_csv);
+        cluster_fleet_search(cluster, cluster->spec.fleet_search_milli > 0);
+        cluster->descriptors_start = sample_descriptors(cluster);
     }
     return err;
 }
@@ -317,6 +366,7 @@ static void apply_to(struct cluster *cluster, const struct spec_event *event,
     case SPEC_STOP:
         process_ask_to_stop(node->process);
         member->is_leaving = true;
+        member->asked_ms = cluster_now(cluster);
         break;
     case SPEC_FREEZE:
         process_freeze(node->process);
@@ -332,12 +382,12 @@ static void apply_to(struct cluster *cluster, const struct spec_event *event,
         }
         break;
     case SPEC_LINK:
-        cluster_proxy_set(cluster, node, &event->link);
+        cluster_links_set(cluster, node, &event->link);
         break;
     case SPEC_SPLIT:
     case SPEC_HEAL:
         member->group = event->verb == SPEC_SPLIT;
-        cluster_proxy_group(cluster, node, member->group);
+        cluster_links_group(cluster, node, member->group);
         break;
     case SPEC_VERBS:
     default:
@@ -352,7 +402,7 @@ static bool is_meant(const struct spec_event *event, const struct member *member
     return (peer ? targets->peers : targets->supernodes) &&
            (targets->percent > 0 ||
             (member->node->number >= targets->first && member->node->number <= targets->last)) &&
-           fits(member, event->verb);
+           (!targets->elected || member->is_elected) && fits(member, event->verb);
 }
 
 void cluster_apply(struct cluster *cluster, const struct spec_event *event) {
@@ -373,6 +423,9 @@ void cluster_apply(struct cluster *cluster, const struct spec_event *event) {
         struct member *member = chosen[other];
         chosen[other] = chosen[i];
         apply_to(cluster, event, member);
+    }
+    if (event->verb == SPEC_LINK || event->verb == SPEC_SPLIT || event->verb == SPEC_HEAL) {
+        cluster_links_apply(cluster);
     }
     if (wanted == 0) {
         cluster_note(cluster, "%s: nobody to do it to", event->text);
@@ -396,7 +449,9 @@ static void watch_processes(struct cluster *cluster) {
             cluster_note(cluster, "CRASH: %s ended with status %d; see %s", node->name, status,
                          node->log);
         } else {
-            cluster_note(cluster, "%s has ended", node->name);
+            int64_t took_ms = cluster_now(cluster) - member->asked_ms;
+            cluster->exit_ms_max = took_ms > cluster->exit_ms_max ? took_ms : cluster->exit_ms_max;
+            cluster_note(cluster, "%s has ended after %" PRId64 " ms", node->name, took_ms);
         }
         process_free(node->process);
         node->process = NULL;
@@ -414,8 +469,10 @@ static void begin_checks(struct cluster *cluster, int64_t now, int64_t before) {
         if (check->measure == SPEC_RECALL) {
             load_sweep(cluster, i);
         } else {
-            cluster->outcomes[i] =
-                (struct outcome){.is_known = true, .value = sample_registered(cluster)};
+            cluster->outcomes[i] = (struct outcome){.is_known = true,
+                                                    .value = check->measure == SPEC_REGISTERED
+                                                                 ? sample_registered(cluster)
+                                                                 : sample_supernodes(cluster)};
         }
     }
 }
@@ -423,6 +480,7 @@ static void begin_checks(struct cluster *cluster, int64_t now, int64_t before) {
 void cluster_tick(struct cluster *cluster, int wait_ms) {
     asker_step(cluster->asker, wait_ms);
     cluster_control_step(cluster);
+    cluster_fleet_step(cluster);
     watch_processes(cluster);
     int64_t now = cluster_now(cluster);
     while (cluster->next_event < cluster->spec.event_count &&
@@ -436,8 +494,11 @@ void cluster_tick(struct cluster *cluster, int wait_ms) {
     }
     begin_checks(cluster, now, cluster->checked_ms);
     cluster->checked_ms = now;
-    if (now < (int64_t)cluster->spec.duration_ms) {
+    uint64_t until = cluster->spec.load_until_ms;
+    if (now < (int64_t)(until > 0 ? until : cluster->spec.duration_ms)) {
         load_tick(cluster);
+    } else {
+        cluster_fleet_search(cluster, false);
     }
 }
 
@@ -470,6 +531,19 @@ static double measure_at_end(struct cluster *cluster, enum spec_measure measure)
         return (double)counts->downloads_done;
     case SPEC_DESCRIPTORS:
         return (double)descriptors;
+    case SPEC_DESCRIPTORS_GROWN:
+        return (double)sample_descriptors(cluster) - cluster->descriptors_start;
+    case SPEC_MEMORY_SLOPE:
+        return trend_slope(&cluster->memory_trend);
+    case SPEC_DOWNLOAD_P99:
+        return series_quantile(&cluster->fetches, 0.99);
+    case SPEC_SUPERNODES:
+    case SPEC_SUPERNODES_MOST:
+        return sample_supernodes(cluster);
+    case SPEC_ROLE_FLAPS:
+        return (double)cluster->role_flaps;
+    case SPEC_EXIT:
+        return (double)cluster->exit_ms_max;
     case SPEC_MEASURES:
     default:
         return 0;
@@ -529,7 +603,7 @@ uint32_t cluster_stop(struct cluster *cluster) {
         }
     }
     if (cluster->member_count > 0) {
-        untidy = localnet_stop_all(&cluster->net);
+        untidy = cluster_fleet_stop(cluster) + localnet_stop_all(&cluster->net);
         cluster_note(cluster, "all nodes have ended, %u of them not as they should%s%s", untidy,
                      untidy > 0 ? ": " : "", untidy > 0 ? cluster->net.trouble : "");
     }
@@ -542,17 +616,20 @@ void cluster_free(struct cluster *cluster) {
     localnet_free(&cluster->net);
     corpus_free(&cluster->corpus);
     owner_free(cluster->owner);
+    netns_free(cluster->netns);
     close_file(&cluster->timeline);
     close_file(&cluster->nodes_csv);
     close_file(&cluster->searches_csv);
     close_file(&cluster->downloads_csv);
     close_file(&cluster->samples_csv);
+    close_file(&cluster->traffic_csv);
     if (cluster->lock >= 0) {
         close(cluster->lock); /* the file stays: it marks the folder as a run's */
     }
     mem_free(cluster->members);
     mem_free(cluster->latencies.values);
     mem_free(cluster->gaps.values);
+    mem_free(cluster->fetches.values);
     mem_free(cluster->folder);
     spec_free(&cluster->spec);
     *cluster = (struct cluster){.lock = -1, .control = -1};

@@ -12,7 +12,7 @@
  *     logs/NAME.log     what each node printed
  *     timeline.log      what was done to the network and what came of it
  *     merged.log        all of these by time
- *     nodes.csv searches.csv downloads.csv samples.csv
+ *     nodes.csv searches.csv downloads.csv samples.csv traffic.csv
  *     result.json report.html */
 #ifndef TRUNKLINE_CLUSTER_CLUSTER_H
 #define TRUNKLINE_CLUSTER_CLUSTER_H
@@ -20,6 +20,7 @@
 #include <stdio.h>
 
 #include "common/rng.h"
+#include "common/traffic.h"
 #include "src/cluster/ask.h"
 #include "src/cluster/corpus.h"
 #include "src/cluster/localnet.h"
@@ -36,9 +37,12 @@ struct member {
     enum cluster_state state;
     uint32_t group;      /* 0, or 1 on the other side of a split */
     bool is_asked;       /* a status question is open */
-    bool is_leaving;     /* it was asked to stop */
+    bool is_leaving;     /* it was asked to stop ... */
+    int64_t asked_ms;    /* ... then */
     bool is_registered;  /* peers: at least one parent indexes it */
     bool was_registered; /* since it was last started */
+    bool is_elected;     /* peers: the supernode beside it runs */
+    int64_t role_ms;     /* since when; 0 = it has not changed since the peer was started */
     uint64_t parents;    /* registered ones */
     uint64_t links;      /* supernodes: neighbours */
     uint64_t leaves;
@@ -52,6 +56,7 @@ struct member {
     uint64_t cpu_ms;
     uint64_t bytes_in;
     uint64_t bytes_out;
+    struct traffic_count traffic[TRAFFIC_TYPES]; /* sent by this process, when last asked */
 };
 
 /* Numbers whose order counts: latencies, gaps. */
@@ -64,6 +69,14 @@ struct series {
 void series_add(struct series *series, double value);
 /* The value that this share of them does not exceed; 0 without any. */
 double series_quantile(struct series *series, double share);
+
+/* A straight line through points. */
+struct trend {
+    double count, x, y, xx, xy; /* sums */
+};
+
+void trend_add(struct trend *trend, double x, double y);
+double trend_slope(const struct trend *trend); /* 0 for fewer than two */
 
 struct cluster_counts {
     uint64_t searches;
@@ -82,12 +95,21 @@ struct outcome {
     double value;
 };
 
+/* Many peers in one process. */
+struct fleet {
+    struct process *process; /* NULL = none */
+    uint32_t registered;     /* of its peers, as it last said */
+    bool is_searching;
+};
+
 struct cluster {
     struct spec spec;
     struct owner *owner;
     struct localnet net;
     struct corpus corpus;
     struct asker *asker;
+    struct netns *netns; /* NULL = loopback */
+    struct fleet fleet;
     struct process *proxy; /* NULL without link faults */
     int proxy_control;     /* its control socket */
     struct rng rng;
@@ -99,7 +121,9 @@ struct cluster {
     FILE *searches_csv;
     FILE *downloads_csv;
     FILE *samples_csv;
-    struct member *members; /* supernodes first */
+    FILE *traffic_csv;
+    struct traffic_count traffic[TRAFFIC_TYPES]; /* sent by all nodes */
+    struct member *members;                      /* supernodes first */
     uint32_t member_count;
     int64_t start_ms; /* of the schedule */
     int64_t search_due_ms;
@@ -111,12 +135,18 @@ struct cluster {
     struct cluster_counts counts;
     struct series latencies; /* ms */
     struct series gaps;      /* ms */
+    struct series fetches;   /* ms */
     uint64_t memory_total_max;
+    uint32_t descriptors_start; /* of all processes, when the schedule began */
+    uint32_t role_flaps;
+    int64_t exit_ms_max;       /* from `stop` to the end of a process */
+    struct trend memory_trend; /* of the mean process, by hours */
     struct download *downloads;
     struct outcome outcomes[SPEC_CHECKS_MAX];
     uint32_t sweeps; /* that are under way */
     bool is_begun;   /* the schedule runs: rows are written */
     bool is_stopping;
+    bool is_lacking;      /* an error: this machine or user cannot have namespaces */
     char upload_rate[24]; /* as an option */
     char trouble[CLUSTER_TROUBLE_BYTES];
 };

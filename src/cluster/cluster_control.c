@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "src/cluster/cluster_links.h"
 #include "src/cluster/spec_event.h"
 
 #define LINE_BYTES 256
@@ -80,9 +81,8 @@ static void take_line(struct cluster *cluster, const char *line, char answer[LIN
     } else if (spec_event_read(&event, &cluster->spec, line + 6, why) != OK) {
         snprintf(answer, LINE_BYTES * 2, "error %s\n", why);
         return;
-    } else if (spec_event_needs_proxy(&event) && cluster->proxy == NULL) {
-        snprintf(answer, LINE_BYTES * 2,
-                 "error its links are direct; put `latency = 0` below [link] in its file\n");
+    } else if (cluster_links_refuse(cluster, &event) != NULL) {
+        snprintf(answer, LINE_BYTES * 2, "error %s\n", cluster_links_refuse(cluster, &event));
         return;
     } else {
         cluster_apply(cluster, &event);

@@ -229,6 +229,7 @@ static void check_download(struct download *download, const char *path) {
     bool same = corpus_is_same(&cluster->corpus, download->file, path);
     cluster->counts.downloads_done += same;
     cluster->counts.downloads_wrong += !same;
+    series_add(&cluster->fetches, (double)(cluster_now(cluster) - download->begun_ms));
     if (!same) {
         cluster_note(cluster, "WRONG BYTES: %s has another %s than was shared",
                      download->member->node->name, download->file->word);

@@ -65,12 +65,24 @@ static enum err put_behind(struct cluster *cluster, struct localnet_node *node) 
     memcpy(node->advertise, node->address, sizeof node->advertise);
     snprintf(node->address, sizeof node->address, "%.*s:%d", (int)strcspn(node->advertise, ":"),
              node->advertise, HIDDEN_PORT);
-    snprintf(line, sizeof line, "node %s %s\n", node->advertise, node->address);
+    int len = snprintf(line, sizeof line, "node %s %s", node->advertise, node->address);
+    if (node->netns != 0) {
+        len += snprintf(line + len, sizeof line - (size_t)len, " /proc/%d/fd/%d", (int)getpid(),
+                        node->netns);
+    }
+    snprintf(line + len, sizeof line - (size_t)len, "\n");
     return say(cluster, line);
 }
 
-static enum err set(struct cluster *cluster, const char *which, const struct spec_link *link) {
+/* Where nodes have namespaces, those see to rates and to what is dropped. */
+static enum err set(struct cluster *cluster, const char *which, const struct spec_link *wanted) {
     char line[PROXY_LINE_BYTES];
+    struct spec_link ours = *wanted;
+    const struct spec_link *link = &ours;
+    if (cluster->netns != NULL) {
+        ours.rate = 0;
+        ours.black_hole = false;
+    }
     snprintf(line, sizeof line,
              "set %s %" PRIu32 " %" PRIu32 " %" PRIu64 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %d\n",
              which, link->latency_ms, link->jitter_ms, link->rate, link->slice, link->reset_ms,
@@ -79,25 +91,22 @@ static enum err set(struct cluster *cluster, const char *which, const struct spe
 }
 
 enum err cluster_proxy_start(struct cluster *cluster) {
-    cluster->proxy_control = -1;
-    if (!cluster->spec.has_proxy) {
-        return OK;
-    }
+    char why[NETNS_TROUBLE_BYTES];
     enum err err = start(cluster);
+    if (err == OK && cluster->netns != NULL &&
+        netns_keep_port(cluster->netns, HIDDEN_PORT, why) != OK) {
+        err = trouble(cluster, why);
+    }
     for (uint32_t i = 0; i < cluster->member_count && err == OK; i++) {
         err = put_behind(cluster, cluster->members[i].node);
     }
     return err == OK ? set(cluster, "every", &cluster->spec.link) : err;
 }
 
-static uint32_t number_of(const struct cluster *cluster, const struct localnet_node *node) {
-    return node->number + (node->role == LOCALNET_PEER ? cluster->spec.supernodes : 0);
-}
-
 void cluster_proxy_set(struct cluster *cluster, const struct localnet_node *node,
                        const struct spec_link *link) {
     char which[16];
-    snprintf(which, sizeof which, "%" PRIu32, number_of(cluster, node));
+    snprintf(which, sizeof which, "%" PRIu32, localnet_index(&cluster->net, node));
     if (set(cluster, which, link) != OK) {
         cluster_note(cluster, "%s", cluster->trouble);
     }
@@ -106,7 +115,8 @@ void cluster_proxy_set(struct cluster *cluster, const struct localnet_node *node
 void cluster_proxy_group(struct cluster *cluster, const struct localnet_node *node,
                          uint32_t group) {
     char line[PROXY_LINE_BYTES];
-    snprintf(line, sizeof line, "group %" PRIu32 " %" PRIu32 "\n", number_of(cluster, node), group);
+    snprintf(line, sizeof line, "group %" PRIu32 " %" PRIu32 "\n",
+             localnet_index(&cluster->net, node), group);
     if (say(cluster, line) != OK) {
         cluster_note(cluster, "%s", cluster->trouble);
     }

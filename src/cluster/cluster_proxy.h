@@ -4,8 +4,7 @@
 
 #include "src/cluster/cluster.h"
 
-/* Start the proxy and give every node an address behind it, when the network's description wants
- * one; before any node starts. */
+/* Start the proxy and give every node an address behind it; before any node starts. */
 MUST_CHECK enum err cluster_proxy_start(struct cluster *cluster);
 
 /* From now on the links from and to this node are like that. */

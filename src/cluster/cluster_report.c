@@ -9,6 +9,7 @@
 
 #include "common/mem.h"
 #include "common/units.h"
+#include "src/cluster/cluster_traffic.h"
 
 #define GNUPLOT_MS 30000
 #define LOG_LINE_BYTES 2048
@@ -56,6 +57,7 @@ json_t *report_json(struct cluster *cluster, uint32_t untidy) {
         {"crashes", (double)counts->crashes},
         {"untidy_ends", (double)untidy},
     };
+    json_object_set_new(result, "traffic", traffic_json(cluster));
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
         json_object_set_new(result, figures[i].key, json_real(figures[i].value));
     }
@@ -134,23 +136,25 @@ static bool merge_logs(struct cluster *cluster) {
 static const struct plot {
     const char *name;
     const char *title;
-    const char *script; /* after the common head */
+    const char *script; /* after the common head; NULL = what `put` writes */
+    void (*put)(struct cluster *cluster, FILE *script);
 } plots[] = {
     {"recall", "Searches that find what is there, per second",
      "set yrange [0:1.05]; set ylabel 'share found'\n"
      "plot 'searches.csv' using (floor($1)):(strcol(4) eq 'void' ? NaN : strcol(4) eq 'found' ? 1 "
      ": 0) smooth unique with lines lw 2 title 'found', "
-     "'samples.csv' using 1:3 with lines lw 2 title 'peers registered'\n"},
+     "'samples.csv' using 1:3 with lines lw 2 title 'peers registered'\n",
+     NULL},
     {"memory", "Resident memory of all nodes",
      "set yrange [0:]; set ylabel 'MiB'\n"
-     "plot 'samples.csv' using 1:($4/1048576) with lines lw 2 title 'all nodes'\n"},
-    {"traffic", "Bytes that the nodes have sent",
-     "set yrange [0:]; set ylabel 'MiB'\n"
-     "plot 'samples.csv' using 1:($6/1048576) with lines lw 2 title 'sent'\n"},
+     "plot 'samples.csv' using 1:($4/1048576) with lines lw 2 title 'all nodes'\n",
+     NULL},
+    {"traffic", "What the nodes have sent, by type of message", NULL, traffic_plot},
     {"latency", "How long searches take",
      "set logscale y; set ylabel 'ms'\n"
      "plot 'searches.csv' using 1:(strcol(4) eq 'void' ? NaN : $5) with points pt 7 ps 0.3 title "
-     "'search'\n"},
+     "'search'\n",
+     NULL},
 };
 
 /* Its script stays in the run's folder, for whoever wants another picture. */
@@ -165,7 +169,10 @@ static bool write_script(struct cluster *cluster, const struct plot *plot, const
             "set terminal svg size 800,300 background rgb 'white'\nset output '%s.svg'\n"
             "set datafile separator ','\nset key below\nset xlabel 's'\nset grid\n"
             "set xrange [0:]\n%s",
-            plot->name, plot->script);
+            plot->name, plot->script == NULL ? "" : plot->script);
+    if (plot->put != NULL) {
+        plot->put(cluster, file);
+    }
     return fclose(file) == 0;
 }
 
@@ -226,6 +233,17 @@ static void write_figures(FILE *file, const json_t *result) {
     fprintf(file, "</table>\n");
 }
 
+static void write_traffic(FILE *file, const json_t *result) {
+    const char *name;
+    json_t *count;
+    fprintf(file, "<table><tr><th>message<th>sent<th>bytes</tr>\n");
+    json_object_foreach(json_object_get(result, "traffic"), name, count) {
+        fprintf(file, "<tr><td>%s<td>%" PRId64 "<td>%" PRId64 "</tr>\n", name,
+                localnet_number(count, "messages"), localnet_number(count, "bytes"));
+    }
+    fprintf(file, "</table>\n");
+}
+
 static void write_timeline(const struct cluster *cluster, FILE *file) {
     char *path = path_in(cluster, "timeline.log");
     FILE *timeline = fopen(path, "re");
@@ -273,6 +291,8 @@ static bool write_page(struct cluster *cluster, uint32_t untidy, const json_t *r
     }
     fprintf(file, "<h2>Figures</h2>\n");
     write_figures(file, result);
+    fprintf(file, "<h2>Messages</h2>\n");
+    write_traffic(file, result);
     fprintf(file, "<h2>What happened</h2>\n");
     write_timeline(cluster, file);
     return fclose(file) == 0;

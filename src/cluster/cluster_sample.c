@@ -8,6 +8,8 @@
 
 #include "common/limits.h"
 #include "common/mem.h"
+#include "src/cluster/cluster_fleet.h"
+#include "src/cluster/cluster_traffic.h"
 
 #define STATUS_MS 5000
 
@@ -104,6 +106,7 @@ static void on_status(void *context, enum err err, const json_t *answer) {
     member->files = (uint64_t)localnet_number(status, "files");
     member->bytes_in = (uint64_t)localnet_number(status, "bytes_in");
     member->bytes_out = (uint64_t)localnet_number(status, "bytes_out");
+    traffic_take(cluster, member, answer);
     if (member->node->role == LOCALNET_PEER) {
         member->parents = localnet_parents(answer);
         take_registration(cluster, member);
@@ -126,21 +129,38 @@ static void ask_status(struct cluster *cluster, struct member *member) {
 
 static const char *const states[] = {"down", "running", "frozen"};
 
-static void write_row(struct cluster *cluster, const struct member *member) {
+void sample_row(struct cluster *cluster, const char *name, const struct member *member) {
     fprintf(cluster->nodes_csv,
             "%.1f,%s,%s,%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
             ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
-            (double)cluster_now(cluster) / 1000, member->node->name, states[member->state],
-            member->memory, member->share, member->descriptors, member->cpu_ms, member->files,
-            member->parents, member->leaves, member->links, member->bytes_in, member->bytes_out);
+            (double)cluster_now(cluster) / 1000, name, states[member->state], member->memory,
+            member->share, member->descriptors, member->cpu_ms, member->files, member->parents,
+            member->leaves, member->links, member->bytes_in, member->bytes_out);
+}
+
+/* A supernode beside a peer comes and goes. */
+static void look_at_role(struct cluster *cluster, struct member *member) {
+    int64_t now = cluster_now(cluster);
+    bool is_elected = localnet_election_serves(member->node->dir);
+    if (is_elected == member->is_elected) {
+        return;
+    }
+    member->is_elected = is_elected;
+    cluster_note(cluster, "%s %s", member->node->name,
+                 is_elected ? "is a supernode, too" : "is no supernode any more");
+    if (member->role_ms != 0 && now - member->role_ms < (int64_t)cluster->spec.election.dwell_ms) {
+        cluster->role_flaps++;
+        cluster_note(cluster, "FLAP: %s changes its role after %" PRId64 " ms", member->node->name,
+                     now - member->role_ms);
+    }
+    member->role_ms = now;
 }
 
 static uint64_t larger(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
-static void measure(struct member *member) {
-    pid_t pid = process_pid(member->node->process);
+void sample_process(struct member *member, pid_t pid) {
     member->memory = resident(pid);
     member->memory_max = larger(member->memory, member->memory_max);
     member->share = proportional(pid);
@@ -149,30 +169,60 @@ static void measure(struct member *member) {
     member->cpu_ms = cpu_ms(pid);
 }
 
+/* From when a third of the run is over: what is learnt and mapped first is no leak. */
+static void follow_memory(struct cluster *cluster, uint64_t resident_sum, uint32_t running) {
+    int64_t now = cluster_now(cluster);
+    if (cluster->is_begun && running > 0 && now > (int64_t)cluster->spec.duration_ms / 3) {
+        trend_add(&cluster->memory_trend, (double)now / (3600 * 1000),
+                  (double)resident_sum / running);
+    }
+}
+
+uint32_t sample_descriptors(const struct cluster *cluster) {
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < cluster->member_count; i++) {
+        const struct member *member = &cluster->members[i];
+        if (member->state != CLUSTER_DOWN) {
+            sum += descriptors(process_pid(member->node->process));
+        }
+    }
+    return sum;
+}
+
 void sample_tick(struct cluster *cluster) {
-    uint64_t memory = 0, in = 0, out = 0;
+    uint64_t memory = 0, resident_sum = 0, in = 0, out = 0;
     uint32_t running = 0;
     for (uint32_t i = 0; i < cluster->member_count; i++) {
         struct member *member = &cluster->members[i];
         if (member->state == CLUSTER_DOWN) {
+            member->is_elected = false;
+            member->role_ms = 0;
             continue;
         }
-        measure(member);
+        sample_process(member, process_pid(member->node->process));
         memory += member->share;
+        resident_sum += member->state == CLUSTER_RUNNING ? member->memory : 0;
         in += member->bytes_in;
         out += member->bytes_out;
         running += member->state == CLUSTER_RUNNING;
+        if (member->node->role == LOCALNET_PEER &&
+            member->node->number < cluster->spec.election.consenting) {
+            look_at_role(cluster, member);
+        }
         if (member->state == CLUSTER_RUNNING && !member->is_asked) {
             ask_status(cluster, member);
         }
         if (cluster->is_begun) {
-            write_row(cluster, member);
+            sample_row(cluster, member->node->name, member);
         }
     }
     cluster->memory_total_max = larger(memory, cluster->memory_total_max);
+    follow_memory(cluster, resident_sum, running);
     if (!cluster->is_begun) {
         return;
     }
+    cluster_fleet_sample(cluster);
+    traffic_row(cluster, cluster->traffic_csv);
     fprintf(cluster->samples_csv, "%.1f,%u,%.4f,%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
             (double)cluster_now(cluster) / 1000, running, sample_registered(cluster), memory, in,
             out);
@@ -181,7 +231,8 @@ void sample_tick(struct cluster *cluster) {
 /* ---- Summing up ---- */
 
 double sample_registered(const struct cluster *cluster) {
-    uint32_t running = 0, registered = 0;
+    uint32_t running = cluster->fleet.process != NULL ? cluster->spec.fleet_peers : 0;
+    uint32_t registered = cluster->fleet.registered;
     for (uint32_t i = 0; i < cluster->member_count; i++) {
         const struct member *member = &cluster->members[i];
         if (member->node->role == LOCALNET_PEER && member->state == CLUSTER_RUNNING) {
@@ -192,12 +243,25 @@ double sample_registered(const struct cluster *cluster) {
     return running == 0 ? 1 : (double)registered / running;
 }
 
+double sample_supernodes(const struct cluster *cluster) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < cluster->member_count; i++) {
+        const struct member *member = &cluster->members[i];
+        bool is_one = member->node->role == LOCALNET_SUPERNODE || member->is_elected;
+        count += member->state == CLUSTER_RUNNING && is_one;
+    }
+    return count;
+}
+
 static uint64_t parents_wanted(const struct cluster *cluster) {
     return cluster->spec.supernodes < PARENTS_WANTED ? cluster->spec.supernodes : PARENTS_WANTED;
 }
 
 uint64_t sample_wanted(const struct cluster *cluster) {
-    return (uint64_t)cluster->corpus.count * cluster->corpus.copies * parents_wanted(cluster);
+    const struct spec *spec = &cluster->spec;
+    return ((uint64_t)cluster->corpus.count * cluster->corpus.copies +
+            (uint64_t)spec->fleet_peers * spec->fleet_files) *
+           parents_wanted(cluster);
 }
 
 uint64_t sample_indexed(const struct cluster *cluster) {
@@ -218,5 +282,6 @@ bool sample_is_whole(const struct cluster *cluster) {
             return false;
         }
     }
-    return sample_indexed(cluster) >= sample_wanted(cluster);
+    return cluster->fleet.registered >= cluster->spec.fleet_peers &&
+           sample_indexed(cluster) >= sample_wanted(cluster);
 }

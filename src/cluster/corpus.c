@@ -10,72 +10,9 @@
 
 #include "common/mem.h"
 #include "src/cluster/deal.h"
+#include "src/cluster/names.h"
 
-#define NAMES_MAX 100000 /* lines that are read */
-#define STEM_BYTES 150
 #define COMPARE_BYTES (1 << 16)
-
-/* ---- Names ---- */
-
-struct names {
-    char **list;
-    uint32_t count;
-    uint32_t room;
-};
-
-static void add_name(struct names *names, const char *name) {
-    if (names->count == names->room) {
-        names->room = names->room == 0 ? 256 : 2 * names->room;
-        names->list = mem_resize(names->list, names->room, sizeof *names->list);
-    }
-    names->list[names->count++] = mem_string(name);
-}
-
-static void free_names(struct names *names) {
-    for (uint32_t i = 0; i < names->count; i++) {
-        mem_free(names->list[i]);
-    }
-    mem_free(names->list);
-}
-
-/* The last component of each line; what no file can be called is left out. */
-static bool read_names(struct names *names, const char *path) {
-    FILE *file = fopen(path, "re");
-    char line[4096];
-    while (file != NULL && names->count < NAMES_MAX && fgets(line, sizeof line, file) != NULL) {
-        line[strcspn(line, "\r\n")] = '\0';
-        const char *slash = strrchr(line, '/');
-        const char *name = slash == NULL ? line : slash + 1;
-        if (name[0] != '\0' && name[0] != '.') {
-            add_name(names, name);
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return file != NULL;
-}
-
-/* What files of this machine are called. */
-static void deal_names(struct names *names, uint32_t wanted) {
-    static const char *const roots[] = {"/usr/share/doc", "/usr/share", ".", NULL};
-    struct deal deal;
-    deal_choose(&deal, roots, wanted);
-    for (uint32_t i = 0; i < deal.count; i++) {
-        add_name(names, deal.files[i].name);
-    }
-    deal_free(&deal);
-}
-
-/* `whale song.ogg` and word `i000017` make `whale song i000017.ogg`. */
-static void name_file(struct corpus_file *file, const char *name) {
-    const char *dot = strrchr(name, '.');
-    size_t len = strlen(name);
-    size_t stem =
-        dot != NULL && dot != name && len - (size_t)(dot - name) <= 6 ? (size_t)(dot - name) : len;
-    snprintf(file->name, sizeof file->name, "%.*s %s%.8s",
-             (int)(stem < STEM_BYTES ? stem : STEM_BYTES), name, file->word, name + stem);
-}
 
 /* ---- Files ---- */
 
@@ -127,7 +64,7 @@ static enum err make_files(struct corpus *corpus, const struct spec *spec, struc
     for (uint32_t i = 0; i < corpus->count; i++) {
         struct corpus_file *file = &corpus->files[i];
         snprintf(file->word, sizeof file->word, "i%06u", i);
-        name_file(file, names->list[i % names->count]);
+        names_with_word(names, i, file->word, file->name, sizeof file->name);
         file->size = draw_size(&rng, spec->size_min, spec->size_max);
         file->first = i % corpus->peers;
         char *path = path_of(corpus, file);
@@ -156,24 +93,14 @@ enum err corpus_make(struct corpus *corpus, const struct spec *spec, struct loca
     corpus->count = (uint32_t)((uint64_t)spec->files * spec->peers / spec->copies);
     corpus->files = mem_array(corpus->count, sizeof *corpus->files);
     corpus->folder = owner_path(net->owner, "originals");
-    struct names names = {0};
-    enum err err = OK;
-    if (spec->names == NULL) {
-        deal_names(&names, corpus->count);
-    } else if (!read_names(&names, spec->names)) {
-        snprintf(trouble, SPEC_TROUBLE_BYTES, "%.200s: %s", spec->names, strerror(errno));
-        err = ERR_NOT_FOUND;
-    }
-    if (err == OK && names.count == 0) {
-        snprintf(trouble, SPEC_TROUBLE_BYTES,
-                 "there are no names to use; give a file with some as `names` in [library]");
-        err = ERR_NOT_FOUND;
-    } else if (err == OK && mkdir(corpus->folder, 0700) != 0) {
+    struct names names;
+    enum err err = names_load(&names, spec->names, corpus->count, trouble);
+    if (err == OK && mkdir(corpus->folder, 0700) != 0) {
         snprintf(trouble, SPEC_TROUBLE_BYTES, "%.200s: %s", corpus->folder, strerror(errno));
         err = ERR_IO;
     }
     err = err != OK ? err : make_files(corpus, spec, net, &names, trouble);
-    free_names(&names);
+    names_free(&names);
     return err;
 }
 

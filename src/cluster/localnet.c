@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -71,9 +72,10 @@ static void name_node(struct localnet *net, struct localnet_node *node, enum loc
     node->log = owner_path(net->owner, "%s.log", node->name);
 }
 
-static enum err place_nodes(struct localnet *net) {
-    uint32_t x, y;
-    if (!choose_octets(&x, &y)) {
+static enum err place_nodes(struct localnet *net, const struct netns *netns) {
+    uint32_t x = 0, y = 0;
+    char host[NETNS_ADDRESS_BYTES];
+    if (netns == NULL && !choose_octets(&x, &y)) {
         return trouble(net, ERR_BUSY, "no free addresses 127.x.y.1 with port %d", LOCALNET_PORT);
     }
     for (uint32_t i = 0; i < net->supernode_count + net->peer_count; i++) {
@@ -81,8 +83,13 @@ static enum err place_nodes(struct localnet *net) {
         uint32_t number = super ? i : i - net->supernode_count;
         struct localnet_node *node = super ? &net->supernodes[number] : &net->peers[number];
         name_node(net, node, super ? LOCALNET_SUPERNODE : LOCALNET_PEER, number);
-        snprintf(node->address, sizeof node->address, "127.%u.%u.%u:%d", x, y, i + 1,
-                 LOCALNET_PORT);
+        if (netns == NULL) {
+            snprintf(host, sizeof host, "127.%u.%u.%u", x % 256, y % 256, (i + 1) % 256);
+        } else {
+            netns_address(i, host);
+            node->netns = netns_of(netns, i);
+        }
+        snprintf(node->address, sizeof node->address, "%s:%d", host, LOCALNET_PORT);
         if (!super && (mkdir(node->files, 0755) != 0 || mkdir(node->downloads, 0755) != 0)) {
             return trouble(net, ERR_IO, "cannot make %s", node->files);
         }
@@ -152,7 +159,8 @@ static enum err init_supernode(struct localnet *net, struct localnet_node *node)
     if (node->number == 0) {
         err = run_supernode(net,
                             (const char *const[]){"init", "--dir", node->dir, "--anchor", "--name",
-                                                  "localnet", "--address", node->address, NULL},
+                                                  "localnet", "--address", node->address,
+                                                  "--promotion", "by-hand", NULL},
                             &out);
     } else {
         err = run_supernode(net, (const char *const[]){"init", "--dir", node->dir, NULL}, &out);
@@ -181,22 +189,51 @@ static enum err certify(struct localnet *net, const struct localnet_node *node) 
     return err;
 }
 
-enum err localnet_init(struct localnet *net, struct owner *owner, const char *bin,
-                       uint32_t supernodes, uint32_t peers) {
-    *net = (struct localnet){
-        .owner = owner, .bin = mem_string(bin), .supernode_count = supernodes, .peer_count = peers};
+static enum err make(struct localnet *net, const struct netns *netns) {
+    uint32_t supernodes = net->supernode_count, peers = net->peer_count;
     if (supernodes == 0 || supernodes > LOCALNET_NODES_MAX ||
         peers > LOCALNET_NODES_MAX - supernodes) {
         return trouble(net, ERR_LIMIT, "at least 1 supernode, and at most %d nodes in all",
                        LOCALNET_NODES_MAX);
     }
-    enum err err = place_nodes(net);
-    net->network_file = owner_path(owner, "%s/network.ini", net->supernodes[0].name);
+    enum err err = place_nodes(net, netns);
+    net->network_file = owner_path(net->owner, "%s/network.ini", net->supernodes[0].name);
     for (uint32_t i = 0; i < supernodes && err == OK; i++) {
         err = init_supernode(net, &net->supernodes[i]);
         if (err == OK && i > 0) {
             err = certify(net, &net->supernodes[i]);
         }
+    }
+    return err;
+}
+
+enum err localnet_init(struct localnet *net, struct owner *owner, const char *bin,
+                       uint32_t supernodes, uint32_t peers) {
+    *net = (struct localnet){
+        .owner = owner, .bin = mem_string(bin), .supernode_count = supernodes, .peer_count = peers};
+    return make(net, NULL);
+}
+
+enum err localnet_init_apart(struct localnet *net, struct owner *owner, const char *bin,
+                             const struct netns *netns, struct localnet_size size) {
+    *net = (struct localnet){.owner = owner,
+                             .bin = mem_string(bin),
+                             .supernode_count = size.supernodes,
+                             .peer_count = size.peers};
+    return make(net, netns);
+}
+
+enum err localnet_elect(struct localnet *net, const struct localnet_election *election) {
+    net->election = *election;
+    enum err err = localnet_election_rules(election, net->network_file);
+    for (uint32_t i = 0; i < election->consenting && i < net->peer_count && err == OK; i++) {
+        err = localnet_election_prepare(election, net->peers[i].dir);
+    }
+    if (err != OK) {
+        return trouble(net, err, "%s: cannot be written", net->network_file);
+    }
+    for (uint32_t i = 1; i < net->supernode_count && err == OK; i++) {
+        err = certify(net, &net->supernodes[i]); /* it is another network now */
     }
     return err;
 }
@@ -220,6 +257,10 @@ void localnet_free(struct localnet *net) {
     *net = (struct localnet){0};
 }
 
+uint32_t localnet_index(const struct localnet *net, const struct localnet_node *node) {
+    return node->number + (node->role == LOCALNET_PEER ? net->supernode_count : 0);
+}
+
 /* ---- Running ---- */
 
 static enum err does_not_start(struct localnet *net, const struct localnet_node *node,
@@ -229,6 +270,7 @@ static enum err does_not_start(struct localnet *net, const struct localnet_node 
 
 enum err localnet_launch(struct localnet *net, struct localnet_node *node) {
     char *program = program_of(net, node->role);
+    char leaves[16];
     struct words words = {.list = {program}, .count = 1};
     add_words(&words, (const char *const[]){"run", "--dir", node->dir, "--network",
                                             net->network_file, "--listen", node->address, NULL});
@@ -238,8 +280,20 @@ enum err localnet_launch(struct localnet *net, struct localnet_node *node) {
                                                 node->downloads, NULL});
     } else {
         /* Programs ask faster than people. */
-        add_words(&words, (const char *const[]){"--leaf-query-rate", "1000", "--leaf-query-burst",
-                                                "1000", NULL});
+        const char *rate = net->leaf_query_rate == NULL ? "1000" : net->leaf_query_rate;
+        add_words(&words, (const char *const[]){"--leaf-query-rate", rate, "--leaf-query-burst",
+                                                rate, NULL});
+    }
+    if (node->role == LOCALNET_SUPERNODE && net->leaves > 0) {
+        snprintf(leaves, sizeof leaves, "%" PRIu32, net->leaves);
+        add_words(&words, (const char *const[]){"--leaves", leaves, NULL});
+    }
+    char beside[48];
+    if (node->role == LOCALNET_PEER && node->number < net->election.consenting) {
+        snprintf(beside, sizeof beside, "%.*s:%d", (int)strcspn(node->address, ":"), node->address,
+                 LOCALNET_PORT + 1);
+        add_words(&words, (const char *const[]){"--consent", "--cap-rate", "100M",
+                                                "--supernode-listen", beside, NULL});
     }
     if (node->advertise[0] != '\0') {
         add_words(&words, (const char *const[]){"--advertise", node->advertise, NULL});
@@ -248,7 +302,8 @@ enum err localnet_launch(struct localnet *net, struct localnet_node *node) {
         add_words(&words, (const char *const[]){"--upload-rate", node->upload_rate, NULL});
     }
     process_free(node->process);
-    const struct process_options options = {.argv = words.list, .log = node->log};
+    const struct process_options options = {
+        .argv = words.list, .log = node->log, .netns = node->netns};
     enum err err = process_start(net->owner, &options, &node->process);
     mem_free(program);
     return err == OK ? OK : does_not_start(net, node, err);

@@ -15,6 +15,8 @@
 #include <jansson.h>
 
 #include "common/ids.h"
+#include "src/cluster/localnet_election.h"
+#include "src/cluster/netns.h"
 #include "src/cluster/process.h"
 
 #define LOCALNET_PORT 7646
@@ -36,6 +38,7 @@ struct localnet_node {
     char *log;
     char advertise[32];      /* the address that others are told; empty = `address` */
     const char *upload_rate; /* borrowed, such as "8M"; NULL = unlimited */
+    int netns;               /* namespace that it runs in (process_options); 0 = ours */
     struct process *process; /* NULL when it does not run */
 };
 
@@ -43,10 +46,13 @@ struct localnet {
     struct owner *owner;
     char *bin; /* the folder with peer and supernode */
     char *network_file;
+    const char *leaf_query_rate; /* borrowed: per second and at once; NULL = 1000 */
     uint32_t supernode_count;
     uint32_t peer_count;
     struct localnet_node supernodes[LOCALNET_NODES_MAX];
     struct localnet_node peers[LOCALNET_NODES_MAX];
+    struct localnet_election election;
+    uint32_t leaves;    /* that a supernode takes; 0 = its default */
     char trouble[1024]; /* what went wrong, for people, after an error */
 };
 
@@ -55,8 +61,22 @@ struct localnet {
 MUST_CHECK enum err localnet_init(struct localnet *net, struct owner *owner, const char *bin,
                                   uint32_t supernodes, uint32_t peers);
 
+/* The same for nodes in namespaces of their own, supernodes first. */
+struct localnet_size {
+    uint32_t supernodes;
+    uint32_t peers;
+};
+MUST_CHECK enum err localnet_init_apart(struct localnet *net, struct owner *owner, const char *bin,
+                                        const struct netns *netns, struct localnet_size size);
+
+/* Have supernodes elected; called before anything runs. */
+MUST_CHECK enum err localnet_elect(struct localnet *net, const struct localnet_election *election);
+
 /* Forget the network; its processes and folders are the owner's to end. */
 void localnet_free(struct localnet *net);
+
+/* Its number among all nodes, supernodes first. */
+uint32_t localnet_index(const struct localnet *net, const struct localnet_node *node);
 
 /* Start a node, also one that ran before, and wait until it takes commands; */
 MUST_CHECK enum err localnet_start(struct localnet *net, struct localnet_node *node);

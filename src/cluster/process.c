@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -231,7 +232,8 @@ static _Noreturn void become(const struct process_options *options, char *const 
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    bool ready = dup2(files->in, 0) == 0 && (files->out < 0 || dup2(files->out, 1) == 1) &&
+    bool ready = (options->netns == 0 || setns(options->netns, CLONE_NEWNET) == 0) &&
+                 dup2(files->in, 0) == 0 && (files->out < 0 || dup2(files->out, 1) == 1) &&
                  (files->err < 0 || dup2(files->err, 2) == 2) &&
                  (options->cwd == NULL || chdir(options->cwd) == 0);
     if (ready) {

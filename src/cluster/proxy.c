@@ -8,9 +8,11 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <event2/util.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/check.h"
 #include "common/mem.h"
 #include "common/rng.h"
 #include "common/units.h"
@@ -66,6 +69,7 @@ struct connection {
 
 struct node {
     struct evconnlistener *listener;
+    int netns; /* descriptor of its namespace; -1 = ours */
     struct sockaddr_in target;
     struct spec_link link;
     uint32_t group;
@@ -75,6 +79,7 @@ struct proxy {
     struct event_base *base;
     struct node nodes[SPEC_NODES_MAX];
     uint32_t node_count;
+    int netns;              /* our own namespace */
     struct spec_link every; /* link */
     struct connection *connections;
     struct rng rng;
@@ -86,16 +91,12 @@ struct proxy {
 
 /* ---- What a link is like ---- */
 
-static uint64_t smaller_rate(uint64_t a, uint64_t b) {
-    return a == 0 ? b : b == 0 ? a : a < b ? a : b;
-}
-
 static void add_link(struct spec_link *link, const struct spec_link *more) {
     link->latency_ms += more->latency_ms;
     link->jitter_ms += more->jitter_ms;
-    link->rate = smaller_rate(link->rate, more->rate);
-    link->slice = (uint32_t)smaller_rate(link->slice, more->slice);
-    link->reset_ms = (uint32_t)smaller_rate(link->reset_ms, more->reset_ms);
+    link->rate = spec_slower(link->rate, more->rate);
+    link->slice = (uint32_t)spec_slower(link->slice, more->slice);
+    link->reset_ms = (uint32_t)spec_slower(link->reset_ms, more->reset_ms);
     link->close_ms += more->close_ms;
     link->black_hole = link->black_hole || more->black_hole;
 }
@@ -291,10 +292,25 @@ static int node_of(const struct proxy *proxy, const struct sockaddr_in *address)
     return -1;
 }
 
+/* A socket of the node's namespace. There the address of the one who dials is a stranger's
+ * (netns_keep_port). */
+static int new_socket(const struct proxy *proxy, const struct node *node) {
+    const int yes = 1;
+    if (node->netns >= 0 && setns(node->netns, CLONE_NEWNET) != 0) {
+        return -1;
+    }
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (node->netns >= 0) {
+        CHECK(setns(proxy->netns, CLONE_NEWNET) == 0);
+        setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &yes, sizeof yes);
+    }
+    return fd;
+}
+
 /* Dial on from the address that the connection came from: limits by address stay true. */
 static struct bufferevent *dial(struct proxy *proxy, uint32_t target,
                                 const struct sockaddr_in *from) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = new_socket(proxy, &proxy->nodes[target]);
     const struct sockaddr_in source = {.sin_family = AF_INET, .sin_addr = from->sin_addr};
     const int yes = 1;
     if (fd < 0 || bind(fd, (const struct sockaddr *)&source, sizeof source) != 0) {
@@ -372,21 +388,39 @@ static bool read_address(const char *text, struct sockaddr_in *address) {
            address->sin_family == AF_INET;
 }
 
-static const char *add_node(struct proxy *proxy, const char *listen, const char *target) {
+static bool listen_at(struct proxy *proxy, struct node *node, const struct sockaddr_in *address) {
+    const int yes = 1;
+    int fd = new_socket(proxy, node);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
+        bind(fd, (const struct sockaddr *)address, sizeof *address) != 0) {
+        if (fd >= 0) {
+            evutil_closesocket(fd);
+        }
+        return false;
+    }
+    node->listener = evconnlistener_new(proxy->base, on_dialled, proxy,
+                                        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 128, fd);
+    return node->listener != NULL;
+}
+
+static const char *add_node(struct proxy *proxy, const char *listen, const char *target,
+                            const char *netns) {
     struct sockaddr_in address = {0};
     struct node *node = &proxy->nodes[proxy->node_count];
     if (proxy->node_count == SPEC_NODES_MAX) {
         return "too many nodes";
     }
-    *node = (struct node){0};
+    *node = (struct node){.netns = -1};
+    if (netns[0] != '\0') {
+        node->netns = open(netns, O_RDONLY | O_CLOEXEC);
+    }
+    if (netns[0] != '\0' && node->netns < 0) {
+        return strerror(errno);
+    }
     if (!read_address(listen, &address) || !read_address(target, &node->target)) {
         return "that is no address";
     }
-    node->listener =
-        evconnlistener_new_bind(proxy->base, on_dialled, proxy,
-                                LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-                                128, (struct sockaddr *)&address, sizeof address);
-    if (node->listener == NULL) {
+    if (!listen_at(proxy, node, &address)) {
         return strerror(errno);
     }
     proxy->node_count++;
@@ -394,7 +428,7 @@ static const char *add_node(struct proxy *proxy, const char *listen, const char 
 }
 
 static const char *take_line(struct proxy *proxy, const char *line) {
-    char listen[64], target[64], which[16];
+    char listen[64], target[64], which[16], netns[64] = "";
     struct spec_link link = {0};
     unsigned hole;
     uint32_t group;
@@ -406,8 +440,8 @@ static const char *take_line(struct proxy *proxy, const char *line) {
         proxy->nodes[node].group = group;
         return NULL;
     }
-    if (sscanf(line, "node %63s %63s", listen, target) == 2) {
-        return add_node(proxy, listen, target);
+    if (sscanf(line, "node %63s %63s %63s", listen, target, netns) >= 2) {
+        return add_node(proxy, listen, target, netns);
     }
     if (sscanf(line,
                "set %15s %" SCNu32 " %" SCNu32 " %" SCNu64 " %" SCNu32 " %" SCNu32 " %" SCNu32
@@ -498,6 +532,7 @@ int proxy_run(const char *control_path) {
     signal(SIGPIPE, SIG_IGN);
     allow_descriptors();
     rng_seed(&proxy->rng, 1);
+    proxy->netns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     proxy->base = event_base_new();
     bool good = proxy->base != NULL && listen_for_commands(proxy, control_path);
     if (good) {
@@ -512,6 +547,12 @@ int proxy_run(const char *control_path) {
     }
     for (uint32_t i = 0; i < proxy->node_count; i++) {
         evconnlistener_free(proxy->nodes[i].listener);
+        if (proxy->nodes[i].netns >= 0) {
+            close(proxy->nodes[i].netns);
+        }
+    }
+    if (proxy->netns >= 0) {
+        close(proxy->netns);
     }
     if (proxy->commander != NULL) {
         bufferevent_free(proxy->commander);

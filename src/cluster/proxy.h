@@ -14,7 +14,8 @@
 
 /* Run the proxy until the connection on its control socket ends, or SIGTERM. It takes lines there:
  *
- *     node LISTEN TARGET                 127.1.2.3:7646 127.1.2.3:7647; numbered from 0
+ *     node LISTEN TARGET [NETNS]         127.1.2.3:7646 127.1.2.3:7647; numbered from 0; with the
+ *                                        path of the network namespace where both are
  *     set NODE LATENCY JITTER RATE SLICE RESET CLOSE HOLE        ms and bytes; NODE may be `every`
  *     group NODE GROUP                   nothing passes between groups; all begin in group 0
  *

@@ -5,7 +5,13 @@
  *     supernodes = 10      copies = 2          downloads = 1/s      40s = start supernode 2
  *     peers = 200          sizes = 1K..64K
  *     duration = 60s                           [checks]
- *     seed = 1                                 recall at 60s = 0.99 */
+ *     seed = 1                                 recall at 60s = 0.99
+ *
+ *     [election]           where supernodes are elected among the peers 0 to consenting - 1
+ *     policy = reputation
+ *     epoch = 10s
+ *     dwell = 60s
+ *     consenting = 60 */
 #ifndef TRUNKLINE_CLUSTER_SPEC_H
 #define TRUNKLINE_CLUSTER_SPEC_H
 
@@ -17,6 +23,10 @@
 #define SPEC_NODES_MAX 254 /* of both roles: addresses 127.x.y.1 to .254 */
 #define SPEC_EVENTS_MAX 1024
 #define SPEC_CHECKS_MAX 64
+#define SPEC_FLEET_MAX 5000 /* peers of one process; descriptors are the limit */
+#define SPEC_FLEET_FILES_MAX 1000
+#define SPEC_RATE_MILLI_MAX (1000 * 1000) /* 1000/s */
+#define SPEC_LOSS_ALL 100000              /* 100 % */
 #define SPEC_NAME_BYTES 33
 #define SPEC_TEXT_BYTES 96
 #define SPEC_TROUBLE_BYTES 320
@@ -37,6 +47,7 @@ enum spec_verb {
 struct spec_targets {
     bool supernodes;
     bool peers;
+    bool elected;   /* only peers whose supernode runs */
     uint32_t first; /* with `last`, when percent is 0 */
     uint32_t last;
     uint32_t percent; /* 1 to 100 of those that the verb can be applied to */
@@ -51,6 +62,7 @@ struct spec_link {
     uint32_t reset_ms;   /* each connection is reset when it is so old; 0 = never */
     uint32_t close_ms;   /* an end is passed on so much later */
     bool black_hole;     /* passes nothing on, ends neither, until it is cleared */
+    uint32_t loss;       /* of SPEC_LOSS_ALL packets; only with `is_netns` */
 };
 
 struct spec_event {
@@ -61,16 +73,33 @@ struct spec_event {
     char text[SPEC_TEXT_BYTES]; /* as it was written */
 };
 
+/* How supernodes are elected. */
+struct spec_election {
+    char policy[16]; /* "" = those of the network are all there are */
+    uint64_t epoch_ms;
+    uint64_t dwell_ms;
+    uint64_t measure; /* bytes of one stream */
+    uint32_t minimum;
+    uint32_t consenting; /* peers that would be supernodes: the first ones */
+};
+
 enum spec_measure {
-    SPEC_RECALL,           /* share of the wanted files that a sweep of searches finds */
-    SPEC_REGISTERED,       /* share of the running peers that have a registered parent */
-    SPEC_SEARCH_P99,       /* milliseconds */
-    SPEC_GAP_P99,          /* milliseconds that a running peer was without a parent */
-    SPEC_MEMORY,           /* bytes resident, the largest process at its worst */
-    SPEC_MEMORY_TOTAL,     /* bytes, all processes together, what they share counted once */
-    SPEC_DOWNLOADS_FAILED, /* downloads that ended with an error or did not end */
-    SPEC_DOWNLOADS_DONE,   /* at least so many */
-    SPEC_DESCRIPTORS,      /* the most that one process had open */
+    SPEC_RECALL,            /* share of the wanted files that a sweep of searches finds */
+    SPEC_REGISTERED,        /* share of the running peers that have a registered parent */
+    SPEC_SEARCH_P99,        /* milliseconds */
+    SPEC_GAP_P99,           /* milliseconds that a running peer was without a parent */
+    SPEC_MEMORY,            /* bytes resident, the largest process at its worst */
+    SPEC_MEMORY_TOTAL,      /* bytes, all processes together, what they share counted once */
+    SPEC_DOWNLOADS_FAILED,  /* downloads that ended with an error or did not end */
+    SPEC_DOWNLOADS_DONE,    /* at least so many */
+    SPEC_DESCRIPTORS,       /* the most that one process had open */
+    SPEC_DESCRIPTORS_GROWN, /* all processes together: at the end, less those at the start */
+    SPEC_MEMORY_SLOPE,      /* bytes per hour that a process grows by, on average */
+    SPEC_DOWNLOAD_P99,      /* milliseconds from the search to the file */
+    SPEC_SUPERNODES,        /* that run and are certified, at least ... */
+    SPEC_SUPERNODES_MOST,   /* ... and at most */
+    SPEC_ROLE_FLAPS,        /* changes of one peer's role sooner than the dwell time allows */
+    SPEC_EXIT,              /* milliseconds from `stop` to the end of the slowest process */
     SPEC_MEASURES
 };
 
@@ -95,11 +124,20 @@ struct spec {
     uint64_t size_min;
     uint64_t size_max;
     char *names;             /* file with a name per line; NULL = those of /usr/share/doc */
+    uint64_t load_until_ms;  /* then no search or download begins; 0 = the end */
     uint64_t search_milli;   /* searches per second in all, thousandths */
     uint64_t download_milli; /* downloads begun per second in all, thousandths */
     uint64_t upload_rate;    /* bytes per second of each peer; 0 = unlimited */
+    uint32_t fleet_peers;    /* more peers, in one process */
+    uint32_t fleet_files;    /* of each */
+    uint64_t fleet_search_milli;
+    uint32_t leaves; /* that a supernode takes; 0 = its own default, or enough for all */
     struct spec_link link;
-    bool has_proxy; /* some link is ever other than loopback */
+    bool is_netns; /* each node has a network namespace of its own */
+    struct spec_election election;
+    bool has_faults; /* some link is ever other than loopback */
+    bool has_delays; /* ... in a way that only the proxy can */
+    bool has_loss;   /* ... in a way that only namespaces can */
     uint32_t event_count;
     struct spec_event events[SPEC_EVENTS_MAX]; /* by time */
     uint32_t check_count;
@@ -122,7 +160,13 @@ bool spec_name_ok(const char *name);
 MUST_CHECK enum err spec_read(struct spec *spec, const char *path,
                               char trouble[SPEC_TROUBLE_BYTES]);
 
+/* Take a number of peers of its fleet; false when it is none. */
+bool spec_take_fleet(struct spec *spec, const char *peers);
+
 void spec_free(struct spec *spec);
+
+/* The smaller of two rates where 0 means that there is none. */
+uint64_t spec_slower(uint64_t a, uint64_t b);
 
 /* Read what stands after `AT =` in a schedule: `kill supernode 2`, `freeze peers 10%`, `link all
  * latency=50ms rate=1M`. ERR_CONFIG with the reason. */

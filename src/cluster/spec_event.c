@@ -16,6 +16,10 @@ static const char *const verbs[SPEC_VERBS] = {
 
 /* ---- Links ---- */
 
+uint64_t spec_slower(uint64_t a, uint64_t b) {
+    return a == 0 ? b : b == 0 ? a : a < b ? a : b;
+}
+
 static bool read_ms(const char *value, uint32_t *ms) {
     uint64_t number;
     bool is_fine = units_parse_ms(value, &number) == OK && number <= PROPERTY_MS_MAX;
@@ -27,6 +31,20 @@ static bool read_slice(const char *value, uint32_t *bytes) {
     uint64_t number;
     bool is_fine = units_parse_bytes(value, &number) == OK && number <= SLICE_MAX;
     *bytes = is_fine ? (uint32_t)number : *bytes;
+    return is_fine;
+}
+
+/* `5%`, `0.5%`. */
+static bool read_loss(const char *value, uint32_t *loss) {
+    char number[16];
+    uint64_t milli;
+    size_t len = strlen(value);
+    if (len < 2 || len > sizeof number || value[len - 1] != '%') {
+        return false;
+    }
+    snprintf(number, sizeof number, "%.*s", (int)(len - 1), value);
+    bool is_fine = units_parse_milli(number, &milli) == OK && milli <= SPEC_LOSS_ALL;
+    *loss = is_fine ? (uint32_t)milli : *loss;
     return is_fine;
 }
 
@@ -65,6 +83,9 @@ bool spec_link_read(struct spec_link *link, const char *text) {
     if (strcmp(key, "slice") == 0) {
         return read_slice(value, &link->slice);
     }
+    if (strcmp(key, "loss") == 0) {
+        return read_loss(value, &link->loss);
+    }
     return strcmp(key, "black-hole") == 0 && read_yes(value, &link->black_hole);
 }
 
@@ -73,6 +94,9 @@ bool spec_link_read(struct spec_link *link, const char *text) {
 static bool read_role(struct spec_targets *targets, const char *word) {
     targets->supernodes = strcmp(word, "supernode") == 0 || strcmp(word, "supernodes") == 0;
     targets->peers = strcmp(word, "peer") == 0 || strcmp(word, "peers") == 0;
+    if (strcmp(word, "elected") == 0) {
+        targets->peers = targets->elected = true;
+    }
     if (strcmp(word, "all") == 0) {
         targets->supernodes = targets->peers = true;
         targets->percent = 100;
@@ -113,8 +137,14 @@ static bool read_which(struct spec_targets *targets, const char *word, uint32_t 
 
 /* ---- Events ---- */
 
-bool spec_event_needs_proxy(const struct spec_event *event) {
-    return event->verb == SPEC_LINK || event->verb == SPEC_SPLIT || event->verb == SPEC_HEAL;
+void spec_event_needs(const struct spec_event *event, struct spec *spec) {
+    const struct spec_link *link = &event->link;
+    bool of_links =
+        event->verb == SPEC_LINK || event->verb == SPEC_SPLIT || event->verb == SPEC_HEAL;
+    spec->has_faults = spec->has_faults || of_links;
+    spec->has_loss = spec->has_loss || link->loss > 0;
+    spec->has_delays = spec->has_delays || link->latency_ms > 0 || link->jitter_ms > 0 ||
+                       link->slice > 0 || link->reset_ms > 0 || link->close_ms > 0;
 }
 
 static enum err refuse(char trouble[SPEC_TROUBLE_BYTES], const char *text) {
@@ -133,7 +163,9 @@ static enum err read_words(struct spec_event *event, const struct spec *spec, ch
         return refuse(trouble, "begin with kill, stop, freeze, thaw, start, link, split or heal");
     }
     if (role == NULL || !read_role(&event->targets, role)) {
-        return refuse(trouble, "then say which: `supernode 2`, `peers 10%`, `peers 0-9` or `all`");
+        return refuse(
+            trouble,
+            "then say which: `supernode 2`, `peers 10%`, `peers 0-9`, `elected 50%` or `all`");
     }
     if (event->targets.percent == 0) {
         word = strsep(rest, " ");
@@ -149,7 +181,7 @@ static enum err read_words(struct spec_event *event, const struct spec *spec, ch
             return refuse(trouble, event->verb != SPEC_LINK
                                        ? "nothing may follow the nodes"
                                        : "of a link: latency=, jitter=, rate=, slice=, reset=, "
-                                         "slow-close=, black-hole=yes, clear");
+                                         "slow-close=, loss=5%, black-hole=yes, clear");
         }
     }
     return OK;

@@ -8,7 +8,7 @@
  * it is none. */
 bool spec_link_read(struct spec_link *link, const char *text);
 
-/* True when it can only be done to links that go through the proxy. */
-bool spec_event_needs_proxy(const struct spec_event *event);
+/* Note what the links of a network must be for this event: has_faults, has_delays, has_loss. */
+void spec_event_needs(const struct spec_event *event, struct spec *spec);
 
 #endif

@@ -1,5 +1,6 @@
 /* actions.c - carries out what a step left in the outbox: one row per kind of action. */
 #include "common/check.h"
+#include "src/host/child.h"
 #include "src/host/conn.h"
 #include "src/host/files.h"
 
@@ -58,6 +59,14 @@ static void do_close(const struct doing *doing) {
     }
 }
 
+static void do_link_files(const struct doing *doing) {
+    struct conn *conn = conn_of(doing);
+    if (conn != NULL) {
+        flow_account(conn); /* what went before counts as it was */
+        conn->traffic = TRAFFIC_FILES;
+    }
+}
+
 static void do_resolve(const struct doing *doing) {
     resolve_name(doing->node, doing->action->token32, doing->bytes);
 }
@@ -90,6 +99,18 @@ static void do_file_discard(const struct doing *doing) {
     file_close(doing->node, doing->action->file, true);
 }
 
+static void do_supernode_name(const struct doing *doing) {
+    child_name(doing->node);
+}
+
+static void do_supernode_start(const struct doing *doing) {
+    child_start(doing->node, doing->bytes);
+}
+
+static void do_supernode_stop(const struct doing *doing) {
+    child_stop(doing->node);
+}
+
 static void do_report(const struct doing *doing) {
     command_report(doing->node, doing->action, doing->bytes);
 }
@@ -106,6 +127,7 @@ void actions_run(struct host_node *node, struct outbox *out) {
         [ACTION_READ_STOP] = do_read_stop,
         [ACTION_READ_START] = do_read_start,
         [ACTION_CLOSE] = do_close,
+        [ACTION_LINK_FILES] = do_link_files,
         [ACTION_RESOLVE] = do_resolve,
         [ACTION_FILE_OPEN] = do_file_open,
         [ACTION_FILE_WRITE] = do_file_write,
@@ -114,6 +136,9 @@ void actions_run(struct host_node *node, struct outbox *out) {
         [ACTION_FILE_FINISH] = do_file_finish,
         [ACTION_FILE_CLOSE] = do_file_close,
         [ACTION_FILE_DISCARD] = do_file_discard,
+        [ACTION_SUPERNODE_NAME] = do_supernode_name,
+        [ACTION_SUPERNODE_START] = do_supernode_start,
+        [ACTION_SUPERNODE_STOP] = do_supernode_stop,
         [ACTION_REPORT] = do_report,
         [ACTION_STOPPED] = do_stopped,
     };

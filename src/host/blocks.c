@@ -2,8 +2,8 @@
  *
  * Blocks wait as small records, not as bytes: a link's blocks are read only while its output has
  * room, one job of at most JOB_BYTES at a time, so that a reader who stops costs at most
- * LINK_OUTPUT_SOFT of memory. A node's upload rate is kept by reading later. NODE_BLOCK_SENT means
- * that the block is in the link's buffer. */
+ * LINK_OUTPUT_SOFT of memory, and a limit on traffic less. NODE_BLOCK_SENT means that the block is
+ * in the link's buffer. */
 #include <string.h>
 
 #include "common/check.h"
@@ -15,8 +15,7 @@
 #define JOB_BLOCKS 8
 #define JOB_BYTES (JOB_BLOCKS * (BLOCK_BYTES + HEADER_MAX))
 #define HEADER_MAX 32
-#define QUEUE_MAX 1024      /* blocks that may wait on one link: 16 MiB of requests */
-#define PACE_BURST_US 50000 /* unused upload rate that may be made up for */
+#define QUEUE_MAX 1024 /* blocks that may wait on one link: 16 MiB of requests */
 
 struct pending_block {
     struct pending_block *next;
@@ -119,15 +118,16 @@ static struct pending_block *take_run(struct block_queue *queue, size_t most, si
     return first;
 }
 
-static size_t job_bytes(const struct host_node *node) {
-    uint64_t rate = node->upload_bytes_per_s;
-    return rate == 0 || rate / 20 > JOB_BYTES ? JOB_BYTES : (size_t)(rate / 20);
+/* Under a limit no more is read than it lets through soon. */
+static size_t job_bytes(const struct conn *conn) {
+    size_t ahead = flow_ahead(conn);
+    return ahead < LINK_OUTPUT_SOFT / 2 ? ahead : JOB_BYTES;
 }
 
 static void start_job(struct conn *conn) {
     struct host_node *node = conn->node;
     size_t len;
-    struct pending_block *blocks = take_run(&conn->blocks, job_bytes(node), &len);
+    struct pending_block *blocks = take_run(&conn->blocks, job_bytes(conn), &len);
     struct source *source = file_source(node, blocks->file);
     if (source == NULL) {
         settle(conn, blocks, ERR_NOT_FOUND);
@@ -142,85 +142,17 @@ static void start_job(struct conn *conn) {
     job->len = len;
     conn_pin(conn);
     conn->blocks.is_reading = true;
-    if (node->upload_bytes_per_s != 0) {
-        uint64_t now_us = clock_mono_us();
-        if (node->paced_at_us + PACE_BURST_US < now_us) {
-            node->paced_at_us = now_us - PACE_BURST_US;
-        }
-        node->paced_at_us += len * 1000000 / node->upload_bytes_per_s;
-    }
     workers_submit(node->host->workers, &job->job);
-}
-
-/* ---- The upload rate: links wait in line, each gets one job per turn ---- */
-
-static void arm_pace(struct host_node *node) {
-    uint64_t now_us = clock_mono_us();
-    uint64_t wait_us = node->paced_at_us > now_us ? node->paced_at_us - now_us : 0;
-    struct timeval wait = {.tv_sec = (time_t)(wait_us / 1000000),
-                           .tv_usec = (suseconds_t)(wait_us % 1000000)};
-    if (!evtimer_pending(&node->pace, NULL)) {
-        event_add(&node->pace, &wait);
-    }
-}
-
-static void wait_in_line(struct conn *conn) {
-    struct host_node *node = conn->node;
-    if (!conn->blocks.is_paced) {
-        conn->blocks.is_paced = true;
-        conn->blocks.next_paced = NULL;
-        conn_pin(conn);
-        if (node->paced_last != NULL) {
-            node->paced_last->blocks.next_paced = conn;
-        } else {
-            node->paced_first = conn;
-        }
-        node->paced_last = conn;
-    }
-    arm_pace(node);
-}
-
-static struct conn *first_in_line(struct host_node *node) {
-    struct conn *conn = node->paced_first;
-    node->paced_first = conn->blocks.next_paced;
-    if (node->paced_first == NULL) {
-        node->paced_last = NULL;
-    }
-    conn->blocks.is_paced = false;
-    return conn;
 }
 
 static bool wants_to_read(const struct conn *conn) {
     const struct block_queue *queue = &conn->blocks;
     return conn->state == CONN_UP && queue->first != NULL && !queue->is_reading &&
-           conn_output(conn) <= LINK_OUTPUT_SOFT / 2;
-}
-
-static void on_pace(evutil_socket_t fd, short what, void *context) {
-    (void)fd;
-    (void)what;
-    struct host_node *node = context;
-    while (node->paced_first != NULL && node->paced_at_us <= clock_mono_us()) {
-        struct conn *conn = first_in_line(node);
-        if (wants_to_read(conn)) {
-            start_job(conn);
-        }
-        conn_unpin(conn);
-    }
-    if (node->paced_first != NULL) {
-        arm_pace(node);
-    }
-    node_run(node);
+           conn_output(conn) <= flow_ahead(conn);
 }
 
 void blocks_pump(struct conn *conn) {
-    struct host_node *node = conn->node;
     while (wants_to_read(conn)) {
-        if (node->upload_bytes_per_s != 0 &&
-            (node->paced_first != NULL || node->paced_at_us > clock_mono_us())) {
-            wait_in_line(conn);
-            return;
-        }
         start_job(conn); /* or fails blocks whose file is gone */
     }
 }
@@ -255,15 +187,4 @@ void blocks_drop(struct conn *conn, enum err reason) {
     conn->blocks.last = NULL;
     conn->blocks.count = 0;
     settle(conn, blocks, reason);
-}
-
-void blocks_init(struct host_node *node) {
-    evtimer_assign(&node->pace, node->host->base, on_pace, node);
-}
-
-void blocks_free(struct host_node *node) {
-    event_del(&node->pace);
-    while (node->paced_first != NULL) {
-        conn_unpin(first_in_line(node));
-    }
 }

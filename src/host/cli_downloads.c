@@ -20,12 +20,12 @@ struct listing {
 };
 
 /* What somebody would want to do about it, or NULL. */
-static const char *advice_of(const json_t *object) {
+static const char *advice_of(char to[CLI_NOTE_BYTES], const json_t *object) {
     if (strcmp(client_text(object, "state"), "fetching") != 0) {
         const char *error = client_text(object, "error");
         return error[0] != '\0' ? error : NULL;
     }
-    return client_number(object, "sources") == 0 ? cli_note_of(object) : NULL;
+    return client_number(object, "sources") == 0 ? cli_note_of(to, object) : NULL;
 }
 
 static void print_heading(void) {
@@ -35,10 +35,10 @@ static void print_heading(void) {
 
 static void print_download(const json_t *object) {
     char name[1024], folder[2 * NAMES_PATH_MAX], size[UNITS_TEXT_BYTES], rate[UNITS_TEXT_BYTES];
-    char eta[UNITS_TEXT_BYTES] = "", done_of[64];
+    char eta[UNITS_TEXT_BYTES] = "", done_of[64], note[CLI_NOTE_BYTES];
     uint64_t total = client_number(object, "size"), done = client_number(object, "done");
     uint64_t sources = client_number(object, "sources");
-    const char *advice = advice_of(object), *priority = client_text(object, "priority");
+    const char *advice = advice_of(note, object), *priority = client_text(object, "priority");
     const char *id = strchr(client_text(object, "content"), ':');
     bool is_normal = strcmp(priority, "normal") == 0;
     units_bytes(size, total);

@@ -44,6 +44,7 @@ static void print_queued(struct get *get, const json_t *object) {
 }
 
 static void print_progress(struct get *get, const json_t *object) {
+    char note[CLI_NOTE_BYTES];
     const json_t *eta = json_object_get(object, "eta_s");
     struct progress_state state = {.done = client_number(object, "done"),
                                    .size = client_number(object, "size"),
@@ -51,7 +52,7 @@ static void print_progress(struct get *get, const json_t *object) {
                                    .sources = client_number(object, "sources"),
                                    .eta_s = json_is_integer(eta) ? client_number(object, "eta_s")
                                                                  : UINT64_MAX,
-                                   .note = cli_note_of(object)};
+                                   .note = cli_note_of(note, object)};
     if (state.size > 0) {
         progress_show(&get->progress, &state, now_us());
     }

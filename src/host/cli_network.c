@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/policy.h"
 #include "common/wire.h"
 #include "src/host/certfile.h"
 #include "src/host/config.h"
@@ -19,6 +20,7 @@
 #define DAYS_DEFAULT 7
 #define LIFE_MAX UINT8_MAX /* epochs: the width of the field */
 #define NETWORK_FILE "network.ini"
+#define PROMOTION_DEFAULT "reputation"
 
 static enum err network_path(const struct cli *cli, char path[PATH_MAX], struct host_error *error) {
     if (cli->settings.network != NULL) {
@@ -68,6 +70,10 @@ static bool name_ok(const char *name) {
     return ok;
 }
 
+static bool is_by_hand(const struct settings *settings) {
+    return settings->promotion != NULL && strcmp(settings->promotion, "by-hand") == 0;
+}
+
 static enum err fill_network(const struct cli *cli, struct identity *identity,
                              struct network_file *file, struct host_error *error) {
     const struct settings *settings = &cli->settings;
@@ -79,6 +85,11 @@ static enum err fill_network(const struct cli *cli, struct identity *identity,
     network->profile = (enum network_profile)settings->profile;
     network->epoch_s =
         settings->epoch_s > 0 ? (uint32_t)settings->epoch_s : NETWORK_EPOCH_S_DEFAULT;
+    network->promotion = (struct promotion)PROMOTION_DEFAULTS;
+    if (network->policy == NETWORK_CERTIFIED && !is_by_hand(settings)) {
+        snprintf(network->promotion.policy, sizeof network->promotion.policy, "%s",
+                 settings->promotion != NULL ? settings->promotion : PROMOTION_DEFAULT);
+    }
     network->anchors[0] = *identity_id(identity);
     network->anchor_count = 1;
     if (settings->secret) {
@@ -115,7 +126,7 @@ static enum err make_network(const struct cli *cli, struct identity *identity,
 /* The options that only mean something together with --anchor. */
 static const char *needs_anchor(const struct cli *cli) {
     uint64_t only = SETTING(NAME) | SETTING(POLICY) | SETTING(PROFILE) | SETTING(EPOCH) |
-                    SETTING(SECRET) | SETTING(ADDRESS) | SETTING(NETWORK);
+                    SETTING(PROMOTION) | SETTING(SECRET) | SETTING(ADDRESS) | SETTING(NETWORK);
     for (uint32_t i = 0; i < SETTINGS; i++) {
         if (((cli->options.given & only) >> i & 1u) != 0) {
             return settings_rows[i].name;
@@ -133,6 +144,13 @@ static enum err check_wishes(const struct cli *cli, struct host_error *error) {
         return fail(error, ERR_CONFIG,
                     "the name needs 1 to %d letters, digits or signs, without blanks",
                     NETWORK_NAME_MAX);
+    }
+    const char *promotion = cli->settings.promotion;
+    if (promotion != NULL && !is_by_hand(&cli->settings) && policy_find(promotion) == NULL) {
+        return fail(
+            error, ERR_CONFIG,
+            "`%.40s` for promotion: write by-hand, or how supernodes are elected: " POLICY_NAMES,
+            promotion);
     }
     enum err err = add_addresses(cli, &nobody, &tried, error);
     err = err != OK ? err : network_path(cli, path, error);

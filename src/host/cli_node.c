@@ -7,23 +7,34 @@
 #include <unistd.h>
 
 #include "common/check.h"
+#include "src/host/cli_limit.h"
 #include "src/host/cli_share.h"
 #include "src/host/control.h"
 #include "src/host/failure.h"
+#include "src/host/parent.h"
 #include "src/host/places.h"
 #include "src/host/sockets.h"
 #include "src/host/textfile.h"
+
+static enum log_level level_of(const struct settings *settings) {
+    if (settings->verbose) {
+        return LOG_LEVEL_DEBUG;
+    }
+    return settings->quiet ? LOG_LEVEL_WARN : LOG_LEVEL_INFO;
+}
 
 /* ---- Network and introducers ---- */
 
 static enum err load_network(struct cli_node *node, struct host_error *error) {
     const struct cli *cli = node->cli;
-    char path[PATH_MAX];
-    if (cli->settings.network != NULL) {
-        return network_load(cli->settings.network, &node->network, error);
-    }
-    if (snprintf(path, sizeof path, "%s/network.ini", cli->dir) >= (int)sizeof path) {
+    char *path = node->network_path;
+    bool is_given = cli->settings.network != NULL;
+    if (snprintf(path, PATH_MAX, is_given ? "%s" : "%s/network.ini",
+                 is_given ? cli->settings.network : cli->dir) >= PATH_MAX) {
         return fail(error, ERR_CONFIG, "%.300s: the path is too long", cli->dir);
+    }
+    if (is_given) {
+        return network_load(path, &node->network, error);
     }
     if (access(path, F_OK) != 0) {
         return fail(error, ERR_NOT_FOUND,
@@ -65,6 +76,34 @@ static enum err choose_downloads(struct cli_node *node, struct host_error *error
     return err != OK ? err : shares_check(&share, node->cli->dir, node->downloads, error);
 }
 
+/* The supernode that this peer may have to run: as the peer, but where it is told to listen. */
+static enum err prepare_child(struct cli_node *node, struct host_error *error) {
+    const struct settings *settings = &node->cli->settings;
+    struct child_config *child = &node->config.child;
+    struct address advertise = settings->advertise;
+    child->network = node->network_path;
+    child->introducers = settings->introducers.values;
+    child->introducer_count = settings->introducers.count;
+    child->log_level = level_of(settings);
+    if (settings->supernode_listen.family != ADDRESS_NONE) {
+        address_format(node->child_listen, &settings->supernode_listen);
+        child->listen = node->child_listen;
+        advertise.port = settings->supernode_listen.port;
+    }
+    /* Whoever forwards one port to the peer forwards one to its supernode as well, the same. */
+    if (advertise.family != ADDRESS_NONE && child->listen != NULL && advertise.port != 0) {
+        address_format(node->child_advertise, &advertise);
+        child->advertise = node->child_advertise;
+    }
+    if (settings->log != NULL) {
+        if (snprintf(node->child_log, PATH_MAX, "%s.supernode", settings->log) >= PATH_MAX) {
+            return fail(error, ERR_CONFIG, "%.300s: the path is too long", settings->log);
+        }
+        child->log = node->child_log;
+    }
+    return OK;
+}
+
 static enum err prepare_peer(struct cli_node *node, struct host_error *error) {
     enum err err = choose_downloads(node, error);
     err = err != OK ? err : cli_share_collect(node, error);
@@ -73,8 +112,7 @@ static enum err prepare_peer(struct cli_node *node, struct host_error *error) {
     node->config.share_filters = (const char *const *)node->shared.filters;
     node->config.share_count = node->shared.count;
     node->config.no_metadata = node->cli->settings.no_metadata;
-    node->config.upload_bytes_per_s = node->cli->settings.upload_rate;
-    return err;
+    return err != OK ? err : prepare_child(node, error);
 }
 
 static enum err choose_addresses(struct cli_node *node, struct host_error *error) {
@@ -110,6 +148,7 @@ enum err cli_node_prepare(struct cli_node *node, struct cli *cli, struct host_er
     enum err err = folder_make(cli->dir, error);
     err = err != OK ? err : load_network(node, error);
     err = err != OK ? err : collect_introducers(node, error);
+    err = err != OK ? err : cli_limit_collect(node, error);
     err = err != OK || !node->is_peer ? err : prepare_peer(node, error);
     node->config.network = &node->network.network;
     node->config.state_dir = cli->dir;
@@ -137,7 +176,8 @@ static void on_gone(void *context, uint64_t id) {
 static bool on_local(void *context, const struct control_request *request, struct buf *lines,
                      struct host_error *error) {
     struct cli_node *node = context;
-    return node->is_peer && cli_share_answer(node, request, lines, error);
+    return cli_limit_answer(node, request, lines, error) ||
+           (node->is_peer && cli_share_answer(node, request, lines, error));
 }
 
 static void on_stop(void *context) {
@@ -168,13 +208,6 @@ static void say_ready(const struct cli_node *node) {
     fflush(stdout);
 }
 
-static enum log_level level_of(const struct settings *settings) {
-    if (settings->verbose) {
-        return LOG_LEVEL_DEBUG;
-    }
-    return settings->quiet ? LOG_LEVEL_WARN : LOG_LEVEL_INFO;
-}
-
 static int run_host(struct cli_node *node, struct host_error *error) {
     static const struct control_ops ops = {on_command, on_gone, on_local, on_stop};
     const struct cli *cli = node->cli;
@@ -186,8 +219,15 @@ static int run_host(struct cli_node *node, struct host_error *error) {
     if (control == NULL) {
         return cli_fail(cli, error);
     }
+    struct parent_tie *tie = NULL;
+    if (cli->settings.parent_fd != 0 &&
+        (tie = parent_watch(node->host, (int)cli->settings.parent_fd, error)) == NULL) {
+        control_free(control);
+        return cli_fail(cli, error);
+    }
     say_ready(node);
     int code = host_run(node->host);
+    parent_free(tie);
     control_free(control);
     return code == 0 ? CLI_OK : CLI_FAILED;
 }

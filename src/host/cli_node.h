@@ -17,6 +17,11 @@ struct cli_node {
     struct shares remembered; /* in the state folder */
     struct shares shared;     /* now: those, the options' and the configuration's */
     char downloads[PATH_MAX];
+    char network_path[PATH_MAX];
+    char child_listen[ADDRESS_TEXT_BYTES];
+    char child_advertise[ADDRESS_TEXT_BYTES];
+    char child_log[PATH_MAX];
+    struct rateplan limits;
     struct host_node_config config; /* make and role_config are the caller's */
     struct host *host;
     struct host_node *node;

@@ -68,6 +68,9 @@ static bool on_status(void *context, const json_t *object, const char *text) {
         puts(text);
         return true;
     }
+    if (strcmp(kind, "traffic") == 0) { /* a table for programs */
+        return true;
+    }
     if (!whole) {
         printf("%s", kind);
     }

@@ -13,7 +13,7 @@
 #define PREFIX_MIN 4   /* digits of an id */
 #define NUMBER_MAX 10  /* digits: as many or more are no number of a download */
 
-const char *cli_note_of(const json_t *object) {
+static const char *note_of(const json_t *object) {
     const char *state = client_text(object, "state");
     if (strcmp(state, "verifying") == 0) {
         return "verifying the whole file";
@@ -26,6 +26,20 @@ const char *cli_note_of(const json_t *object) {
         return "locked: its owner lets only nodes that he has named fetch it";
     }
     return client_number(object, "known") > 0 ? "waiting for a source" : "looking for sources";
+}
+
+const char *cli_note_of(char to[CLI_NOTE_BYTES], const json_t *object) {
+    const char *note = note_of(object);
+    uint64_t position = client_number(object, "queue_position");
+    char eta[UNITS_TEXT_BYTES];
+    if (position == 0 || note == NULL) {
+        return note;
+    }
+    const json_t *eta_s = json_object_get(object, "queue_eta_s");
+    units_duration(eta, client_number(object, "queue_eta_s"));
+    snprintf(to, CLI_NOTE_BYTES, "number %" PRIu64 " in a queue%s%s", position,
+             eta_s != NULL ? ", turn in " : "", eta_s != NULL ? eta : "");
+    return to;
 }
 
 bool cli_range(const char *text, uint64_t *first, uint64_t *last) {

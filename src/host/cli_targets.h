@@ -22,7 +22,8 @@ MUST_CHECK enum err cli_target(const struct cli_targets *targets, const char *wo
 /* `7` or `3-9`; false for anything else. */
 bool cli_range(const char *text, uint64_t *first, uint64_t *last);
 
-/* Why nothing moves in a download that was reported, or NULL when it does. */
-const char *cli_note_of(const json_t *object);
+/* Why nothing moves in a download that was reported (`to` may hold it), or NULL when it does. */
+#define CLI_NOTE_BYTES 96
+const char *cli_note_of(char to[CLI_NOTE_BYTES], const json_t *object);
 
 #endif

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "common/policy.h"
+#include "common/units.h"
 #include "src/host/crypto.h"
 #include "src/host/failure.h"
 #include "src/host/textfile.h"
@@ -21,7 +23,7 @@
 struct reading {
     FILE *stream;
     struct network_file *file;
-    bool seen[8]; /* by row of the table */
+    bool seen[16]; /* by row of the table */
     int line;
     int failed_line; /* 0 = none so far */
     char failure[256];
@@ -82,6 +84,50 @@ static bool take_secret(struct network_file *file, const char *value) {
     return true;
 }
 
+static bool take_promotion(struct network_file *file, const char *value) {
+    struct promotion *promotion = &file->network.promotion;
+    if (strcmp(value, "by-hand") == 0) {
+        promotion->policy[0] = '\0';
+        return true;
+    }
+    if (policy_find(value) == NULL) {
+        return false;
+    }
+    snprintf(promotion->policy, sizeof promotion->policy, "%s", value);
+    return true;
+}
+
+/* A plain number within a range. */
+static bool take_number(const char *value, uint32_t min, uint32_t max, uint32_t *number) {
+    uint64_t read = 0;
+    bool is_fine = units_parse_number(value, &read) == OK && read >= min && read <= max;
+    *number = is_fine ? (uint32_t)read : *number;
+    return is_fine;
+}
+
+static bool take_dwell(struct network_file *file, const char *value) {
+    return take_number(value, 0, PROMOTION_DWELL_S_MAX, &file->network.promotion.dwell_s);
+}
+
+static bool take_key_age(struct network_file *file, const char *value) {
+    return take_number(value, 0, TRUST_EPOCHS, &file->network.promotion.key_age);
+}
+
+static bool take_measure(struct network_file *file, const char *value) {
+    uint64_t bytes = 0;
+    bool is_fine = units_parse_bytes(value, &bytes) == OK && bytes >= PROMOTION_MEASURE_MIN &&
+                   bytes <= MEASURE_BYTES_MAX;
+    file->network.promotion.measure_bytes = (uint32_t)(is_fine ? bytes : 0);
+    return is_fine;
+}
+
+static bool take_seats(struct network_file *file, const char *value) {
+    uint32_t seats = 0;
+    bool is_fine = take_number(value, 1, PROMOTION_SEATS_MAX, &seats);
+    file->network.promotion.seats_min = (uint16_t)seats;
+    return is_fine;
+}
+
 static bool take_introducer(struct network_file *file, const char *value) {
     if (file->introducer_count == INTRODUCERS_MAX ||
         introducer_parse(&file->introducers[file->introducer_count], value) != OK) {
@@ -101,10 +147,16 @@ static const struct row {
     {"name", false, take_name, "a name has 1 to 64 printable ASCII characters without blanks"},
     {"policy", false, take_policy, "write `certified` or `open`"},
     {"profile", false, take_profile, "write `lan` or `internet`"},
-    {"epoch", false, take_epoch, "write a number of seconds from 60 to 2592000"},
+    {"epoch", false, take_epoch, "write a number of seconds from 4 to 2592000"},
     {"anchor", true, take_anchor,
      "write a node id as `supernode status` shows it, at most 16 of them"},
     {"secret", false, take_secret, "write 32 to 128 hexadecimal digits, an even number"},
+    {"promotion", false, take_promotion,
+     "write `by-hand`, or how supernodes are elected: " POLICY_NAMES},
+    {"dwell", false, take_dwell, "write a number of seconds from 0 to 2592000"},
+    {"key_age", false, take_key_age, "write a number of epochs from 0 to 24"},
+    {"measure", false, take_measure, "write a size from 64K to 4M"},
+    {"supernodes_min", false, take_seats, "write a number from 1 to 1000"},
     {"introducer", true, take_introducer, "write ID@HOST:PORT, at most 16 of them"},
 };
 #define ROWS (sizeof rows / sizeof *rows)
@@ -145,7 +197,8 @@ static int take_line(void *context, const char *section, const char *key, const 
     }
     if (i == ROWS) {
         note(reading, "unknown key", key,
-             "keys are name, policy, profile, epoch, anchor, secret, introducer");
+             "keys are name, policy, profile, epoch, anchor, promotion, dwell, key_age, "
+             "measure, supernodes_min, secret, introducer");
         return 0;
     }
     if (reading->seen[i] && !rows[i].may_repeat) {
@@ -184,8 +237,9 @@ enum err network_load(const char *path, struct network_file *file, struct host_e
     if (stream == NULL) {
         return fail_errno(error, path, "the network file cannot be opened");
     }
-    *file = (struct network_file){
-        .network = {.epoch_s = NETWORK_EPOCH_S_DEFAULT, .profile = NETWORK_INTERNET}};
+    *file = (struct network_file){.network = {.epoch_s = NETWORK_EPOCH_S_DEFAULT,
+                                              .profile = NETWORK_INTERNET,
+                                              .promotion = PROMOTION_DEFAULTS}};
     struct reading reading = {.stream = stream, .file = file};
     errno = 0;
     int first = ini_parse_stream(read_line, &reading, take_line, &reading);
@@ -218,6 +272,24 @@ static void append_line(struct buf *out, const char *key, const char *value) {
     append_text(out, "\n");
 }
 
+static void append_number(struct buf *out, const char *key, uint32_t number) {
+    char text[16];
+    snprintf(text, sizeof text, "%u", number);
+    append_line(out, key, text);
+}
+
+static void format_promotion(struct buf *out, const struct promotion *promotion) {
+    if (promotion->policy[0] == '\0') {
+        return;
+    }
+    append_text(out, "# How supernodes are elected; part of the network's id, too.\n");
+    append_line(out, "promotion", promotion->policy);
+    append_number(out, "dwell", promotion->dwell_s);
+    append_number(out, "key_age", promotion->key_age);
+    append_number(out, "measure", promotion->measure_bytes);
+    append_number(out, "supernodes_min", promotion->seats_min);
+}
+
 static void format_file(struct buf *out, const struct network_file *file) {
     const struct network *network = &file->network;
     char text[NODE_ID_TEXT_BYTES + HOST_NAME_MAX_BYTES + 16];
@@ -226,12 +298,12 @@ static void format_file(struct buf *out, const struct network_file *file) {
     append_line(out, "name", network->name);
     append_line(out, "policy", network->policy == NETWORK_OPEN ? "open" : "certified");
     append_line(out, "profile", network->profile == NETWORK_LAN ? "lan" : "internet");
-    snprintf(text, sizeof text, "%u", network->epoch_s);
-    append_line(out, "epoch", text);
+    append_number(out, "epoch", network->epoch_s);
     for (uint32_t i = 0; i < network->anchor_count; i++) {
         node_id_format(text, &network->anchors[i]);
         append_line(out, "anchor", text);
     }
+    format_promotion(out, &network->promotion);
     if (network->secret_len > 0) {
         char digits[2 * NETWORK_SECRET_MAX + 1];
         hex_format(digits, network->secret, network->secret_len);

@@ -23,12 +23,10 @@
 #include "src/host/sockets.h"
 
 #define OUTPUT_LOW (LINK_OUTPUT_SOFT / 2) /* where a stalled link is ready again */
-#define COPY_MAX 16384                    /* larger runs of messages go by reference */
 #define READ_TURN_MAX 262144              /* bytes of one link per turn of the loop */
 #define READ_TURN_US 1000                 /* ... that the node may work on them: then it waits */
 #define HEAVY_US 1000000                  /* in line with others, and so long afterwards */
 #define BULK_BYTES 131072                 /* read at once from a link that brings much */
-#define STALL_MS 30000                    /* with output and without progress */
 #define LINGER_MS 2000
 #define SHUTDOWN_RETRY_MS 5
 #define PRIORITIES 3 /* the middle one is what events have when nothing is said */
@@ -38,7 +36,7 @@
 
 static void on_timer(evutil_socket_t fd, short what, void *context);
 
-static void set_timer(struct conn *conn, uint32_t ms) {
+void conn_set_timer(struct conn *conn, uint32_t ms) {
     struct timeval wait = {.tv_sec = (time_t)(ms / 1000),
                            .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
     event_add(&conn->timer, &wait);
@@ -107,7 +105,11 @@ static void bury(struct conn *conn) {
 static void conn_free(struct conn *conn) {
     conn->node->host->conns--;
     buf_free(&conn->out);
+    if (conn->held != NULL) {
+        evbuffer_free(conn->held);
+    }
     if (conn->bev != NULL) {
+        flow_account(conn);
         bufferevent_free(conn->bev);
     } else {
         close(conn->fd);
@@ -168,73 +170,8 @@ struct conn *conn_find(const struct host_node *node, uint32_t link) {
     return map_get(&node->links, &link);
 }
 
-/* ---- Output ---- */
-
-static SSL *ssl_of(const struct conn *conn) {
+SSL *conn_ssl(const struct conn *conn) {
     return bufferevent_openssl_get_ssl(conn->bev);
-}
-
-size_t conn_output(const struct conn *conn) {
-    return conn->out.len + evbuffer_get_length(bufferevent_get_output(conn->bev));
-}
-
-static void free_reference(const void *data, size_t len, void *context) {
-    (void)len;
-    (void)context;
-    mem_free((void *)(uintptr_t)data);
-}
-
-static void watch_progress(struct conn *conn) {
-    if (!evtimer_pending(&conn->timer, NULL)) {
-        conn->written_bytes = BIO_number_written(SSL_get_wbio(ssl_of(conn)));
-        set_timer(conn, STALL_MS);
-    }
-}
-
-/* Write the messages of this turn as one run, past the bufferevent when nothing is before them:
- * that spares the link two epoll_ctl and a turn of the loop. False when some are left; then exactly
- * this run must be written again. A failure is left to the bufferevent, which will meet it too. */
-static bool write_now(struct conn *conn) {
-    struct buf *out = &conn->out;
-    if (evbuffer_get_length(bufferevent_get_output(conn->bev)) > 0 || out->len > INT_MAX) {
-        return false;
-    }
-    ERR_clear_error();
-    bool is_sent = SSL_write(ssl_of(conn), out->data, (int)out->len) == (int)out->len;
-    ERR_clear_error();
-    return is_sent;
-}
-
-/* Send the messages of this turn, or give them to the buffer: by reference, so that a run that
- * OpenSSL has begun with stays in one piece; a small one joins the last one there. */
-static void flush(struct conn *conn) {
-    struct buf *out = &conn->out;
-    if (out->len == 0) {
-        return;
-    }
-    struct evbuffer *output = bufferevent_get_output(conn->bev);
-    bool is_first = evbuffer_get_length(output) == 0;
-    if (write_now(conn)) {
-        buf_free(out);
-        return;
-    }
-    if (out->len <= COPY_MAX && !is_first) {
-        CHECK(evbuffer_add(output, out->data, out->len) == 0);
-        buf_free(out);
-    } else {
-        CHECK(evbuffer_add_reference(output, out->data, out->len, free_reference, NULL) == 0);
-        *out = (struct buf){0};
-    }
-    watch_progress(conn);
-}
-
-void conn_write_owned(struct conn *conn, uint8_t *bytes, size_t len) {
-    CHECK(conn->state == CONN_UP);
-    flush(conn);
-    struct evbuffer *output = bufferevent_get_output(conn->bev);
-    CHECK(evbuffer_add_reference(output, bytes, len, free_reference, NULL) == 0);
-    conn->node->host->counts.bytes_out += len;
-    watch_progress(conn);
 }
 
 /* ---- Closing ---- */
@@ -242,10 +179,10 @@ void conn_write_owned(struct conn *conn, uint8_t *bytes, size_t len) {
 /* All output is in the kernel: say close_notify, forget the link, wait for the other side. */
 static void finish_flush(struct conn *conn) {
     ERR_clear_error();
-    int said = SSL_shutdown(ssl_of(conn));
-    bool must_wait = said < 0 && SSL_get_error(ssl_of(conn), said) == SSL_ERROR_WANT_WRITE;
+    int said = SSL_shutdown(conn_ssl(conn));
+    bool must_wait = said < 0 && SSL_get_error(conn_ssl(conn), said) == SSL_ERROR_WANT_WRITE;
     if (must_wait && clock_mono_us() < conn->flush_by_us) {
-        set_timer(conn, SHUTDOWN_RETRY_MS);
+        conn_set_timer(conn, SHUTDOWN_RETRY_MS);
         return;
     }
     ERR_clear_error();
@@ -255,7 +192,7 @@ static void finish_flush(struct conn *conn) {
     list_remove(&node->conns, conn);
     conn->state = CONN_LINGERING;
     list_add(&node->host->leaving, conn);
-    set_timer(conn, LINGER_MS);
+    conn_set_timer(conn, LINGER_MS);
     bufferevent_enable(conn->bev, EV_READ);
 }
 
@@ -264,41 +201,26 @@ void conn_close(struct conn *conn, enum err reason) {
     if (conn->state != CONN_UP) {
         return;
     }
-    flush(conn);
+    conn_flush(conn);
     blocks_drop(conn, ERR_CLOSED);
     conn->state = CONN_FLUSHING;
     conn->flush_by_us = clock_mono_us() + CLOSE_FLUSH_MS * 1000ull;
-    set_timer(conn, CLOSE_FLUSH_MS);
+    conn_set_timer(conn, CLOSE_FLUSH_MS);
     bufferevent_setwatermark(conn->bev, EV_WRITE, 0, 0);
     /* Unread input would turn our close into a reset that destroys what we just sent. */
     evbuffer_drain(bufferevent_get_input(conn->bev), SIZE_MAX);
     bufferevent_enable(conn->bev, EV_READ);
-    if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0) {
-        set_timer(conn, 0);
+    if (conn_output(conn) == 0) {
+        conn_set_timer(conn, 0);
     }
 }
 
 static void flush_timer(struct conn *conn) {
-    bool is_empty = evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0;
-    if (is_empty && clock_mono_us() < conn->flush_by_us) {
+    if (conn_output(conn) == 0 && clock_mono_us() < conn->flush_by_us) {
         finish_flush(conn);
     } else {
         conn_kill(conn, ERR_TIMEOUT);
     }
-}
-
-/* Output that does not move for STALL_MS closes the link; any progress starts the clock anew. */
-static void stall_timer(struct conn *conn) {
-    uint64_t written = BIO_number_written(SSL_get_wbio(ssl_of(conn)));
-    if (conn_output(conn) == 0) {
-        return;
-    }
-    if (written == conn->written_bytes) {
-        conn_kill(conn, ERR_STALLED);
-        return;
-    }
-    conn->written_bytes = written;
-    set_timer(conn, STALL_MS);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *context) {
@@ -313,7 +235,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context) {
         conn_kill(conn, ERR_TIMEOUT);
         break;
     case CONN_UP:
-        stall_timer(conn);
+        conn_look_at_output(conn);
         break;
     case CONN_FLUSHING:
         flush_timer(conn);
@@ -338,6 +260,9 @@ void conn_touch(struct conn *conn) {
 
 /* Output has drained: the node may go on, and files too. */
 static void check_ready(struct conn *conn) {
+    if (conn->state == CONN_FLUSHING && conn_output(conn) == 0) {
+        conn_set_timer(conn, 0);
+    }
     if (conn->state == CONN_UP && conn_output(conn) <= OUTPUT_LOW) {
         if (conn->is_stalled) {
             conn->is_stalled = false;
@@ -356,7 +281,7 @@ static void on_flush(evutil_socket_t fd, short what, void *context) {
         host->dirty = conn->next_dirty;
         conn->is_dirty = false;
         if (conn->state == CONN_UP || conn->state == CONN_FLUSHING) {
-            flush(conn);
+            conn_flush(conn);
             check_ready(conn);
         } else {
             event_active(host->reap, EV_TIMEOUT, 0);
@@ -387,8 +312,11 @@ static void on_write(struct bufferevent *bev, void *context) {
     (void)bev;
     struct conn *conn = context;
     struct host_node *node = conn->node;
-    if (conn->state == CONN_FLUSHING &&
-        evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0) {
+    flow_account(conn);
+    if (conn->held != NULL && evbuffer_get_length(conn->held) > 0) {
+        flow_want(conn, DIRECTION_OUT);
+    }
+    if (conn->state == CONN_FLUSHING && conn_output(conn) == 0) {
         finish_flush(conn);
     } else {
         check_ready(conn);
@@ -399,7 +327,7 @@ static void on_write(struct bufferevent *bev, void *context) {
 /* ---- Reading ---- */
 
 static bool may_read(const struct conn *conn) {
-    return conn->state == CONN_UP && !conn->is_read_stopped && !conn->is_held;
+    return conn->state == CONN_UP && !conn->is_read_stopped && !conn->is_held && !conn->is_slowed;
 }
 
 static void deliver(struct conn *conn, struct slice data) {
@@ -439,7 +367,7 @@ static size_t read_records(struct conn *conn, uint8_t *to) {
     size_t len = 0;
     ERR_clear_error();
     while (BULK_BYTES - len >= SSL3_RT_MAX_PLAIN_LENGTH) {
-        int got = SSL_read(ssl_of(conn), to + len, SSL3_RT_MAX_PLAIN_LENGTH);
+        int got = SSL_read(conn_ssl(conn), to + len, SSL3_RT_MAX_PLAIN_LENGTH);
         if (got <= 0) {
             break; /* nothing more now; an end or an error comes again from the bufferevent */
         }
@@ -489,9 +417,11 @@ static void read_turn(struct conn *conn) {
     struct turn turn = {.until_us = clock_mono_us() + READ_TURN_US};
     bool is_bulk = evbuffer_get_length(input) >= SSL3_RT_MAX_PLAIN_LENGTH;
     consume(conn, &turn);
-    if (is_bulk && evbuffer_get_length(input) == 0) {
+    if (is_bulk && evbuffer_get_length(input) == 0 && !flow_is_limited(conn, DIRECTION_IN)) {
         read_bulk(conn, &turn);
     }
+    flow_account(conn);
+    flow_want(conn, DIRECTION_IN);
     if (is_over(&turn)) {
         conn->heavy_until_us = clock_mono_us() + HEAVY_US;
     }
@@ -580,12 +510,19 @@ void conn_hold(struct conn *conn, bool hold) {
     }
 }
 
+void conn_slow(struct conn *conn, bool slow) {
+    if (conn->is_slowed != slow) {
+        conn->is_slowed = slow;
+        update_reading(conn);
+    }
+}
+
 /* ---- Connecting ---- */
 
 static void link_up(struct conn *conn) {
     struct host_node *node = conn->node;
     struct node_event event = {.kind = NODE_LINK_UP};
-    if (tls_finish(ssl_of(conn), &event.up.exporter) != OK) {
+    if (tls_finish(conn_ssl(conn), &event.up.exporter) != OK) {
         conn_kill(conn, ERR_AUTH);
         return;
     }
@@ -652,7 +589,7 @@ static void start_tls(struct conn *conn) {
     CHECK(conn->bev != NULL); /* out of memory: half-way libevent 2.1 crashes in its own clean-up */
     conn->state = CONN_HANDSHAKE;
     bufferevent_setcb(conn->bev, on_read, on_write, on_event, conn);
-    set_timer(conn, HANDSHAKE_TIMEOUT_MS);
+    conn_set_timer(conn, HANDSHAKE_TIMEOUT_MS);
 }
 
 void conn_accept(struct host_node *node, int fd, const struct address *remote) {
@@ -729,7 +666,7 @@ void conn_dial(struct host_node *node, uint32_t token, const struct node_id *id,
         conn_kill(conn, ERR_IO);
         return;
     }
-    set_timer(conn, DIAL_TIMEOUT_MS);
+    conn_set_timer(conn, DIAL_TIMEOUT_MS);
 }
 
 /* ---- All of them ---- */

@@ -26,8 +26,12 @@ struct block_queue {
     struct pending_block *last;
     uint32_t count;
     bool is_reading; /* a job is out */
-    bool is_paced;   /* in line for the node's upload rate: */
-    struct conn *next_paced;
+};
+
+/* A link's place in the line of those whom a limit holds up. */
+struct flow_place {
+    bool is_taken;
+    struct conn *next;
 };
 
 struct conn {
@@ -55,8 +59,13 @@ struct conn {
     bool counts_as_handshake;
     struct tls_peer peer;
     struct address remote;
-    struct buf out;         /* small messages of this turn */
-    uint64_t written_bytes; /* TLS bytes written when the stall timer was set */
+    struct buf out;        /* small messages of this turn */
+    struct evbuffer *held; /* behind them, what a limit holds back; NULL = nothing yet */
+    enum traffic_class traffic;
+    struct flow_place flow[DIRECTIONS];
+    bool is_slowed;               /* not read until the limit allows */
+    uint64_t counted[DIRECTIONS]; /* bytes of the socket */
+    uint64_t progress_us;         /* when output last moved, or began to wait for the other side */
     uint64_t flush_by_us;
     struct block_queue blocks;
 };
@@ -75,10 +84,21 @@ struct conn *conn_find(const struct host_node *node, uint32_t link);
  * node is told, past LINK_OUTPUT_HARD the link is closed. */
 void conn_write(struct conn *conn, struct slice bytes);
 
-/* Bytes that wait to be sent. */
+SSL *conn_ssl(const struct conn *conn);
+
+/* ---- output.c ---- */
+
+/* Bytes that wait to be sent, and whether the other side is what they wait for. */
 size_t conn_output(const struct conn *conn);
+bool conn_is_blocked(const struct conn *conn);
 /* Takes mem_* bytes: they go out by reference, behind what was written before. */
 void conn_write_owned(struct conn *conn, uint8_t *bytes, size_t len);
+/* Send the messages of this turn, or hold them as long as a limit says. */
+void conn_flush(struct conn *conn);
+/* Send up to `most` bytes of what is held; nothing is sent while the other side takes nothing. */
+void conn_pass(struct conn *conn, size_t most);
+/* The timer of a link with output: ends it when nothing moves for too long. */
+void conn_look_at_output(struct conn *conn);
 
 /* Look at its output and its blocks at the end of this turn. */
 void conn_touch(struct conn *conn);
@@ -87,6 +107,9 @@ void conn_touch(struct conn *conn);
 void conn_read_stop(struct conn *conn);
 void conn_read_start(struct conn *conn);
 void conn_hold(struct conn *conn, bool hold);
+/* A limit stops it, or lets it go on. */
+void conn_slow(struct conn *conn, bool slow);
+void conn_set_timer(struct conn *conn, uint32_t ms);
 
 /* Flush for at most CLOSE_FLUSH_MS, close politely; NODE_LINK_DOWN follows. */
 void conn_close(struct conn *conn, enum err reason);
@@ -113,7 +136,19 @@ void blocks_queue(struct conn *conn, const struct action *action, struct slice h
 void blocks_pump(struct conn *conn);
 /* Fail what still waits. */
 void blocks_drop(struct conn *conn, enum err reason);
-void blocks_init(struct host_node *node);
-void blocks_free(struct host_node *node);
+
+/* ---- flow.c ---- */
+
+/* Count what its socket has moved since the last call, against every limit. */
+void flow_account(struct conn *conn);
+/* True when a limit applies to it. */
+bool flow_is_limited(const struct conn *conn, enum direction direction);
+/* It has something to send, or could be read: now, or when its turn comes. */
+void flow_want(struct conn *conn, enum direction direction);
+/* How much of its output should wait, so that the limit is used and no more is read from disk. */
+size_t flow_ahead(const struct conn *conn);
+void flow_init(struct host_node *node, const struct rateplan *plan);
+/* Nobody waits any more. */
+void flow_free(struct host_node *node);
 
 #endif

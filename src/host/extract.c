@@ -21,6 +21,7 @@
 #include "common/facts.h"
 #include "common/mem.h"
 #include "src/extract/protocol.h"
+#include "src/host/places.h"
 
 #define DYING_MAX 8 /* killed, but not yet gone: in the middle of a slow read */
 
@@ -148,29 +149,6 @@ static void give_up(struct extract *extract, const char *why) {
     extract->first = 0;
 }
 
-/* Beside this program, or where programs are installed that nobody starts by hand. */
-static char *find_program(void) {
-    static const char *const places[] = {"", "../libexec/trunkline/"};
-    char self[PATH_MAX];
-    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[len > 0 ? len : 0] = '\0';
-    char *slash = strrchr(self, '/');
-    if (slash == NULL) {
-        return NULL;
-    }
-    slash[1] = '\0';
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        size_t size = strlen(self) + strlen(places[i]) + sizeof EXTRACT_PROGRAM;
-        char *path = mem_new(size);
-        snprintf(path, size, "%s%s%s", self, places[i], EXTRACT_PROGRAM);
-        if (access(path, X_OK) == 0) {
-            return path;
-        }
-        mem_free(path);
-    }
-    return NULL;
-}
-
 static int spawn(const struct extract *extract, int socket, pid_t *pid) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -202,7 +180,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context);
 static bool start_process(struct extract *extract) {
     int ends[2];
     if (extract->program == NULL) {
-        extract->program = find_program();
+        extract->program = places_program(EXTRACT_PROGRAM);
     }
     if (extract->program == NULL) {
         give_up(extract, "none: " EXTRACT_PROGRAM " is missing; install it beside the peer");

@@ -11,6 +11,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "common/pack.h"
+#include "src/host/child.h"
 #include "src/host/conn.h"
 #include "src/host/crypto.h"
 #include "src/host/failure.h"
@@ -31,7 +32,7 @@
 /* Everything of a node that could still make events has ended. */
 static bool is_quiet(const struct host *host) {
     for (const struct host_node *node = host->nodes; node != NULL; node = node->next) {
-        if (node->state != NODE_STOPPED || node->conns != NULL) {
+        if (node->state != NODE_STOPPED || node->conns != NULL || child_lives(node)) {
             return false;
         }
     }
@@ -45,6 +46,7 @@ static void cut_off(struct host *host) {
             node_stopped(node);
         }
         conns_drop(node);
+        child_kill(node);
     }
 }
 
@@ -82,6 +84,9 @@ static void on_signal(evutil_socket_t number, short what, void *context) {
     (void)what;
     struct host *host = context;
     log_info(&host->log, "host.signal number=%d", (int)number);
+    if (host->has_parent && (number == SIGINT || host->is_stopping)) {
+        return; /* Ctrl-C is for all processes of a terminal: the parent passes it on */
+    }
     if (host->is_stopping) { /* asked twice: at once */
         host->failed = true;
         event_base_loopbreak(host->base);
@@ -167,11 +172,23 @@ struct host *host_new(const struct host_config *config, struct host_error *error
     return host;
 }
 
+const struct driver_counts *host_counts(const struct host *host) {
+    return &host->counts;
+}
+
 struct event_base *host_base(struct host *host) {
     return host->base;
 }
 
 /* ---- Running ---- */
+
+static bool has_children(const struct host *host) {
+    const struct host_node *node = host->nodes;
+    while (node != NULL && !child_lives(node)) {
+        node = node->next;
+    }
+    return node != NULL;
+}
 
 static bool all_stopped(const struct host *host) {
     const struct host_node *node = host->nodes;
@@ -185,7 +202,7 @@ void host_check_stopped(struct host *host) {
     if (all_stopped(host)) {
         host_stop(host);
         uint64_t soon_us = clock_mono_us() + LEAVING_MS * 1000ull;
-        bool has_jobs = workers_pending(host->workers) > 0;
+        bool has_jobs = workers_pending(host->workers) > 0 || has_children(host);
         if (!has_jobs && soon_us < host->stop_by_us) {
             host->stop_by_us = soon_us; /* nobody is left but links that say goodbye */
         }

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "common/node.h"
+#include "common/rateplan.h"
 
 struct host;
 struct host_node;
@@ -30,6 +31,18 @@ struct host_config {
 /* Start a host. NULL with *error set when OpenSSL is too old or the system refuses something. */
 struct host *host_new(const struct host_config *config, struct host_error *error);
 
+/* The supernode that a driver can run beside a peer, as its command line says it. */
+struct child_config {
+    const char *program; /* NULL = `supernode`, as installed */
+    const char *network; /* the network's file; NULL = none is run */
+    const char *listen;  /* ADDR:PORT; NULL = where the peer listens, any port */
+    const char *advertise;
+    const char *log; /* NULL = standard error */
+    enum log_level log_level;
+    const char *const *introducers; /* beside those of the network's file */
+    uint32_t introducer_count;
+};
+
 /* Everything about one node that is not its logic. Strings are copied. */
 struct host_node_config {
     const struct network *network;
@@ -39,12 +52,13 @@ struct host_node_config {
     const char *const *share_filters; /* beside them, as filter_new reads them; NULL = none */
     uint32_t share_count;
     struct address listen; /* where to listen, and the local address to dial from; port 0 = any */
-    struct address advertise;    /* what others are told to dial; family 0 = where it listens */
-    bool no_listen;              /* dial only */
-    uint64_t upload_bytes_per_s; /* pace of ACTION_SEND_BLOCK per node; 0 = unlimited */
-    uint64_t seed;               /* 0 = from the system */
-    bool no_metadata;            /* of shared files: neither read nor told */
-    const char *extract_program; /* that reads it; NULL = as installed */
+    struct address advertise;      /* what others are told to dial; family 0 = where it listens */
+    bool no_listen;                /* dial only */
+    const struct rateplan *limits; /* on traffic, copied; NULL = none */
+    uint64_t seed;                 /* 0 = from the system */
+    bool no_metadata;              /* of shared files: neither read nor told */
+    const char *extract_program;   /* that reads it; NULL = as installed */
+    struct child_config child;
     /* Make the node. `env` lives as long as it. */
     struct node (*make)(const struct node_env *env, const void *role_config);
     const void *role_config; /* borrowed until host_add returns */
@@ -85,6 +99,14 @@ void host_command_gone(struct host_node *node, uint64_t id);
 MUST_CHECK enum err host_share_add(struct host_node *node, const char *folder, const char *filter,
                                    struct host_error *error);
 MUST_CHECK enum err host_share_remove(struct host_node *node, const char *folder);
+
+/* The limits on its traffic, and what holds of them now; replaced at once by host_limit. */
+const struct rateplan *host_limits(const struct host_node *node);
+struct rates host_rates(const struct host_node *node);
+void host_limit(struct host_node *node, const struct rateplan *plan);
+
+/* What is counted of all its nodes together. */
+const struct driver_counts *host_counts(const struct host *host);
 
 /* What the last scan left out. */
 struct share_left {

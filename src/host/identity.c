@@ -19,10 +19,13 @@
 #include "common/mem.h"
 #include "src/host/crypto.h"
 #include "src/host/failure.h"
+#include "src/host/store_sqlite.h"
 
 #define KEY_FILE "node.key"
 #define KEY_FILE_NEW "node.key.new"
 #define LOCK_FILE "lock"
+#define ID_LINE "trunkline-id: "
+#define PEM_BEGINS "-----BEGIN "
 #define KEY_BYTES_MAX 4096 /* a PEM Ed25519 key has 119 */
 #define VALID_BEFORE_S (24 * 3600)
 #define VALID_DAYS 3650
@@ -75,12 +78,44 @@ static int no_pass_phrase(char *to, int size, int writing, void *context) {
     return -1;
 }
 
+/* The key's 32 bytes carry no check of their own: one bit less right is another node. So the id
+ * stands before them, in a line of its own; files of older versions have none. False when the text
+ * begins with neither. */
+static bool take_id_line(const char **text, size_t *len, char id[NODE_ID_TEXT_BYTES]) {
+    size_t prefix = strlen(ID_LINE), line = prefix + NODE_ID_TEXT_BYTES - 1;
+    id[0] = '\0';
+    if (*len > line && memcmp(*text, ID_LINE, prefix) == 0 && (*text)[line] == '\n') {
+        snprintf(id, NODE_ID_TEXT_BYTES, "%.*s", NODE_ID_TEXT_BYTES - 1, *text + prefix);
+        *text += line + 1;
+        *len -= line + 1;
+        return true;
+    }
+    return *len > strlen(PEM_BEGINS) && memcmp(*text, PEM_BEGINS, strlen(PEM_BEGINS)) == 0;
+}
+
+static void id_of(EVP_PKEY *key, char text[NODE_ID_TEXT_BYTES]) {
+    struct node_id id;
+    size_t len = sizeof id.b;
+    CHECK(EVP_PKEY_get_raw_public_key(key, id.b, &len) == 1 && len == sizeof id.b);
+    node_id_format(text, &id);
+}
+
+static bool is_key_of(EVP_PKEY *key, const char *wanted) {
+    char text[NODE_ID_TEXT_BYTES];
+    id_of(key, text);
+    return wanted[0] == '\0' || strcmp(text, wanted) == 0;
+}
+
 static EVP_PKEY *parse_key(const char *pem, size_t len) {
+    char id[NODE_ID_TEXT_BYTES];
+    if (!take_id_line(&pem, &len, id)) {
+        return NULL;
+    }
     BIO *bio = BIO_new_mem_buf(pem, (int)len);
     CHECK(bio != NULL);
     EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_pass_phrase, NULL);
     BIO_free(bio);
-    if (key != NULL && EVP_PKEY_get_id(key) != EVP_PKEY_ED25519) {
+    if (key != NULL && (EVP_PKEY_get_id(key) != EVP_PKEY_ED25519 || !is_key_of(key, id))) {
         EVP_PKEY_free(key);
         key = NULL;
     }
@@ -118,7 +153,8 @@ static enum err load_key(int dir, const char *path, EVP_PKEY **key, struct host_
         OPENSSL_cleanse(pem, sizeof pem);
         if (*key == NULL) {
             err = fail(error, ERR_CONFIG,
-                       "%s: not a readable Ed25519 key; restore it from a backup, or move it away "
+                       "%s: damaged, or not a readable Ed25519 key; restore it from a backup, or "
+                       "move it away "
                        "to start as a new node",
                        path);
         }
@@ -134,7 +170,10 @@ static bool write_all(int fd, const char *bytes, size_t len) {
 
 static enum err save_key(int dir, const char *path, EVP_PKEY *key, struct host_error *error) {
     BIO *bio = BIO_new(BIO_s_secmem());
-    CHECK(bio != NULL && PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1);
+    char id[NODE_ID_TEXT_BYTES];
+    id_of(key, id);
+    CHECK(bio != NULL && BIO_printf(bio, "%s%s\n", ID_LINE, id) > 0 &&
+          PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1);
     char *pem = NULL;
     long len = BIO_get_mem_data(bio, &pem);
     enum err err = OK;
@@ -177,7 +216,12 @@ struct identity *identity_open(const char *state_dir, enum identity_mode mode,
     snprintf(path, sizeof path, "%s/%s", state_dir, KEY_FILE);
     EVP_PKEY *key = NULL;
     enum err err = load_key(dir, path, &key, error);
-    if (err == ERR_NOT_FOUND && may_make) {
+    if (err == ERR_NOT_FOUND && may_make && faccessat(dir, STORE_FILE, F_OK, 0) == 0) {
+        err = fail(error, ERR_CONFIG,
+                   "%s: the key is gone, but this folder was in use; restore it from a backup, or "
+                   "move " STORE_FILE " away to start as a new node",
+                   path);
+    } else if (err == ERR_NOT_FOUND && may_make) {
         key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
         CHECK(key != NULL);
         err = save_key(dir, path, key, error);

@@ -12,11 +12,13 @@
 
 #include "common/map.h"
 #include "common/node.h"
+#include "common/rateplan.h"
 #include "src/host/gate.h"
 #include "src/host/host.h"
 #include "src/host/identity.h"
 #include "src/host/workers.h"
 
+struct child;
 struct conn;
 struct ending;
 struct evdns_base;
@@ -41,6 +43,7 @@ struct host {
     bool stepping;
     bool is_stopping;
     bool failed;
+    bool has_parent; /* who asks it to stop, and ends it when that takes too long */
     struct event *signals[2];
     struct event *stop_timer;
     uint64_t stop_by_us;
@@ -63,6 +66,21 @@ struct host {
 };
 
 enum node_state { NODE_RUNNING, NODE_STOPPING, NODE_STOPPED };
+
+/* The limits on a node's traffic, and the links that wait for them (flow.c). */
+struct flow_line {
+    struct conn *first;
+    struct conn *last;
+};
+struct flow {
+    struct rateplan plan;
+    struct rates rates; /* in force */
+    struct throttle throttle;
+    struct flow_line lines[DIRECTIONS][TRAFFICS];
+    struct event again;  /* when the next chunk may go */
+    struct event minute; /* the plan is looked at */
+    char text[RATE_TEXT_BYTES];
+};
 
 struct host_node {
     struct host *host;
@@ -88,11 +106,7 @@ struct host_node {
     struct map links;   /* u32 -> struct conn that the node knows */
     struct conn *conns; /* all, pending and closing ones included */
     uint32_t last_link;
-    uint64_t paced_at_us; /* upload pace: when the next block may be read */
-    uint64_t upload_bytes_per_s;
-    struct conn *paced_first; /* links in line for it */
-    struct conn *paced_last;
-    struct event pace;
+    struct flow flow;
 
     /* Files. */
     char *download_dir;
@@ -109,6 +123,8 @@ struct host_node {
     /* Commands. */
     struct map commands; /* u64 -> struct command */
     uint64_t last_command;
+
+    struct child *child; /* a supernode beside it; NULL = none can be run */
 };
 
 /* Monotonic microseconds and Unix seconds. */

@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "src/host/certfile.h"
+#include "src/host/child.h"
 #include "src/host/conn.h"
 #include "src/host/failure.h"
 #include "src/host/files.h"
@@ -23,6 +24,21 @@ static enum err load_cert(struct host_node *node, struct host_error *error) {
     snprintf(path, sizeof path, "%s/%s", node->state_dir, CERTFILE_NAME);
     enum err err = certfile_load(path, &node->cert, error);
     return err == ERR_NOT_FOUND ? OK : err;
+}
+
+void node_reload_cert(struct host_node *node) {
+    struct buf before = node->cert;
+    struct host_error error = {0};
+    node->cert = (struct buf){0};
+    if (load_cert(node, &error) != OK) {
+        log_warn(&node->host->log, "node.cert_unread reason=\"%s\"", error.text);
+        buf_free(&node->cert);
+        node->cert = before;
+        return;
+    }
+    buf_free(&before);
+    node->env.cert = (struct slice){node->cert.data, node->cert.len};
+    log_info(&node->host->log, "node.cert_read bytes=%zu", node->cert.len);
 }
 
 static void on_stored(void *context, uint64_t token) {
@@ -101,6 +117,7 @@ static enum err start(struct host_node *node, const struct host_node_config *con
     map_init(&node->commands, sizeof(uint64_t), node->env.seed ^ 0x636f6d6d);
     err = files_init(node, config->download_dir, error);
     node->library = library_new(node, config);
+    node->child = child_new(node, &config->child);
     if (err == OK) {
         err = add_shares(node, config, error);
     }
@@ -121,10 +138,9 @@ struct host_node *host_add(struct host *host, const struct host_node_config *con
     node->parts_fd = -1;
     node->listen = config->listen;
     node->advertise = config->advertise;
-    node->upload_bytes_per_s = config->upload_bytes_per_s;
     node->state_dir = mem_string(config->state_dir);
     drive_init(node);
-    blocks_init(node);
+    flow_init(node, config->limits);
     if (start(node, config, error != NULL ? error : &ignored) != OK) {
         node->state = NODE_STOPPED;
         node_release(node);
@@ -166,6 +182,9 @@ void node_shut_down(struct host_node *node) {
     listen_stop(node);
     if (node->state == NODE_RUNNING) {
         node->state = NODE_STOPPING;
+        if (child_lives(node)) {
+            child_stop(node);
+        }
         struct node_event event = {.kind = NODE_SHUTDOWN};
         node_queue(node, &event, NULL);
     }
@@ -191,7 +210,7 @@ void node_release(struct host_node *node) {
     node->state = NODE_STOPPED;
     listen_stop(node);
     conns_drop(node);
-    blocks_free(node);
+    flow_free(node);
     files_close(node);
     library_stop(node->library);
     drive_free(node);
@@ -204,6 +223,7 @@ void node_delete(struct host_node *node) {
     }
     drive_free(node);
     library_free(node->library);
+    child_free(node->child);
     store_free(node->env.store);
     files_free(node);
     identity_free(node->identity);

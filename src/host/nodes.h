@@ -7,6 +7,9 @@
 /* Stop to listen and ask the node to finish. */
 void node_shut_down(struct host_node *node);
 
+/* Take the certificate in its folder as it is now; one that cannot be read leaves the old one. */
+void node_reload_cert(struct host_node *node);
+
 /* Cut its links and files; jobs may still be under way. */
 void node_release(struct host_node *node);
 

@@ -4,8 +4,10 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "common/mem.h"
 #include "src/host/failure.h"
 
 const char *places_home(void) {
@@ -56,4 +58,26 @@ enum err places_downloads(char path[PATH_MAX], struct host_error *error) {
     char folder[PATH_MAX];
     enum err err = base("XDG_DOWNLOAD_DIR", "Downloads", folder, error);
     return err != OK ? err : join(folder, "", "", path, error);
+}
+
+char *places_program(const char *program) {
+    static const char *const places[] = {"", "../libexec/trunkline/"};
+    char self[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[len > 0 ? len : 0] = '\0';
+    char *slash = strrchr(self, '/');
+    if (slash == NULL) {
+        return NULL;
+    }
+    slash[1] = '\0';
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        size_t size = strlen(self) + strlen(places[i]) + strlen(program) + 1;
+        char *path = mem_new(size);
+        snprintf(path, size, "%s%s%s", self, places[i], program);
+        if (access(path, X_OK) == 0) {
+            return path;
+        }
+        mem_free(path);
+    }
+    return NULL;
 }

@@ -16,6 +16,10 @@ MUST_CHECK enum err places_config(const char *program, char path[PATH_MAX],
                                   struct host_error *error);
 MUST_CHECK enum err places_downloads(char path[PATH_MAX], struct host_error *error);
 
+/* The path of another program of ours: beside this one, or where programs are installed that nobody
+ * starts by hand. NULL when it is nowhere; else mem_free it. */
+char *places_program(const char *program);
+
 /* The user's home folder ($HOME, else from the user database), or NULL. */
 const char *places_home(void);
 

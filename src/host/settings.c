@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "common/limits.h"
+#include "common/rateplan.h"
 #include "src/host/config.h"
 #include "src/host/failure.h"
 
 #define AT(field) .offset = offsetof(struct settings, field)
 #define RATE_BYTES_MIN 1024           /* below it no block would ever leave in time */
 #define RATE_BYTES_MAX (100ULL << 30) /* bytes per second */
+#define CAP_BYTES_MAX (1ULL << 50)    /* bytes a day */
 #define UPLOAD_SLOTS_CONFIG_MAX 1000  /* one slot holds one open file */
 #define LEAVES_CONFIG_MAX 100000      /* limited by descriptors long before */
 #define LEAF_QUERY_MILLI_MAX 1000000  /* 1,000 a second */
@@ -42,6 +44,16 @@ static enum err check_introducer(const char *text, struct host_error *error) {
     }
     return fail(error, ERR_CONFIG,
                 "introducer `%.200s`: expected ID@HOST:PORT; `supernode id` prints the id", text);
+}
+
+static enum err check_limit(const char *text, struct host_error *error) {
+    struct rate_row row;
+    const char *why, *at;
+    if (rate_row_parse(&row, text, &why, &at) == OK) {
+        return OK;
+    }
+    return fail(error, ERR_CONFIG, "limit `%.200s`, at `%.*s`: %s", text, (int)strcspn(at, " \t"),
+                at, why);
 }
 
 const struct option_row settings_rows[SETTINGS] = {
@@ -137,8 +149,16 @@ const struct option_row settings_rows[SETTINGS] = {
                              AT(upload_rate),
                              .in_file = true,
                              .min = RATE_BYTES_MIN,
-                             .max = RATE_BYTES_MAX,
+                             .max = RATE_MAX,
                              .help = "bytes per second, such as 8M"},
+    [SETTING_LIMIT] = {.name = "limit",
+                       .type = OPTION_LIST,
+                       .argument = "LIMIT",
+                       AT(limits),
+                       .in_file = true,
+                       .check = check_limit,
+                       .help = "traffic, such as up=500K or 'mon-fri 08:00-18:00 down=2M' "
+                               "(repeatable)"},
     [SETTING_UPLOAD_SLOTS] = {.name = "upload-slots",
                               .type = OPTION_NUMBER,
                               .argument = "N",
@@ -155,6 +175,33 @@ const struct option_row settings_rows[SETTINGS] = {
                                   .min = 1,
                                   .max = DOWNLOADS_ACTIVE_MAX,
                                   .help = "how many files to fetch at once (8); others wait"},
+    [SETTING_CONSENT] = {.name = "consent",
+                         .type = OPTION_FLAG,
+                         AT(consent),
+                         .in_file = true,
+                         .help = "serve as a supernode, too, when the network chooses this peer"},
+    [SETTING_CAP_RATE] = {.name = "cap-rate",
+                          .type = OPTION_BYTES,
+                          .argument = "RATE",
+                          AT(cap_rate),
+                          .in_file = true,
+                          .min = DUTY_RATE_MIN,
+                          .max = RATE_BYTES_MAX,
+                          .help = "bytes per second for that (1M)"},
+    [SETTING_CAP_BYTES] = {.name = "cap-bytes",
+                           .type = OPTION_BYTES,
+                           .argument = "BYTES",
+                           AT(cap_bytes),
+                           .in_file = true,
+                           .min = DUTY_DAY_BYTES_MIN,
+                           .max = CAP_BYTES_MAX,
+                           .help = "bytes a day for that (20G)"},
+    [SETTING_SUPERNODE_LISTEN] = {.name = "supernode-listen",
+                                  .type = OPTION_ADDRESS,
+                                  .argument = "ADDR:PORT",
+                                  AT(supernode_listen),
+                                  .in_file = true,
+                                  .help = "where it then listens; else on any port"},
     [SETTING_LEAVES] = {.name = "leaves",
                         .type = OPTION_NUMBER,
                         .argument = "N",
@@ -179,6 +226,14 @@ const struct option_row settings_rows[SETTINGS] = {
                                   .min = 1,
                                   .max = LEAVES_CONFIG_MAX,
                                   .help = "queries of one peer at once (10)"},
+    [SETTING_INDEX_MEMORY] = {.name = "index-memory",
+                              .type = OPTION_BYTES,
+                              .argument = "SIZE",
+                              AT(index_memory),
+                              .in_file = true,
+                              .min = INDEX_BYTES_MIN,
+                              .max = INDEX_BYTES_MAX,
+                              .help = "memory for the lists of peers (512M)"},
     [SETTING_MESH_QUERY_RATE] = {.name = "mesh-query-rate",
                                  .type = OPTION_NUMBER,
                                  .argument = "N",
@@ -200,6 +255,13 @@ const struct option_row settings_rows[SETTINGS] = {
                             AT(fixed_mesh),
                             .in_file = true,
                             .help = "link with the introducers only, for experiments"},
+    [SETTING_PARENT_FD] = {.name = "parent-fd",
+                           .type = OPTION_NUMBER,
+                           .argument = "N",
+                           AT(parent_fd),
+                           .min = 3,
+                           .max = 65535,
+                           .help = "end when this descriptor is closed; a peer starts it so"},
     [SETTING_LOG] = {.name = "log",
                      .type = OPTION_TEXT,
                      .argument = "FILE",
@@ -317,6 +379,11 @@ const struct option_row settings_rows[SETTINGS] = {
                        .min = NETWORK_EPOCH_S_MIN,
                        .max = NETWORK_EPOCH_S_MAX,
                        .help = "the unit in which certificates are valid (3600)"},
+    [SETTING_PROMOTION] = {.name = "promotion",
+                           .type = OPTION_TEXT,
+                           .argument = "POLICY",
+                           AT(promotion),
+                           .help = "how supernodes are elected, or by-hand (reputation)"},
     [SETTING_SECRET] = {.name = "secret",
                         .type = OPTION_FLAG,
                         AT(secret),

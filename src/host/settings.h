@@ -23,14 +23,21 @@ enum setting {
     SETTING_NO_METADATA,
     SETTING_NO_BROWSE,
     SETTING_UPLOAD_RATE,
+    SETTING_LIMIT,
     SETTING_UPLOAD_SLOTS,
     SETTING_DOWNLOADS_ACTIVE,
+    SETTING_CONSENT,
+    SETTING_CAP_RATE,
+    SETTING_CAP_BYTES,
+    SETTING_SUPERNODE_LISTEN,
     SETTING_LEAVES,
     SETTING_LEAF_QUERY_RATE,
     SETTING_LEAF_QUERY_BURST,
+    SETTING_INDEX_MEMORY,
     SETTING_MESH_QUERY_RATE,
     SETTING_MESH_LINKS,
     SETTING_FIXED_MESH,
+    SETTING_PARENT_FD,
     SETTING_LOG,
     SETTING_VERBOSE,
     SETTING_QUIET,
@@ -58,6 +65,7 @@ enum setting {
     SETTING_POLICY,
     SETTING_PROFILE,
     SETTING_EPOCH,
+    SETTING_PROMOTION,
     SETTING_SECRET,
     SETTING_ADDRESS,
     SETTING_DAYS,
@@ -82,15 +90,22 @@ struct settings {
     const char *downloads;
     bool no_metadata;
     bool no_browse;
-    uint64_t upload_rate; /* bytes per second; 0 = unlimited */
+    uint64_t upload_rate;      /* bytes per second; 0 = unlimited */
+    struct option_list limits; /* rows of a rateplan */
     uint64_t upload_slots;
     uint64_t downloads_active;
+    bool consent;
+    uint64_t cap_rate;               /* bytes per second; 0 = not given */
+    uint64_t cap_bytes;              /* a day; 0 = not given */
+    struct address supernode_listen; /* family 0 = not given */
     uint64_t leaves;
     uint64_t leaf_query_rate; /* thousandths per second */
     uint64_t leaf_query_burst;
+    uint64_t index_memory;    /* bytes; 0 = INDEX_BYTES_MAX */
     uint64_t mesh_query_rate; /* per second of one neighbour */
     uint64_t mesh_links;
     bool fixed_mesh;
+    uint64_t parent_fd; /* 0 = none */
     const char *log;
     bool verbose;
     bool quiet;
@@ -115,6 +130,7 @@ struct settings {
     uint64_t policy;  /* enum network_policy */
     uint64_t profile; /* enum network_profile */
     uint64_t epoch_s; /* 0 = not given */
+    const char *promotion;
     bool secret;
     struct option_list addresses; /* HOST:PORT */
     uint64_t days;

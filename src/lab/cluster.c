@@ -25,6 +25,7 @@
 #define PLAIN_MS 10000  /* between lines elsewhere */
 #define SETTLE_MS 60000 /* for downloads that are open at the end */
 #define STOP_WAIT_MS 30000
+#define STATUS_LACKING 3 /* exit status: no namespaces for this user or on this machine */
 
 struct options {
     const char *command;
@@ -32,6 +33,8 @@ struct options {
     const char *out;
     const char *from; /* a peer */
     bool json;
+    bool netns;
+    const char *fleet; /* how many peers it has, or NULL */
     int word_count;
     char *const *words;
 };
@@ -205,6 +208,12 @@ static int own(const struct options *options) {
     if (options->name != NULL) {
         snprintf(spec.name, sizeof spec.name, "%s", options->name);
     }
+    spec.is_netns = spec.is_netns || options->netns;
+    if (options->fleet != NULL && !spec_take_fleet(&spec, options->fleet)) {
+        spec_free(&spec);
+        complain("--fleet: write a number from 0 to %d", SPEC_FLEET_MAX);
+        return 2;
+    }
     if (strcmp(options->command, "up") == 0) { /* a person breaks it and looks at it */
         spec.event_count = spec.check_count = 0;
         spec.search_milli = spec.download_milli = 0;
@@ -224,6 +233,7 @@ static int own(const struct options *options) {
     int status = 1;
     if (err != OK) {
         complain("%s", cluster.trouble);
+        status = cluster.is_lacking ? STATUS_LACKING : 1;
     } else if (!report_write(&cluster, untidy)) {
         complain("%s", cluster.trouble);
     } else {
@@ -374,26 +384,33 @@ static void usage(FILE *file) {
     for (size_t i = 0; i < COMMANDS; i++) {
         fprintf(file, "  %-8s %-7s %s\n", commands[i].name, commands[i].words, commands[i].help);
     }
-    fprintf(file, "\nOptions:\n"
-                  "  --name NAME    of the cluster, instead of what its file says, or `cluster`\n"
-                  "  --out FOLDER   where the run's logs, figures and report go\n"
-                  "  --from NODE    which peer searches or fetches, such as peer-03\n"
-                  "  --json         print JSON, one object per line\n");
+    fprintf(file,
+            "\nOptions:\n"
+            "  --name NAME    of the cluster, instead of what its file says, or `cluster`\n"
+            "  --out FOLDER   where the run's logs, figures and report go\n"
+            "  --from NODE    which peer searches or fetches, such as peer-03\n"
+            "  --fleet N      so many more peers, in one process\n"
+            "  --netns        a network namespace for each node, with an address of its own;\n"
+            "                 as root only\n"
+            "  --json         print JSON, one object per line\n");
 }
 
 /* Read the options in front of and between the words; false when one is wrong. */
 static bool read_options(struct options *options, int argc, char *const *argv, char **words) {
     bool only_words = false;
     for (int i = 2; i < argc; i++) {
-        const char **value = only_words                       ? NULL
-                             : strcmp(argv[i], "--name") == 0 ? &options->name
-                             : strcmp(argv[i], "--out") == 0  ? &options->out
-                             : strcmp(argv[i], "--from") == 0 ? &options->from
-                                                              : NULL;
+        const char **value = only_words                        ? NULL
+                             : strcmp(argv[i], "--name") == 0  ? &options->name
+                             : strcmp(argv[i], "--out") == 0   ? &options->out
+                             : strcmp(argv[i], "--from") == 0  ? &options->from
+                             : strcmp(argv[i], "--fleet") == 0 ? &options->fleet
+                                                               : NULL;
         if (value != NULL && i + 1 < argc) {
             *value = argv[++i];
         } else if (!only_words && strcmp(argv[i], "--json") == 0) {
             options->json = true;
+        } else if (!only_words && strcmp(argv[i], "--netns") == 0) {
+            options->netns = true;
         } else if (!only_words && strcmp(argv[i], "--") == 0) {
             only_words = true;
         } else if (!only_words && argv[i][0] == '-' && argv[i][1] == '-') {

@@ -171,6 +171,18 @@ static void stopped(struct sim *sim, struct machine *machine, struct action *act
     machine->is_stopped = true;
 }
 
+/* A machine of this world is one node: the supernode beside a peer is only told of. */
+static void run_supernode(struct sim *sim, struct machine *machine, struct action *action) {
+    sim_trace_line(sim, machine, "supernode ignored: action %d", (int)action->kind);
+}
+
+/* Links have no limits here but their own. */
+static void label(struct sim *sim, struct machine *machine, struct action *action) {
+    (void)sim;
+    (void)machine;
+    (void)action;
+}
+
 typedef void carry_out_fn(struct sim *sim, struct machine *machine, struct action *action);
 
 static carry_out_fn *const carry_out[] = {
@@ -180,6 +192,7 @@ static carry_out_fn *const carry_out[] = {
     [ACTION_READ_STOP] = sim_net_read,
     [ACTION_READ_START] = sim_net_read,
     [ACTION_CLOSE] = sim_net_close,
+    [ACTION_LINK_FILES] = label,
     [ACTION_RESOLVE] = sim_net_resolve,
     [ACTION_FILE_OPEN] = sim_files_job,
     [ACTION_FILE_WRITE] = sim_files_job,
@@ -188,6 +201,9 @@ static carry_out_fn *const carry_out[] = {
     [ACTION_FILE_FINISH] = sim_files_job,
     [ACTION_FILE_CLOSE] = sim_files_job,
     [ACTION_FILE_DISCARD] = sim_files_job,
+    [ACTION_SUPERNODE_NAME] = run_supernode,
+    [ACTION_SUPERNODE_START] = run_supernode,
+    [ACTION_SUPERNODE_STOP] = run_supernode,
     [ACTION_REPORT] = report,
     [ACTION_STOPPED] = stopped,
 };

@@ -23,6 +23,7 @@ static const struct {
     {"leaves", bench_leaves, "memory of a supernode per connected leaf with 100 files"},
     {"download", bench_download, "rate of a verified download from 1 and 4 sources"},
     {"unequal", bench_unequal, "a download from sources of 10 to 80 MiB/s, and one of 1 B/s"},
+    {"rates", bench_rates, "whether limits on traffic hold over a minute, on real sockets"},
     {"library", bench_library, "sharing 100,000 small files, and the rate of hashing big ones"},
     {"index", bench_index, "the index on 1,000,000 real names: queries, memory, churn"},
     {"index5m", bench_index_5m, "the index on 5,000,000 real names"},
@@ -32,6 +33,8 @@ static const struct {
     {"load", bench_load, "2,000 leaves that search, for --minutes N"},
     {"overload", bench_overload, "what leaves notice of those who ask too much"},
     {"join", bench_join, "CPU time of a leaf's registration, without the handshake"},
+    {"rank", bench_rank, "the score of 50,000 candidates with 30 measurements each"},
+    {"lists", bench_lists, "the same without links, and the longest step while long lists come"},
 };
 
 static const struct {

@@ -64,6 +64,7 @@ void bench_startup(const struct bench *bench);
 void bench_leaves(const struct bench *bench);
 void bench_download(const struct bench *bench);
 void bench_unequal(const struct bench *bench);
+void bench_rates(const struct bench *bench);
 void bench_library(const struct bench *bench);
 void bench_index(const struct bench *bench);
 void bench_index_5m(const struct bench *bench);
@@ -71,6 +72,8 @@ void bench_messages(const struct bench *bench);
 void bench_handshakes(const struct bench *bench);
 void bench_queries(const struct bench *bench);
 void bench_join(const struct bench *bench);
+void bench_rank(const struct bench *bench);
+void bench_lists(const struct bench *bench);
 void bench_load(const struct bench *bench);
 void bench_overload(const struct bench *bench);
 

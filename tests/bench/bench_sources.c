@@ -57,6 +57,8 @@ static struct node make_peer(const struct node_env *env, const void *context) {
 /* A peer in this process that gives one byte per second. */
 static void add_crawling(struct host *host, const struct bench_network *network,
                          const char *share) {
+    static const struct rateplan crawl = {
+        .count = 1, .rows = {{.days = ALL_DAYS, .rates = {.of = {[RATE_UPLOADS] = 1}}}}};
     static struct peer_config role;
     role = (struct peer_config){
         .introducers = {network->introducers[0]}, .introducer_count = 1, .upload_bytes_per_s = 1};
@@ -66,7 +68,7 @@ static void add_crawling(struct host *host, const struct bench_network *network,
                                       .share_dirs = &share,
                                       .share_count = 1,
                                       .listen = bench_address(),
-                                      .upload_bytes_per_s = 1,
+                                      .limits = &crawl,
                                       .make = make_peer,
                                       .role_config = &role};
     struct host_error error;

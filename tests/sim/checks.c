@@ -241,6 +241,7 @@ SEE_DECODED(see_have, struct have, wire_have_decode)
 SEE_DECODED(see_hashes_request, struct hashes_request, wire_hashes_request_decode)
 SEE_DECODED(see_hashes, struct hashes, wire_hashes_decode)
 SEE_DECODED(see_reject, struct reject, wire_reject_decode)
+SEE_DECODED(see_place, struct queue_place, wire_place_decode)
 SEE_DECODED(see_shut, struct shut_file, wire_shut_decode)
 SEE_DECODED(see_summary, struct summary_part, wire_summary_decode)
 
@@ -284,6 +285,7 @@ static const struct rule {
     {MSG_HASHES, ANYBODY, see_hashes},
     {MSG_REJECT, ANYBODY, see_reject},
     {MSG_SHUT, ANYBODY, see_shut},
+    {MSG_PLACE, ANYBODY, see_place},
     {MSG_PUSH, ANYBODY, see_push},
     {MSG_SUMMARY, SUPERNODES, see_summary},
 };

@@ -20,10 +20,11 @@ static const struct edge {
     {"src/sim/", {"common/", "src/sim/"}},
     {"src/cluster/", {"common/", "src/cluster/"}},
     {"src/lab/", {"common/", "peer/", "supernode/", "src/sim/", "src/cluster/", "src/lab/"}},
+    {"src/fleet/", {"common/", "peer/", "src/host/", "src/cluster/", "src/fleet/"}},
     {"src/peer_main.c", {"common/", "peer/", "src/host/"}},
     {"src/supernode_main.c", {"common/", "supernode/", "src/host/"}},
     {"src/extract_main.c", {"common/", "src/extract/"}},
-    {"src/lab_main.c", {"common/", "src/lab/"}},
+    {"src/lab_main.c", {"common/", "src/lab/", "src/fleet/"}},
     {"tests/", {"common/", "peer/", "supernode/", "src/", "tests/"}},
 };
 

@@ -90,6 +90,11 @@ struct world_node {
     bool is_stopped;
     bool is_restarted; /* life counter, low bit is enough for tests */
     uint32_t life;
+    bool syncs_never;         /* its store is never done */
+    uint32_t supernode_names; /* ACTION_SUPERNODE_NAME, _START and _STOP */
+    uint32_t supernode_starts;
+    uint32_t supernode_stops;
+    struct buf supernode_cert; /* of the last start */
 };
 
 struct world_end {
@@ -477,6 +482,17 @@ static inline void world_report(struct world_node *node, const struct action *ac
     node->reports_end = &report->next;
 }
 
+static inline void world_supernode(struct world_node *node, struct action *action,
+                                   struct slice bytes) {
+    node->supernode_names += action->kind == ACTION_SUPERNODE_NAME;
+    node->supernode_stops += action->kind == ACTION_SUPERNODE_STOP;
+    if (action->kind == ACTION_SUPERNODE_START) {
+        node->supernode_starts++;
+        node->supernode_cert.len = 0;
+        buf_append(&node->supernode_cert, bytes.data, bytes.len);
+    }
+}
+
 static inline void world_act(struct world_node *node, struct action *action, struct slice bytes) {
     struct world_part *part;
     switch (action->kind) {
@@ -488,6 +504,8 @@ static inline void world_act(struct world_node *node, struct action *action, str
         break;
     case ACTION_SEND_BLOCK:
         world_block(node, action, bytes);
+        break;
+    case ACTION_LINK_FILES:
         break;
     case ACTION_CLOSE:
         world_cut(node->world, action->link, ERR_CLOSED);
@@ -518,6 +536,11 @@ static inline void world_act(struct world_node *node, struct action *action, str
         break;
     case ACTION_REPORT:
         world_report(node, action, bytes);
+        break;
+    case ACTION_SUPERNODE_NAME:
+    case ACTION_SUPERNODE_START:
+    case ACTION_SUPERNODE_STOP:
+        world_supernode(node, action, bytes);
         break;
     case ACTION_STOPPED:
         node->is_stopped = true;
@@ -619,13 +642,20 @@ static inline struct world *world_new(uint64_t seed) {
     return world;
 }
 
+static inline void world_synced(void *context, uint64_t token) {
+    struct world_node *node = context;
+    if (!node->syncs_never) {
+        world_post(node, NODE_STORED, DISK_US)->event.stored.token = token;
+    }
+}
+
 /* Take the next place; start it with world_start. */
 static inline struct world_node *world_add(struct world *world) {
     assert_true(world->node_count < WORLD_NODES);
     struct world_node *node = &world->nodes[world->node_count];
     node->world = world;
     node->number = world->node_count++;
-    node->store = store_memory_new(NULL, NULL);
+    node->store = store_memory_new(world_synced, node);
     node->wake.kind = WORLD_WAKE;
     node->wake.owner = node;
     node->reports_end = &node->reports;
@@ -735,6 +765,7 @@ static inline void world_free(struct world *world) {
         }
         outbox_free(&node->out);
         store_free(node->store);
+        buf_free(&node->supernode_cert);
         while (node->parts != NULL) {
             struct world_part *part = node->parts;
             node->parts = part->next;

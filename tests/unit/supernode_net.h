@@ -322,8 +322,7 @@ static inline void net_deliver(struct net *net, struct net_event *event) {
 }
 
 /* Run all that is due until then. */
-static inline void net_run(struct net *net, uint64_t ms) {
-    uint64_t until_us = net->now_us + ms * 1000;
+static inline void net_run_until(struct net *net, uint64_t until_us) {
     while (timers_next(&net->timers) <= until_us) {
         uint64_t due_us = timers_next(&net->timers);
         if (due_us > net->now_us) {
@@ -339,6 +338,10 @@ static inline void net_run(struct net *net, uint64_t ms) {
         }
     }
     net->now_us = until_us;
+}
+
+static inline void net_run(struct net *net, uint64_t ms) {
+    net_run_until(net, net->now_us + ms * 1000);
 }
 
 /* ---- The world ---- */

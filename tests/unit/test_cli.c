@@ -117,6 +117,9 @@ static const struct {
     {"$S -V", 0, "supernode (trunkline) "},
     {"$P serach x", 2, "did you mean `search`?"},
     {"$P help nothing", 2, "unknown command `nothing`"},
+    {"$P run --limit up=fast", 2, "at `up=fast`: expected bytes per second"},
+    {"$S run --limit 'mo 08:00-18:00 up=1M'", 2, "at `mo`: expected [mon-fri]"},
+    {"$P limit up=1M", 1, "peer run"},
     {"$P search", 2, "needs WORDS..."},
     {"$P get", 2, "needs NUMBER|LINK"},
     {"$P get 1 2 --name x", 2, "--name is for one file"},
@@ -170,6 +173,14 @@ static const struct {
     {"$S init --anchor --dir n && $P run --network n/network.ini --downloads .", 1, "home folder"},
     {"$P run --network n/network.ini --downloads missing", 1, "mkdir"},
     {"$P --version >/dev/full", 1, "standard output"},
+    {"$P supernode resign", 2, "consent, withdraw and status are"},
+    {"$P supernode consent --cap-rate 1K", 2, "cap-rate"},
+    {"$P supernode consent", 1, "no peer is running in "},
+    {"$P why", 1, "no peer is running in "},
+    {"$P run --consent --network n/network.ini --supernode-listen nowhere", 2,
+     "supernode-listen: expected an address"},
+    {"$S run --dir n --network n/network.ini --listen 127.0.0.1:0 --parent-fd 99", 1,
+     "is no open descriptor"},
     {"$P status extra", 2, "does not know what to do with `extra`"},
 };
 
@@ -187,9 +198,10 @@ static void wrong_usage_is_explained(void **state) {
 static void every_command_has_help_and_manual(void **state) {
     struct world *world = *state;
     static const char *const commands[] = {
-        "peer run",       "peer search",      "peer get",     "peer share",     "peer status",
-        "peer downloads", "peer browse",      "peer stop",    "supernode init", "supernode certify",
-        "supernode run",  "supernode status", "supernode id", "supernode stop"};
+        "peer run",      "peer search",      "peer get",       "peer share",
+        "peer status",   "peer downloads",   "peer stop",      "peer supernode",
+        "peer why",      "peer browse",      "supernode init", "supernode certify",
+        "supernode run", "supernode status", "supernode id",   "supernode stop"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         run(world, BIN_DIR "/%s --help", commands[i]);
         assert_result(world, 0, "Usage: ");
@@ -447,6 +459,30 @@ static void fetching(struct world *world) {
     assert_result(world, 0, "nothing has finished yet");
 }
 
+/* Limits on traffic are shown and changed while it runs, and what has moved is told by class. */
+static void limiting(struct world *world) {
+    run(world, "$P limit --dir p1");
+    assert_result(world, 0, "now    up=64M");
+    assert_result(world, 0, "limit  mon,tue,wed,thu,fri,sat 03:00-03:01 down=1M\n");
+    assert_result(world, 0, "moved  files ");
+    run(world, "$P limit --dir p1 mon-fri 08:00-18:00 up=500K down=2M");
+    assert_result(world, 0, "limit  mon,tue,wed,thu,fri 08:00-18:00 up=500K down=2M\n");
+    run(world, "$P limit --dir p1 up=4M overlay=100K --json");
+    assert_result(world, 0, "\"overlay\":102400");
+    assert_json_lines(world);
+    run(world, "$P limit --dir p1 up=4M up=5M 2>&1");
+    assert_result(world, 2, "at `up=5M`: this limit is given twice");
+    run(world, "$P limit --dir p1 none");
+    assert_result(world, 0, "now    none\n");
+    assert_null(strstr(output(world), "limit  "));
+    run(world, "$P status --dir p1 --json");
+    assert_result(world, 0, "\"limits\":\"none\"");
+    assert_result(world, 0, "\"overlay_in_bytes\":");
+    assert_null(strstr(output(world), "\"overlay_in_bytes\":0"));
+    run(world, "$S limit --dir sn up=8M");
+    assert_result(world, 0, "now    up=8M\n");
+}
+
 static void refusing_a_second(struct world *world) {
     run(world, "$P run --dir p1 --network sn/network.ini --downloads down 2>&1");
     assert_result(world, 1, "stop it, or give this one a folder of its own");
@@ -465,9 +501,11 @@ static void a_network_of_three(void **state) {
     struct process *supernode =
         start(world, "supernode", "--dir sn --listen 127.78.1.1:6346 --log sn.log");
     assert_result(world, 0, "listening on 127.78.1.1:6346, network three");
-    struct process *sharer = start(world, "peer",
-                                   "--dir p1 --network sn/network.ini --listen 127.78.2.1:0 "
-                                   "--share home/shared --log p1.log --downloads down");
+    struct process *sharer =
+        start(world, "peer",
+              "--dir p1 --network sn/network.ini --listen 127.78.2.1:0 "
+              "--share home/shared --log p1.log --downloads down --limit up=64M "
+              "--limit 'mon-sat 03:00-03:01 down=1M'");
     assert_result(world, 0, "sharing 2 folders"); /* and what it fetches */
     run(world, "printf '[peer]\\ndir = p2\\nnetwork = sn/network.ini\\nlisten = 127.78.2.2:0\\n"
                "downloads = down\\nno-browse = yes\\nlog = nowhere/p2.log\\n' >p2.ini");
@@ -477,6 +515,7 @@ static void a_network_of_three(void **state) {
     sharing_while_it_runs(world);
     sharing_with_some(world);
     browsing(world);
+    limiting(world);
     refusing_a_second(world);
     run(world, "$P status --dir p1 --json; $S status --dir sn --json");
     assert_json_lines(world);

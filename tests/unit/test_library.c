@@ -32,7 +32,7 @@ struct shelf {
     uint64_t hashing_files; /* yet to be read: most that was told with a file ... */
     uint64_t hashing_bytes;
     uint64_t unread_files; /* ... and when all was said to be ready */
-    uint64_t upload_bytes_per_s;
+    struct rateplan limits;
     uint32_t last_group; /* that was told of */
     bool is_locked;
     struct node_id reader;
@@ -118,7 +118,7 @@ static void shelf_run(struct shelf *shelf) {
                                       .listen = {.family = ADDRESS_IPV4, .ip = {127, 0, 0, 41}},
                                       .make = probe_make,
                                       .role_config = &shelf->probe,
-                                      .upload_bytes_per_s = shelf->upload_bytes_per_s,
+                                      .limits = &shelf->limits,
                                       .seed = 3};
     shelf->probe.node = host_add(shelf->host, &config, &error);
     assert_non_null(shelf->probe.node);
@@ -633,9 +633,9 @@ static void read_all(struct probe *probe, const struct node_event *event, struct
 }
 
 static void lending_run(struct lending *lending) {
-    uint64_t rate = lending->shelf.upload_bytes_per_s;
+    struct rateplan limits = lending->shelf.limits;
     shelf_init(&lending->shelf);
-    lending->shelf.upload_bytes_per_s = rate;
+    lending->shelf.limits = limits;
     put(&lending->shelf, "file", SERVED_BYTES, 1);
     lending->shelf.when_ready = begin_lending;
     lending->shelf.later = lend;
@@ -675,7 +675,8 @@ static void test_blocks_are_sent(void **state) {
 /* The rate of a node holds over all that is sent. */
 static void test_pace(void **state) {
     (void)state;
-    struct lending lending = {.shelf = {.upload_bytes_per_s = 8000000}};
+    struct lending lending = {.shelf = {.limits = {.count = 1, .rows = {{.days = ALL_DAYS}}}}};
+    lending.shelf.limits.rows[0].rates.of[RATE_OVERLAY] = 8000000; /* of links without a label */
     lending_run(&lending);
     double wanted_s = SERVED_BYTES / 8e6;
     double took_s = lending.done_s - lending.up_s;

@@ -61,6 +61,22 @@ static void kill_some(struct model *model) {
     }
 }
 
+static uint32_t sketched; /* walks of lists with a sketch */
+
+/* A sketch has a bit for every number, and may have more. */
+static void check_sketch(const struct model *model, const struct postings_walk *walk,
+                         bool (*holds)(const struct model *, uint32_t)) {
+    if (walk->sketch.words == 0) {
+        return;
+    }
+    sketched++;
+    for (uint32_t i = 0; i < NUMBERS; i++) {
+        uint32_t group = i / SKETCH_GROUP;
+        bool is_set = group / 64 < walk->sketch.words && bit(walk->sketch.bits, group);
+        assert_true(is_set || !holds(model, i));
+    }
+}
+
 /* Walk by random jumps: every answer must be the first run that ends there or later. */
 static void walk(struct model *model, bool (*holds)(const struct model *, uint32_t)) {
     if (model->list == POSTINGS_EMPTY) {
@@ -68,13 +84,14 @@ static void walk(struct model *model, bool (*holds)(const struct model *, uint32
     }
     struct postings_walk walk;
     postings_start(&walk, &model->pool, model->list);
-    uint32_t jump = 1 + (uint32_t)rng_below(&model->rng, 400), ahead = 0;
+    check_sketch(model, &walk, holds);
+    uint32_t jump = 1 + (uint32_t)rng_below(&model->rng, 400);
     for (uint32_t number = 0; number < NUMBERS; number += 1 + number % jump) {
         uint32_t next = number;
         while (next < NUMBERS && !holds(model, next)) {
             next++;
         }
-        ahead = postings_look_ahead(&walk, ahead, number);
+        postings_look_ahead(&walk, number);
         bool is_more = postings_seek(&walk, number);
         assert_int_equal(is_more, next < NUMBERS);
         if (!is_more) {
@@ -138,6 +155,36 @@ static void lists_agree_with_one_bit_per_number(void **state) {
         pool_free(&model->pool);
         mem_free(model);
     }
+    assert_true(sketched > SEEDS);
+}
+
+/* A sweep clears the bits of groups that have died out; only ends of chunks may stay set. */
+static void a_sketch_forgets_what_a_sweep_takes_out(void **state) {
+    (void)state;
+    uint64_t bytes = 0;
+    struct pool pool;
+    pool_init(&pool, &bytes, 11, 20);
+    uint32_t list = POSTINGS_EMPTY, from = 0, work = 0, set = 0;
+    static uint64_t alive[NUMBERS / 64];
+    for (uint32_t i = 0; i < NUMBERS; i += 2) {
+        postings_add(&pool, &list, (struct run){i, i});
+        set_bit(alive, i, i >= NUMBERS / 2);
+    }
+    while (!postings_sweep(&pool, &list, alive, &from, &work)) {
+    }
+    struct postings_walk walk;
+    postings_start(&walk, &pool, list);
+    assert_true(walk.sketch.words > 0);
+    for (uint32_t i = 0; i < NUMBERS / 2 / SKETCH_GROUP; i++) {
+        set += bit(walk.sketch.bits, i);
+    }
+    assert_true(set < NUMBERS / 2 / SKETCH_GROUP / 2);
+    for (uint32_t i = NUMBERS / 2 / SKETCH_GROUP; i < NUMBERS / SKETCH_GROUP; i++) {
+        assert_true(bit(walk.sketch.bits, i));
+    }
+    postings_free(&pool, &list);
+    assert_int_equal(bytes, 0);
+    pool_free(&pool);
 }
 
 /* The worst for a sweep: full runs of which every other number dies. */
@@ -202,9 +249,12 @@ static void blocks_keep_their_bytes_until_given_back(void **state) {
     assert_int_equal(bytes, 0);
 }
 
-/* Hashes of few values, so that walks are long and meet what is not theirs. */
+/* Hashes of few values, so that walks are long and meet what is not theirs; in every other shard
+ * they crowd at its end. */
 static uint64_t hash_of(uint32_t number) {
-    return (uint64_t)(number % 7) << 54 | (uint64_t)(number % 61) << 44 | number % 3;
+    uint64_t home = (uint64_t)(number % 61) << 6;
+    home = number % 7 % 2 == 0 ? home : 0xffff - home / 2;
+    return (uint64_t)(number % 7) << 54 | home << 38 | number % 3;
 }
 
 static bool keep_even(const void *context, uint32_t number) {
@@ -266,6 +316,7 @@ static void tables_find_what_is_in_them(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_agree_with_one_bit_per_number),
+        cmocka_unit_test(a_sketch_forgets_what_a_sweep_takes_out),
         cmocka_unit_test(runs_with_many_holes_grow_into_more_chunks),
         cmocka_unit_test(blocks_keep_their_bytes_until_given_back),
         cmocka_unit_test(tables_find_what_is_in_them),

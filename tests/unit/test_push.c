@@ -31,6 +31,70 @@ static void a_source_that_cannot_be_dialled_calls_back(void **state) {
     assert_int_equal(asker->dials - asker_dials, 0);
 }
 
+/* Fetch from each other at the same time while only one link can be had: the one that `began` has
+ * begun. */
+static void fetch_both_ways(struct world_node *began, const struct world_file *of_began,
+                            struct world_node *other, const struct world_file *of_other) {
+    struct world *world = began->world;
+    uint64_t get_other = world_get(other, of_began); /* the one who was called asks first ... */
+    world_run_for(world, SECOND_US);
+    began->is_hidden = true;
+    other->is_hidden = true;
+    uint64_t dials = began->dials + other->dials;
+    uint64_t get_began = world_get(began, of_other); /* ... and then the one who called */
+    world_run_for(world, SECOND_US);
+    for (int i = 0; i < 2; i++) { /* both are on their way */
+        struct world_node *node = i == 0 ? began : other;
+        uint64_t command = world_command(node, "downloads", NULL, NULL);
+        world_run_for(world, 10 * LATENCY_US);
+        const struct world_report *report = world_reported(node, command, "download", 0);
+        assert_non_null(report);
+        assert_int_equal(world_number(report, "sources"), 1);
+    }
+    assert_true(cast_wait(began, get_began, 20 * SECOND_US) < 20 * SECOND_US);
+    assert_true(cast_wait(other, get_other, 20 * SECOND_US) < 20 * SECOND_US);
+    cast_assert_fetched(began, get_began, of_other);
+    cast_assert_fetched(other, get_other, of_began);
+    assert_int_equal(began->dials + other->dials, dials);
+}
+
+/* The link is the source's, which was asked to call: both ends fetch on it. */
+static void both_ends_may_ask_on_a_callback(void **state) {
+    struct world *world = *state;
+    cast_supernode(world);
+    const struct world_file *whale = world_make_file(world, 6 * MIB, "whale.bin");
+    const struct world_file *orca = world_make_file(world, 6 * MIB, "orca.bin");
+    struct world_node *source = cast_peer(world, whale, MIB);
+    struct world_node *asker = cast_peer(world, orca, MIB);
+    source->is_hidden = true;
+    world_run_for(world, 3 * SECOND_US);
+    uint64_t asker_dials = asker->dials, source_dials = source->dials;
+    fetch_both_ways(source, whale, asker, orca);
+    assert_int_equal(asker->dials, asker_dials);
+    assert_int_equal(source->dials, source_dials + 1);
+}
+
+/* A link that was dialled for files is for both ends likewise, also when its acceptor asks first
+ * for something else than it was dialled for. */
+static void both_ends_may_ask_on_a_transfer_link(void **state) {
+    struct world *world = *state;
+    cast_supernode(world);
+    const struct world_file *whale = world_make_file(world, 6 * MIB, "whale.bin");
+    const struct world_file *orca = world_make_file(world, 6 * MIB, "orca.bin");
+    const struct world_file *seal = world_make_file(world, 6 * MIB, "seal.bin");
+    struct world_node *left = cast_peer(world, whale, MIB);
+    struct world_node *right = cast_peer(world, orca, MIB);
+    world_share(right, seal);
+    world_run_for(world, 3 * SECOND_US);
+    uint64_t first = world_get(left, seal); /* this dials */
+    world_run_for(world, SECOND_US);
+    uint64_t dials = right->dials;
+    fetch_both_ways(left, whale, right, orca);
+    assert_int_equal(right->dials, dials);
+    assert_true(cast_wait(left, first, 20 * SECOND_US) < 20 * SECOND_US);
+    cast_assert_fetched(left, first, seal);
+}
+
 /* A peer at a supernode without a mind, which takes every list. */
 struct stage {
     struct raw *supernode;
@@ -161,6 +225,8 @@ int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(a_source_that_cannot_be_dialled_calls_back),
+        CASE(both_ends_may_ask_on_a_callback),
+        CASE(both_ends_may_ask_on_a_transfer_link),
         CASE(a_victim_is_called_once),
         CASE(a_push_is_for_its_target_alone),
         CASE(a_made_up_supernode_is_dialled_once),

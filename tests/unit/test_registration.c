@@ -13,6 +13,7 @@
 #define CONTENT_BYTES 4
 #define QUIET_US (1500 * SECOND_US) /* audits come meanwhile */
 #define SEEDS 400
+#define SLICE_COST_MAX 200 /* a list of POOL records costs 900 */
 
 struct play {
     struct world *world;
@@ -78,6 +79,9 @@ static void start_supernode(struct play *play, uint32_t number) {
     struct world_node *node = &play->world->nodes[number];
     struct supernode_config config = {0};
     node->node = supernode_new(&node->env, &config);
+    /* Lists are short here, so slices are too: trouble comes between them. */
+    struct supernode *supernode = node->node.self;
+    supernode->intake.slice_cost = 1 + (uint32_t)rng_below(&play->world->rng, SLICE_COST_MAX);
     struct node_event event = {.kind = NODE_START};
     world_step(node, &event);
 }

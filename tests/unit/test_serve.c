@@ -242,7 +242,7 @@ static void a_stalled_reader_costs_little_and_hurts_nobody(void **state) {
     for (uint32_t i = 4; i < 8; i++) {
         ask_blocks(stuck, 1, i * 64, 64);
     }
-    world_run_for(world, (SOURCE_TIMEOUT_MS + 15000) * 1000ull);
+    world_run_for(world, (UPLOAD_STALL_MS + 1000) * 1000ull);
     assert_null(stuck->link);
 }
 

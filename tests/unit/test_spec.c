@@ -66,7 +66,7 @@ static void test_everything_is_read(void **state) {
     assert_int_equal(spec.size_max, 1 << 20);
     assert_int_equal(spec.search_milli, 2500);
     assert_int_equal(spec.link.latency_ms, 20);
-    assert_true(spec.has_proxy);
+    assert_true(spec.has_faults);
     /* By time, and within one moment in the order of the file. */
     assert_int_equal(spec.event_count, 3);
     assert_int_equal(spec.events[0].verb, SPEC_KILL);
@@ -83,6 +83,38 @@ static void test_everything_is_read(void **state) {
     assert_true(spec.checks[0].bound > 0.989 && spec.checks[0].bound < 0.991);
     assert_int_equal((int)spec.checks[1].bound, 10000);
     assert_int_equal((int)spec.checks[2].bound, 64 << 20);
+    spec_free(&spec);
+}
+
+/* Which faults a description wants decides what its links go through. */
+static void test_the_links_are_as_their_faults_need(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        bool has_faults;
+        bool has_delays;
+        bool has_loss;
+    } rows[] = {
+        {"[network]\nnetns = yes\n[schedule]\n1s = kill all\n", false, false, false},
+        {"[link]\nloss = 0.5%\n", true, false, true},
+        {"[link]\nlatency = 0ms\n", true, true, false},
+        {"[link]\nrate = 1M\nblack-hole = no\n", true, false, false},
+        {"[schedule]\n1s = split peers 1-2\n", true, false, false},
+        {"[schedule]\n1s = link all loss=20% rate=1M\n", true, false, true},
+        {"[schedule]\n1s = link all reset=5s\n", true, true, false},
+    };
+    char trouble[SPEC_TROUBLE_BYTES];
+    static struct spec spec;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(read_text(&spec, rows[i].text, trouble), OK);
+        assert_int_equal(spec.has_faults, rows[i].has_faults);
+        assert_int_equal(spec.has_delays, rows[i].has_delays);
+        assert_int_equal(spec.has_loss, rows[i].has_loss);
+        assert_int_equal(spec.is_netns, i == 0);
+        spec_free(&spec);
+    }
+    assert_int_equal(read_text(&spec, "[link]\nloss = 0.5%\n", trouble), OK);
+    assert_int_equal(spec.link.loss, SPEC_LOSS_ALL / 200);
     spec_free(&spec);
 }
 
@@ -120,6 +152,15 @@ static const struct bad {
     {"[network]\npeers = 1\n[library]\ncopies = 1\n[load]\nsearches = 1/s\n", "at least 2 peers"},
     {"[link]\nlatency = soon\n", ":2: `latency`"},
     {"[link]\nwarp = 9\n", ":2: `warp`: write latency"},
+    {"[link]\nloss = 5\n", ":2: `loss`"},
+    {"[link]\nloss = 101%\n", ":2: `loss`"},
+    {"[link]\nloss = %\n", ":2: `loss`"},
+    {"[schedule]\n1s = link all loss=-1%\n", "of a link"},
+    {"[network]\nnetns = maybe\n", ":2: `netns`: write yes or no"},
+    {"[network]\nleaves = 0\n", ":2: `leaves`"},
+    {"[fleet]\npeers = 5001\n", ":2: `peers`: write a number from 0 to 5000"},
+    {"[fleet]\nfiles = 1001\n", ":2: `files`"},
+    {"[fleet]\nsearches = 10\n", ":2: `searches`: write a rate"},
     {"[link]\nblack-hole = maybe\n", ":2: `black-hole`"},
     {"[schedule]\nlater = kill all\n", "write when, such as"},
     {"[schedule]\n1s..5s = kill all\n", "`10s..60s/5s` for every 5 s"},
@@ -190,6 +231,7 @@ static void test_a_missing_file_is_said(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything_is_read),
+        cmocka_unit_test(test_the_links_are_as_their_faults_need),
         cmocka_unit_test(test_what_is_wrong_is_said),
         cmocka_unit_test(test_an_event_can_be_repeated),
         cmocka_unit_test(test_a_missing_file_is_said),

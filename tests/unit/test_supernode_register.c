@@ -230,18 +230,26 @@ static void finish_guest(struct stage *stage, struct link *link) {
     assert_int_equal(fake_verdict(fake), REG_DONE);
 }
 
+/* Dialled before the first begins: nobody may be silent for long. */
+static void dial_guests(struct stage *stage, struct fake **guests, struct link **links,
+                        uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        guests[i] = fake_add(stage->net);
+        links[i] = fake_dial(guests[i], stage->place, PURPOSE_LEAF);
+    }
+}
+
 static void lists_come_in_turn(void **state) {
     struct stage *stage = *state;
     struct fake *guests[GUESTS];
     struct link *links[GUESTS];
+    dial_guests(stage, guests, links, GUESTS);
     for (uint32_t i = 0; i < GUESTS; i++) {
-        guests[i] = fake_add(stage->net);
-        links[i] = fake_dial(guests[i], stage->place, PURPOSE_LEAF);
         uint8_t verdict = begin_guest(stage, links[i]);
         assert_int_equal(verdict, i < REG_LISTS_MAX ? REG_SEND_ALL : REG_WAIT);
     }
     assert_int_equal(fake_status(guests[REG_LISTS_MAX]).retry_after_ms, REG_TURN_MS);
-    assert_int_equal(stage->supernode->intake.waiting, 4);
+    assert_int_equal(stage->supernode->intake.waiting_count, 4);
     /* One that is done makes room for the first of those who wait. */
     finish_guest(stage, links[3]);
     assert_int_equal(fake_verdict(guests[REG_LISTS_MAX]), REG_SEND_ALL);
@@ -253,28 +261,58 @@ static void lists_come_in_turn(void **state) {
     assert_int_equal(fake_verdict(guests[REG_LISTS_MAX + 1]), REG_SEND_ALL);
     fake_close(links[5]);
     assert_int_equal(fake_verdict(guests[REG_LISTS_MAX + 3]), REG_SEND_ALL);
-    assert_int_equal(stage->supernode->intake.waiting, 0);
+    assert_int_equal(stage->supernode->intake.waiting_count, 0);
     finish_guest(stage, links[REG_LISTS_MAX + 3]);
     /* An unchanged list waits for nobody. */
     assert_int_equal(fake_register(stage->link, 7, before, LENGTH(before)), REG_DONE);
 }
 
-static void who_takes_too_long_makes_room(void **state) {
+static void who_does_not_go_on_makes_room(void **state) {
     struct stage *stage = *state;
     struct fake *guests[REG_LISTS_MAX + 1];
+    struct link *links[REG_LISTS_MAX + 1];
+    dial_guests(stage, guests, links, REG_LISTS_MAX + 1);
     for (uint32_t i = 0; i <= REG_LISTS_MAX; i++) {
-        guests[i] = fake_add(stage->net);
-        begin_guest(stage, fake_dial(guests[i], stage->place, PURPOSE_LEAF));
+        begin_guest(stage, links[i]);
     }
-    net_run(stage->net, REG_TURN_MS - 2000);
+    net_run(stage->net, REG_SILENT_MS - 5000);
     assert_int_equal(guests[0]->closed, 0);
     assert_int_equal(fake_verdict(guests[REG_LISTS_MAX]), REG_WAIT);
-    net_run(stage->net, 3000);
+    net_run(stage->net, 6000);
     assert_int_equal(last_goaway(guests[0]).reason, GOAWAY_RATE);
     assert_int_equal(fake_verdict(guests[REG_LISTS_MAX]), REG_SEND_ALL);
     /* Alone, it might have taken its time. */
     net_run(stage->net, 2 * REG_TURN_MS);
     assert_int_equal(guests[REG_LISTS_MAX]->closed, 0);
+}
+
+/* Bytes that come keep a turn, but no longer than the list that was promised is worth. */
+static void a_turn_is_as_long_as_the_list(void **state) {
+    struct stage *stage = *state;
+    struct fake *guests[2 * REG_LISTS_MAX];
+    struct link *links[2 * REG_LISTS_MAX];
+    dial_guests(stage, guests, links, 2 * REG_LISTS_MAX);
+    for (uint32_t i = 0; i < 2 * REG_LISTS_MAX; i++) {
+        struct reg_state promised = {.index_id = 1, .sequence = 1};
+        promised.count = i == 0 ? LEAF_FILES_MAX : 1;
+        fake_send_state(links[i], MSG_REG_BEGIN, &promised);
+        net_run(stage->net, 10);
+    }
+    for (uint32_t ms = 0; ms < 2 * REG_SILENT_MS; ms += 1000) {
+        for (uint32_t i = 0; i < 2 * REG_LISTS_MAX; i++) {
+            if (guests[i]->closed == 0) {
+                struct buf payload = {0};
+                struct ping ping = {.token = 1};
+                wire_ping_encode(&payload, &ping);
+                fake_send(links[i], MSG_PING, &payload);
+            }
+        }
+        net_run(stage->net, 1000);
+    }
+    for (uint32_t i = 1; i < REG_LISTS_MAX; i++) {
+        assert_int_equal(last_goaway(guests[i]).reason, GOAWAY_RATE);
+    }
+    assert_int_equal(guests[0]->closed, 0);
 }
 
 static void long_lists_come_one_after_the_other(void **state) {
@@ -302,7 +340,8 @@ int main(void) {
         CASE(a_prefix_of_several_records_removes_none),
         CASE(a_difference_too_large_is_no_gain),
         CASE(lists_come_in_turn),
-        CASE(who_takes_too_long_makes_room),
+        CASE(who_does_not_go_on_makes_room),
+        CASE(a_turn_is_as_long_as_the_list),
         CASE(long_lists_come_one_after_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -397,6 +397,14 @@ static void test_open_and_shut(void **state) {
     buf_free(&golden);
 }
 
+static void test_place(void **state) {
+    (void)state;
+    struct queue_place back, place = {.handle = HANDLE, .position = 3, .eta_ms = 90000};
+    GOLDEN(place, place, back);
+    assert_true(back.handle == HANDLE && back.position == 3 && back.eta_ms == 90000);
+    buf_free(&golden);
+}
+
 static void test_have(void **state) {
     (void)state;
     struct have back, have = {.handle = HANDLE, .bitmap = S("\xf8\0\x80")};
@@ -527,10 +535,10 @@ int main(void) {
         cmocka_unit_test(test_query),          cmocka_unit_test(test_query_body),
         cmocka_unit_test(test_hits),           cmocka_unit_test(test_end),
         cmocka_unit_test(test_summary),        cmocka_unit_test(test_open_and_shut),
-        cmocka_unit_test(test_have),           cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_hashes),         cmocka_unit_test(test_reject),
-        cmocka_unit_test(test_push),           cmocka_unit_test(test_browse),
-        cmocka_unit_test(test_listing),
+        cmocka_unit_test(test_place),          cmocka_unit_test(test_have),
+        cmocka_unit_test(test_blocks),         cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_reject),         cmocka_unit_test(test_push),
+        cmocka_unit_test(test_browse),         cmocka_unit_test(test_listing),
     };
     return cmocka_run_group_tests_name("wire golden", tests, NULL, NULL);
 }

@@ -148,7 +148,7 @@ static void make_hello(struct maker *maker, struct hello *hello) {
     hello->version_min = (uint8_t)(1 + below(maker, 9));
     hello->version_max = (uint8_t)(hello->version_min + below(maker, 9));
     hello->features = (uint32_t)any(maker);
-    hello->purpose = (uint8_t)(PURPOSE_LEAF + below(maker, PURPOSE_DIRECTORY));
+    hello->purpose = (uint8_t)(PURPOSE_LEAF + below(maker, PURPOSE_MEASURE));
     if (hello->purpose == PURPOSE_CALLBACK) {
         rng_fill(&maker->rng, hello->nonce, sizeof hello->nonce);
     }
@@ -373,6 +373,13 @@ static void make_open(struct maker *maker, struct open_file *open) {
 static void make_shut(struct maker *maker, struct shut_file *shut) {
     shut->handle = (uint32_t)any(maker);
     shut->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
+static void make_place(struct maker *maker, struct queue_place *place) {
+    place->handle = (uint32_t)any(maker);
+    place->position = (uint16_t)below(maker, 300);
+    place->eta_ms = place->position > 0 ? (uint32_t)any(maker) : 0;
+    place->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
 }
 
 static void make_have(struct maker *maker, struct have *have) {

@@ -1,0 +1,469 @@
+/* decide.c - from evidence to decisions; see decide.h. */
+#include "common/decide.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/mem.h"
+
+#define GATE_LOOK 2        /* epochs in one of which enough must have reached it */
+#define GATE_EPOCHS 2      /* in which a candidate must have been measured */
+#define GATE_ISSUERS 2     /* that must have reached it, of as many as there are */
+#define GATE_RATE_KIB 32   /* that it gives, at least: a tenth of what 300 leaves take */
+#define GATE_DAY_MIB 64    /* and in a day: its share of being measured */
+#define KEY_AGE_MEMBERS 16 /* from so many supernodes on a key must be of age */
+#define GATE_ALL                                                                                   \
+    (DECISION_GATE_CONSENT | DECISION_GATE_DIALLED | DECISION_GATE_UPTIME | DECISION_GATE_CAPS |   \
+     DECISION_GATE_HONEST | DECISION_GATE_OF_AGE)
+
+void decide_init(struct decide *decide, const struct network *network, const struct crypto *crypto,
+                 uint64_t seed) {
+    *decide = (struct decide){.network = network, .crypto = crypto, .seed = seed};
+    if (network->promotion.policy[0] != '\0') {
+        decide->policy = policy_find(network->promotion.policy);
+    }
+}
+
+static void free_rank(struct decide_rank *rank) {
+    if (rank->rank != NULL) {
+        rank_free(rank->rank);
+    }
+    *rank = (struct decide_rank){0};
+}
+
+void decide_free(struct decide *decide) {
+    for (uint32_t i = 0; i < SEATS_TERM_EPOCHS; i++) {
+        free_rank(&decide->ranks[i]);
+    }
+    mem_free(decide->rows);
+    decide->rows = NULL;
+}
+
+/* ---- Ranks ---- */
+
+static const struct trust_record *row_at(const struct trust_issuer *issuer, uint32_t epoch) {
+    const struct trust_record *record = issuer->rows[epoch % TRUST_EPOCHS];
+    return record != NULL && record->epoch == epoch ? record : NULL;
+}
+
+static void read_row(const struct trust_record *record, struct row_record *row) {
+    CHECK(wire_row_decode((struct slice){record->bytes, record->len}, row) == OK); /* taken */
+}
+
+static void add_row(struct rank *rank, const struct row_record *row) {
+    uint32_t to[ROW_ENTRIES_MAX];
+    uint16_t weights[ROW_ENTRIES_MAX];
+    uint32_t count = 0;
+    uint32_t from = rank_node(rank, &row->issuer);
+    for (uint8_t i = 0; i < row->count && from != RANK_NONE; i++) {
+        uint32_t node = rank_node(rank, &row->entries[i].subject);
+        if (node != RANK_NONE) {
+            to[count] = node;
+            weights[count++] = row->entries[i].weight;
+        }
+    }
+    if (from != RANK_NONE && rank_row(rank, from, to, weights, count) != OK) {
+        return; /* beyond what is ranked: it counts nothing */
+    }
+}
+
+static struct rank *build_rank(const struct decide *decide, const struct trust *trust,
+                               const struct trust_checkpoint *checkpoint) {
+    struct rank_config config = rank_defaults(decide->seed);
+    if (decide->policy->teleport_milli != 0) {
+        config.teleport_milli = decide->policy->teleport_milli;
+        config.row_cap_percent = decide->policy->row_cap_percent;
+    }
+    struct rank *rank = rank_new(&config);
+    for (uint32_t i = 0; i < decide->network->anchor_count; i++) {
+        const struct node_id *anchor = &decide->network->anchors[i];
+        if (!trust_is_fraud(trust, anchor)) {
+            rank_seed(rank, rank_node(rank, anchor));
+        }
+    }
+    uint32_t cursor = 0;
+    for (const struct trust_issuer *issuer;
+         (issuer = map_next(&trust->issuers, &cursor, NULL)) != NULL;) {
+        const struct trust_record *record = row_at(issuer, checkpoint->checkpoint.epoch);
+        int32_t place =
+            trust_place(checkpoint->members, checkpoint->checkpoint.members, &issuer->id);
+        if (record != NULL && place >= 0) {
+            struct row_record row;
+            read_row(record, &row);
+            add_row(rank, &row);
+        }
+    }
+    rank_begin(rank);
+    return rank;
+}
+
+/* The rank of an epoch whose checkpoint is known, begun when it is not there yet; or NULL. */
+static struct decide_rank *rank_at(struct decide *decide, const struct trust *trust,
+                                   uint32_t epoch) {
+    const struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, epoch);
+    struct decide_rank *place = &decide->ranks[epoch % SEATS_TERM_EPOCHS];
+    if (checkpoint == NULL || checkpoint->members == NULL) {
+        return NULL;
+    }
+    bool is_it = place->rank != NULL && place->epoch == epoch &&
+                 memcmp(place->checkpoint.b, checkpoint->hash.b, sizeof place->checkpoint.b) == 0;
+    if (!is_it) {
+        free_rank(place);
+        *place = (struct decide_rank){.epoch = epoch, .checkpoint = checkpoint->hash};
+        place->rank = build_rank(decide, trust, checkpoint);
+    }
+    return place;
+}
+
+static uint32_t oldest_ranked(uint32_t epoch) {
+    return epoch >= SEATS_TERM_EPOCHS ? epoch - SEATS_TERM_EPOCHS + 1 : 0;
+}
+
+void decide_begin(struct decide *decide, const struct trust *trust,
+                  const struct trust_checkpoint *checkpoint) {
+    CHECK(decide->policy != NULL && checkpoint->members != NULL);
+    (void)trust;
+    decide->epoch = checkpoint->checkpoint.epoch;
+}
+
+/* The mass that counts: see seats_note. */
+static uint64_t mass_of(struct decide *decide, const struct trust *trust,
+                        const struct node_id *id) {
+    struct seats_memory memory = {0};
+    uint64_t counts = 0;
+    for (uint32_t at = oldest_ranked(decide->epoch); at <= decide->epoch; at++) {
+        const struct decide_rank *rank = rank_at(decide, trust, at);
+        uint32_t node = rank != NULL ? rank_find(rank->rank, id) : RANK_NONE;
+        uint64_t mass = node != RANK_NONE ? rank_mass(rank->rank, node) : 0;
+        if (rank != NULL && (mass > 0 || memory.noted > 0)) {
+            counts = seats_note(&memory, mass);
+        }
+    }
+    return counts;
+}
+
+/* ---- What rows say of everybody ---- */
+
+struct facts {
+    struct node_id id;
+    uint64_t rate; /* bytes a second in the epoch that is decided about, of all issuers */
+    uint32_t issuers[GATE_LOOK]; /* who measured it, by how many epochs ago */
+    bool issued[GATE_LOOK];      /* a row of its own */
+    uint32_t epochs;             /* bit n: measured n epochs ago */
+    uint32_t leaves;
+    uint32_t slots;
+};
+
+/* Node id -> struct facts, of all who are named in a row or issued one. */
+struct facts_table {
+    struct map map;
+    uint32_t rows[GATE_LOOK]; /* by how many epochs ago */
+};
+
+static struct facts *facts_of(struct facts_table *table, const struct node_id *id) {
+    struct facts *facts = map_get(&table->map, id->b);
+    if (facts == NULL) {
+        facts = mem_new(sizeof *facts);
+        facts->id = *id;
+        map_put(&table->map, id->b, facts);
+    }
+    return facts;
+}
+
+static void note_row(struct facts_table *table, const struct row_record *row, uint32_t ago) {
+    struct row_load load = wire_row_load(row);
+    struct facts *issuer = facts_of(table, &row->issuer);
+    if (ago == 0) {
+        issuer->leaves = load.leaves;
+        issuer->slots = load.slots;
+    }
+    if (ago < GATE_LOOK) {
+        issuer->issued[ago] = true;
+        table->rows[ago]++;
+    }
+    for (uint8_t i = 0; i < row->count; i++) {
+        struct facts *subject = facts_of(table, &row->entries[i].subject);
+        subject->epochs |= 1u << ago;
+        if (ago < GATE_LOOK) {
+            subject->issuers[ago]++;
+        }
+        uint64_t bytes = load.bytes / ROW_WEIGHT_SUM * row->entries[i].weight +
+                         load.bytes % ROW_WEIGHT_SUM * row->entries[i].weight / ROW_WEIGHT_SUM;
+        if (ago == 0 && load.ms > 0 && load.bytes < UINT64_MAX / 1000) {
+            subject->rate += bytes * 1000 / load.ms;
+        }
+    }
+}
+
+static void gather(struct facts_table *table, const struct decide *decide,
+                   const struct trust *trust) {
+    map_init(&table->map, sizeof(struct node_id), decide->seed ^ 0x6661637473);
+    uint32_t cursor = 0;
+    for (const struct trust_issuer *issuer;
+         (issuer = map_next(&trust->issuers, &cursor, NULL)) != NULL;) {
+        for (uint32_t ago = 0; ago < TRUST_EPOCHS && ago <= decide->epoch; ago++) {
+            const struct trust_record *record = row_at(issuer, decide->epoch - ago);
+            if (record != NULL) {
+                struct row_record row;
+                read_row(record, &row);
+                note_row(table, &row, ago);
+            }
+        }
+    }
+}
+
+static void free_facts(struct facts_table *table) {
+    uint32_t cursor = 0;
+    for (struct facts *facts; (facts = map_next(&table->map, &cursor, NULL)) != NULL;) {
+        mem_free(facts);
+    }
+    map_free(&table->map);
+}
+
+/* All that is gathered for one decision. */
+struct table {
+    struct decide *decide;
+    const struct trust *trust;
+    struct facts_table facts;
+    struct policy_node *nodes;
+    uint8_t *gates;
+    uint32_t count;
+};
+
+/* ---- Gates ---- */
+
+static uint32_t count_bits(uint32_t bits) {
+    return (uint32_t)__builtin_popcount(bits);
+}
+
+static bool is_old_enough(const struct decide *decide, const struct facts *facts) {
+    uint32_t age = decide->network->promotion.key_age;
+    bool is_asked = decide->members >= KEY_AGE_MEMBERS && age > 0;
+    uint32_t oldest = facts->epochs != 0 ? 32 - (uint32_t)__builtin_clz(facts->epochs) : 0;
+    return !is_asked || oldest >= (age < TRUST_EPOCHS ? age : TRUST_EPOCHS);
+}
+
+/* Reached by two, or by all that there were beside itself; one bad epoch is forgiven. */
+static bool is_dialled(const struct facts_table *table, const struct facts *facts) {
+    bool is_there = false;
+    for (uint32_t ago = 0; ago < GATE_LOOK; ago++) {
+        uint32_t others = table->rows[ago] - facts->issued[ago];
+        uint32_t wanted = others < GATE_ISSUERS ? others : GATE_ISSUERS;
+        is_there = is_there || (table->rows[ago] > 0 && facts->issuers[ago] >= wanted);
+    }
+    return is_there;
+}
+
+/* Said in this epoch; a supernode may have been cut off when it was to say so. */
+static bool does_consent(const struct decide *decide, const struct trust_candidate *candidate,
+                         bool is_member) {
+    return candidate != NULL && (candidate->record->epoch == decide->epoch ||
+                                 (is_member && candidate->record->epoch + 1 == decide->epoch));
+}
+
+static uint8_t gate_of(const struct table *table, const struct trust_candidate *candidate,
+                       const struct facts *facts, bool is_member) {
+    const struct decide *decide = table->decide;
+    bool consents = does_consent(decide, candidate, is_member);
+    bool gives =
+        consents && candidate->rate_kib >= GATE_RATE_KIB && candidate->day_mib >= GATE_DAY_MIB;
+    return (uint8_t)((consents ? DECISION_GATE_CONSENT : 0) |
+                     (is_dialled(&table->facts, facts) ? DECISION_GATE_DIALLED : 0) |
+                     (count_bits(facts->epochs) >= GATE_EPOCHS ? DECISION_GATE_UPTIME : 0) |
+                     (gives ? DECISION_GATE_CAPS : 0) |
+                     (!trust_is_fraud(table->trust, &facts->id) ? DECISION_GATE_HONEST : 0) |
+                     (is_old_enough(decide, facts) ? DECISION_GATE_OF_AGE : 0));
+}
+
+/* ---- Nodes ---- */
+
+static bool was_member(const struct trust *trust, const struct node_id *id, uint32_t epoch,
+                       bool *is_known) {
+    const struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, epoch);
+    *is_known = checkpoint != NULL && checkpoint->members != NULL;
+    return *is_known && trust_place(checkpoint->members, checkpoint->checkpoint.members, id) >= 0;
+}
+
+/* Since when it has had the role it has, as far as checkpoints tell. */
+static uint32_t role_age_s(const struct decide *decide, const struct trust *trust,
+                           const struct node_id *id) {
+    bool is_known;
+    bool is_now = was_member(trust, id, decide->epoch, &is_known);
+    for (uint32_t ago = 1; ago < TRUST_EPOCHS && ago <= decide->epoch; ago++) {
+        bool was = was_member(trust, id, decide->epoch - ago, &is_known);
+        if (is_known && was != is_now) {
+            return (ago - 1) * network_epoch_s(decide->network);
+        }
+    }
+    return UINT32_MAX;
+}
+
+static void fill_claims(const struct trust_candidate *candidate, struct policy_claims *claims) {
+    struct candidacy candidacy;
+    CHECK(wire_candidacy_decode((struct slice){candidate->record->bytes, candidate->record->len},
+                                &candidacy) == OK);
+    *claims = (struct policy_claims){
+        .up_rate = candidacy.up_kib * 1024ull,
+        .down_rate = candidacy.down_kib * 1024ull,
+        .uptime_s = candidacy.uptime_s,
+        .mean_uptime_s = candidacy.mean_uptime_s,
+        .accepts_links = (candidacy.flags & CANDIDACY_ACCEPTS_LINKS) != 0,
+    };
+}
+
+static void add_node(struct table *table, const struct node_id *id) {
+    struct decide *decide = table->decide;
+    const struct trust *trust = table->trust;
+    const struct facts *facts = facts_of(&table->facts, id);
+    const struct trust_candidate *candidate = map_get(&trust->candidates, id->b);
+    bool is_known;
+    bool is_member = was_member(trust, id, decide->epoch, &is_known);
+    uint8_t gate = gate_of(table, candidate, facts, is_member);
+    struct policy_node *node = &table->nodes[table->count];
+    *node = (struct policy_node){
+        .id = *id,
+        .is_anchor = network_is_anchor(decide->network, id),
+        .is_member = is_member,
+        .consents = (gate & DECISION_GATE_CONSENT) != 0,
+        .is_gated = (gate & GATE_ALL) == GATE_ALL,
+        .mass = decide->policy->teleport_milli != 0 ? mass_of(decide, trust, id) : 0,
+        .measured_rate = facts->rate,
+        .witnessed_s = count_bits(facts->epochs) * network_epoch_s(decide->network),
+        .role_s = role_age_s(decide, trust, id),
+        .leaves = facts->leaves,
+        .slots = facts->slots,
+    };
+    if (candidate != NULL) {
+        fill_claims(candidate, &node->claimed);
+    }
+    table->gates[table->count++] = gate | (node->is_member ? DECISION_GATE_MEMBER : 0);
+}
+
+static int compare_nodes(const void *a, const void *b) {
+    return memcmp(a, b, sizeof(struct node_id));
+}
+
+/* All candidates of the epoch and all members, by id, none twice. */
+static uint32_t list_ids(const struct decide *decide, const struct trust *trust,
+                         const struct trust_checkpoint *checkpoint, struct node_id **ids) {
+    uint32_t count = checkpoint->checkpoint.members;
+    struct node_id *list = mem_array(count + trust->candidates.count + 1, sizeof *list);
+    memcpy(list, checkpoint->members, count * sizeof *list);
+    uint32_t cursor = 0;
+    for (const struct trust_candidate *candidate;
+         (candidate = map_next(&trust->candidates, &cursor, NULL)) != NULL;) {
+        if (candidate->record->epoch == decide->epoch) {
+            list[count++] = candidate->subject;
+        }
+    }
+    qsort(list, count, sizeof *list, compare_nodes);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (kept == 0 || !node_id_equal(&list[kept - 1], &list[i])) {
+            list[kept++] = list[i];
+        }
+    }
+    *ids = list;
+    return kept;
+}
+
+/* ---- The decision ---- */
+
+static void fill_view(const struct table *table, const struct trust_checkpoint *checkpoint,
+                      struct hash beacons[SEATS_TERM_EPOCHS], struct policy_view *view) {
+    const struct decide *decide = table->decide;
+    uint32_t count = 0;
+    for (uint32_t ago = 0; ago < SEATS_TERM_EPOCHS && ago <= decide->epoch; ago++) {
+        const struct trust_checkpoint *past =
+            trust_checkpoint_at(table->trust, decide->epoch - ago);
+        if (past == NULL) {
+            break;
+        }
+        beacons[count++] = past->checkpoint.beacon;
+    }
+    *view = (struct policy_view){
+        .crypto = decide->crypto,
+        .beacons = {beacons, count, decide->epoch},
+        .epoch_s = network_epoch_s(decide->network),
+        .dwell_s = decide->network->promotion.dwell_s,
+        .members = checkpoint->checkpoint.members,
+        .minimum = decide->network->promotion.seats_min,
+    };
+    for (uint32_t i = 0; i < table->count; i++) {
+        if (table->nodes[i].is_member) {
+            view->slots += table->nodes[i].slots;
+            view->used += table->nodes[i].leaves;
+        }
+    }
+}
+
+static void keep_rows(struct decide *decide, const struct table *table,
+                      const struct policy_decision *decisions) {
+    mem_free(decide->rows);
+    decide->count = table->count;
+    decide->rows = mem_array(table->count + 1, sizeof *decide->rows);
+    for (uint32_t i = 0; i < table->count; i++) {
+        const struct policy_node *node = &table->nodes[i];
+        decide->rows[i] = (struct decide_row){
+            .id = node->id,
+            .gate = table->gates[i],
+            .is_member = node->is_member,
+            .verdict = (uint8_t)decisions[i].verdict,
+            .reason = decisions[i].reason,
+            .score = decisions[i].score,
+            .draw = decisions[i].draw,
+            .threshold = decisions[i].threshold,
+            .rate = node->measured_rate,
+            .witnessed_s = node->witnessed_s,
+        };
+    }
+}
+
+static void finish(struct decide *decide, const struct trust *trust,
+                   const struct trust_checkpoint *checkpoint) {
+    struct node_id *ids;
+    decide->members = checkpoint->checkpoint.members;
+    uint32_t count = list_ids(decide, trust, checkpoint, &ids);
+    struct table table = {.decide = decide, .trust = trust};
+    gather(&table.facts, decide, trust);
+    table.nodes = mem_array(count + 1, sizeof *table.nodes);
+    table.gates = mem_array(count + 1, 1);
+    for (uint32_t i = 0; i < count; i++) {
+        add_node(&table, &ids[i]);
+    }
+    struct hash beacons[SEATS_TERM_EPOCHS];
+    struct policy_view view;
+    fill_view(&table, checkpoint, beacons, &view);
+    struct policy_decision *decisions = mem_array(count + 1, sizeof *decisions);
+    decide->wanted = policy_decide(decide->policy, &view, table.nodes, count, decisions);
+    keep_rows(decide, &table, decisions);
+    mem_free(decisions);
+    mem_free(table.gates);
+    mem_free(table.nodes);
+    free_facts(&table.facts);
+    mem_free(ids);
+}
+
+bool decide_step(struct decide *decide, const struct trust *trust, uint32_t budget) {
+    const struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, decide->epoch);
+    if (checkpoint == NULL || checkpoint->members == NULL) {
+        return true; /* replaced by another anchor's, which is decided about anew */
+    }
+    for (uint32_t at = oldest_ranked(decide->epoch);
+         decide->policy->teleport_milli != 0 && at <= decide->epoch; at++) {
+        struct decide_rank *rank = rank_at(decide, trust, at);
+        if (rank != NULL && !rank->is_done) {
+            rank->is_done = rank_step(rank->rank, budget);
+            return false;
+        }
+    }
+    finish(decide, trust, checkpoint);
+    return true;
+}
+
+const struct decide_row *decide_find(const struct decide *decide, const struct node_id *id) {
+    return decide->count == 0
+               ? NULL
+               : bsearch(id, decide->rows, decide->count, sizeof *decide->rows, compare_nodes);
+}

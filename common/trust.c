@@ -1,0 +1,192 @@
+/* trust.c - keeps the evidence of promotion: what there is, by which key it is found, when it goes.
+ */
+#include "common/trust.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/mem.h"
+#include "common/trust_parts.h"
+
+#define CANDIDACY_EPOCHS 2 /* of the last ones that are kept */
+
+void trust_init(struct trust *trust, const struct trust_env *env) {
+    *trust = (struct trust){.env = *env};
+    map_init(&trust->records, sizeof(uint64_t), env->seed ^ 0x7265636f726473);
+    map_init(&trust->issuers, sizeof(struct node_id), env->seed ^ 0x69737375657273);
+    map_init(&trust->candidates, sizeof(struct node_id), env->seed ^ 0x63616e6469);
+    map_init(&trust->votes, VOTE_KEY_BYTES, env->seed ^ 0x766f746573);
+    map_init(&trust->certified, sizeof(struct node_id), env->seed ^ 0x63657274);
+    map_init(&trust->frauds, sizeof(struct node_id), env->seed ^ 0x667261756473);
+}
+
+/* ---- Records ---- */
+
+uint64_t trust_prefix(const struct trust *trust, struct slice bytes) {
+    struct hash hash;
+    crypto_hash(trust->env.crypto, bytes, &hash);
+    struct reader reader = reader_of(hash.b, sizeof hash.b);
+    return reader_u64(&reader);
+}
+
+struct trust_record *trust_find(const struct trust *trust, uint64_t prefix) {
+    return map_get(&trust->records, &prefix);
+}
+
+struct slice trust_bytes(const struct trust_record *record) {
+    return (struct slice){record->bytes, record->len};
+}
+
+struct trust_record *trust_keep(struct trust *trust, uint8_t type, uint32_t epoch,
+                                struct slice bytes) {
+    struct trust_record *record = mem_new(sizeof *record);
+    record->prefix = trust_prefix(trust, bytes);
+    record->type = type;
+    record->epoch = epoch;
+    record->len = (uint32_t)bytes.len;
+    record->bytes = mem_copy(bytes.data, bytes.len);
+    struct trust_record *before = map_put(&trust->records, &record->prefix, record);
+    CHECK(before == NULL); /* looked for before it was taken */
+    return record;
+}
+
+void trust_drop(struct trust *trust, struct trust_record *record) {
+    if (record != NULL) {
+        map_remove(&trust->records, &record->prefix);
+        mem_free(record->bytes);
+        mem_free(record);
+    }
+}
+
+/* ---- What is too old ---- */
+
+void trust_drop_checkpoint(struct trust *trust, struct trust_checkpoint *checkpoint) {
+    trust->checkpoints[checkpoint->checkpoint.epoch % TRUST_EPOCHS] = NULL;
+    if (trust->latest == checkpoint) {
+        trust->latest = NULL;
+    }
+    trust_drop(trust, checkpoint->record);
+    trust_drop(trust, checkpoint->members_record);
+    mem_free(checkpoint->members);
+    mem_free(checkpoint);
+}
+
+static void expire_rows(struct trust *trust, uint32_t oldest) {
+    uint32_t cursor = 0;
+    for (struct trust_issuer *issuer;
+         (issuer = map_next(&trust->issuers, &cursor, NULL)) != NULL;) {
+        bool has_any = false;
+        for (uint32_t i = 0; i < TRUST_EPOCHS; i++) {
+            if (issuer->rows[i] != NULL && issuer->rows[i]->epoch < oldest) {
+                trust_drop(trust, issuer->rows[i]);
+                issuer->rows[i] = NULL;
+            }
+            has_any = has_any || issuer->rows[i] != NULL;
+        }
+        if (!has_any) {
+            map_remove(&trust->issuers, issuer->id.b);
+            mem_free(issuer);
+        }
+    }
+}
+
+static void expire_candidates(struct trust *trust, uint32_t oldest) {
+    uint32_t cursor = 0;
+    for (struct trust_candidate *candidate;
+         (candidate = map_next(&trust->candidates, &cursor, NULL)) != NULL;) {
+        if (candidate->record->epoch < oldest) {
+            map_remove(&trust->candidates, candidate->subject.b);
+            trust_drop(trust, candidate->record);
+            mem_free(candidate);
+        }
+    }
+}
+
+/* Votes have records of their own; what they grew into goes when it can hold no more. */
+static void expire_certs(struct trust *trust, struct map *map, uint32_t oldest) {
+    uint32_t cursor = 0;
+    const void *key;
+    for (struct trust_certified *held; (held = map_next(map, &cursor, &key)) != NULL;) {
+        if (held->cert.epoch + held->cert.life < oldest) {
+            map_remove(map, key);
+            mem_free(held);
+        }
+    }
+    (void)trust;
+}
+
+static void expire_votes(struct trust *trust, uint32_t oldest) {
+    uint32_t cursor = 0;
+    for (struct trust_record *record;
+         (record = map_next(&trust->records, &cursor, NULL)) != NULL;) {
+        if (record->type == MSG_CERT && record->epoch + CERT_VALID_EPOCHS < oldest) {
+            trust_drop(trust, record);
+        }
+    }
+}
+
+/* The epoch that certificates are held against: it stops where the checkpoints stop. */
+uint32_t trust_cert_epoch(const struct trust *trust) {
+    uint32_t freeze = TRUST_FREEZE_S / network_epoch_s(trust->env.network);
+    if (trust->latest == NULL || trust->now_epoch > trust->latest->checkpoint.epoch + freeze) {
+        return trust->now_epoch;
+    }
+    uint32_t reached = trust->latest->checkpoint.epoch + 1;
+    return reached < trust->now_epoch ? reached : trust->now_epoch;
+}
+
+void trust_advance(struct trust *trust, uint32_t epoch) {
+    if (epoch <= trust->now_epoch) {
+        return; /* a clock that was set back forgets nothing */
+    }
+    trust->now_epoch = epoch;
+    uint32_t at = trust_cert_epoch(trust);
+    uint32_t oldest = at > TRUST_EPOCHS ? at - TRUST_EPOCHS + 1 : 0;
+    for (uint32_t i = 0; i < TRUST_EPOCHS; i++) {
+        struct trust_checkpoint *checkpoint = trust->checkpoints[i];
+        if (checkpoint != NULL && checkpoint->checkpoint.epoch < oldest) {
+            trust_drop_checkpoint(trust, checkpoint);
+        }
+    }
+    expire_rows(trust, oldest);
+    expire_candidates(trust, epoch >= CANDIDACY_EPOCHS ? epoch - CANDIDACY_EPOCHS + 1 : 0);
+    expire_certs(trust, &trust->votes, at);
+    expire_certs(trust, &trust->certified, at);
+    expire_votes(trust, at);
+}
+
+struct trust_checkpoint *trust_checkpoint_at(const struct trust *trust, uint32_t epoch) {
+    struct trust_checkpoint *checkpoint = trust->checkpoints[epoch % TRUST_EPOCHS];
+    return checkpoint != NULL && checkpoint->checkpoint.epoch == epoch ? checkpoint : NULL;
+}
+
+/* ---- The end ---- */
+
+static void free_values(struct map *map) {
+    uint32_t cursor = 0;
+    for (void *value; (value = map_next(map, &cursor, NULL)) != NULL;) {
+        mem_free(value);
+    }
+    map_free(map);
+}
+
+void trust_free(struct trust *trust) {
+    uint32_t cursor = 0;
+    for (struct trust_record *record;
+         (record = map_next(&trust->records, &cursor, NULL)) != NULL;) {
+        mem_free(record->bytes);
+    }
+    for (uint32_t i = 0; i < TRUST_EPOCHS; i++) {
+        if (trust->checkpoints[i] != NULL) {
+            mem_free(trust->checkpoints[i]->members);
+            mem_free(trust->checkpoints[i]);
+        }
+    }
+    free_values(&trust->records);
+    free_values(&trust->issuers);
+    free_values(&trust->candidates);
+    free_values(&trust->votes);
+    free_values(&trust->certified);
+    map_free(&trust->frauds); /* its values are records */
+}

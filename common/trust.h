@@ -1,0 +1,146 @@
+/* trust.h - the evidence of promotion that a supernode holds: rows, candidacies, checkpoints and
+ * their members, votes, certificates, proofs of fraud. Checks every record, keeps what counts, says
+ * who may be a supernode. Bounded; pure.
+ *
+ * Time: an epoch is Unix seconds / the network's epoch_s, handed in by the caller. Certificates run
+ * on the time of checkpoints: while no checkpoint comes, none of those that hold expires, up to
+ * TRUST_FREEZE_S (an anchor that is away must do no harm). */
+#ifndef TRUNKLINE_COMMON_TRUST_H
+#define TRUNKLINE_COMMON_TRUST_H
+
+#include "common/log.h"
+#include "common/map.h"
+#include "common/network.h"
+#include "common/wire_trust.h"
+
+#define TRUST_EPOCHS                                                                               \
+    24 /* of rows and checkpoints that are kept: the age of a key,                                 \
+        */
+#define TRUST_FREEZE_S (7 * 24 * 3600)
+#define TRUST_VOTES_MAX 4096     /* certificates that wait for more signatures */
+#define TRUST_CERTIFIED_MAX 4096 /* holders remembered */
+#define TRUST_FRAUDS_MAX 1024
+
+/* A record as it came: the payload of the message `type`. Freed when it is too old to count. */
+struct trust_record {
+    uint64_t prefix; /* first eight bytes of its SHA-256 */
+    uint8_t type;    /* enum message_type */
+    uint32_t epoch;
+    uint32_t len;
+    uint8_t *bytes;
+};
+
+/* Rows of one issuer, by epoch modulo TRUST_EPOCHS. */
+struct trust_issuer {
+    struct node_id id;
+    struct trust_record *rows[TRUST_EPOCHS];
+};
+
+struct trust_candidate {
+    struct node_id subject;
+    struct node_id owner;
+    struct address address; /* of the owner, where it is measured */
+    struct trust_record *record;
+    uint32_t rate_kib;
+    uint32_t day_mib;
+    uint32_t first_epoch; /* since when it has been known without a gap */
+};
+
+struct trust_checkpoint {
+    struct checkpoint checkpoint; /* without TLVs */
+    struct hash hash;             /* of the encoded record */
+    struct trust_record *record;
+    struct trust_record *members_record; /* NULL = not here yet */
+    struct node_id *members;             /* checkpoint.members of them, rising; or NULL */
+};
+
+/* A certificate and since when who holds it. */
+struct trust_certified {
+    struct cert cert; /* without TLVs */
+};
+
+struct trust_env {
+    const struct network *network;
+    const struct crypto *crypto;
+    const struct log *log;
+    uint64_t seed;
+};
+
+struct trust {
+    struct trust_env env;
+    struct map records;    /* prefix -> struct trust_record */
+    struct map issuers;    /* node id -> struct trust_issuer */
+    struct map candidates; /* subject -> struct trust_candidate */
+    struct map votes;      /* subject and checkpoint hash -> struct trust_certified, growing */
+    struct map certified;  /* subject -> struct trust_certified that is complete, the latest */
+    struct map frauds;     /* signer -> struct trust_record */
+    struct trust_checkpoint *checkpoints[TRUST_EPOCHS]; /* by epoch modulo TRUST_EPOCHS */
+    struct trust_checkpoint *latest;                    /* NULL = none yet */
+    uint32_t now_epoch;
+    uint32_t refused; /* records */
+};
+
+void trust_init(struct trust *trust, const struct trust_env *env);
+void trust_free(struct trust *trust);
+
+/* The epoch is this one now: forget what is too old. */
+void trust_advance(struct trust *trust, uint32_t epoch);
+
+/* Take a record. *added is what is new because of it (a FRAUD when it contradicts another), NULL
+ * when nothing is. Return OK, also for what is known; ERR_FORMAT, ERR_LIMIT or ERR_CRITICAL for
+ * bytes that are no record; ERR_AUTH when it is forged; ERR_POLICY when its signer may not say so
+ * or it is too old or too new; ERR_NOT_FOUND when a checkpoint or member list is missing to tell;
+ * ERR_BUSY when there is no room. */
+MUST_CHECK enum err trust_take(struct trust *trust, uint8_t type, struct slice bytes,
+                               struct trust_record **added);
+
+struct trust_record *trust_find(const struct trust *trust, uint64_t prefix);
+uint64_t trust_prefix(const struct trust *trust, struct slice bytes);
+
+/* Whether somebody holds a proof that this id contradicted itself. */
+bool trust_is_fraud(const struct trust *trust, const struct node_id *id);
+
+/* Check that a node may be a supernode now. *until_epoch is the first epoch in which that is over
+ * (UINT32_MAX = never). ERR_AUTH: forged, missing or of a fraud; ERR_POLICY: not its time;
+ * ERR_NOT_FOUND: signed under a checkpoint that is not known here (yet). */
+MUST_CHECK enum err trust_certified(const struct trust *trust, const struct node_id *id,
+                                    struct slice cert, uint32_t *until_epoch);
+
+/* The complete certificate of a node as far as it is known, encoded; false when there is none. */
+bool trust_cert_of(const struct trust *trust, const struct node_id *id, struct buf *out);
+
+/* True when a node may issue rows of this epoch: an anchor, a member, or one certified since. */
+bool trust_may_issue(const struct trust *trust, const struct node_id *id, uint32_t epoch);
+
+/* The checkpoint of an epoch, or NULL. */
+struct trust_checkpoint *trust_checkpoint_at(const struct trust *trust, uint32_t epoch);
+
+/* Place of a key among sorted keys, or -1. */
+int32_t trust_place(const struct node_id *keys, uint32_t count, const struct node_id *id);
+
+/* Who would be the members of a checkpoint of this epoch: anchors and certified nodes that issued a
+ * row in it, and those certified so lately that none can be expected. Sorted; the caller frees. */
+uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct node_id **keys);
+
+/* Root of a sorted list of keys, and of all rows and candidacies that count for a checkpoint. */
+void trust_set_root(const struct trust *trust, const struct node_id *keys, uint32_t count,
+                    struct hash *root);
+void trust_candidate_root(const struct trust *trust, uint32_t epoch, struct hash *root);
+
+/* ---- trust_quorum.c ---- */
+
+/* True when this member may sign for `subject` under a checkpoint; *place is what goes into
+ * cert.signers[].signer. */
+bool trust_may_sign(const struct trust *trust, const struct trust_checkpoint *checkpoint,
+                    const struct node_id *subject, const struct node_id *signer, uint16_t *place);
+
+/* Check a certificate's signatures: OK, ERR_AUTH (too few valid ones), ERR_NOT_FOUND (checkpoint or
+ * its members unknown). */
+MUST_CHECK enum err trust_check_signers(const struct trust *trust, const struct cert *cert);
+
+/* Check one signature of a vote. */
+MUST_CHECK enum err trust_check_vote(const struct trust *trust,
+                                     const struct trust_checkpoint *checkpoint,
+                                     const struct cert *cert, const struct cert_signer *signer);
+
+#endif

@@ -1,0 +1,22 @@
+/* trust_parts.h - what the files of trust share; nobody else includes it. */
+#ifndef TRUNKLINE_COMMON_TRUST_PARTS_H
+#define TRUNKLINE_COMMON_TRUST_PARTS_H
+
+#include "common/trust.h"
+
+#define VOTE_KEY_BYTES (32 + 32) /* subject, checkpoint */
+
+struct slice trust_bytes(const struct trust_record *record);
+/* Copy a record that is not known yet. */
+struct trust_record *trust_keep(struct trust *trust, uint8_t type, uint32_t epoch,
+                                struct slice bytes);
+/* Forget it; NULL is fine. */
+void trust_drop(struct trust *trust, struct trust_record *record);
+void trust_drop_checkpoint(struct trust *trust, struct trust_checkpoint *checkpoint);
+uint32_t trust_cert_epoch(const struct trust *trust);
+
+static inline struct signer_env trust_signer_env(const struct trust *trust) {
+    return (struct signer_env){trust->env.crypto, &trust->env.network->id};
+}
+
+#endif

@@ -1,0 +1,270 @@
+/* trust_quorum.c - who is a supernode: members, committees, quorums and certificates. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/mem.h"
+#include "common/seats.h"
+#include "common/trust_parts.h"
+
+#define NEW_EPOCHS 2 /* in which a new supernode need not have issued a row to count */
+
+int32_t trust_place(const struct node_id *keys, uint32_t count, const struct node_id *id) {
+    uint32_t low = 0;
+    uint32_t high = count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (memcmp(keys[middle].b, id->b, sizeof id->b) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < count && node_id_equal(&keys[low], id) ? (int32_t)low : -1;
+}
+
+/* ---- Who may sign ---- */
+
+static bool is_drawn(const struct trust *trust, const struct trust_checkpoint *checkpoint,
+                     const struct node_id *subject, uint16_t place) {
+    uint32_t places[SEATS_COMMITTEE];
+    struct slice members = {checkpoint->members[0].b,
+                            checkpoint->checkpoint.members * sizeof(struct node_id)};
+    uint32_t count = seats_committee(trust->env.crypto, &checkpoint->checkpoint.beacon, subject,
+                                     members, places);
+    bool is_there = false;
+    for (uint32_t i = 0; i < count; i++) {
+        is_there = is_there || places[i] == place;
+    }
+    return is_there;
+}
+
+/* True while anchors alone sign. */
+static bool is_small(const struct trust_checkpoint *checkpoint) {
+    return checkpoint->checkpoint.members < SEATS_QUORUM_SHARED;
+}
+
+/* The key behind a signer's place, or NULL when it may not sign for this subject. */
+static const struct node_id *signer_key(const struct trust *trust,
+                                        const struct trust_checkpoint *checkpoint,
+                                        const struct node_id *subject, uint16_t place) {
+    const struct network *network = trust->env.network;
+    uint32_t members = checkpoint->checkpoint.members;
+    if (is_small(checkpoint)) {
+        return place < network->anchor_count ? &network->anchors[place] : NULL;
+    }
+    if (place >= members || checkpoint->members == NULL ||
+        (seats_quorum(members).is_drawn && !is_drawn(trust, checkpoint, subject, place))) {
+        return NULL;
+    }
+    return &checkpoint->members[place];
+}
+
+bool trust_may_sign(const struct trust *trust, const struct trust_checkpoint *checkpoint,
+                    const struct node_id *subject, const struct node_id *signer, uint16_t *place) {
+    const struct network *network = trust->env.network;
+    int32_t at = -1;
+    if (is_small(checkpoint)) {
+        at = trust_place(network->anchors, network->anchor_count, signer);
+    } else if (checkpoint->members != NULL) {
+        at = trust_place(checkpoint->members, checkpoint->checkpoint.members, signer);
+    }
+    *place = (uint16_t)(at < 0 ? 0 : at);
+    return at >= 0 && !trust_is_fraud(trust, signer) &&
+           signer_key(trust, checkpoint, subject, *place) != NULL;
+}
+
+/* ---- Signatures ---- */
+
+static enum err check_signature(const struct trust *trust, const struct cert *cert,
+                                const struct node_id *key, const struct cert_signer *signer) {
+    struct buf body = {0};
+    wire_cert_signed_bytes(&body, cert);
+    struct signed_bytes bytes = {&trust->env.network->id, RECORD_CERT, {body.data, body.len}};
+    enum err err = crypto_verify(trust->env.crypto, &bytes, key, signer->signature);
+    buf_free(&body);
+    return err;
+}
+
+enum err trust_check_vote(const struct trust *trust, const struct trust_checkpoint *checkpoint,
+                          const struct cert *cert, const struct cert_signer *signer) {
+    if (checkpoint->members == NULL && !is_small(checkpoint)) {
+        return ERR_NOT_FOUND;
+    }
+    const struct node_id *key = signer_key(trust, checkpoint, &cert->subject, signer->signer);
+    if (key == NULL || trust_is_fraud(trust, key)) {
+        return ERR_POLICY;
+    }
+    return check_signature(trust, cert, key, signer);
+}
+
+/* An anchor's word, given by hand. */
+static enum err check_by_hand(const struct trust *trust, const struct cert *cert) {
+    const struct network *network = trust->env.network;
+    for (uint8_t i = 0; i < cert->signer_count; i++) {
+        uint16_t place = cert->signers[i].signer;
+        if (place < network->anchor_count && !trust_is_fraud(trust, &network->anchors[place]) &&
+            check_signature(trust, cert, &network->anchors[place], &cert->signers[i]) == OK) {
+            return OK;
+        }
+    }
+    return ERR_AUTH;
+}
+
+static bool is_by_hand(const struct cert *cert) {
+    static const struct hash zero;
+    return memcmp(cert->checkpoint.b, zero.b, sizeof zero.b) == 0;
+}
+
+static const struct trust_checkpoint *checkpoint_of(const struct trust *trust,
+                                                    const struct cert *cert) {
+    const struct trust_checkpoint *checkpoint =
+        cert->epoch > 0 ? trust_checkpoint_at(trust, cert->epoch - 1) : NULL;
+    bool is_it = checkpoint != NULL &&
+                 memcmp(checkpoint->hash.b, cert->checkpoint.b, sizeof checkpoint->hash.b) == 0;
+    return is_it ? checkpoint : NULL;
+}
+
+enum err trust_check_signers(const struct trust *trust, const struct cert *cert) {
+    if (is_by_hand(cert)) {
+        return check_by_hand(trust, cert);
+    }
+    const struct trust_checkpoint *checkpoint = checkpoint_of(trust, cert);
+    if (checkpoint == NULL) {
+        return ERR_NOT_FOUND;
+    }
+    uint32_t valid = 0;
+    bool has_anchor = false;
+    for (uint8_t i = 0; i < cert->signer_count; i++) {
+        enum err err = trust_check_vote(trust, checkpoint, cert, &cert->signers[i]);
+        if (err == ERR_NOT_FOUND) {
+            return err;
+        }
+        if (err == OK) {
+            const struct node_id *key =
+                signer_key(trust, checkpoint, &cert->subject, cert->signers[i].signer);
+            valid++;
+            has_anchor = has_anchor || network_is_anchor(trust->env.network, key);
+        }
+    }
+    struct quorum quorum = seats_quorum(checkpoint->checkpoint.members);
+    return seats_quorum_is_met(&quorum, valid, has_anchor) ? OK : ERR_AUTH;
+}
+
+/* ---- Certificates ---- */
+
+enum err trust_certified(const struct trust *trust, const struct node_id *id, struct slice encoded,
+                         uint32_t *until_epoch) {
+    const struct network *network = trust->env.network;
+    *until_epoch = UINT32_MAX;
+    if (network->policy == NETWORK_OPEN) {
+        return OK;
+    }
+    if (trust_is_fraud(trust, id)) {
+        return ERR_AUTH;
+    }
+    if (network_is_anchor(network, id)) {
+        return OK;
+    }
+    struct cert cert;
+    if (encoded.len == 0 || encoded.len > CERT_BYTES_MAX ||
+        wire_cert_decode(encoded, &cert) != OK || !node_id_equal(&cert.subject, id)) {
+        return ERR_AUTH;
+    }
+    uint32_t at = is_by_hand(&cert) ? trust->now_epoch : trust_cert_epoch(trust);
+    *until_epoch = cert.epoch + cert.life;
+    bool is_early = cert.epoch > trust->now_epoch + (is_by_hand(&cert) ? 0 : 1);
+    return is_early || at >= *until_epoch ? ERR_POLICY : trust_check_signers(trust, &cert);
+}
+
+bool trust_cert_of(const struct trust *trust, const struct node_id *id, struct buf *out) {
+    const struct trust_certified *held = map_get(&trust->certified, id->b);
+    if (held != NULL) {
+        wire_cert_encode(out, &held->cert);
+    }
+    return held != NULL;
+}
+
+bool trust_may_issue(const struct trust *trust, const struct node_id *id, uint32_t epoch) {
+    if (network_is_anchor(trust->env.network, id)) {
+        return true;
+    }
+    const struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, epoch);
+    if (checkpoint != NULL && checkpoint->members != NULL &&
+        trust_place(checkpoint->members, checkpoint->checkpoint.members, id) >= 0) {
+        return true;
+    }
+    const struct trust_certified *held = map_get(&trust->certified, id->b);
+    return held != NULL && epoch + 1 >= held->cert.epoch &&
+           trust_cert_epoch(trust) < held->cert.epoch + held->cert.life;
+}
+
+/* ---- Members ---- */
+
+static int compare_ids(const void *a, const void *b) {
+    return memcmp(a, b, sizeof(struct node_id));
+}
+
+static bool has_row(const struct trust *trust, const struct node_id *id, uint32_t epoch) {
+    const struct trust_issuer *issuer = map_get(&trust->issuers, id->b);
+    const struct trust_record *row = issuer != NULL ? issuer->rows[epoch % TRUST_EPOCHS] : NULL;
+    return row != NULL && row->epoch == epoch;
+}
+
+uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct node_id **keys) {
+    const struct network *network = trust->env.network;
+    struct node_id *live =
+        mem_array(trust->certified.count + network->anchor_count + 1, sizeof *live);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < network->anchor_count; i++) {
+        if (has_row(trust, &network->anchors[i], epoch)) {
+            live[count++] = network->anchors[i];
+        }
+    }
+    uint32_t cursor = 0;
+    const void *key;
+    for (const struct trust_certified *held;
+         (held = map_next(&trust->certified, &cursor, &key)) != NULL;) {
+        const struct node_id *id = key;
+        bool is_new = held->cert.epoch + NEW_EPOCHS > epoch;
+        bool holds = held->cert.epoch <= epoch + 1 && epoch < held->cert.epoch + held->cert.life;
+        if (holds && (is_new || has_row(trust, id, epoch)) && !network_is_anchor(network, id)) {
+            live[count++] = *id;
+        }
+    }
+    count = count > MEMBERS_MAX ? MEMBERS_MAX : count;
+    qsort(live, count, sizeof *live, compare_ids);
+    *keys = live;
+    return count;
+}
+
+void trust_set_root(const struct trust *trust, const struct node_id *keys, uint32_t count,
+                    struct hash *root) {
+    struct hash *hashes = mem_array(count + 1, sizeof *hashes);
+    for (uint32_t i = 0; i < count; i++) {
+        crypto_hash(trust->env.crypto, (struct slice){keys[i].b, sizeof keys[i].b}, &hashes[i]);
+    }
+    (void)wire_list_root(trust->env.crypto, hashes, count, root); /* keys rise: none twice */
+    mem_free(hashes);
+}
+
+/* Rows of the epochs up to this one, candidacies of this one and the one before. */
+static bool counts_for(const struct trust_record *record, uint32_t epoch) {
+    return (record->type == MSG_ROW && record->epoch <= epoch &&
+            record->epoch + TRUST_EPOCHS > epoch) ||
+           (record->type == MSG_CANDIDACY && record->epoch <= epoch && record->epoch + 1 >= epoch);
+}
+
+void trust_candidate_root(const struct trust *trust, uint32_t epoch, struct hash *root) {
+    struct hash *hashes = mem_array(trust->records.count + 1, sizeof *hashes);
+    uint32_t count = 0;
+    uint32_t cursor = 0;
+    for (const struct trust_record *record;
+         (record = map_next(&trust->records, &cursor, NULL)) != NULL;) {
+        if (counts_for(record, epoch)) {
+            crypto_hash(trust->env.crypto, trust_bytes(record), &hashes[count++]);
+        }
+    }
+    (void)wire_list_root(trust->env.crypto, hashes, count, root);
+    mem_free(hashes);
+}

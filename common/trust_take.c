@@ -1,0 +1,422 @@
+/* trust_take.c - takes one record: checks it, keeps it, notices who contradicts himself. */
+#include <string.h>
+
+#include "common/check.h"
+#include "common/mem.h"
+#include "common/trust_parts.h"
+
+#define EARLY_EPOCHS 1 /* that a record may be ahead of our clock */
+
+static bool is_current(const struct trust *trust, uint32_t epoch, uint32_t kept) {
+    return epoch <= trust->now_epoch + EARLY_EPOCHS && epoch + kept > trust->now_epoch;
+}
+
+bool trust_is_fraud(const struct trust *trust, const struct node_id *id) {
+    return map_get(&trust->frauds, id->b) != NULL;
+}
+
+/* ---- FRAUD ---- */
+
+/* Whoever signed it is nobody any more: what he said does not count, and his seat is lost. */
+static void condemn(struct trust *trust, const struct node_id *signer,
+                    struct trust_record *record) {
+    map_put(&trust->frauds, signer->b, record);
+    struct trust_issuer *issuer = map_remove(&trust->issuers, signer->b);
+    for (uint32_t i = 0; issuer != NULL && i < TRUST_EPOCHS; i++) {
+        trust_drop(trust, issuer->rows[i]);
+    }
+    mem_free(issuer);
+    struct trust_candidate *candidate = map_remove(&trust->candidates, signer->b);
+    trust_drop(trust, candidate != NULL ? candidate->record : NULL);
+    mem_free(candidate);
+    mem_free(map_remove(&trust->certified, signer->b));
+    char id[NODE_ID_SHORT_BYTES];
+    node_id_short(id, signer);
+    log_warn(trust->env.log, "trust.fraud id=%s", id);
+}
+
+/* Build the proof out of two encoded records, and act on it. */
+static enum err accuse(struct trust *trust, const struct trust_record *known, struct slice other,
+                       const struct node_id *signer, struct trust_record **added) {
+    struct slice one = trust_bytes(known);
+    uint8_t type = known->type == MSG_ROW ? RECORD_ROW : RECORD_CHECKPOINT;
+    if (trust_is_fraud(trust, signer) || trust->frauds.count >= TRUST_FRAUDS_MAX) {
+        return ERR_POLICY;
+    }
+    size_t common = one.len < other.len ? one.len : other.len;
+    int order = memcmp(one.data, other.data, common - SIGNATURE_BYTES);
+    bool is_first = order < 0 || (order == 0 && one.len < other.len);
+    struct fraud fraud = {
+        .type = type, .first = is_first ? one : other, .second = is_first ? other : one};
+    struct buf bytes = {0};
+    wire_fraud_encode(&bytes, &fraud);
+    *added = trust_keep(trust, MSG_FRAUD, trust->now_epoch, (struct slice){bytes.data, bytes.len});
+    buf_free(&bytes);
+    condemn(trust, signer, *added);
+    return OK;
+}
+
+/* Who signed the records of a proof, when both signatures are right. */
+static enum err check_fraud(const struct trust *trust, const struct fraud *fraud,
+                            struct node_id *signer) {
+    struct signer_env env = trust_signer_env(trust);
+    const struct network *network = trust->env.network;
+    struct slice halves[2] = {fraud->first, fraud->second};
+    enum err err = OK;
+    for (int i = 0; i < 2 && err == OK; i++) {
+        if (fraud->type == RECORD_ROW) {
+            struct row_record row;
+            CHECK(wire_row_decode(halves[i], &row) == OK);
+            err = wire_row_check(&row, &env);
+            *signer = row.issuer;
+        } else {
+            struct checkpoint checkpoint;
+            CHECK(wire_checkpoint_decode(halves[i], &checkpoint) == OK);
+            err = checkpoint.anchor < network->anchor_count ? OK : ERR_AUTH;
+            *signer = network->anchors[err == OK ? checkpoint.anchor : 0];
+            err = err != OK ? err : wire_checkpoint_check(&checkpoint, signer, &env);
+        }
+    }
+    return err;
+}
+
+static enum err take_fraud(struct trust *trust, struct slice bytes, struct trust_record **added) {
+    struct fraud fraud;
+    struct node_id signer = {0};
+    enum err err = wire_fraud_decode(bytes, &fraud);
+    err = err != OK ? err : check_fraud(trust, &fraud, &signer);
+    if (err == OK && trust_is_fraud(trust, &signer)) {
+        return OK; /* another proof of the same */
+    }
+    if (err == OK && trust->frauds.count >= TRUST_FRAUDS_MAX) {
+        err = ERR_BUSY;
+    }
+    if (err == OK) {
+        *added = trust_keep(trust, MSG_FRAUD, trust->now_epoch, bytes);
+        condemn(trust, &signer, *added);
+    }
+    return err;
+}
+
+/* ---- ROW ---- */
+
+static struct trust_issuer *issuer_of(struct trust *trust, const struct node_id *id) {
+    struct trust_issuer *issuer = map_get(&trust->issuers, id->b);
+    if (issuer == NULL) {
+        issuer = mem_new(sizeof *issuer);
+        issuer->id = *id;
+        map_put(&trust->issuers, id->b, issuer);
+    }
+    return issuer;
+}
+
+static enum err take_row(struct trust *trust, struct slice bytes, struct trust_record **added) {
+    struct row_record row;
+    struct signer_env env = trust_signer_env(trust);
+    enum err err = wire_row_decode(bytes, &row);
+    if (err != OK) {
+        return err;
+    }
+    if (!is_current(trust, row.epoch, TRUST_EPOCHS) || trust_is_fraud(trust, &row.issuer) ||
+        !trust_may_issue(trust, &row.issuer, row.epoch)) {
+        return ERR_POLICY;
+    }
+    err = wire_row_check(&row, &env);
+    if (err != OK) {
+        return err;
+    }
+    struct trust_issuer *issuer = issuer_of(trust, &row.issuer);
+    struct trust_record **place = &issuer->rows[row.epoch % TRUST_EPOCHS];
+    if (*place != NULL && (*place)->epoch == row.epoch) {
+        return accuse(trust, *place, bytes, &row.issuer, added);
+    }
+    if (*place != NULL && (*place)->epoch > row.epoch) {
+        return ERR_POLICY;
+    }
+    trust_drop(trust, *place);
+    *place = trust_keep(trust, MSG_ROW, row.epoch, bytes);
+    *added = *place;
+    return OK;
+}
+
+/* ---- CANDIDACY ---- */
+
+static enum err check_candidacy(const struct trust *trust, const struct candidacy *candidacy,
+                                struct address_record *record) {
+    struct signer_env env = trust_signer_env(trust);
+    if (!is_current(trust, candidacy->epoch, 2) || trust_is_fraud(trust, &candidacy->subject)) {
+        return ERR_POLICY;
+    }
+    CHECK(wire_address_record_decode(candidacy->address_record, record) == OK);
+    int64_t wall_s = (int64_t)trust->now_epoch * network_epoch_s(trust->env.network);
+    enum err err = wire_address_record_check(record, env.crypto, env.network_id, wall_s);
+    return err != OK ? err : wire_candidacy_check(candidacy, &env);
+}
+
+/* A candidate's first address that may be dialled; false when it has none. */
+static bool pick_address(const struct trust *trust, const struct address_record *record,
+                         struct address *address) {
+    for (uint8_t i = 0; i < record->address_count; i++) {
+        if (network_may_dial(trust->env.network, &record->addresses[i])) {
+            *address = record->addresses[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct trust_candidate *candidate_of(struct trust *trust, const struct node_id *subject,
+                                            uint32_t epoch) {
+    struct trust_candidate *candidate = map_get(&trust->candidates, subject->b);
+    if (candidate == NULL) {
+        candidate = mem_new(sizeof *candidate);
+        candidate->subject = *subject;
+        candidate->first_epoch = epoch;
+        map_put(&trust->candidates, subject->b, candidate);
+    }
+    return candidate;
+}
+
+/* Of two of one epoch (its owner was started again) everybody keeps the one with the smaller hash.
+ */
+static bool replaces(const struct trust *trust, const struct trust_record *known, uint32_t epoch,
+                     struct slice bytes) {
+    return epoch > known->epoch ||
+           (epoch == known->epoch && trust_prefix(trust, bytes) < known->prefix);
+}
+
+static enum err take_candidacy(struct trust *trust, struct slice bytes,
+                               struct trust_record **added) {
+    struct candidacy candidacy;
+    struct address_record record;
+    struct address address;
+    enum err err = wire_candidacy_decode(bytes, &candidacy);
+    err = err != OK ? err : check_candidacy(trust, &candidacy, &record);
+    if (err != OK) {
+        return err;
+    }
+    struct trust_candidate *known = map_get(&trust->candidates, candidacy.subject.b);
+    if (!pick_address(trust, &record, &address) ||
+        (known != NULL && !node_id_equal(&known->owner, &record.key))) {
+        return ERR_POLICY; /* the first who named this key keeps it */
+    }
+    if (known != NULL && !replaces(trust, known->record, candidacy.epoch, bytes)) {
+        return ERR_POLICY;
+    }
+    if (known == NULL && trust->candidates.count >= CANDIDATES_MAX) {
+        return ERR_BUSY;
+    }
+    struct trust_candidate *candidate = candidate_of(trust, &candidacy.subject, candidacy.epoch);
+    trust_drop(trust, candidate->record);
+    candidate->owner = record.key;
+    candidate->address = address;
+    candidate->rate_kib = candidacy.rate_kib;
+    candidate->day_mib = candidacy.day_mib;
+    candidate->record = trust_keep(trust, MSG_CANDIDACY, candidacy.epoch, bytes);
+    *added = candidate->record;
+    return OK;
+}
+
+/* ---- CHECKPOINT and MEMBERS ---- */
+
+static void keep_checkpoint(struct trust *trust, const struct checkpoint *checkpoint,
+                            struct slice bytes, struct trust_record **added) {
+    struct trust_checkpoint *before = trust->checkpoints[checkpoint->epoch % TRUST_EPOCHS];
+    if (before != NULL) {
+        trust_drop_checkpoint(trust, before);
+    }
+    struct trust_checkpoint *kept = mem_new(sizeof *kept);
+    kept->checkpoint = *checkpoint;
+    kept->checkpoint.tlvs = (struct slice){0};
+    crypto_hash(trust->env.crypto, bytes, &kept->hash);
+    kept->record = trust_keep(trust, MSG_CHECKPOINT, checkpoint->epoch, bytes);
+    trust->checkpoints[checkpoint->epoch % TRUST_EPOCHS] = kept;
+    if (trust->latest == NULL || trust->latest->checkpoint.epoch < checkpoint->epoch) {
+        trust->latest = kept;
+    }
+    *added = kept->record;
+}
+
+/* While no anchor was there the epochs of what is kept do not move on: they are counted from the
+ * latest checkpoint. */
+static bool checkpoint_is_current(const struct trust *trust, uint32_t epoch) {
+    uint32_t at = trust_cert_epoch(trust);
+    return epoch <= trust->now_epoch + EARLY_EPOCHS && epoch + TRUST_EPOCHS > at;
+}
+
+static enum err take_checkpoint(struct trust *trust, struct slice bytes,
+                                struct trust_record **added) {
+    struct checkpoint checkpoint;
+    struct signer_env env = trust_signer_env(trust);
+    const struct network *network = trust->env.network;
+    enum err err = wire_checkpoint_decode(bytes, &checkpoint);
+    if (err != OK) {
+        return err;
+    }
+    if (checkpoint.anchor >= network->anchor_count) {
+        return ERR_AUTH;
+    }
+    const struct node_id *anchor = &network->anchors[checkpoint.anchor];
+    if (!checkpoint_is_current(trust, checkpoint.epoch) || trust_is_fraud(trust, anchor)) {
+        return ERR_POLICY;
+    }
+    err = wire_checkpoint_check(&checkpoint, anchor, &env);
+    if (err != OK) {
+        return err;
+    }
+    struct trust_checkpoint *known = trust_checkpoint_at(trust, checkpoint.epoch);
+    if (known != NULL && known->checkpoint.anchor == checkpoint.anchor) {
+        return accuse(trust, known->record, bytes, anchor, added);
+    }
+    struct trust_checkpoint *place = trust->checkpoints[checkpoint.epoch % TRUST_EPOCHS];
+    bool is_beaten = known != NULL && known->checkpoint.anchor < checkpoint.anchor;
+    if (is_beaten || (place != NULL && place->checkpoint.epoch > checkpoint.epoch)) {
+        return ERR_POLICY;
+    }
+    keep_checkpoint(trust, &checkpoint, bytes, added);
+    return OK;
+}
+
+static enum err take_members(struct trust *trust, struct slice bytes, struct trust_record **added) {
+    struct members members;
+    enum err err = wire_members_decode(bytes, &members);
+    if (err != OK) {
+        return err;
+    }
+    struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, members.epoch);
+    if (checkpoint == NULL) {
+        return ERR_NOT_FOUND;
+    }
+    if (checkpoint->members != NULL) {
+        return ERR_POLICY; /* known bytes do not come here: these are others */
+    }
+    struct node_id *keys = mem_copy(members.keys.data, members.keys.len);
+    struct hash root;
+    trust_set_root(trust, keys, members.count, &root);
+    if (members.count != checkpoint->checkpoint.members ||
+        memcmp(root.b, checkpoint->checkpoint.set_root.b, sizeof root.b) != 0) {
+        mem_free(keys);
+        return ERR_AUTH;
+    }
+    checkpoint->members = keys;
+    checkpoint->members_record = trust_keep(trust, MSG_MEMBERS, members.epoch, bytes);
+    *added = checkpoint->members_record;
+    return OK;
+}
+
+/* ---- CERT: a vote ---- */
+
+static struct trust_checkpoint *checkpoint_named(const struct trust *trust,
+                                                 const struct hash *hash) {
+    for (uint32_t i = 0; i < TRUST_EPOCHS; i++) {
+        struct trust_checkpoint *checkpoint = trust->checkpoints[i];
+        if (checkpoint != NULL && memcmp(checkpoint->hash.b, hash->b, sizeof hash->b) == 0) {
+            return checkpoint;
+        }
+    }
+    return NULL;
+}
+
+/* Put a signature in its place; false when it stands there already or there are enough. */
+static bool add_signer(struct cert *cert, const struct cert_signer *signer) {
+    uint8_t at = 0;
+    while (at < cert->signer_count && cert->signers[at].signer < signer->signer) {
+        at++;
+    }
+    if (cert->signer_count == CERT_SIGNERS_MAX ||
+        (at < cert->signer_count && cert->signers[at].signer == signer->signer)) {
+        return false;
+    }
+    memmove(&cert->signers[at + 1], &cert->signers[at],
+            (size_t)(cert->signer_count - at) * sizeof *signer);
+    cert->signers[at] = *signer;
+    cert->signer_count++;
+    return true;
+}
+
+static bool same_cert(const struct cert *a, const struct cert *b) {
+    return a->epoch == b->epoch && a->life == b->life && a->flags == b->flags;
+}
+
+/* When the signatures are enough it is the subject's certificate, unless that has a longer one. */
+static void complete(struct trust *trust, const struct cert *cert) {
+    if (trust_check_signers(trust, cert) != OK) {
+        return;
+    }
+    struct trust_certified *held = map_get(&trust->certified, cert->subject.b);
+    if (held == NULL && trust->certified.count >= TRUST_CERTIFIED_MAX) {
+        return;
+    }
+    if (held == NULL) {
+        held = mem_new(sizeof *held);
+        map_put(&trust->certified, cert->subject.b, held);
+    }
+    bool is_longer = held->cert.epoch + held->cert.life < cert->epoch + cert->life;
+    bool is_same = same_cert(&held->cert, cert);
+    if (is_longer || (is_same && held->cert.signer_count < cert->signer_count)) {
+        held->cert = *cert;
+    }
+}
+
+static enum err take_vote(struct trust *trust, struct slice bytes, struct trust_record **added) {
+    struct cert cert;
+    enum err err = wire_cert_decode(bytes, &cert);
+    if (err != OK) {
+        return err;
+    }
+    struct trust_checkpoint *checkpoint = checkpoint_named(trust, &cert.checkpoint);
+    if (checkpoint == NULL) {
+        return ERR_NOT_FOUND;
+    }
+    bool is_regular = cert.signer_count == 1 && cert.tlvs.len == 0 &&
+                      cert.life == CERT_VALID_EPOCHS &&
+                      cert.epoch == checkpoint->checkpoint.epoch + 1;
+    if (!is_regular || trust_is_fraud(trust, &cert.subject)) {
+        return ERR_POLICY;
+    }
+    err = trust_check_vote(trust, checkpoint, &cert, &cert.signers[0]);
+    if (err != OK) {
+        return err;
+    }
+    uint8_t key[VOTE_KEY_BYTES];
+    memcpy(key, cert.subject.b, 32);
+    memcpy(key + 32, cert.checkpoint.b, 32);
+    struct trust_certified *growing = map_get(&trust->votes, key);
+    if (growing == NULL) {
+        if (trust->votes.count >= TRUST_VOTES_MAX) {
+            return ERR_BUSY;
+        }
+        growing = mem_new(sizeof *growing);
+        growing->cert = cert;
+        map_put(&trust->votes, key, growing);
+    } else if (!add_signer(&growing->cert, &cert.signers[0])) {
+        return ERR_POLICY;
+    }
+    *added = trust_keep(trust, MSG_CERT, cert.epoch, bytes);
+    complete(trust, &growing->cert);
+    return OK;
+}
+
+/* ---- All of them ---- */
+
+enum err trust_take(struct trust *trust, uint8_t type, struct slice bytes,
+                    struct trust_record **added) {
+    static const struct {
+        uint8_t type;
+        enum err (*take)(struct trust *trust, struct slice bytes, struct trust_record **added);
+    } takers[] = {
+        {MSG_ROW, take_row},         {MSG_CANDIDACY, take_candidacy},
+        {MSG_FRAUD, take_fraud},     {MSG_CHECKPOINT, take_checkpoint},
+        {MSG_MEMBERS, take_members}, {MSG_CERT, take_vote},
+    };
+    *added = NULL;
+    if (trust_find(trust, trust_prefix(trust, bytes)) != NULL) {
+        return OK;
+    }
+    enum err err = ERR_UNEXPECTED;
+    for (size_t i = 0; i < sizeof takers / sizeof takers[0]; i++) {
+        err = takers[i].type == type ? takers[i].take(trust, bytes, added) : err;
+    }
+    trust->refused += err != OK;
+    return err;
+}

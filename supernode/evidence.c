@@ -1,0 +1,318 @@
+/* evidence.c - the records of promotion pass from supernode to supernode by difference: each tells
+ * its neighbours which it has (TRUST_HAVE), is asked for those that are missing (TRUST_WANT), and
+ * sends them, paced.
+ *
+ * A record that cannot be judged yet, since its checkpoint or its issuer's certificate is still on
+ * its way, waits for the next one that may tell. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "supernode/core.h"
+#include "supernode/election.h"
+
+#define TELL_MS 100                  /* new records are told together */
+#define SEND_BYTES 65536             /* to one neighbour in that time */
+#define TRUST_LISTS_MILLI_PER_S 5000 /* of one neighbour */
+#define TRUST_LISTS_BURST 100
+#define PENDING_MAX 512 /* records that wait to be judged */
+#define PREFIX_BYTES 8
+
+/* A record that came too early. */
+struct pending {
+    uint8_t type;
+    uint32_t len;
+    uint8_t *bytes;
+};
+
+struct evidence {
+    struct timer timer;
+    struct pending pending[PENDING_MAX]; /* a ring: the oldest gives way */
+    uint32_t pending_at;
+    uint32_t pending_count;
+    bool is_judging; /* what waited */
+};
+
+/* ---- Lists of prefixes ---- */
+
+static int compare_prefixes(const void *a, const void *b) {
+    return memcmp(a, b, PREFIX_BYTES);
+}
+
+/* Sort, drop what stands twice, send in as many messages as it takes, and forget. */
+static void send_list(struct link *link, uint8_t type, struct buf *prefixes) {
+    uint32_t count = (uint32_t)(prefixes->len / PREFIX_BYTES);
+    if (count > 0) {
+        qsort(prefixes->data, count, PREFIX_BYTES, compare_prefixes);
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint8_t *at = prefixes->data + (size_t)i * PREFIX_BYTES;
+        if (kept == 0 || memcmp(at - PREFIX_BYTES, at, PREFIX_BYTES) != 0) {
+            memmove(prefixes->data + (size_t)kept++ * PREFIX_BYTES, at, PREFIX_BYTES);
+        }
+    }
+    for (uint32_t at = 0; at < kept; at += TRUST_LIST_MAX) {
+        uint32_t left = kept - at;
+        struct trust_list list = {.count =
+                                      (uint16_t)(left < TRUST_LIST_MAX ? left : TRUST_LIST_MAX)};
+        list.prefixes = (struct slice){prefixes->data + (size_t)at * PREFIX_BYTES,
+                                       (size_t)list.count * PREFIX_BYTES};
+        struct buf payload = {0};
+        wire_trust_list_encode(&payload, &list);
+        supernode_send(link, type, &payload);
+    }
+    buf_free(prefixes);
+}
+
+static void soon(struct supernode *supernode) {
+    struct timer *timer = &supernode->evidence->timer;
+    if (!timer_is_set(timer)) {
+        timers_set(&supernode->timers, timer, supernode_after_ms(supernode, TELL_MS));
+    }
+}
+
+void evidence_tell_all(struct supernode *supernode, struct neighbour *neighbour) {
+    uint32_t cursor = 0;
+    for (const struct trust_record *record;
+         (record = map_next(&supernode->trust.records, &cursor, NULL)) != NULL;) {
+        buf_u64(&neighbour->to_tell, record->prefix);
+    }
+    soon(supernode);
+}
+
+void evidence_closed(struct neighbour *neighbour) {
+    buf_free(&neighbour->to_tell);
+    buf_free(&neighbour->to_send);
+}
+
+/* Tell everybody but whoever brought it. */
+static void announce(struct supernode *supernode, const struct trust_record *record,
+                     const struct link *from) {
+    uint32_t cursor = 0;
+    for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
+        bool is_mesh = link->purpose == PURPOSE_MESH && link->open && !link->closing;
+        if (is_mesh && link != from && link->owner != NULL) {
+            buf_u64(&((struct neighbour *)link->owner)->to_tell, record->prefix);
+        }
+    }
+    soon(supernode);
+}
+
+/* ---- What waits to be sent ---- */
+
+/* Checkpoints first: without them nothing else can be judged. */
+static uint8_t rank_of(uint8_t type) {
+    static const uint8_t order[] = {MSG_CHECKPOINT, MSG_MEMBERS, MSG_FRAUD,
+                                    MSG_CERT,       MSG_ROW,     MSG_CANDIDACY};
+    uint8_t rank = 0;
+    while (rank < sizeof order && order[rank] != type) {
+        rank++;
+    }
+    return rank;
+}
+
+/* Send what is wanted, as long as it may be; false when more is left. */
+static bool send_wanted(struct supernode *supernode, struct neighbour *neighbour) {
+    size_t sent = 0;
+    size_t at = 0;
+    while (at < neighbour->to_send.len && sent < SEND_BYTES && !neighbour->link->stalled) {
+        struct reader reader = reader_of(neighbour->to_send.data + at, PREFIX_BYTES);
+        const struct trust_record *record = trust_find(&supernode->trust, reader_u64(&reader));
+        if (record != NULL) {
+            links_send(neighbour->link, record->type, (struct slice){record->bytes, record->len});
+            sent += record->len;
+        }
+        at += PREFIX_BYTES;
+    }
+    buf_consume(&neighbour->to_send, at);
+    if (neighbour->to_send.len == 0) {
+        buf_free(&neighbour->to_send);
+    }
+    return neighbour->to_send.len == 0;
+}
+
+void evidence_timer(struct supernode *supernode) {
+    bool is_done = true;
+    uint32_t cursor = 0;
+    for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
+        if (link->purpose == PURPOSE_MESH && link->open && !link->closing && link->owner != NULL) {
+            struct neighbour *neighbour = link->owner;
+            send_list(link, MSG_TRUST_HAVE, &neighbour->to_tell);
+            is_done = send_wanted(supernode, neighbour) && is_done;
+        }
+    }
+    if (!is_done) {
+        soon(supernode);
+    }
+    election_recheck(supernode);
+}
+
+/* ---- What comes ---- */
+
+static bool may_list(struct supernode *supernode, struct neighbour *neighbour) {
+    return ratelimit_take(&neighbour->lists, TRUST_LISTS_MILLI_PER_S, TRUST_LISTS_BURST, 1,
+                          supernode->links.mono_us);
+}
+
+enum err evidence_take_have(struct supernode *supernode, struct link *link, struct slice payload) {
+    struct trust_list list;
+    enum err err = wire_trust_list_decode(payload, &list);
+    if (err != OK || !may_list(supernode, link->owner)) {
+        return err;
+    }
+    struct buf missing = {0};
+    struct reader reader = reader_of(list.prefixes.data, list.prefixes.len);
+    for (uint16_t i = 0; i < list.count; i++) {
+        uint64_t prefix = reader_u64(&reader);
+        if (trust_find(&supernode->trust, prefix) == NULL) {
+            buf_u64(&missing, prefix);
+        }
+    }
+    send_list(link, MSG_TRUST_WANT, &missing);
+    return OK;
+}
+
+enum err evidence_take_want(struct supernode *supernode, struct link *link, struct slice payload) {
+    struct neighbour *neighbour = link->owner;
+    struct trust_list list;
+    enum err err = wire_trust_list_decode(payload, &list);
+    if (err != OK || !may_list(supernode, neighbour)) {
+        return err;
+    }
+    if (neighbour->to_send.len > TRUST_LIST_MAX * 8 * PREFIX_BYTES) {
+        return OK; /* it asks faster than it reads; its next look at our list asks again */
+    }
+    uint8_t ranks = rank_of(0);
+    for (uint8_t rank = 0; rank < ranks; rank++) {
+        struct reader reader = reader_of(list.prefixes.data, list.prefixes.len);
+        for (uint16_t i = 0; i < list.count; i++) {
+            uint64_t prefix = reader_u64(&reader);
+            const struct trust_record *record = trust_find(&supernode->trust, prefix);
+            if (record != NULL && rank_of(record->type) == rank) {
+                buf_u64(&neighbour->to_send, prefix);
+            }
+        }
+    }
+    soon(supernode);
+    return OK;
+}
+
+/* ---- Records ---- */
+
+static void keep_pending(struct evidence *evidence, uint8_t type, struct slice bytes) {
+    struct pending *pending = &evidence->pending[evidence->pending_at];
+    evidence->pending_at = (evidence->pending_at + 1) % PENDING_MAX;
+    evidence->pending_count += evidence->pending_count < PENDING_MAX;
+    mem_free(pending->bytes);
+    *pending = (struct pending){type, (uint32_t)bytes.len, mem_copy(bytes.data, bytes.len)};
+}
+
+static enum err take(struct supernode *supernode, uint8_t type, struct slice bytes,
+                     const struct link *from);
+
+/* Something came that others may have waited for. */
+static void judge_pending(struct supernode *supernode) {
+    struct evidence *evidence = supernode->evidence;
+    if (evidence->is_judging || evidence->pending_count == 0) {
+        return;
+    }
+    evidence->is_judging = true;
+    bool is_new = true;
+    while (is_new) {
+        is_new = false;
+        for (uint32_t i = 0; i < PENDING_MAX; i++) {
+            struct pending pending = evidence->pending[i];
+            if (pending.bytes == NULL) {
+                continue;
+            }
+            evidence->pending[i] = (struct pending){0};
+            uint32_t before = supernode->trust.records.count;
+            enum err err =
+                take(supernode, pending.type, (struct slice){pending.bytes, pending.len}, NULL);
+            if (err == ERR_NOT_FOUND) {
+                evidence->pending[i] = pending;
+            } else {
+                mem_free(pending.bytes);
+            }
+            is_new = is_new || supernode->trust.records.count > before;
+        }
+    }
+    evidence->is_judging = false;
+}
+
+/* Take a record, tell the others; ERR_NOT_FOUND when it cannot be judged yet. */
+static enum err take(struct supernode *supernode, uint8_t type, struct slice bytes,
+                     const struct link *from) {
+    struct trust_record *added;
+    enum err err = trust_take(&supernode->trust, type, bytes, &added);
+    if (added != NULL) {
+        announce(supernode, added, from);
+        election_noted(supernode, added);
+        if (added->type != MSG_ROW && added->type != MSG_CANDIDACY) {
+            judge_pending(supernode);
+        }
+    }
+    return err;
+}
+
+enum err evidence_add(struct supernode *supernode, uint8_t type, struct slice bytes) {
+    return take(supernode, type, bytes, NULL);
+}
+
+static enum err take_record(struct supernode *supernode, struct link *link, uint8_t type,
+                            struct slice payload) {
+    enum err err = take(supernode, type, payload, link);
+    switch (err) {
+    case ERR_NOT_FOUND:
+        keep_pending(supernode->evidence, type, payload);
+        return OK;
+    case ERR_POLICY:
+    case ERR_BUSY:
+        log_debug(supernode->env->log, "trust.refused type=%u link=%u error=%s", type, link->number,
+                  err_name(err));
+        return OK;
+    case ERR_AUTH:
+        log_info(supernode->env->log, "trust.forged type=%u link=%u", type, link->number);
+        return supernode_misdeed(link);
+    default:
+        return err;
+    }
+}
+
+#define TAKER(name, type)                                                                          \
+    enum err evidence_take_##name(struct supernode *supernode, struct link *link,                  \
+                                  struct slice payload) {                                          \
+        return take_record(supernode, link, type, payload);                                        \
+    }
+TAKER(row, MSG_ROW)
+TAKER(checkpoint, MSG_CHECKPOINT)
+TAKER(members, MSG_MEMBERS)
+TAKER(cert, MSG_CERT)
+TAKER(fraud, MSG_FRAUD)
+
+/* Candidacies of our own leaves, and those that neighbours pass on. */
+enum err evidence_take_candidacy(struct supernode *supernode, struct link *link,
+                                 struct slice payload) {
+    if (link->purpose == PURPOSE_LEAF) {
+        return election_take_candidacy(supernode, link, payload);
+    }
+    return take_record(supernode, link, MSG_CANDIDACY, payload);
+}
+
+void evidence_init(struct supernode *supernode) {
+    supernode->evidence = mem_new(sizeof *supernode->evidence);
+    supernode->evidence->timer.kind = TIMER_EVIDENCE;
+    struct trust_env env = {supernode->env->network, supernode->env->crypto, supernode->env->log,
+                            supernode->env->seed ^ 0x7472757374};
+    trust_init(&supernode->trust, &env);
+}
+
+void evidence_free(struct supernode *supernode) {
+    for (uint32_t i = 0; i < PENDING_MAX; i++) {
+        mem_free(supernode->evidence->pending[i].bytes);
+    }
+    timers_cancel(&supernode->timers, &supernode->evidence->timer);
+    mem_free(supernode->evidence);
+    trust_free(&supernode->trust);
+}

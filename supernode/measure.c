@@ -1,0 +1,222 @@
+/* measure.c - counts what candidates deliver at once. In every epoch each candidate is drawn to
+ * MEASURERS supernodes; all of them ask all of theirs for a stream in the same moment, so that one
+ * line cannot pose as many. What came in that time, verified, makes the row. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/mem.h"
+#include "supernode/core.h"
+#include "supernode/election.h"
+
+struct stream {
+    struct node_id subject;
+    struct link *link;
+    uint64_t seed;
+    uint32_t bytes; /* verified, in order */
+};
+
+struct measure_state {
+    struct map streams; /* subject -> struct stream, of this epoch */
+    bool is_counting;
+    uint64_t until_us;
+};
+
+/* ---- Whom to measure ---- */
+
+struct ticket_row {
+    struct hash hash;
+    const struct trust_candidate *candidate;
+};
+
+static int compare_rows(const void *a, const void *b) {
+    const struct ticket_row *first = a;
+    const struct ticket_row *second = b;
+    return memcmp(first->hash.b, second->hash.b, sizeof first->hash.b);
+}
+
+/* SHA-256 of beacon, subject and member: the smallest MEASURERS of a candidate measure it. */
+static void draw(const struct supernode *supernode, const struct node_id *subject,
+                 const struct node_id *member, struct hash *hash) {
+    const struct trust_checkpoint *latest = supernode->trust.latest;
+    const struct crypto *crypto = supernode->env->crypto;
+    uint8_t first[64] = {0};
+    if (latest != NULL) {
+        memcpy(first, latest->checkpoint.beacon.b, 32);
+    }
+    memcpy(first + 32, subject->b, 32);
+    crypto->sha256(crypto->context, (struct slice){first, sizeof first},
+                   (struct slice){member->b, sizeof member->b}, hash);
+}
+
+/* True when we are among those who measure this candidate; *hash is our own number. */
+static bool is_ours(const struct supernode *supernode, const struct trust_candidate *candidate,
+                    struct hash *hash) {
+    const struct trust_checkpoint *latest = supernode->trust.latest;
+    draw(supernode, &candidate->subject, &supernode->env->id, hash);
+    if (latest == NULL || latest->members == NULL) {
+        return network_is_anchor(supernode->env->network, &supernode->env->id);
+    }
+    uint32_t before = 0;
+    bool is_member = false;
+    for (uint32_t i = 0; i < latest->checkpoint.members; i++) {
+        struct hash other;
+        draw(supernode, &candidate->subject, &latest->members[i], &other);
+        is_member = is_member || node_id_equal(&latest->members[i], &supernode->env->id);
+        before += !node_id_equal(&latest->members[i], &candidate->subject) &&
+                  memcmp(other.b, hash->b, sizeof other.b) < 0;
+    }
+    return is_member && before < MEASURERS;
+}
+
+static void begin_stream(struct supernode *supernode, const struct trust_candidate *candidate) {
+    struct link *link = links_dial(&supernode->links, &candidate->owner, &candidate->address,
+                                   PURPOSE_MEASURE, NULL);
+    struct stream *stream = mem_new(sizeof *stream);
+    stream->subject = candidate->subject;
+    stream->link = link;
+    stream->seed = rng_u64(&supernode->rng);
+    link->owner = stream;
+    map_put(&supernode->measure->streams, stream->subject.b, stream);
+}
+
+void measure_dial(struct supernode *supernode) {
+    measure_end(supernode);
+    struct trust *trust = &supernode->trust;
+    struct ticket_row *rows = mem_array(trust->candidates.count + 1, sizeof *rows);
+    uint32_t count = 0;
+    uint32_t cursor = 0;
+    for (const struct trust_candidate *candidate;
+         (candidate = map_next(&trust->candidates, &cursor, NULL)) != NULL;) {
+        bool is_wanted = candidate->record->epoch == trust->now_epoch &&
+                         !node_id_equal(&candidate->subject, &supernode->env->id) &&
+                         !node_id_equal(&candidate->owner, &supernode->env->id);
+        if (is_wanted && is_ours(supernode, candidate, &rows[count].hash)) {
+            rows[count++].candidate = candidate;
+        }
+    }
+    qsort(rows, count, sizeof *rows, compare_rows);
+    for (uint32_t i = 0; i < count && i < ROW_ENTRIES_MAX; i++) {
+        begin_stream(supernode, rows[i].candidate);
+    }
+    mem_free(rows);
+}
+
+/* ---- Counting ---- */
+
+static void ask(struct supernode *supernode, const struct stream *stream) {
+    uint64_t now_us = supernode->links.mono_us;
+    uint64_t until_us = supernode->measure->until_us;
+    struct measure ask = {.seed = stream->seed,
+                          .bytes = supernode->env->network->promotion.measure_bytes,
+                          .ms = (uint16_t)(now_us < until_us ? (until_us - now_us) / 1000 : 0)};
+    if (ask.ms > 0) {
+        struct buf payload = {0};
+        wire_measure_encode(&payload, &ask);
+        supernode_send(stream->link, MSG_MEASURE, &payload);
+    }
+}
+
+/* One that took longer to dial has less time, but the same end as all others. */
+void measure_opened(struct supernode *supernode, struct link *link) {
+    if (supernode->measure->is_counting && link->owner != NULL) {
+        ask(supernode, link->owner);
+    }
+}
+
+void measure_begin(struct supernode *supernode, uint32_t window_ms) {
+    struct measure_state *measure = supernode->measure;
+    measure->is_counting = true;
+    measure->until_us = supernode_after_ms(supernode, window_ms);
+    uint32_t cursor = 0;
+    for (struct stream *stream; (stream = map_next(&measure->streams, &cursor, NULL)) != NULL;) {
+        if (stream->link != NULL && stream->link->open) {
+            ask(supernode, stream);
+        }
+    }
+}
+
+enum err measure_take(struct supernode *supernode, struct link *link, struct slice payload) {
+    struct measured measured;
+    struct stream *stream = link->owner;
+    enum err err = wire_measured_decode(payload, &measured);
+    if (err != OK) {
+        return err;
+    }
+    if (!supernode->measure->is_counting || measured.offset != stream->bytes) {
+        return supernode->measure->is_counting ? ERR_UNEXPECTED : OK;
+    }
+    uint8_t wanted[MEASURED_DATA_MAX];
+    wire_measure_fill(stream->seed, measured.offset, wanted, measured.data.len);
+    if (memcmp(wanted, measured.data.data, measured.data.len) != 0) {
+        return ERR_MISMATCH;
+    }
+    stream->bytes += (uint32_t)measured.data.len;
+    supernode->counts.measured += measured.data.len;
+    return OK;
+}
+
+void measure_closed(struct link *link) {
+    struct stream *stream = link->owner;
+    if (stream != NULL) {
+        stream->link = NULL; /* what came, came */
+    }
+}
+
+/* ---- The row ---- */
+
+static int compare_entries(const void *a, const void *b) {
+    const struct row_entry *first = a;
+    const struct row_entry *second = b;
+    return memcmp(first->subject.b, second->subject.b, sizeof first->subject.b);
+}
+
+uint64_t measure_row(struct supernode *supernode, struct row_record *row) {
+    struct measure_state *measure = supernode->measure;
+    uint64_t total = 0;
+    uint32_t cursor = 0;
+    for (const struct stream *stream;
+         (stream = map_next(&measure->streams, &cursor, NULL)) != NULL;) {
+        total += stream->bytes;
+    }
+    cursor = 0;
+    for (const struct stream *stream;
+         (stream = map_next(&measure->streams, &cursor, NULL)) != NULL;) {
+        uint64_t weight = total > 0 ? stream->bytes * (uint64_t)ROW_WEIGHT_SUM / total : 0;
+        if (weight > 0 && row->count < ROW_ENTRIES_MAX) {
+            row->entries[row->count++] = (struct row_entry){stream->subject, (uint16_t)weight};
+        }
+    }
+    qsort(row->entries, row->count, sizeof row->entries[0], compare_entries);
+    return total;
+}
+
+void measure_end(struct supernode *supernode) {
+    struct measure_state *measure = supernode->measure;
+    measure->is_counting = false;
+    uint32_t cursor = 0;
+    for (struct stream *stream; (stream = map_next(&measure->streams, &cursor, NULL)) != NULL;) {
+        if (stream->link != NULL) {
+            stream->link->owner = NULL;
+            links_close(stream->link, GOAWAY_IDLE, OK);
+        }
+        map_remove(&measure->streams, stream->subject.b);
+        mem_free(stream);
+    }
+}
+
+void measure_init(struct supernode *supernode) {
+    supernode->measure = mem_new(sizeof *supernode->measure);
+    map_init(&supernode->measure->streams, sizeof(struct node_id),
+             supernode->env->seed ^ 0x73747265616d);
+}
+
+void measure_free(struct supernode *supernode) {
+    uint32_t cursor = 0;
+    for (struct stream *stream;
+         (stream = map_next(&supernode->measure->streams, &cursor, NULL)) != NULL;) {
+        mem_free(stream);
+    }
+    map_free(&supernode->measure->streams);
+    mem_free(supernode->measure);
+}

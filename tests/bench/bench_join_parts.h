@@ -1,0 +1,18 @@
+/* bench_join_parts.h - what a join costs the node alone, and the index alone. */
+#ifndef TRUNKLINE_TESTS_BENCH_BENCH_JOIN_PARTS_H
+#define TRUNKLINE_TESTS_BENCH_BENCH_JOIN_PARTS_H
+
+#include <stdint.h>
+
+struct join_parts {
+    double cpu_s;     /* of all joins, from REG_BEGIN to the last REG_STATUS */
+    double longest_s; /* a step took at most */
+};
+
+/* Register so many leaves with so many files each at a supernode without links. */
+void bench_join_parts(uint32_t leaves, uint32_t files, struct join_parts *parts);
+
+/* CPU seconds of putting the same records into an index and showing them. */
+double bench_join_index(uint32_t leaves, uint32_t files);
+
+#endif
