@@ -5,6 +5,7 @@
 #include "src/fleet/fleet.h"
 #include "src/lab/cluster.h"
 #include "src/lab/demo.h"
+#include "src/lab/elect.h"
 
 static const struct subcommand {
     const char *name;
@@ -14,6 +15,7 @@ static const struct subcommand {
     {"demo", demo_run, "start 3 supernodes and 12 peers, search, fetch, compare, stop"},
     {"cluster", cluster_run, "start, watch, break, measure and stop a network of processes"},
     {"fleet", fleet_run, "many peers in one process, which search"},
+    {"elect", elect_run, "elect supernodes in virtual time, under churn and attack"},
     {"proxy", cluster_proxy_run, "what the links of a cluster go through; started by it"},
 };
 

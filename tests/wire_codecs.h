@@ -72,6 +72,7 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(reg_status, reg_status)                                                                      \
     X(reject, reject)                                                                              \
     X(shut, shut_file)                                                                             \
+    X(snapshot, snapshot)                                                                          \
     X(summary, summary_part)
 
 #define WIRE_RECODE(name, tag)                                                                     \

@@ -22,6 +22,7 @@
 #include "src/cluster/guard.h"
 
 #define SETTLE_POLL_MS 250
+#define LAST_MS 500 /* for the answers to the last sample */
 
 /* ---- Small things ---- */
 
@@ -529,6 +530,8 @@ static double measure_at_end(struct cluster *cluster, enum spec_measure measure)
         return (double)(counts->downloads_failed + counts->downloads_wrong);
     case SPEC_DOWNLOADS_DONE:
         return (double)counts->downloads_done;
+    case SPEC_OVERHEAD:
+        return traffic_overhead(cluster);
     case SPEC_DESCRIPTORS:
         return (double)descriptors;
     case SPEC_DESCRIPTORS_GROWN:
@@ -564,6 +567,11 @@ void cluster_settle(struct cluster *cluster, int timeout_ms) {
     int64_t until = process_now_ms() + timeout_ms;
     while ((cluster->sweeps > 0 || load_open_downloads(cluster) > 0) && process_now_ms() < until &&
            !cluster->is_stopping) {
+        cluster_tick(cluster, 50);
+    }
+    /* What was done in the last moments is in the next sample. */
+    until = process_now_ms() + (timeout_ms > 0 ? (int64_t)cluster->spec.sample_ms + LAST_MS : 0);
+    while (process_now_ms() < until && !cluster->is_stopping) {
         cluster_tick(cluster, 50);
     }
     asker_cancel(cluster->asker);

@@ -84,6 +84,7 @@ struct cluster_counts {
     uint64_t search_errors;
     uint64_t downloads;
     uint64_t downloads_done;
+    uint64_t downloads_bytes; /* of these */
     uint64_t downloads_failed;
     uint64_t downloads_wrong;
     uint64_t crashes;

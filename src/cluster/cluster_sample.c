@@ -253,7 +253,11 @@ double sample_supernodes(const struct cluster *cluster) {
     return count;
 }
 
+/* Where supernodes are elected one is enough until there are more. */
 static uint64_t parents_wanted(const struct cluster *cluster) {
+    if (cluster->spec.election.policy[0] != '\0') {
+        return 1;
+    }
     return cluster->spec.supernodes < PARENTS_WANTED ? cluster->spec.supernodes : PARENTS_WANTED;
 }
 
@@ -282,6 +286,7 @@ bool sample_is_whole(const struct cluster *cluster) {
             return false;
         }
     }
-    return cluster->fleet.registered >= cluster->spec.fleet_peers &&
-           sample_indexed(cluster) >= sample_wanted(cluster);
+    return cluster->spec.election.policy[0] != '\0' ||
+           (cluster->fleet.registered >= cluster->spec.fleet_peers &&
+            sample_indexed(cluster) >= sample_wanted(cluster));
 }

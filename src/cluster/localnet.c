@@ -301,9 +301,15 @@ enum err localnet_launch(struct localnet *net, struct localnet_node *node) {
     if (node->upload_rate != NULL) {
         add_words(&words, (const char *const[]){"--upload-rate", node->upload_rate, NULL});
     }
+    if (node->index_memory != NULL) {
+        add_words(&words, (const char *const[]){"--index-memory", node->index_memory, NULL});
+    }
     process_free(node->process);
-    const struct process_options options = {
-        .argv = words.list, .log = node->log, .netns = node->netns};
+    const struct process_options options = {.argv = words.list,
+                                            .log = node->log,
+                                            .descriptors_max = node->descriptors_max,
+                                            .memory_max = node->memory_max,
+                                            .netns = node->netns};
     enum err err = process_start(net->owner, &options, &node->process);
     mem_free(program);
     return err == OK ? OK : does_not_start(net, node, err);

@@ -36,8 +36,11 @@ struct localnet_node {
     char *files;
     char *downloads;
     char *log;
-    char advertise[32];      /* the address that others are told; empty = `address` */
-    const char *upload_rate; /* borrowed, such as "8M"; NULL = unlimited */
+    char advertise[32];       /* the address that others are told; empty = `address` */
+    const char *upload_rate;  /* borrowed, such as "8M"; NULL = unlimited */
+    const char *index_memory; /* borrowed: of a supernode; NULL = as it is */
+    uint64_t descriptors_max; /* as in process_options */
+    uint64_t memory_max;
     int netns;               /* namespace that it runs in (process_options); 0 = ours */
     struct process *process; /* NULL when it does not run */
 };

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -218,6 +219,11 @@ struct child_files {
     int report;
 };
 
+static bool limit(int what, uint64_t most) {
+    struct rlimit limit = {most, most};
+    return most == 0 || setrlimit(what, &limit) == 0;
+}
+
 /* Runs in the child: everything between fork and exec; async-signal-safe calls only. */
 static _Noreturn void become(const struct process_options *options, char *const *environment,
                              const struct child_files *files, pid_t parent) {
@@ -235,7 +241,9 @@ static _Noreturn void become(const struct process_options *options, char *const 
     bool ready = (options->netns == 0 || setns(options->netns, CLONE_NEWNET) == 0) &&
                  dup2(files->in, 0) == 0 && (files->out < 0 || dup2(files->out, 1) == 1) &&
                  (files->err < 0 || dup2(files->err, 2) == 2) &&
-                 (options->cwd == NULL || chdir(options->cwd) == 0);
+                 (options->cwd == NULL || chdir(options->cwd) == 0) &&
+                 limit(RLIMIT_NOFILE, options->descriptors_max) &&
+                 limit(RLIMIT_DATA, options->memory_max);
     if (ready) {
         execvpe(options->argv[0], (char *const *)(uintptr_t)options->argv, environment);
     }

@@ -42,7 +42,9 @@ struct process_options {
     const char *cwd;         /* NULL = ours */
     const char *log; /* file to append standard output and error to; NULL = standard error stays */
     bool pipe;       /* standard output comes to us: process_line, process_capture */
-    int netns;       /* descriptor of the network namespace that it lives in; 0 = ours */
+    uint64_t descriptors_max; /* RLIMIT_NOFILE; 0 = as ours */
+    uint64_t memory_max;      /* RLIMIT_DATA, bytes; 0 = as ours */
+    int netns;                /* descriptor of the network namespace that it lives in; 0 = ours */
 };
 
 /* Start a process; standard input is /dev/null. ERR_NOT_FOUND or ERR_PERMISSION when the program

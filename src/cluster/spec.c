@@ -25,6 +25,7 @@ const struct spec_measure_row spec_measures[SPEC_MEASURES] = {
     [SPEC_MEMORY_TOTAL] = {"memory total", false},
     [SPEC_DOWNLOADS_FAILED] = {"downloads failed", false},
     [SPEC_DOWNLOADS_DONE] = {"downloads done", true},
+    [SPEC_OVERHEAD] = {"overhead", false},
     [SPEC_DESCRIPTORS] = {"descriptors", false},
     [SPEC_DESCRIPTORS_GROWN] = {"descriptors grown", false},
     [SPEC_MEMORY_SLOPE] = {"memory slope", false},
@@ -244,6 +245,7 @@ static bool read_bound(struct spec_check *check, const char *value) {
     switch (check->measure) {
     case SPEC_RECALL:
     case SPEC_REGISTERED:
+    case SPEC_OVERHEAD:
         is_fine = units_parse_milli(value, &number) == OK && number <= 1000;
         check->bound = (double)number / 1000;
         return is_fine;
@@ -292,9 +294,8 @@ static const char *take_check(struct spec *spec, const char *key, const char *va
     }
     if (check->measure == SPEC_MEASURES) {
         return "write recall, registered, search p99, gap p99, memory, memory total, downloads "
-               "failed, downloads done, supernodes, supernodes most, role flaps, descriptors, "
-               "descriptors grown, memory slope, download p99 "
-               "or exit";
+               "failed, downloads done, supernodes, supernodes most, role flaps, overhead, "
+               "descriptors, descriptors grown, memory slope, download p99 or exit";
     }
     check->is_timed = at != NULL;
     if (at != NULL && (!take_span(at + 4, 0, &check->at_ms) || !may_be_timed(check->measure))) {

@@ -92,6 +92,7 @@ enum spec_measure {
     SPEC_MEMORY_TOTAL,      /* bytes, all processes together, what they share counted once */
     SPEC_DOWNLOADS_FAILED,  /* downloads that ended with an error or did not end */
     SPEC_DOWNLOADS_DONE,    /* at least so many */
+    SPEC_OVERHEAD,          /* blocks sent beyond what was fetched, as a share of it */
     SPEC_DESCRIPTORS,       /* the most that one process had open */
     SPEC_DESCRIPTORS_GROWN, /* all processes together: at the end, less those at the start */
     SPEC_MEMORY_SLOPE,      /* bytes per hour that a process grows by, on average */

@@ -11,6 +11,7 @@
 #define FLOOD_PER_S 1000
 #define REPEATS 200 /* of one query */
 #define LIST_FILES 16
+#define FULL_FILES 5000
 #define LISTS 40 /* begun and not brought */
 
 /* ---- Queries ---- */
@@ -264,6 +265,34 @@ static void run_flood_list(struct bad *bad) {
     free_records(records, LEAF_FILES_MAX);
 }
 
+/* One full list after the other, each by a leaf that stays, until there is no room. */
+static void run_fill_index(struct bad *bad) {
+    static struct bad_link links[LISTS];
+    struct identity *identities[LISTS];
+    uint32_t count = 0;
+    bool is_taken = true;
+    while (count < LISTS && is_taken) {
+        struct file_record *records =
+            make_records(bad, FULL_FILES, "%05u a list that fills the memory of others 0123456789");
+        identities[count] = bad->identity = identity_ephemeral(NULL);
+        is_taken = bad_open(bad, &links[count]) && bad_register(&links[count], records, FULL_FILES);
+        bad->answered += is_taken;
+        bad->sent++;
+        bad_await_end(&links[count], 10);
+        free_records(records, FULL_FILES);
+        count++;
+    }
+    int64_t until_ms = bad_now_ms() + bad->seconds * 1000;
+    while (bad_now_ms() < until_ms) {
+        bad_await_end(&links[0], 100);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        bad_close(&links[i]);
+        identity_free(identities[i]);
+    }
+    bad->identity = NULL;
+}
+
 /* Lists that are begun and never come, to keep others waiting. */
 static void run_hoard_turns(struct bad *bad) {
     static struct bad_link links[LISTS];
@@ -375,13 +404,9 @@ static void run_push_flood(struct bad *bad) {
 }
 
 const struct bad_mode bad_leaf_modes[] = {
-    {"query-flood", PURPOSE_LEAF, run_query_flood},
-    {"same-query", PURPOSE_LEAF, run_same_query},
-    {"wrong-query", PURPOSE_LEAF, run_wrong_query},
-    {"wrong-lists", PURPOSE_LEAF, run_wrong_lists},
-    {"flood-list", PURPOSE_LEAF, run_flood_list},
-    {"hoard-turns", PURPOSE_LEAF, run_hoard_turns},
-    {"evil-names", PURPOSE_LEAF, run_evil_names},
-    {"push-flood", PURPOSE_LEAF, run_push_flood},
-    {0},
+    {"query-flood", PURPOSE_LEAF, run_query_flood}, {"same-query", PURPOSE_LEAF, run_same_query},
+    {"wrong-query", PURPOSE_LEAF, run_wrong_query}, {"wrong-lists", PURPOSE_LEAF, run_wrong_lists},
+    {"flood-list", PURPOSE_LEAF, run_flood_list},   {"hoard-turns", PURPOSE_LEAF, run_hoard_turns},
+    {"fill-index", PURPOSE_LEAF, run_fill_index},   {"evil-names", PURPOSE_LEAF, run_evil_names},
+    {"push-flood", PURPOSE_LEAF, run_push_flood},   {0},
 };

@@ -57,7 +57,8 @@ static const struct row rows[] = {
      .end = "rate",
      .amount = SOME,
      .log = "leaf.list_refused",
-     .newcomer_ms = 13000},
+     .newcomer_ms = 13000,
+     .is_long_only = true}, /* unit_supernode_register has it in virtual time */
     {.mode = "push-flood", .is_listening = true, .amount = ANY},
     {.mode = "forged-hits", .is_certified = true, .end = "protocol", .amount = ALL},
     {.mode = "wrong-hits", .is_certified = true, .seconds = 2, .amount = ANY},
@@ -100,7 +101,7 @@ static const struct row rows[] = {
      .log = "fetch.unasked"},
     {.mode = "lacks", .is_source = true, .amount = ANY},
     {.mode = "silent", .is_source = true, .amount = ANY},
-    {.mode = "imposter", .is_imposter = true, .seconds = 4, .end = "open", .amount = NONE},
+    {.mode = "imposter", .is_imposter = true, .seconds = 3, .end = "open", .amount = NONE},
     {.mode = "bomb-flood", .seconds = 2, .end = "open", .amount = NONE},
     {.mode = "handshake-flood", .seconds = 4, .amount = ANY},
     {.mode = "slow-fetcher",

@@ -236,6 +236,17 @@ static void make_reg_state(struct maker *maker, struct reg_state *state) {
     state->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
 }
 
+static void make_snapshot(struct maker *maker, struct snapshot *snapshot) {
+    rng_fill(&maker->rng, snapshot->leaf.b, sizeof snapshot->leaf.b);
+    snapshot->flags = (uint8_t)below(maker, 2);
+    if (below(maker, 2) == 1) {
+        snapshot->address_record = make_record(maker);
+    }
+    make_reg_state(maker, &snapshot->list);
+    snapshot->list.count |= 1;
+    snapshot->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
 static int compare_records(const void *a, const void *b) {
     return wire_file_record_compare(a, b);
 }

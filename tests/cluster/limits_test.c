@@ -1,0 +1,405 @@
+/* limits_test.c - nodes with few descriptors and little memory, and more wanted of them than they
+ * have: they go on with what they do.
+ *
+ * limits_test [--cgroup FOLDER] [--bin FOLDER]: FOLDER is a memory cgroup that is ours to write to;
+ * without one the limit of memory is RLIMIT_DATA. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "src/cluster/deal.h"
+#include "src/cluster/localnet.h"
+
+#define SETTLE_MS 30000
+#define ASK_MS 20000
+#define GET_MS 10000
+#define CONNECTIONS 900 /* 300 to each of three */
+#define HAMMER_MS 5000
+#define FILE_BYTES (8 << 20)
+#define FILE_RATE "2M"
+#define CPU_PERCENT_MAX 20
+#define LOG_LINES_PER_S 10
+#define FDS_GROWN_MAX 5 /* a link that idles for a minute, the store of hashes */
+#define FDS_MS 15000
+#define MEMORY_MAX (48ULL << 20)
+#define DATA_MAX (112ULL << 20) /* stacks of threads that nobody uses count too */
+#define INDEX_MEMORY "8M"
+
+static struct test {
+    struct owner *owner;
+    struct localnet net;
+    char *bin;
+    char *original;
+    uint32_t failures;
+} test;
+
+static _Noreturn void die(const char *what) {
+    fprintf(stderr, "limits_test: %s: %s\n", what, test.net.trouble);
+    exit(1);
+}
+
+static void must(enum err err) {
+    if (err != OK) {
+        die(err_text(err));
+    }
+}
+
+static void fault(const char *what, const struct localnet_node *node, double value) {
+    fprintf(stderr, "FAILED: %s: %s, %.1f\n", node->name, what, value);
+    test.failures++;
+}
+
+/* ---- What the system says of a process ---- */
+
+static double cpu_s(const struct localnet_node *node) {
+    char path[64];
+    unsigned long user = 0, kernel = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)process_pid(node->process));
+    FILE *file = fopen(path, "re");
+    if (file == NULL ||
+        fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+               &kernel) != 2) {
+        die("a process is gone");
+    }
+    fclose(file);
+    return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
+}
+
+static uint32_t open_fds(const struct localnet_node *node) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)process_pid(node->process));
+    return localnet_entries(path);
+}
+
+static uint64_t worst_memory(const struct localnet_node *node) {
+    char path[64], line[256];
+    unsigned long long kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)process_pid(node->process));
+    FILE *file = fopen(path, "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        (void)sscanf(line, "VmHWM: %llu", &kib);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return kib * 1024;
+}
+
+static uint32_t log_lines(const struct localnet_node *node) {
+    FILE *file = fopen(node->log, "re");
+    uint32_t lines = 0;
+    for (int c; file != NULL && (c = getc(file)) != EOF;) {
+        lines += c == '\n';
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return lines;
+}
+
+/* ---- Too many connections ---- */
+
+struct hammer {
+    int fds[CONNECTIONS];
+    uint32_t made;
+};
+
+static struct localnet_node *node_of(uint32_t i) {
+    return i == 0 ? &test.net.supernodes[0] : &test.net.peers[i - 1];
+}
+#define NODES 3
+
+/* From an address of its own each, so that no share of one address is in the way. */
+static int connect_to(const struct localnet_node *node, uint32_t number) {
+    char host[32];
+    snprintf(host, sizeof host, "%.*s", (int)strcspn(node->address, ":"), node->address);
+    struct sockaddr_in from = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(0x7ffd0001u + number % 60000)};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(LOCALNET_PORT)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && inet_pton(AF_INET, host, &to.sin_addr) == 1 &&
+        bind(fd, (struct sockaddr *)&from, sizeof from) == 0) {
+        (void)connect(fd, (struct sockaddr *)&to, sizeof to);
+    }
+    return fd;
+}
+
+static bool is_closed(int fd) {
+    char byte;
+    ssize_t got = recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOTCONN &&
+                        errno != EINPROGRESS);
+}
+
+/* Everyone who was sent away comes back, some of them every time. */
+static void hammer_on(struct hammer *hammer) {
+    uint32_t again = 0;
+    for (uint32_t i = 0; i < CONNECTIONS && again < 40; i++) {
+        uint32_t at = (hammer->made + i) % CONNECTIONS;
+        if (hammer->fds[at] < 0 || is_closed(hammer->fds[at])) {
+            if (hammer->fds[at] >= 0) {
+                close(hammer->fds[at]);
+            }
+            hammer->fds[at] = connect_to(node_of(at % NODES), hammer->made);
+            hammer->made++;
+            again++;
+        }
+    }
+}
+
+static void hammer_end(struct hammer *hammer) {
+    for (uint32_t i = 0; i < CONNECTIONS; i++) {
+        if (hammer->fds[i] >= 0) {
+            close(hammer->fds[i]);
+        }
+    }
+}
+
+/* ---- The network ---- */
+
+static void start_network(uint64_t descriptors) {
+    char path[4096];
+    test.owner = owner_new("trunkline-limits");
+    if (test.owner == NULL) {
+        die(strerror(errno));
+    }
+    must(localnet_init(&test.net, test.owner, test.bin, 1, 3));
+    test.original = owner_path(test.owner, "original.bin");
+    must(deal_generate(test.original, FILE_BYTES, 3));
+    snprintf(path, sizeof path, "%s/the one large file.bin", test.net.peers[0].files);
+    if (link(test.original, path) != 0) {
+        die(path);
+    }
+    test.net.peers[0].upload_rate = FILE_RATE;
+    for (uint32_t i = 0; i < NODES; i++) {
+        node_of(i)->descriptors_max = descriptors;
+    }
+}
+
+static void end_network(void) {
+    if (localnet_stop_all(&test.net) > 0) {
+        fprintf(stderr, "FAILED: %s\n", test.net.trouble);
+        test.failures++;
+    }
+    localnet_free(&test.net);
+    mem_free(test.original);
+    owner_free(test.owner);
+}
+
+static bool find(const struct localnet_node *from, char content[CONTENT_TEXT_BYTES]) {
+    json_t *answer = NULL;
+    if (localnet_ask(&test.net, from, (const char *const[]){"search", "large file", NULL}, ASK_MS,
+                     &answer) != OK) {
+        return false;
+    }
+    snprintf(content, CONTENT_TEXT_BYTES, "%s",
+             localnet_text(localnet_find(answer, "hit"), "content"));
+    json_decref(answer);
+    return content[0] != '\0';
+}
+
+static bool is_same(const char *original, const char *copy) {
+    const char *const words[] = {"cmp", "-s", original, copy, NULL};
+    const struct process_options options = {.argv = words};
+    struct buf out = {0};
+    int status = 1;
+    enum err err = process_capture(test.owner, &options, ASK_MS, &out, &status);
+    buf_free(&out);
+    return err == OK && status == 0;
+}
+
+/* ---- Descriptors ---- */
+
+struct before {
+    double cpu_s;
+    uint32_t fds;
+    uint32_t lines;
+};
+
+static void check_nodes(const struct before *before, double seconds) {
+    for (uint32_t i = 0; i < NODES; i++) {
+        struct localnet_node *node = node_of(i);
+        if (!process_running(node->process)) {
+            die("a node ended by itself");
+        }
+        double percent = 100 * (cpu_s(node) - before[i].cpu_s) / seconds;
+        double lines = (log_lines(node) - before[i].lines) / seconds;
+        if (percent > CPU_PERCENT_MAX) {
+            fault("percent of a processor", node, percent);
+        }
+        if (lines > LOG_LINES_PER_S) {
+            fault("lines of log a second", node, lines);
+        }
+        printf("  %s: %.1f %% of a processor, %.1f lines a second\n", node->name, percent, lines);
+    }
+}
+
+static void check_fds_back(const struct before *before) {
+    for (uint32_t i = 0; i < NODES; i++) {
+        int64_t until_ms = process_now_ms() + FDS_MS;
+        while (open_fds(node_of(i)) > before[i].fds + FDS_GROWN_MAX &&
+               process_now_ms() < until_ms) {
+            process_sleep_ms(200);
+        }
+        if (open_fds(node_of(i)) > before[i].fds + FDS_GROWN_MAX) {
+            fault("descriptors more than before", node_of(i), open_fds(node_of(i)) - before[i].fds);
+        }
+    }
+}
+
+static void run_descriptors(uint64_t most) {
+    static struct hammer hammer;
+    struct before before[NODES];
+    char content[CONTENT_TEXT_BYTES], copy[4096];
+    struct process *get = NULL;
+    struct localnet_node *fetcher = &test.net.peers[1];
+    uint32_t found = 0, asked = 0;
+    start_network(most);
+    must(localnet_start(&test.net, &test.net.supernodes[0]));
+    for (uint32_t i = 0; i < 2; i++) {
+        must(localnet_start(&test.net, &test.net.peers[i]));
+    }
+    must(localnet_settle(&test.net, SETTLE_MS));
+    for (uint32_t i = 0; i < NODES; i++) {
+        before[i] = (struct before){cpu_s(node_of(i)), open_fds(node_of(i)), log_lines(node_of(i))};
+    }
+    if (!find(fetcher, content)) {
+        die("the file is not found");
+    }
+    /* Under way when they come: a link that is there is served on. */
+    must(localnet_command(&test.net, fetcher, (const char *const[]){"get", content, NULL}, &get));
+    process_sleep_ms(500);
+    memset(hammer.fds, -1, sizeof hammer.fds);
+    hammer.made = 0;
+    int64_t begun_ms = process_now_ms(), search_ms = begun_ms;
+    while (process_now_ms() < begun_ms + HAMMER_MS) {
+        hammer_on(&hammer);
+        if (process_now_ms() >= search_ms) {
+            search_ms = process_now_ms() + 500;
+            asked++;
+            found += find(fetcher, content);
+        }
+        process_sleep_ms(20);
+    }
+    double seconds = (double)(process_now_ms() - begun_ms) / 1000;
+    int status = -1;
+    bool is_fetched = process_wait(get, GET_MS, &status) == OK && status == 0;
+    snprintf(copy, sizeof copy, "%s/the one large file.bin", fetcher->downloads);
+    if (!is_fetched || !is_same(test.original, copy)) {
+        fault("the file was not fetched", fetcher, status);
+    }
+    if (found < asked) {
+        fault("searches found nothing", fetcher, asked - found);
+    }
+    check_nodes(before, seconds);
+    process_free(get);
+    hammer_end(&hammer);
+    check_fds_back(before);
+    int64_t ended_ms = process_now_ms();
+    must(localnet_start(&test.net, &test.net.peers[2])); /* and a newcomer is let in */
+    must(localnet_settle(&test.net, SETTLE_MS));
+    printf("%llu descriptors: %u connections came, %u of %u searches found the file, which was "
+           "%sfetched; a newcomer joined %lld ms later\n",
+           (unsigned long long)most, hammer.made, found, asked, is_fetched ? "" : "not ",
+           (long long)(process_now_ms() - ended_ms));
+    fflush(stdout);
+    end_network();
+}
+
+/* ---- Memory ---- */
+
+/* True when the node is in the cgroup, with its limit. */
+static bool confine(const char *cgroup, const struct localnet_node *node) {
+    static const char *const limits[] = {"memory.max", "memory.limit_in_bytes"};
+    char path[4096];
+    bool is_limited = false;
+    for (size_t i = 0; cgroup != NULL && i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", cgroup, limits[i]);
+        FILE *file = access(path, W_OK) == 0 ? fopen(path, "we") : NULL;
+        if (file != NULL) {
+            bool is_written = fprintf(file, "%llu", MEMORY_MAX) > 0;
+            is_limited = (fclose(file) == 0 && is_written) || is_limited;
+        }
+    }
+    snprintf(path, sizeof path, "%s/cgroup.procs", cgroup == NULL ? "" : cgroup);
+    FILE *file = is_limited ? fopen(path, "we") : NULL;
+    bool is_in = file != NULL && fprintf(file, "%d", (int)process_pid(node->process)) > 0;
+    return file != NULL && fclose(file) == 0 && is_in;
+}
+
+static void run_memory(const char *cgroup) {
+    struct localnet_node *supernode = &test.net.supernodes[0], *peer = &test.net.peers[1];
+    char badpeer[4096], from[64], content[CONTENT_TEXT_BYTES];
+    struct buf out = {0};
+    int status = -1;
+    start_network(0);
+    supernode->index_memory = INDEX_MEMORY;
+    supernode->memory_max = cgroup == NULL ? DATA_MAX : 0;
+    must(localnet_start(&test.net, supernode));
+    if (cgroup != NULL && !confine(cgroup, supernode)) {
+        die("the cgroup cannot be used; it needs memory.max and cgroup.procs to write to");
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        must(localnet_start(&test.net, &test.net.peers[i]));
+    }
+    must(localnet_settle(&test.net, SETTLE_MS));
+    snprintf(badpeer, sizeof badpeer, "%s/badpeer", test.bin);
+    snprintf(from, sizeof from, "%.*s.250:0",
+             (int)(strrchr(supernode->address, '.') - supernode->address), supernode->address);
+    const char *const words[] = {badpeer, "fill-index",       "--network",   test.net.network_file,
+                                 "--to",  supernode->address, supernode->id, "--from",
+                                 from,    "--seconds",        "1",           NULL};
+    const struct process_options options = {.argv = words};
+    must(process_capture(test.owner, &options, ASK_MS * 3, &out, &status));
+    json_t *report = json_loads((const char *)out.data, 0, NULL);
+    if (!process_running(supernode->process)) {
+        die("the supernode ended by itself");
+    }
+    uint64_t memory = worst_memory(supernode);
+    if (localnet_number(report, "full") == 0 || localnet_number(report, "answered") == 0) {
+        fault("no list was taken, or none refused", supernode,
+              (double)localnet_number(report, "answered"));
+    }
+    if (memory > MEMORY_MAX) {
+        fault("MiB of memory", supernode, (double)memory / (1 << 20));
+    }
+    if (!find(peer, content)) {
+        fault("a search finds nothing now", peer, 0);
+    }
+    printf("memory, limited by %s: %lld lists of 5,000 files were taken, the next was refused; at "
+           "most %.1f MiB\n",
+           cgroup == NULL ? "RLIMIT_DATA, as no cgroup was named" : cgroup,
+           (long long)localnet_number(report, "answered"), (double)memory / (1 << 20));
+    json_decref(report);
+    buf_free(&out);
+    end_network();
+}
+
+int main(int argc, char **argv) {
+    const char *bin = BIN_DIR, *cgroup = NULL;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        bin = strcmp(argv[i], "--bin") == 0 ? argv[i + 1] : bin;
+        cgroup = strcmp(argv[i], "--cgroup") == 0 ? argv[i + 1] : cgroup;
+    }
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    test.bin = mem_string(bin);
+    static const uint64_t descriptors[] = {64, 128, 256};
+    for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++) {
+        run_descriptors(descriptors[i]);
+    }
+    run_memory(cgroup);
+    mem_free(test.bin);
+    printf("%u failures\n", test.failures);
+    return test.failures == 0 ? 0 : 1;
+}
