@@ -227,6 +227,9 @@ static char *visible_folder(struct slice folder) {
 /* The one that all files of a folder share, counted; NULL when it is not told. */
 static struct share_folder *hold_folder(struct share *share, const struct crypto *crypto,
                                         struct slice told) {
+    if (told.len == 0) {
+        return NULL;
+    }
     char *text = visible_folder(told);
     size_t len = strlen(text);
     struct hash key;
