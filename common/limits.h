@@ -115,7 +115,7 @@
 #define INDEX_RECLAIM_SLICE 500 /* steps of taking departed lists apart at a time: under 1 ms */
 #define REG_LISTS_MAX 32        /* on their way at a time */
 #define REG_BYTES_MAX (8 * 1024 * 1024) /* that those are reckoned at ... */
-#define REG_RECORD_BYTES 128            /* ... per record of a full list: hash and frame */
+#define REG_RECORD_BYTES 128            /* ... per record of a full list: its hash and itself */
 #define REG_CHANGE_BYTES (128 * 1024)   /* ... and per difference; a larger one is no gain */
 #define REG_SLICE_COST 2000             /* of lists that came, per step: under half a millisecond */
 #define REG_TURN_MS 120000              /* for the longest list while others wait: 4 KiB/s */

@@ -16,6 +16,9 @@ struct leaf;
 void evidence_init(struct supernode *supernode);
 void evidence_free(struct supernode *supernode);
 void evidence_timer(struct supernode *supernode);
+/* Read what was kept; forget there what has been forgotten here. */
+void evidence_load(struct supernode *supernode);
+void evidence_sweep(struct supernode *supernode);
 /* Tell a neighbour all that we have. */
 void evidence_tell_all(struct supernode *supernode, struct neighbour *neighbour);
 void evidence_closed(struct neighbour *neighbour);

@@ -5,7 +5,7 @@
 #define TRUNKLINE_TESTS_WIRE_CODECS_H
 
 #include "common/check.h"
-#include "common/wire.h"
+#include "common/wire_trust.h"
 
 typedef enum err recode_function(struct slice bytes, struct buf *out);
 
@@ -45,11 +45,15 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(block, block)                                                                                \
     X(block_request, block_request)                                                                \
     X(browse, browse_request)                                                                      \
+    X(candidacy, candidacy)                                                                        \
     X(cert, cert)                                                                                  \
+    X(checkpoint, checkpoint)                                                                      \
+    X(decision, decision)                                                                          \
     X(dialback, dialback)                                                                          \
     X(dialback_done, dialback_done)                                                                \
     X(end, query_end)                                                                              \
     X(file_record, file_record)                                                                    \
+    X(fraud, fraud)                                                                                \
     X(frame, frame)                                                                                \
     X(goaway, goaway)                                                                              \
     X(hashes, hashes)                                                                              \
@@ -58,6 +62,9 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(hello, hello)                                                                                \
     X(hits, hits)                                                                                  \
     X(listing, listing)                                                                            \
+    X(measure, measure)                                                                            \
+    X(measured, measured)                                                                          \
+    X(members, members)                                                                            \
     X(nodes, nodes)                                                                                \
     X(nodes_request, nodes_request)                                                                \
     X(open, open_file)                                                                             \
@@ -71,9 +78,12 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(reg_state, reg_state)                                                                        \
     X(reg_status, reg_status)                                                                      \
     X(reject, reject)                                                                              \
+    X(row, row_record)                                                                             \
     X(shut, shut_file)                                                                             \
     X(snapshot, snapshot)                                                                          \
-    X(summary, summary_part)
+    X(summary, summary_part)                                                                       \
+    X(trust_list, trust_list)                                                                      \
+    X(why, why)
 
 #define WIRE_RECODE(name, tag)                                                                     \
     static inline enum err recode_##name(struct slice bytes, struct buf *out) {                    \
