@@ -7,7 +7,8 @@
 #include "common/check.h"
 #include "common/mem.h"
 
-#define GATE_LOOK 2        /* epochs in one of which enough must have reached it */
+#define GATE_LOOK 2        /* epochs in one of which enough must have reached a candidate ... */
+#define GATE_LOOK_MEMBER 4 /* ... and a supernode, whose links may be busy */
 #define GATE_EPOCHS 2      /* in which a candidate must have been measured */
 #define GATE_ISSUERS 2     /* that must have reached it, of as many as there are */
 #define GATE_RATE_KIB 32   /* that it gives, at least: a tenth of what 300 leaves take */
@@ -16,6 +17,8 @@
 #define GATE_ALL                                                                                   \
     (DECISION_GATE_CONSENT | DECISION_GATE_DIALLED | DECISION_GATE_UPTIME | DECISION_GATE_CAPS |   \
      DECISION_GATE_HONEST | DECISION_GATE_OF_AGE)
+
+#define GATE_FRESH (DECISION_GATE_CONSENT | DECISION_GATE_CAPS | DECISION_GATE_HONEST)
 
 void decide_init(struct decide *decide, const struct network *network, const struct crypto *crypto,
                  uint64_t seed) {
@@ -33,7 +36,7 @@ static void free_rank(struct decide_rank *rank) {
 }
 
 void decide_free(struct decide *decide) {
-    for (uint32_t i = 0; i < SEATS_TERM_EPOCHS; i++) {
+    for (uint32_t i = 0; i < SEATS_HISTORY; i++) {
         free_rank(&decide->ranks[i]);
     }
     mem_free(decide->rows);
@@ -102,7 +105,7 @@ static struct rank *build_rank(const struct decide *decide, const struct trust *
 static struct decide_rank *rank_at(struct decide *decide, const struct trust *trust,
                                    uint32_t epoch) {
     const struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, epoch);
-    struct decide_rank *place = &decide->ranks[epoch % SEATS_TERM_EPOCHS];
+    struct decide_rank *place = &decide->ranks[epoch % SEATS_HISTORY];
     if (checkpoint == NULL || checkpoint->members == NULL) {
         return NULL;
     }
@@ -117,7 +120,7 @@ static struct decide_rank *rank_at(struct decide *decide, const struct trust *tr
 }
 
 static uint32_t oldest_ranked(uint32_t epoch) {
-    return epoch >= SEATS_TERM_EPOCHS ? epoch - SEATS_TERM_EPOCHS + 1 : 0;
+    return epoch >= SEATS_HISTORY ? epoch - SEATS_HISTORY + 1 : 0;
 }
 
 void decide_begin(struct decide *decide, const struct trust *trust,
@@ -127,20 +130,20 @@ void decide_begin(struct decide *decide, const struct trust *trust,
     decide->epoch = checkpoint->checkpoint.epoch;
 }
 
-/* The mass that counts: see seats_note. */
+/* The mass that counts: see seats_counts. */
 static uint64_t mass_of(struct decide *decide, const struct trust *trust,
                         const struct node_id *id) {
-    struct seats_memory memory = {0};
-    uint64_t counts = 0;
-    for (uint32_t at = oldest_ranked(decide->epoch); at <= decide->epoch; at++) {
-        const struct decide_rank *rank = rank_at(decide, trust, at);
+    struct seats_mass masses[SEATS_HISTORY];
+    uint32_t count = 0;
+    for (uint32_t ago = 0; ago < SEATS_HISTORY && ago <= decide->epoch; ago++) {
+        const struct decide_rank *rank = rank_at(decide, trust, decide->epoch - ago);
         uint32_t node = rank != NULL ? rank_find(rank->rank, id) : RANK_NONE;
-        uint64_t mass = node != RANK_NONE ? rank_mass(rank->rank, node) : 0;
-        if (rank != NULL && (mass > 0 || memory.noted > 0)) {
-            counts = seats_note(&memory, mass);
+        if (rank != NULL) {
+            masses[count++] = (struct seats_mass){
+                decide->epoch - ago, node != RANK_NONE ? rank_mass(rank->rank, node) : 0};
         }
     }
-    return counts;
+    return seats_counts(id, masses, count);
 }
 
 /* ---- What rows say of everybody ---- */
@@ -148,9 +151,9 @@ static uint64_t mass_of(struct decide *decide, const struct trust *trust,
 struct facts {
     struct node_id id;
     uint64_t rate; /* bytes a second in the epoch that is decided about, of all issuers */
-    uint32_t issuers[GATE_LOOK]; /* who measured it, by how many epochs ago */
-    bool issued[GATE_LOOK];      /* a row of its own */
-    uint32_t epochs;             /* bit n: measured n epochs ago */
+    uint32_t issuers[GATE_LOOK_MEMBER]; /* who measured it, by how many epochs ago */
+    bool issued[GATE_LOOK_MEMBER];      /* a row of its own */
+    uint32_t epochs;                    /* bit n: measured n epochs ago */
     uint32_t leaves;
     uint32_t slots;
 };
@@ -158,7 +161,7 @@ struct facts {
 /* Node id -> struct facts, of all who are named in a row or issued one. */
 struct facts_table {
     struct map map;
-    uint32_t rows[GATE_LOOK]; /* by how many epochs ago */
+    uint32_t rows[GATE_LOOK_MEMBER]; /* by how many epochs ago */
 };
 
 static struct facts *facts_of(struct facts_table *table, const struct node_id *id) {
@@ -178,14 +181,14 @@ static void note_row(struct facts_table *table, const struct row_record *row, ui
         issuer->leaves = load.leaves;
         issuer->slots = load.slots;
     }
-    if (ago < GATE_LOOK) {
+    if (ago < GATE_LOOK_MEMBER) {
         issuer->issued[ago] = true;
         table->rows[ago]++;
     }
     for (uint8_t i = 0; i < row->count; i++) {
         struct facts *subject = facts_of(table, &row->entries[i].subject);
         subject->epochs |= 1u << ago;
-        if (ago < GATE_LOOK) {
+        if (ago < GATE_LOOK_MEMBER) {
             subject->issuers[ago]++;
         }
         uint64_t bytes = load.bytes / ROW_WEIGHT_SUM * row->entries[i].weight +
@@ -245,9 +248,9 @@ static bool is_old_enough(const struct decide *decide, const struct facts *facts
 }
 
 /* Reached by two, or by all that there were beside itself; one bad epoch is forgiven. */
-static bool is_dialled(const struct facts_table *table, const struct facts *facts) {
+static bool is_dialled(const struct facts_table *table, const struct facts *facts, bool is_member) {
     bool is_there = false;
-    for (uint32_t ago = 0; ago < GATE_LOOK; ago++) {
+    for (uint32_t ago = 0; ago < (is_member ? GATE_LOOK_MEMBER : GATE_LOOK); ago++) {
         uint32_t others = table->rows[ago] - facts->issued[ago];
         uint32_t wanted = others < GATE_ISSUERS ? others : GATE_ISSUERS;
         is_there = is_there || (table->rows[ago] > 0 && facts->issuers[ago] >= wanted);
@@ -269,7 +272,7 @@ static uint8_t gate_of(const struct table *table, const struct trust_candidate *
     bool gives =
         consents && candidate->rate_kib >= GATE_RATE_KIB && candidate->day_mib >= GATE_DAY_MIB;
     return (uint8_t)((consents ? DECISION_GATE_CONSENT : 0) |
-                     (is_dialled(&table->facts, facts) ? DECISION_GATE_DIALLED : 0) |
+                     (is_dialled(&table->facts, facts, is_member) ? DECISION_GATE_DIALLED : 0) |
                      (count_bits(facts->epochs) >= GATE_EPOCHS ? DECISION_GATE_UPTIME : 0) |
                      (gives ? DECISION_GATE_CAPS : 0) |
                      (!trust_is_fraud(table->trust, &facts->id) ? DECISION_GATE_HONEST : 0) |
@@ -320,17 +323,20 @@ static void add_node(struct table *table, const struct node_id *id) {
     bool is_known;
     bool is_member = was_member(trust, id, decide->epoch, &is_known);
     uint8_t gate = gate_of(table, candidate, facts, is_member);
+    uint32_t role_s = role_age_s(decide, trust, id);
+    bool is_fresh = is_member && role_s < decide->network->promotion.dwell_s;
+    uint8_t needed = is_fresh ? GATE_FRESH : GATE_ALL; /* no role ends because one epoch was bad */
     struct policy_node *node = &table->nodes[table->count];
     *node = (struct policy_node){
         .id = *id,
         .is_anchor = network_is_anchor(decide->network, id),
         .is_member = is_member,
         .consents = (gate & DECISION_GATE_CONSENT) != 0,
-        .is_gated = (gate & GATE_ALL) == GATE_ALL,
+        .is_gated = (needed & ~gate) == 0,
         .mass = decide->policy->teleport_milli != 0 ? mass_of(decide, trust, id) : 0,
         .measured_rate = facts->rate,
         .witnessed_s = count_bits(facts->epochs) * network_epoch_s(decide->network),
-        .role_s = role_age_s(decide, trust, id),
+        .role_s = role_s,
         .leaves = facts->leaves,
         .slots = facts->slots,
     };
@@ -371,23 +377,23 @@ static uint32_t list_ids(const struct decide *decide, const struct trust *trust,
 /* ---- The decision ---- */
 
 static void fill_view(const struct table *table, const struct trust_checkpoint *checkpoint,
-                      struct hash beacons[SEATS_TERM_EPOCHS], struct policy_view *view) {
+                      struct beacon beacons[SEATS_TERM_EPOCHS], struct policy_view *view) {
     const struct decide *decide = table->decide;
     uint32_t count = 0;
     for (uint32_t ago = 0; ago < SEATS_TERM_EPOCHS && ago <= decide->epoch; ago++) {
         const struct trust_checkpoint *past =
             trust_checkpoint_at(table->trust, decide->epoch - ago);
-        if (past == NULL) {
-            break;
+        if (past != NULL) {
+            beacons[count++] = (struct beacon){past->checkpoint.beacon, past->checkpoint.epoch};
         }
-        beacons[count++] = past->checkpoint.beacon;
     }
     *view = (struct policy_view){
         .crypto = decide->crypto,
-        .beacons = {beacons, count, decide->epoch},
+        .beacons = {beacons, count},
         .epoch_s = network_epoch_s(decide->network),
         .dwell_s = decide->network->promotion.dwell_s,
         .members = checkpoint->checkpoint.members,
+        .wanted = trust_checkpoint_at(table->trust, decide->epoch)->wanted,
         .minimum = decide->network->promotion.seats_min,
     };
     for (uint32_t i = 0; i < table->count; i++) {
@@ -432,7 +438,7 @@ static void finish(struct decide *decide, const struct trust *trust,
     for (uint32_t i = 0; i < count; i++) {
         add_node(&table, &ids[i]);
     }
-    struct hash beacons[SEATS_TERM_EPOCHS];
+    struct beacon beacons[SEATS_TERM_EPOCHS];
     struct policy_view view;
     fill_view(&table, checkpoint, beacons, &view);
     struct policy_decision *decisions = mem_array(count + 1, sizeof *decisions);

@@ -35,8 +35,8 @@ struct decide {
     const struct crypto *crypto;
     const struct policy *policy; /* NULL = supernodes are not elected */
     uint64_t seed;
-    struct decide_rank ranks[SEATS_TERM_EPOCHS]; /* by epoch modulo their number */
-    uint32_t epoch;                              /* of the checkpoint that is decided under */
+    struct decide_rank ranks[SEATS_HISTORY]; /* by epoch modulo their number */
+    uint32_t epoch;                          /* of the checkpoint that is decided under */
     uint32_t members;
     uint32_t wanted;
     struct decide_row *rows; /* by id; those of the last decision */

@@ -115,7 +115,7 @@
 #define INDEX_RECLAIM_SLICE 500 /* steps of taking departed lists apart at a time: under 1 ms */
 #define REG_LISTS_MAX 32        /* on their way at a time */
 #define REG_BYTES_MAX (8 * 1024 * 1024) /* that those are reckoned at ... */
-#define REG_RECORD_BYTES 128            /* ... per record of a full list: hash and frame */
+#define REG_RECORD_BYTES 128            /* ... per record of a full list: its hash and itself */
 #define REG_CHANGE_BYTES (128 * 1024)   /* ... and per difference; a larger one is no gain */
 #define REG_SLICE_COST 2000             /* of lists that came, per step: under half a millisecond */
 #define REG_TURN_MS 120000              /* for the longest list while others wait: 4 KiB/s */
@@ -191,6 +191,7 @@
 /* Serving. */
 #define SERVINGS_MAX 16       /* open handles per link */
 #define UPLOAD_BLOCKS_MAX 256 /* asked and not yet sent, per link */
+#define UPLOAD_FLIGHT_MIN 4   /* blocks with the driver, per handle: at first, on a slow line */
 #define UPLOAD_FLIGHT_MAX 16  /* blocks with the driver, per link: two of its disk jobs */
 #define UPLOAD_SLOT_IDLE_MS 10000
 #define UPLOAD_STALL_MS 30000   /* without progress, to be cut: the slot is others' */
@@ -284,6 +285,14 @@
 #define CANDIDATES_MAX 8192 /* known to a supernode; 300 bytes each */
 #define MEASURE_LINKS_MAX 8 /* to one candidate at a time */
 
+/* A supernode that leaves. */
+#define HANDOVER_MS 4000           /* for the lists of its leaves to reach others, at most ... */
+#define HANDOVER_MS_MIN 1500       /* ... and at least: the leaves register elsewhere meanwhile */
+#define HANDOVER_TICK_MS 10        /* between two steps of sending ... */
+#define HANDOVER_STEP_BYTES 262144 /* ... of so much */
+#define SNAPSHOT_KEEP_MS 60000     /* that a list is shown on another's word, not its leaf's */
+#define SNAPSHOTS_MAX 600          /* of one neighbour: as many as departed leaves are kept */
+
 /* A peer that would be a supernode, too. */
 #define MEASURES_EPOCH_MAX 16        /* streams that a candidate sends in an epoch ... */
 #define MEASURES_SAME_MAX 2          /* ... to one supernode */
@@ -295,7 +304,7 @@
 #define DUTY_DAY_BYTES_MIN (64ULL << 20)
 #define DUTY_WINDOW_MS 300000 /* over which a supernode's mean rate is held to it */
 #define DUTY_REST_S 3600      /* after it was over it */
-#define REASONS_MAX 8            /* questions of one peer at a time */
+#define REASONS_MAX 8         /* questions of one peer at a time */
 #define REASONS_WAIT_MS 5000
 
 /* Commands. */
@@ -313,7 +322,8 @@
 #define SEATS_USE_HIGH 70     /* percent of the slots for leaves: one seat more */
 #define SEATS_USE_LOW 30      /* one less */
 #define SEATS_STAY_PERCENT 25 /* by so much better tickets are needed to unseat a supernode */
-#define SEATS_TERM_EPOCHS 6   /* that one number holds for a key, as long as a certificate */
+#define SEATS_TERM_EPOCHS 3   /* that one number holds for a key */
+#define SEATS_HISTORY (2 * SEATS_TERM_EPOCHS - 1) /* decisions whose masses count */
 #define SEATS_QUORUM_SHARED 4 /* supernodes from which an anchor does not sign alone */
 #define SEATS_COMMITTEE 16    /* supernodes who may sign, in larger networks ... */
 #define SEATS_COMMITTEE_SIGN                                                                       \

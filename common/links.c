@@ -9,6 +9,7 @@
 
 #include "common/check.h"
 #include "common/mem.h"
+#include "common/traffic.h"
 
 #define RECORD_MINUTES 1440
 #define CURSOR_DIALLING 0x80000000u /* links_next: second half of the walk */
@@ -77,13 +78,13 @@ static void send_now(struct link *link, uint8_t type, struct slice payload) {
         wire_frame_header(header, type, 0, payload.len);
         outbox_write(out, link->number, (struct slice){header, sizeof header});
         outbox_write(out, link->number, payload);
-        traffic_sent(&link->links->traffic, type, sizeof header + payload.len);
+        traffic_sent(link->links->env->traffic, type, sizeof header + payload.len);
         return;
     }
     struct buf frame = {0};
     session_pack(link->links->env->packer, type, payload, &frame);
     outbox_write(out, link->number, (struct slice){frame.data, frame.len});
-    traffic_sent(&link->links->traffic, type, frame.len);
+    traffic_sent(link->links->env->traffic, type, frame.len);
     buf_free(&frame);
 }
 
@@ -108,7 +109,6 @@ void links_send_block(struct link *link, const struct link_block *block) {
     action->file = block->file;
     action->offset = block->offset;
     action->len = block->len;
-    traffic_sent(&link->links->traffic, MSG_BLOCK, header.len + block->len);
     buf_free(&header);
 }
 
@@ -402,7 +402,7 @@ static void take_bytes(struct link *link, struct slice input) {
     struct session_message message;
     enum err err = OK;
     while (!link->closing && session_next(&session, links->env->packer, &input, &message, &err)) {
-        traffic_received(&links->traffic, message.type, message.bytes);
+        traffic_received(links->env->traffic, message.type, message.bytes);
         err = take_message(link, &message);
         if (err != OK) {
             break;

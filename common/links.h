@@ -10,7 +10,6 @@
 #include "common/node.h"
 #include "common/session.h"
 #include "common/timers.h"
-#include "common/traffic.h"
 #include "common/wire.h"
 
 struct links;
@@ -81,7 +80,6 @@ struct links {
                                   * dropped in between */
     uint16_t address_record_flags;
     struct slice cert; /* for HELLO: at first that of the environment; the role may set another */
-    struct traffic traffic;
 };
 
 #define LINKS_TIMER 0xfffffff0 /* timer kind: hand such timers to links_timer */

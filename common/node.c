@@ -8,6 +8,7 @@
 #include "common/reader.h"
 
 #define OUTBOX_KEEP_BYTES (512 * 1024) /* of one driver: a busy one pays for fresh pages else */
+#define REPORT_KEEP_BYTES (32 * 1024)  /* ... after an answer to people, who ask now and then */
 #define REPORT_TEXT_MAX UINT16_MAX
 
 const char *command_arg(const struct node_event *command, const char *key) {
@@ -56,15 +57,17 @@ struct slice outbox_bytes(const struct outbox *out, const struct action *action)
 }
 
 void outbox_clear(struct outbox *out) {
+    bool is_report = out->count > 0 && out->actions[out->count - 1].kind == ACTION_REPORT;
+    size_t keep = is_report ? REPORT_KEEP_BYTES : OUTBOX_KEEP_BYTES;
     for (uint32_t i = 0; i < out->count; i++) {
         mem_free(out->actions[i].owned);
     }
     out->count = 0;
     out->bytes.len = 0;
-    if (out->bytes.cap > OUTBOX_KEEP_BYTES) {
+    if (out->bytes.cap > keep) {
         buf_free(&out->bytes);
     }
-    if (out->cap * sizeof *out->actions > OUTBOX_KEEP_BYTES) {
+    if (out->cap * sizeof *out->actions > keep) {
         mem_free(out->actions);
         out->actions = NULL;
         out->cap = 0;

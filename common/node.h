@@ -23,6 +23,7 @@
 #include "common/throttle.h"
 
 struct packer;
+struct traffic;
 
 /* What a driver counts of all its nodes' links together, since its start but for `handshakes`. */
 struct driver_counts {
@@ -51,6 +52,8 @@ struct node_env {
     struct store *store;
     struct packer *packer;                /* one per driver */
     const struct driver_counts *driver;   /* NULL = it does not count */
+    struct traffic *traffic;              /* where links count messages, and the driver
+                                           * the blocks it sends; NULL = nowhere */
     struct address listen[ADDRESSES_MAX]; /* advertised addresses, ports included */
     uint32_t listen_count;                /* 0 = cannot be dialled */
     const char *agent;                    /* "trunkline/0.1.0" */

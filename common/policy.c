@@ -143,7 +143,7 @@ static uint32_t decide_by_tickets(const struct policy *policy, const struct poli
                               .decisions = decisions,
                               .tickets = mem_array(count, sizeof(struct ticket)),
                               .wanted = policy_wanted(view)};
-    map_init(&sitting.places, sizeof(struct node_id), view->beacons.epoch);
+    map_init(&sitting.places, sizeof(struct node_id), count);
     for (uint32_t i = 0; i < count; i++) {
         struct ticket ticket = policy->ticket(view, &nodes[i]);
         decisions[i].score = ticket.mass;

@@ -25,7 +25,7 @@ struct policy_node {
     bool is_member; /* a supernode now */
     bool consents;
     bool is_gated;          /* consent, dial-backs, uptime, caps and age of key, as measured */
-    uint64_t mass;          /* what seats_note returned, in parts of RANK_ONE */
+    uint64_t mass;          /* what seats_counts returned, in parts of RANK_ONE */
     uint64_t measured_rate; /* bytes per second, by certified supernodes */
     uint32_t witnessed_s;   /* how long supernodes have seen it */
     uint32_t role_s;        /* since its last change of role; UINT32_MAX = it never changed */

@@ -26,7 +26,7 @@ static int day_of(const char *text, size_t len) {
 
 /* `mon`, `mon-fri`, `sat,sun`, `fri-mon`; false when it is no days. */
 static bool read_days(const char *word, uint8_t *days) {
-    *days = 0;
+    uint8_t found = 0;
     for (const char *at = word;; at++) {
         size_t len = strcspn(at, ",");
         const char *dash = memchr(at, '-', len);
@@ -36,14 +36,13 @@ static bool read_days(const char *word, uint8_t *days) {
         if (first < 0 || last < 0) {
             return false;
         }
-        for (int day = first;; day = (day + 1) % 7) {
-            *days |= (uint8_t)(1 << day);
-            if (day == last) {
-                break;
-            }
+        for (int day = first; day != last; day = (day + 1) % 7) {
+            found |= (uint8_t)(1 << day);
         }
+        found |= (uint8_t)(1 << last);
         at += len;
         if (*at == '\0') {
+            *days = found;
             return true;
         }
     }

@@ -20,21 +20,23 @@ static uint64_t first_bytes(const struct hash *hash) {
     return number;
 }
 
-/* How many epochs ago the current term of a key began. */
-static uint32_t term_age(uint32_t epoch, const struct node_id *id) {
-    uint32_t offset = (uint32_t)id->b[30] << 8 | id->b[31];
-    return (epoch + offset) % SEATS_TERM_EPOCHS;
+/* Terms are numbered; each key's begin in epochs of its own. */
+static uint32_t term_of(uint32_t epoch, const struct node_id *id) {
+    uint32_t offset = ((uint32_t)id->b[30] << 8 | id->b[31]) % SEATS_TERM_EPOCHS;
+    return (epoch + offset) / SEATS_TERM_EPOCHS;
 }
 
 uint64_t seats_number(const struct crypto *crypto, const struct beacons *beacons,
                       const struct node_id *id) {
     static const char label[] = "trunkline-seat-1";
     CHECK(beacons->count > 0);
-    uint32_t age = term_age(beacons->epoch, id);
-    age = age < beacons->count ? age : beacons->count - 1;
+    uint32_t term = term_of(beacons->list[0].epoch, id), first = 0;
+    while (first + 1 < beacons->count && term_of(beacons->list[first + 1].epoch, id) == term) {
+        first++;
+    }
     uint8_t text[sizeof label + HASH_BYTES];
     memcpy(text, label, sizeof label);
-    memcpy(text + sizeof label, beacons->hashes[age].b, HASH_BYTES);
+    memcpy(text + sizeof label, beacons->list[first].hash.b, HASH_BYTES);
     struct hash hash;
     crypto->sha256(crypto->context, (struct slice){text, sizeof text},
                    (struct slice){id->b, sizeof id->b}, &hash);
@@ -112,23 +114,30 @@ uint32_t seats_wanted(const struct seats_load *load) {
 
 /* ---- The mass that counts ---- */
 
-uint64_t seats_note(struct seats_memory *memory, uint64_t mass) {
-    memory->masses[memory->noted++ % SEATS_TERM_EPOCHS] = mass;
-    if (memory->noted == 2 * SEATS_TERM_EPOCHS) {
-        memory->noted = SEATS_TERM_EPOCHS; /* the same place, and never around */
+/* The mean of a term's masses, or of those there are, as if they were `of`. */
+static uint64_t mean_of(const struct seats_mass *masses, uint32_t count, uint32_t of) {
+    uint64_t mean = 0;
+    for (uint32_t i = 0; i < count && i < SEATS_TERM_EPOCHS; i++) {
+        mean += masses[i].mass / of;
     }
-    uint32_t known = memory->noted < SEATS_TERM_EPOCHS ? memory->noted : SEATS_TERM_EPOCHS;
-    uint64_t smallest = UINT64_MAX, second = UINT64_MAX;
-    for (uint32_t i = 0; i < known; i++) {
-        uint64_t then = memory->masses[i];
-        second = then < smallest ? smallest : then < second ? then : second;
-        smallest = then < smallest ? then : smallest;
-    }
-    return known < SEATS_TERM_EPOCHS ? smallest : second;
+    return mean;
 }
 
-bool seats_is_of_age(const struct seats_memory *memory) {
-    return memory->noted >= SEATS_TERM_EPOCHS;
+uint64_t seats_counts(const struct node_id *id, const struct seats_mass *masses, uint32_t count) {
+    while (count > 0 && masses[count - 1].mass == 0) {
+        count--; /* it was not there yet */
+    }
+    if (count == 0) {
+        return 0;
+    }
+    uint32_t term = term_of(masses[0].epoch, id), first = 0;
+    while (first + 1 < count && term_of(masses[first + 1].epoch, id) == term) {
+        first++;
+    }
+    uint32_t known = count - first < SEATS_TERM_EPOCHS ? count - first : SEATS_TERM_EPOCHS;
+    uint64_t now = mean_of(masses, count, SEATS_TERM_EPOCHS);
+    uint64_t drawn = mean_of(masses + first, known, known);
+    return now < drawn ? now : drawn;
 }
 
 /* ---- Who signs ---- */

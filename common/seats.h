@@ -9,7 +9,7 @@
  *
  * A number holds for a term of SEATS_TERM_EPOCHS, which begins in different epochs for different
  * keys, so that the layer changes slowly. Who moves mass to the keys whose numbers turned out well
- * comes too late: a mass counts as the smallest of a whole term (struct seats_memory). */
+ * comes too late: a mass counts at most as what it was when the number was drawn (seats_counts). */
 #ifndef TRUNKLINE_COMMON_SEATS_H
 #define TRUNKLINE_COMMON_SEATS_H
 
@@ -23,14 +23,20 @@ struct ticket {
     uint64_t number;
 };
 
-/* The beacons of the last epochs, newest first; at least one. */
-struct beacons {
-    const struct hash *hashes;
-    uint32_t count;
-    uint32_t epoch; /* of the first */
+/* A checkpoint's dice. */
+struct beacon {
+    struct hash hash;
+    uint32_t epoch;
 };
 
-/* The number of a key: by the beacon of the epoch in which its term began, or the oldest given. */
+/* Those of the last checkpoints, newest first; at least one. The newest tells the epoch that is
+ * decided about; epochs without a checkpoint are left out. */
+struct beacons {
+    const struct beacon *list;
+    uint32_t count;
+};
+
+/* The number of a key: by the first beacon since its term began, as far as they are given. */
 uint64_t seats_number(const struct crypto *crypto, const struct beacons *beacons,
                       const struct node_id *id);
 
@@ -60,18 +66,18 @@ uint32_t seats_wanted(const struct seats_load *load);
 
 /* ---- The mass that counts ---- */
 
-/* One per candidate; zero when it is new or was away. */
-struct seats_memory {
-    uint64_t masses[SEATS_TERM_EPOCHS];
-    uint32_t noted; /* masses ever noted */
+/* A key's mass by the rows of one epoch. */
+struct seats_mass {
+    uint32_t epoch;
+    uint64_t mass;
 };
 
-/* Note the mass of one more decision and return what counts: the smallest of a term's, or the
- * smallest but one once the term is full, since one measurement may fail. */
-uint64_t seats_note(struct seats_memory *memory, uint64_t mass);
-
-/* True when a whole term is known: a key that was there before its number was drawn. */
-bool seats_is_of_age(const struct seats_memory *memory);
+/* From the masses of the last decisions, newest first (SEATS_HISTORY are enough; 0 where nothing
+ * was measured, nothing where there was no checkpoint), return what counts: the mean of the last
+ * SEATS_TERM_EPOCHS, those before the first as 0, but not more than the mean of those there were in
+ * the first decision of the key's term. So neither moving mass after the draw nor lending it to one
+ * key after the other makes more of it. */
+uint64_t seats_counts(const struct node_id *id, const struct seats_mass *masses, uint32_t count);
 
 /* ---- Who signs ---- */
 

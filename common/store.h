@@ -14,6 +14,7 @@ enum store_table {
     STORE_META,      /* text key -> own format */
     STORE_HOSTS,     /* node id -> hostcache entry */
     STORE_DOWNLOADS, /* content key -> download */
+    STORE_TRUST,     /* rank of the type u8, prefix u64 -> a record of promotion */
     STORE_TABLES
 };
 

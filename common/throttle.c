@@ -30,8 +30,8 @@ static void draw(struct bucket *bucket, uint64_t bytes, uint64_t now_us) {
         return;
     }
     int64_t level = level_at(bucket, now_us);
-    uint64_t most = (uint64_t)(level - INT64_MIN) / MICRO; /* never below what can be told */
-    bucket->level = level - (int64_t)((bytes < most ? bytes : most) * MICRO);
+    uint64_t most = ((uint64_t)level + (1ULL << 63)) / MICRO; /* never below what can be told */
+    bucket->level = (int64_t)((uint64_t)level - (bytes < most ? bytes : most) * MICRO);
     bucket->at_us = now_us > bucket->at_us ? now_us : bucket->at_us;
 }
 
@@ -41,7 +41,7 @@ static uint64_t wait_of(const struct bucket *bucket, uint64_t debt, uint64_t now
         return 0;
     }
     int64_t level = level_at(bucket, now_us) + (int64_t)(debt * MICRO);
-    return level > 0 ? 0 : (uint64_t)-level / bucket->rate + 1;
+    return level > 0 ? 0 : (0 - (uint64_t)level) / bucket->rate + 1;
 }
 
 void bucket_set(struct bucket *bucket, uint64_t rate, uint64_t now_us) {

@@ -12,16 +12,20 @@ static void count(struct traffic_count counts[TRAFFIC_TYPES], uint8_t type, size
 }
 
 void traffic_sent(struct traffic *traffic, uint8_t type, size_t bytes) {
-    count(traffic->sent, type, bytes);
+    if (traffic != NULL) {
+        count(traffic->sent, type, bytes);
+    }
 }
 
 void traffic_received(struct traffic *traffic, uint8_t type, size_t bytes) {
-    count(traffic->received, type, bytes);
+    if (traffic != NULL) {
+        count(traffic->received, type, bytes);
+    }
 }
 
 void traffic_report(const struct traffic *traffic, struct outbox *out, uint64_t command) {
     const struct message_info *info;
-    for (uint32_t i = 0; (info = wire_message_at(i)) != NULL; i++) {
+    for (uint32_t i = 0; traffic != NULL && (info = wire_message_at(i)) != NULL; i++) {
         const struct traffic_count *sent = &traffic->sent[i], *received = &traffic->received[i];
         if (sent->messages > 0 || received->messages > 0) {
             report_begin(out, command, "traffic");

@@ -17,12 +17,12 @@ struct traffic {
     struct traffic_count received[TRAFFIC_TYPES];
 };
 
-/* Count one message of a type that is spoken. */
+/* Count one message of a type that is spoken; nothing is done without `traffic`. */
 void traffic_sent(struct traffic *traffic, uint8_t type, size_t bytes);
 void traffic_received(struct traffic *traffic, uint8_t type, size_t bytes);
 
 /* Report "traffic" {message, sent, sent_bytes, received, received_bytes} for each type that there
- * was any of. */
+ * was any of; nothing without `traffic`. */
 void traffic_report(const struct traffic *traffic, struct outbox *out, uint64_t command);
 
 #endif

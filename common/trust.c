@@ -23,6 +23,21 @@ void trust_init(struct trust *trust, const struct trust_env *env) {
 
 /* ---- Records ---- */
 
+static const uint8_t order[] = {MSG_CHECKPOINT, MSG_MEMBERS, MSG_FRAUD,
+                                MSG_CERT,       MSG_ROW,     MSG_CANDIDACY};
+
+uint8_t trust_type(uint8_t rank) {
+    return rank < sizeof order ? order[rank] : 0;
+}
+
+uint8_t trust_rank(uint8_t type) {
+    uint8_t rank = 0;
+    while (rank < sizeof order && order[rank] != type) {
+        rank++;
+    }
+    return rank;
+}
+
 uint64_t trust_prefix(const struct trust *trust, struct slice bytes) {
     struct hash hash;
     crypto_hash(trust->env.crypto, bytes, &hash);

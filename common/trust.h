@@ -48,6 +48,7 @@ struct trust_candidate {
 
 struct trust_checkpoint {
     struct checkpoint checkpoint; /* without TLVs */
+    uint16_t wanted;              /* seats, as the decision before came to; 0 = not told */
     struct hash hash;             /* of the encoded record */
     struct trust_record *record;
     struct trust_record *members_record; /* NULL = not here yet */
@@ -94,6 +95,11 @@ void trust_advance(struct trust *trust, uint32_t epoch);
 MUST_CHECK enum err trust_take(struct trust *trust, uint8_t type, struct slice bytes,
                                struct trust_record **added);
 
+/* In which order records are best taken, from 0: checkpoints first, without them nothing else can
+ * be judged. trust_rank of what is no record is their number; trust_type of that is 0. */
+uint8_t trust_rank(uint8_t type);
+uint8_t trust_type(uint8_t rank);
+
 struct trust_record *trust_find(const struct trust *trust, uint64_t prefix);
 uint64_t trust_prefix(const struct trust *trust, struct slice bytes);
 
@@ -137,6 +143,11 @@ bool trust_may_sign(const struct trust *trust, const struct trust_checkpoint *ch
 /* Check a certificate's signatures: OK, ERR_AUTH (too few valid ones), ERR_NOT_FOUND (checkpoint or
  * its members unknown). */
 MUST_CHECK enum err trust_check_signers(const struct trust *trust, const struct cert *cert);
+
+/* Who stands behind a place among the signers of a certificate, or NULL when it is unknown or may
+ * not sign; *is_valid tells whether that signature is right. */
+const struct node_id *trust_signer(const struct trust *trust, const struct cert *cert,
+                                   const struct cert_signer *signer, bool *is_valid);
 
 /* Check one signature of a vote. */
 MUST_CHECK enum err trust_check_vote(const struct trust *trust,

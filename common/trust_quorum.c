@@ -151,6 +151,21 @@ enum err trust_check_signers(const struct trust *trust, const struct cert *cert)
     return seats_quorum_is_met(&quorum, valid, has_anchor) ? OK : ERR_AUTH;
 }
 
+const struct node_id *trust_signer(const struct trust *trust, const struct cert *cert,
+                                   const struct cert_signer *signer, bool *is_valid) {
+    const struct network *network = trust->env.network;
+    const struct trust_checkpoint *checkpoint = checkpoint_of(trust, cert);
+    const struct node_id *key = NULL;
+    if (is_by_hand(cert)) {
+        key = signer->signer < network->anchor_count ? &network->anchors[signer->signer] : NULL;
+    } else if (checkpoint != NULL) {
+        key = signer_key(trust, checkpoint, &cert->subject, signer->signer);
+    }
+    *is_valid = key != NULL && !trust_is_fraud(trust, key) &&
+                check_signature(trust, cert, key, signer) == OK;
+    return key;
+}
+
 /* ---- Certificates ---- */
 
 enum err trust_certified(const struct trust *trust, const struct node_id *id, struct slice encoded,
@@ -211,13 +226,18 @@ static bool has_row(const struct trust *trust, const struct node_id *id, uint32_
     return row != NULL && row->epoch == epoch;
 }
 
+/* A row may come too late once. */
+static bool is_heard(const struct trust *trust, const struct node_id *id, uint32_t epoch) {
+    return has_row(trust, id, epoch) || (epoch > 0 && has_row(trust, id, epoch - 1));
+}
+
 uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct node_id **keys) {
     const struct network *network = trust->env.network;
     struct node_id *live =
         mem_array(trust->certified.count + network->anchor_count + 1, sizeof *live);
     uint32_t count = 0;
     for (uint32_t i = 0; i < network->anchor_count; i++) {
-        if (has_row(trust, &network->anchors[i], epoch)) {
+        if (is_heard(trust, &network->anchors[i], epoch)) {
             live[count++] = network->anchors[i];
         }
     }
@@ -226,9 +246,10 @@ uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct no
     for (const struct trust_certified *held;
          (held = map_next(&trust->certified, &cursor, &key)) != NULL;) {
         const struct node_id *id = key;
-        bool is_new = held->cert.epoch + NEW_EPOCHS > epoch;
+        bool is_new =
+            held->cert.epoch + NEW_EPOCHS > epoch && map_get(&trust->issuers, id->b) == NULL;
         bool holds = held->cert.epoch <= epoch + 1 && epoch < held->cert.epoch + held->cert.life;
-        if (holds && (is_new || has_row(trust, id, epoch)) && !network_is_anchor(network, id)) {
+        if (holds && (is_new || is_heard(trust, id, epoch)) && !network_is_anchor(network, id)) {
             live[count++] = *id;
         }
     }

@@ -62,13 +62,13 @@ enum message_type {
     MSG_PLACE = 62,
     MSG_SUMMARY = 64,
     MSG_REG_REMOVE = 65,
+    MSG_SNAPSHOT = 71,
     /* Named, not yet spoken. */
     MSG_PUT_ROOT = 66,
     MSG_GET_ROOT = 67,
     MSG_PRUNE = 68,
     MSG_GRAFT = 69,
     MSG_RELAY = 70,
-    MSG_SNAPSHOT = 71,
     MSG_ROW = 72,
     MSG_CHECKPOINT = 73,
     MSG_CERT = 74,
@@ -322,6 +322,21 @@ MUST_CHECK enum err wire_reg_state_decode(struct slice payload, struct reg_state
  * go: list_root.h does it in steps. */
 bool wire_list_root(const struct crypto *crypto, const struct hash *hashes, uint32_t count,
                     struct hash *root);
+
+/* SNAPSHOT: leaf 32, flags u8 (SNAPSHOT_*), address record bytes16 (may be empty), list bytes16 (as
+ * in REG_BEGIN, count at least 1), TLVs. From one supernode to another: the list of a leaf that the
+ * sender leaves. REG_ADDs follow until all of its records came. */
+struct snapshot {
+    struct node_id leaf;
+    uint8_t flags;
+    struct slice address_record;
+    struct reg_state list;
+    struct slice tlvs;
+};
+#define SNAPSHOT_REACHABLE 0x01
+#define SNAPSHOT_FLAGS 0x01
+void wire_snapshot_encode(struct buf *out, const struct snapshot *snapshot);
+MUST_CHECK enum err wire_snapshot_decode(struct slice payload, struct snapshot *snapshot);
 
 /* REG_ADD: n u16 (1 to REG_RECORDS_MAX), then the columns of n records, strictly rising by
  * wire_file_record_compare, what looks random first:

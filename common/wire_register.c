@@ -45,6 +45,40 @@ enum err wire_reg_state_decode(struct slice payload, struct reg_state *state) {
     return wire_first(err, reg_state_rule(state));
 }
 
+/* ---- SNAPSHOT ---- */
+
+static enum err snapshot_rule(const struct snapshot *snapshot) {
+    bool is_sound = snapshot->list.count >= 1 && (snapshot->flags & ~SNAPSHOT_FLAGS) == 0;
+    enum err err = is_sound ? OK : ERR_FORMAT;
+    err = wire_first(err, wire_nested_record_rule(snapshot->address_record, true));
+    err = wire_first(err, reg_state_rule(&snapshot->list));
+    return wire_first(err, wire_tlvs_check(snapshot->tlvs));
+}
+
+void wire_snapshot_encode(struct buf *out, const struct snapshot *snapshot) {
+    CHECK(snapshot_rule(snapshot) == OK);
+    struct buf list = {0};
+    wire_reg_state_encode(&list, &snapshot->list);
+    buf_append(out, snapshot->leaf.b, sizeof snapshot->leaf.b);
+    buf_u8(out, snapshot->flags);
+    wire_put_bytes16(out, snapshot->address_record);
+    wire_put_bytes16(out, (struct slice){list.data, list.len});
+    wire_put_tlvs(out, snapshot->tlvs);
+    buf_free(&list);
+}
+
+enum err wire_snapshot_decode(struct slice payload, struct snapshot *snapshot) {
+    *snapshot = (struct snapshot){0};
+    struct reader reader = reader_of(payload.data, payload.len);
+    reader_copy(&reader, snapshot->leaf.b, sizeof snapshot->leaf.b);
+    snapshot->flags = reader_u8(&reader);
+    snapshot->address_record = wire_get_bytes16(&reader);
+    struct slice list = wire_get_bytes16(&reader);
+    enum err err = wire_get_tlvs(&reader, &snapshot->tlvs);
+    err = wire_first(err, wire_reg_state_decode(list, &snapshot->list));
+    return wire_first(err, snapshot_rule(snapshot));
+}
+
 /* ---- Records that came ---- */
 
 void wire_reg_records_begin(struct reg_records *records, const struct reg_add *add) {

@@ -53,8 +53,9 @@ struct peer_config {
  *   supernode-status          "duty" {state, consents, rate, day_bytes, [id, certified_until,
  *                             listens], today_bytes, today_measured_bytes, today_measurements,
  *                             leaves, ...} what it is and what it has cost today
- *   why [id=]                 "decision" {id, known, verdict, reason, epoch, members, wanted, one
- *                             flag per gate, score, draw, threshold, rate, witnessed_s} and one
+ *   why [id=]                 "decision" {id, policy, verdict, reason, epoch, members, wanted,
+ *                             one flag per gate, score, draw and threshold (2^48 = 1), rate,
+ *                             witnessed_s} and one
  *                             "evidence" {issuer, epoch, bytes} each: what a parent says of the
  *                             last decision on a node; without an id on this peer's supernode */
 struct node peer_new(const struct node_env *env, const struct peer_config *config);

@@ -121,7 +121,8 @@ static void report_id(struct outbox *out, const char *key, const struct node_id 
     report_text(out, key, text);
 }
 
-static void report_decision(struct outbox *out, uint64_t command, const struct decision *decision) {
+static void report_decision(struct outbox *out, uint64_t command, const char *policy,
+                            const struct decision *decision) {
     static const char *const verdicts[] = {
         [DECISION_UNKNOWN] = "unknown",
         [DECISION_KEPT] = "kept",
@@ -139,6 +140,7 @@ static void report_decision(struct outbox *out, uint64_t command, const struct d
     };
     report_begin(out, command, "decision");
     report_id(out, "id", &decision->id);
+    report_text(out, "policy", policy);
     report_text(out, "verdict", verdicts[decision->verdict]);
     report_slice(out, "reason", decision->reason);
     report_number(out, "epoch", decision->epoch);
@@ -148,7 +150,7 @@ static void report_decision(struct outbox *out, uint64_t command, const struct d
         report_flag(out, gates[i].key, (decision->gate & gates[i].gate) != 0);
     }
     report_number(out, "score", decision->score);
-    report_number(out, "draw", decision->draw >> 16); /* units of 2^-48, as the score */
+    report_number(out, "draw", decision->draw >> 16); /* units of 2^-48 */
     report_number(out, "threshold", decision->threshold >> 16);
     report_number(out, "rate", decision->rate);
     report_number(out, "witnessed_s", decision->witnessed_s);
@@ -189,7 +191,8 @@ enum err reasons_take_decision(struct peer *peer, struct link *link, struct slic
     }
     struct question *question = find_question(peer, link, &decision.id);
     if (question != NULL) { /* one that comes late has nobody who waits for it */
-        report_decision(peer->links.out, question->command, &decision);
+        report_decision(peer->links.out, question->command, peer->env->network->promotion.policy,
+                        &decision);
         question->command = 0;
     }
     return OK;

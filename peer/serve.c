@@ -13,6 +13,7 @@
 #include "peer/state.h"
 
 #define LOOK_MS 1000
+#define RATE_LOOK_US 50000 /* a turn is not timed more finely */
 #define PACE_BURST_MIN (4 * BLOCK_BYTES)
 
 /* Where the bytes of a content are: a shared file, or pieces of one that is being fetched. */
@@ -296,6 +297,17 @@ static bool may_send(struct peer *peer, uint32_t len) {
     return false;
 }
 
+/* How many of its blocks the driver may have: those of half a second, so that a turn on a slow line
+ * ends soon after it is over. */
+static uint32_t flight_max(const struct peer *peer, const struct serving *serving) {
+    uint64_t held_us = peer->links.mono_us - serving->turn_us;
+    held_us = held_us > RATE_LOOK_US ? held_us : RATE_LOOK_US;
+    uint64_t blocks = serving->turn_bytes * 500000 / held_us / BLOCK_BYTES;
+    uint64_t least = UPLOAD_FLIGHT_MIN;
+    uint64_t most = UPLOAD_FLIGHT_MAX;
+    return (uint32_t)(blocks < least ? least : blocks < most ? blocks : most);
+}
+
 enum send_result { SENT, NOTHING_TO_SEND, RATE_IS_USED_UP };
 
 static enum send_result send_one(struct peer *peer, struct serving *serving) {
@@ -303,7 +315,8 @@ static enum send_result send_one(struct peer *peer, struct serving *serving) {
     struct place place;
     while (serving->asked != NULL) {
         struct link *link = transfer->link;
-        if (link->stalled || link->closing || transfer->flight >= UPLOAD_FLIGHT_MAX) {
+        if (link->stalled || link->closing || transfer->flight >= UPLOAD_FLIGHT_MAX ||
+            serving->flight >= flight_max(peer, serving)) {
             return NOTHING_TO_SEND;
         }
         uint32_t block = serving->asked->first;

@@ -1,6 +1,7 @@
 /* status.c - answers questions about the peer itself: its parents, its files, its traffic. */
 #include "peer/status.h"
 
+#include "common/traffic.h"
 #include "peer/fetch.h"
 #include "peer/serve.h"
 #include "peer/state.h"
@@ -89,7 +90,7 @@ void peer_status_command(struct peer *peer, const struct node_event *event) {
             report_parent(peer, command, peer->uplink.parents[i]);
         }
     }
-    traffic_report(&peer->links.traffic, out, command);
+    traffic_report(env->traffic, out, command);
     report_done(out, command);
 }
 

@@ -5,6 +5,8 @@
 #include "src/fleet/fleet.h"
 #include "src/lab/cluster.h"
 #include "src/lab/demo.h"
+#include "src/lab/elect.h"
+#include "src/lab/paper.h"
 
 static const struct subcommand {
     const char *name;
@@ -14,6 +16,8 @@ static const struct subcommand {
     {"demo", demo_run, "start 3 supernodes and 12 peers, search, fetch, compare, stop"},
     {"cluster", cluster_run, "start, watch, break, measure and stop a network of processes"},
     {"fleet", fleet_run, "many peers in one process, which search"},
+    {"elect", elect_run, "elect supernodes in virtual time, under churn and attack"},
+    {"paper", paper_run, "make published figures again, beside those that were printed"},
     {"proxy", cluster_proxy_run, "what the links of a cluster go through; started by it"},
 };
 

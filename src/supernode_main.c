@@ -1,6 +1,7 @@
 /* supernode_main.c - the program `supernode`: makes networks and indexes what peers share. */
 #include "src/host/cli_limit.h"
 #include "src/host/cli_network.h"
+#include "src/host/cli_verify.h"
 #include "src/host/cli_node.h"
 #include "supernode/supernode.h"
 
@@ -62,6 +63,16 @@ static const struct cli_command commands[] = {
      .words_min = 1,
      .words_max = 1,
      .run = cli_certify},
+    {.name = "verify",
+     .words = "FILE|ID",
+     .help = "check a certificate and its quorum again, offline",
+     .more = "FILE holds a certificate, as `certify` prints it; ID is an elected supernode's. Every\n"
+             "signature is checked by the checkpoints and member lists that the supernode of --dir\n"
+             "has kept; nothing is asked of anybody.",
+     .accepted = SETTING(NETWORK),
+     .words_min = 1,
+     .words_max = 1,
+     .run = cli_verify},
     {.name = "run",
      .words = "",
      .help = "serve the network until stopped",

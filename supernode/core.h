@@ -12,6 +12,7 @@
 #include "common/ratelimit.h"
 #include "supernode/election.h"
 #include "supernode/flood.h"
+#include "supernode/handover.h"
 #include "supernode/index.h"
 #include "supernode/summaries.h"
 #include "supernode/supernode.h"
@@ -35,6 +36,7 @@ enum timer_kind {
     TIMER_REBUILD,   /* words that are gone leave our summary */
     TIMER_EVIDENCE,  /* neighbours are told of new records */
     TIMER_ELECTION,  /* the next date of the epoch's calendar */
+    TIMER_HANDOVER,  /* lists go on to neighbours, or come from them */
     TIMER_STOP,      /* goodbyes have taken long enough */
     TIMER_KINDS
 };
@@ -65,6 +67,8 @@ struct neighbour {
     struct buf to_tell; /* prefixes of records that it may not have, u64 each */
     struct buf to_send; /* prefixes of records that it asked for */
     struct ratelimit lists;
+    struct incoming *incoming; /* a list that it hands over, or NULL */
+    uint32_t snapshots;        /* so far */
     uint64_t opened_us;
     uint8_t silences;      /* copies in a row that it did not answer in time */
     uint64_t mute_us;      /* when it is asked again, after MUTE_SILENCES of them */
@@ -155,6 +159,7 @@ struct leaf {
     struct ratelimit lists;
     uint64_t departed_us;
     uint64_t banned_until_us; /* asked far too much */
+    uint64_t vouched_us; /* until when `list` is shown on another supernode's word; 0 = it is not */
 };
 
 /* Anybody who only asks for NODES or looks whether we are there. */
@@ -193,12 +198,16 @@ struct supernode_counts {
     uint64_t refused_leaves;
     uint64_t refused_neighbours;
     uint64_t refused_visitors;
-    uint64_t refused_lists;  /* no room, too long, or too often */
-    uint64_t banned;         /* leaves sent off for asking far too much */
-    uint64_t dialbacks;      /* probes dialled for others */
-    uint64_t pushes;         /* passed on to a leaf */
-    uint64_t measured;       /* bytes that candidates delivered */
-    uint64_t pushes_dropped; /* for nobody here, or not to be trusted */
+    uint64_t refused_lists;     /* too often or too slow */
+    uint64_t refused_room;      /* lists too long, or beyond the index's memory */
+    uint64_t banned;            /* leaves sent off for asking far too much */
+    uint64_t nodes_limited;     /* requests for addresses, and for ... */
+    uint64_t dialbacks_limited; /* ... probes, beyond their rate: not answered */
+    uint64_t dialbacks;         /* probes dialled for others */
+    uint64_t snapshots;         /* lists taken over from neighbours that left */
+    uint64_t pushes;            /* passed on to a leaf */
+    uint64_t measured;          /* bytes that candidates delivered */
+    uint64_t pushes_dropped;    /* for nobody here, or not to be trusted */
 };
 
 struct supernode {
@@ -231,6 +240,7 @@ struct supernode {
     struct timer reclaim_timer;
     struct timer probes_timer;
     struct timer stop_timer;
+    struct handover *handover; /* NULL until somebody leaves */
     struct supernode_counts counts;
     struct meter leaf_queries; /* copies as they come, refused ones included */
     struct meter mesh_queries;
@@ -259,8 +269,9 @@ struct link *supernode_link(const struct supernode *supernode, uint32_t number);
 /* Append an encoded message's payload to a link and free it. */
 void supernode_send(struct link *link, uint8_t type, struct buf *payload);
 
-/* Say goodbye to everybody and stop. */
+/* Hand the leaves over, then say goodbye to everybody and stop. */
 void supernode_shutdown(struct supernode *supernode);
+void supernode_goodbye(struct supernode *supernode);
 
 /* Count a misdeed; ERR_UNEXPECTED when it was one too many. */
 MUST_CHECK enum err supernode_misdeed(struct link *link);
@@ -318,6 +329,8 @@ enum err mesh_take_goaway(struct supernode *supernode, struct link *link, struct
 
 /* ---- leaves.c ---- */
 
+/* The leaf of this id, a departed one when it was unknown. */
+struct leaf *leaves_enter(struct supernode *supernode, const struct node_id *id);
 void leaves_opened(struct supernode *supernode, struct link *link, const struct hello *hello);
 void leaves_closed(struct supernode *supernode, struct link *link);
 void leaves_timer(struct supernode *supernode, struct leaf *leaf);
@@ -336,6 +349,8 @@ enum err register_take_begin(struct supernode *supernode, struct link *link, str
 enum err register_take_remove(struct supernode *supernode, struct link *link, struct slice payload);
 enum err register_take_add(struct supernode *supernode, struct link *link, struct slice payload);
 enum err register_take_commit(struct supernode *supernode, struct link *link, struct slice payload);
+/* True when this is the list that we hold. */
+bool register_is_held(const struct leaf *leaf, const struct reg_state *state);
 /* Say what we hold of a leaf, and what we want. */
 void register_send_status(struct leaf *leaf, enum reg_verdict verdict);
 /* Forget what is on its way, or the list itself. */

@@ -23,8 +23,8 @@ struct probe {
     uint64_t dialled_us;
     bool is_done;
     bool is_reached;
-    uint8_t asker_count; /* 0 once done */
-    struct asker askers[PROBE_ASKERS_MAX];
+    uint8_t asker_count;  /* 0 once done */
+    struct asker *askers; /* PROBE_ASKERS_MAX; NULL once done, as most are */
 };
 
 static void target_key(uint8_t key[PROBE_KEY_BYTES], const struct address *address) {
@@ -98,6 +98,8 @@ static void finish_probe(struct supernode *supernode, struct probe *probe, bool 
         answer(supernode, &probe->askers[i], is_reached);
     }
     probe->asker_count = 0;
+    mem_free(probe->askers);
+    probe->askers = NULL;
 }
 
 void dialback_expire(struct supernode *supernode) {
@@ -129,6 +131,7 @@ static void start_probe(struct supernode *supernode, const struct dialback *ask,
     target_key(probe->key, &ask->address);
     probe->target = ask->target;
     probe->dialled_us = supernode->links.mono_us;
+    probe->askers = mem_array(PROBE_ASKERS_MAX, sizeof *probe->askers);
     probe->askers[probe->asker_count++] = *asker;
     map_put(&supernode->probes, probe->key, probe);
     if (!timer_is_set(&supernode->probes_timer)) {
@@ -174,6 +177,7 @@ void dialback_closed(struct supernode *supernode, struct link *link) {
 void dialback_free(struct supernode *supernode) {
     uint32_t cursor = 0;
     for (struct probe *probe; (probe = map_next(&supernode->probes, &cursor, NULL)) != NULL;) {
+        mem_free(probe->askers);
         mem_free(probe);
     }
     map_free(&supernode->probes);
@@ -222,6 +226,7 @@ enum err dialback_take(struct supernode *supernode, struct link *link, struct sl
     }
     if (!ratelimit_take(&supernode_port(link)->others, DIALBACKS_PER_S * 1000, DIALBACKS_BURST, 1,
                         supernode->links.mono_us)) {
+        supernode->counts.dialbacks_limited++;
         log_debug(supernode->env->log, "dialback.limited link=%u", link->number);
         return OK; /* no answer: "not reached" would be a lie */
     }

@@ -130,7 +130,7 @@ static int32_t anchor_place(const struct supernode *supernode) {
 }
 
 static void fill_checkpoint(struct supernode *supernode, struct checkpoint *checkpoint,
-                            struct node_id **keys) {
+                            struct node_id **keys, struct buf *tlvs) {
     struct trust *trust = &supernode->trust;
     const struct crypto *crypto = supernode->env->crypto;
     checkpoint->epoch = supernode->election.epoch;
@@ -141,6 +141,10 @@ static void fill_checkpoint(struct supernode *supernode, struct checkpoint *chec
     crypto->fill_random(crypto->context, checkpoint->beacon.b, sizeof checkpoint->beacon.b);
     if (trust->latest != NULL) {
         checkpoint->previous = trust->latest->hash;
+    }
+    if (supernode->election.decided + 1 == checkpoint->epoch) {
+        wire_checkpoint_wanted_put(tlvs, (uint16_t)supernode->election.decide.wanted);
+        checkpoint->tlvs = (struct slice){tlvs->data, tlvs->len};
     }
     struct signer_env env = signer_env(supernode);
     wire_checkpoint_sign(checkpoint, &env);
@@ -156,7 +160,8 @@ static void issue_checkpoint(struct supernode *supernode) {
     }
     struct checkpoint checkpoint = {0};
     struct node_id *keys = NULL;
-    fill_checkpoint(supernode, &checkpoint, &keys);
+    struct buf tlvs = {0};
+    fill_checkpoint(supernode, &checkpoint, &keys, &tlvs);
     log_info(supernode->env->log, "election.checkpoint epoch=%u members=%u", checkpoint.epoch,
              checkpoint.members);
     struct members members = {.epoch = checkpoint.epoch, .count = (uint16_t)checkpoint.members};
@@ -168,6 +173,7 @@ static void issue_checkpoint(struct supernode *supernode) {
     election->last_checkpoint = election->epoch;
     say(supernode, MSG_CHECKPOINT, (struct slice){bytes.data, bytes.len});
     buf_free(&bytes);
+    buf_free(&tlvs);
     mem_free(keys);
 }
 
@@ -395,6 +401,7 @@ enum err election_take_candidacy(struct supernode *supernode, struct link *link,
 /* ---- The calendar ---- */
 
 static void begin_epoch(struct supernode *supernode) {
+    evidence_sweep(supernode);
     uint32_t cursor = 0;
     for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
         if (link->purpose == PURPOSE_MESH && link->open && !link->closing && link->owner != NULL) {
@@ -512,6 +519,7 @@ void election_start(struct supernode *supernode) {
     }
     uint64_t now_us = wall_us(supernode);
     load_spoken(supernode);
+    evidence_load(supernode);
     enter_epoch(supernode, (uint32_t)(now_us / epoch_us(supernode)), now_us % epoch_us(supernode));
     set_timer(supernode);
 }

@@ -16,6 +16,9 @@ struct leaf;
 void evidence_init(struct supernode *supernode);
 void evidence_free(struct supernode *supernode);
 void evidence_timer(struct supernode *supernode);
+/* Read what was kept; forget there what has been forgotten here. */
+void evidence_load(struct supernode *supernode);
+void evidence_sweep(struct supernode *supernode);
 /* Tell a neighbour all that we have. */
 void evidence_tell_all(struct supernode *supernode, struct neighbour *neighbour);
 void evidence_closed(struct neighbour *neighbour);
@@ -39,6 +42,8 @@ void measure_init(struct supernode *supernode);
 void measure_free(struct supernode *supernode);
 /* Dial the candidates that are drawn to us. */
 void measure_dial(struct supernode *supernode);
+/* A candidate is reached. */
+void measure_opened(struct supernode *supernode, struct link *link);
 /* Ask all of them for their stream now. */
 void measure_begin(struct supernode *supernode, uint32_t window_ms);
 enum err measure_take(struct supernode *supernode, struct link *link, struct slice payload);

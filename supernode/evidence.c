@@ -31,6 +31,7 @@ struct evidence {
     uint32_t pending_at;
     uint32_t pending_count;
     bool is_judging; /* what waited */
+    bool is_loading;
 };
 
 /* ---- Lists of prefixes ---- */
@@ -100,17 +101,6 @@ static void announce(struct supernode *supernode, const struct trust_record *rec
 }
 
 /* ---- What waits to be sent ---- */
-
-/* Checkpoints first: without them nothing else can be judged. */
-static uint8_t rank_of(uint8_t type) {
-    static const uint8_t order[] = {MSG_CHECKPOINT, MSG_MEMBERS, MSG_FRAUD,
-                                    MSG_CERT,       MSG_ROW,     MSG_CANDIDACY};
-    uint8_t rank = 0;
-    while (rank < sizeof order && order[rank] != type) {
-        rank++;
-    }
-    return rank;
-}
 
 /* Send what is wanted, as long as it may be; false when more is left. */
 static bool send_wanted(struct supernode *supernode, struct neighbour *neighbour) {
@@ -183,13 +173,13 @@ enum err evidence_take_want(struct supernode *supernode, struct link *link, stru
     if (neighbour->to_send.len > TRUST_LIST_MAX * 8 * PREFIX_BYTES) {
         return OK; /* it asks faster than it reads; its next look at our list asks again */
     }
-    uint8_t ranks = rank_of(0);
+    uint8_t ranks = trust_rank(0);
     for (uint8_t rank = 0; rank < ranks; rank++) {
         struct reader reader = reader_of(list.prefixes.data, list.prefixes.len);
         for (uint16_t i = 0; i < list.count; i++) {
             uint64_t prefix = reader_u64(&reader);
             const struct trust_record *record = trust_find(&supernode->trust, prefix);
-            if (record != NULL && rank_of(record->type) == rank) {
+            if (record != NULL && trust_rank(record->type) == rank) {
                 buf_u64(&neighbour->to_send, prefix);
             }
         }
@@ -241,12 +231,66 @@ static void judge_pending(struct supernode *supernode) {
     evidence->is_judging = false;
 }
 
+/* ---- What is kept over a restart: all but candidacies, which come anew in every epoch ---- */
+
+#define STORE_KEY_BYTES (1 + PREFIX_BYTES)
+
+static void store_key(uint8_t key[STORE_KEY_BYTES], const struct trust_record *record) {
+    key[0] = trust_rank(record->type);
+    for (int i = 0; i < PREFIX_BYTES; i++) {
+        key[1 + i] = (uint8_t)(record->prefix >> (56 - 8 * i));
+    }
+}
+
+static void keep(struct supernode *supernode, const struct trust_record *record) {
+    uint8_t key[STORE_KEY_BYTES];
+    if (record->type != MSG_CANDIDACY && !supernode->evidence->is_loading) {
+        store_key(key, record);
+        store_put(supernode->env->store, STORE_TRUST, (struct slice){key, sizeof key},
+                  (struct slice){record->bytes, record->len});
+    }
+}
+
+void evidence_sweep(struct supernode *supernode) {
+    struct slice key, value;
+    uint8_t after[STORE_KEY_MAX];
+    size_t len = 0;
+    while (
+        store_next(supernode->env->store, STORE_TRUST, (struct slice){after, len}, &key, &value)) {
+        struct reader reader = reader_of(key.data + 1, key.len - 1);
+        len = key.len;
+        memcpy(after, key.data, len);
+        if (trust_find(&supernode->trust, reader_u64(&reader)) == NULL) {
+            store_remove(supernode->env->store, STORE_TRUST, (struct slice){after, len});
+        }
+    }
+}
+
+/* In the order of their ranks: what judges others comes first. */
+void evidence_load(struct supernode *supernode) {
+    struct slice key, value;
+    uint8_t after[STORE_KEY_MAX];
+    size_t len = 0;
+    uint32_t taken = 0;
+    supernode->evidence->is_loading = true;
+    while (
+        store_next(supernode->env->store, STORE_TRUST, (struct slice){after, len}, &key, &value)) {
+        len = key.len;
+        memcpy(after, key.data, len);
+        uint8_t type = trust_type(key.data[0]);
+        taken += type != 0 && evidence_add(supernode, type, value) == OK;
+    }
+    supernode->evidence->is_loading = false;
+    log_info(supernode->env->log, "trust.loaded records=%u", taken);
+}
+
 /* Take a record, tell the others; ERR_NOT_FOUND when it cannot be judged yet. */
 static enum err take(struct supernode *supernode, uint8_t type, struct slice bytes,
                      const struct link *from) {
     struct trust_record *added;
     enum err err = trust_take(&supernode->trust, type, bytes, &added);
     if (added != NULL) {
+        keep(supernode, added);
         announce(supernode, added, from);
         election_noted(supernode, added);
         if (added->type != MSG_ROW && added->type != MSG_CANDIDACY) {

@@ -317,12 +317,16 @@ static bool take_passing(struct scan *scan, struct passing *passing) {
     return true;
 }
 
-/* Look at the records of runs; false when no more are wanted. */
-static bool take_runs(struct scan *scan, const struct run *runs, uint32_t count) {
-    struct passing passing = {.count = 0};
+/* Ask for what the filter needs of runs. */
+static void fetch_runs(const struct scan *scan, const struct run *runs, uint32_t count) {
     for (uint32_t i = 0; i < count && !scan->filter.is_any; i++) {
         records_prefetch(scan->index, runs[i].first, false);
     }
+}
+
+/* Look at the records of runs, which were asked for; false when no more are wanted. */
+static bool take_runs(struct scan *scan, const struct run *runs, uint32_t count) {
+    struct passing passing = {.count = 0};
     for (uint32_t i = 0; i < count; i++) {
         uint32_t last = runs[i].last, number = next_passing(scan, runs[i].first, last);
         scan->looked_at += last - runs[i].first + 1;
@@ -338,7 +342,7 @@ static bool take_runs(struct scan *scan, const struct run *runs, uint32_t count)
 }
 
 /* Cut runs of the rarest word by the other words, from rare to common, and look at what is left;
- * false when no more are wanted. What the first of the others needs was asked for before. */
+ * false when no more are wanted. What is needed first was asked for. */
 static bool take_drawn(struct scan *scan, const struct run *runs, uint32_t count) {
     struct run cut[2][BATCH_RUNS * POSTINGS_RUN_MAX / 2];
     uint32_t lists = scan->query->words.count;
@@ -349,6 +353,9 @@ static bool take_drawn(struct scan *scan, const struct run *runs, uint32_t count
         }
         count = intersect(scan, walk, runs, count, cut[i % 2]);
         runs = cut[i % 2];
+    }
+    if (lists > 1) {
+        fetch_runs(scan, runs, count);
     }
     return take_runs(scan, runs, count) && !scan->is_cut;
 }
@@ -364,8 +371,10 @@ static void scan_words(struct scan *scan) {
         next = draw_runs(scan, runs[turn], batch);
         if (second != NULL) {
             look_ahead(second, runs[turn], next);
-            look_for_runs(scan, BATCH_RUNS / 2);
+        } else {
+            fetch_runs(scan, runs[turn], next);
         }
+        look_for_runs(scan, BATCH_RUNS / 2);
         batch = batch < BATCH_RUNS ? batch * 2 : BATCH_RUNS;
         turn = 1 - turn;
     } while (take_drawn(scan, runs[turn], count) && next > 0 && !is_spent(scan));

@@ -13,6 +13,7 @@ static void free_leaf(struct leaf *leaf) {
     register_drop_list(leaf);
     register_drop_coming(leaf);
     audit_free(leaf);
+    handover_leaf_gone(leaf);
     timers_cancel(&supernode->timers, &leaf->timer);
     map_remove(&supernode->leaves, leaf->id.b);
     buf_free(&leaf->record);
@@ -55,6 +56,15 @@ static struct leaf *leaf_of(struct supernode *supernode, const struct node_id *i
     return leaf;
 }
 
+struct leaf *leaves_enter(struct supernode *supernode, const struct node_id *id) {
+    struct leaf *leaf = leaf_of(supernode, id);
+    if (leaf->link == NULL) {
+        leaf->departed_us = supernode->links.mono_us;
+        timers_set(&supernode->timers, &leaf->timer, supernode_after_ms(supernode, LEAF_KEEP_MS));
+    }
+    return leaf;
+}
+
 static void note_address(struct leaf *leaf, const struct link *link, const struct hello *hello) {
     struct address address = link->remote;
     address.port = hello->listen_port;
@@ -81,7 +91,7 @@ void leaves_opened(struct supernode *supernode, struct link *link, const struct 
     }
     timers_cancel(&supernode->timers, &leaf->timer);
     register_drop_coming(leaf);
-    if (leaf->list != NULL) {
+    if (leaf->list != NULL && leaf->vouched_us == 0) {
         index_list_show(leaf->list, false); /* until it says that it still has those files */
     }
     leaf->link = link;
@@ -130,7 +140,8 @@ void leaves_closed(struct supernode *supernode, struct link *link) {
     leaf->departed_us = supernode->links.mono_us;
     audit_leaf_gone(leaf);
     register_drop_coming(leaf);
-    if (leaf->list != NULL) {
+    if (leaf->list != NULL && !supernode->is_stopping) { /* else it is sent on, and still there */
+        leaf->vouched_us = 0;
         index_list_show(leaf->list, false);
     }
     if (leaf->reach == REACH_ASKED) {

@@ -19,6 +19,7 @@ struct stream {
 struct measure_state {
     struct map streams; /* subject -> struct stream, of this epoch */
     bool is_counting;
+    uint64_t until_us;
 };
 
 /* ---- Whom to measure ---- */
@@ -103,20 +104,35 @@ void measure_dial(struct supernode *supernode) {
 
 /* ---- Counting ---- */
 
-void measure_begin(struct supernode *supernode, uint32_t window_ms) {
-    struct measure_state *measure = supernode->measure;
-    measure->is_counting = true;
-    uint32_t cursor = 0;
-    for (struct stream *stream; (stream = map_next(&measure->streams, &cursor, NULL)) != NULL;) {
-        if (stream->link == NULL || !stream->link->open) {
-            continue;
-        }
-        struct measure ask = {.seed = stream->seed,
-                              .bytes = supernode->env->network->promotion.measure_bytes,
-                              .ms = (uint16_t)window_ms};
+static void ask(struct supernode *supernode, const struct stream *stream) {
+    uint64_t now_us = supernode->links.mono_us;
+    uint64_t until_us = supernode->measure->until_us;
+    struct measure ask = {.seed = stream->seed,
+                          .bytes = supernode->env->network->promotion.measure_bytes,
+                          .ms = (uint16_t)(now_us < until_us ? (until_us - now_us) / 1000 : 0)};
+    if (ask.ms > 0) {
         struct buf payload = {0};
         wire_measure_encode(&payload, &ask);
         supernode_send(stream->link, MSG_MEASURE, &payload);
+    }
+}
+
+/* One that took longer to dial has less time, but the same end as all others. */
+void measure_opened(struct supernode *supernode, struct link *link) {
+    if (supernode->measure->is_counting && link->owner != NULL) {
+        ask(supernode, link->owner);
+    }
+}
+
+void measure_begin(struct supernode *supernode, uint32_t window_ms) {
+    struct measure_state *measure = supernode->measure;
+    measure->is_counting = true;
+    measure->until_us = supernode_after_ms(supernode, window_ms);
+    uint32_t cursor = 0;
+    for (struct stream *stream; (stream = map_next(&measure->streams, &cursor, NULL)) != NULL;) {
+        if (stream->link != NULL && stream->link->open) {
+            ask(supernode, stream);
+        }
     }
 }
 

@@ -212,6 +212,7 @@ enum err mesh_take_nodes_request(struct supernode *supernode, struct link *link,
     struct port *port = supernode_port(link);
     if (!ratelimit_take(&port->nodes, (uint64_t)(NODES_PER_S * 1000), NODES_BURST, 1,
                         supernode->links.mono_us)) {
+        supernode->counts.nodes_limited++;
         log_debug(supernode->env->log, "mesh.nodes_limited link=%u", link->number);
         return OK;
     }
@@ -371,6 +372,7 @@ void mesh_prove(struct supernode *supernode) {
 void mesh_free_neighbour(struct supernode *supernode, struct neighbour *neighbour) {
     summaries_closed(supernode, neighbour);
     evidence_closed(neighbour);
+    handover_closed(supernode, neighbour);
     timers_cancel(&supernode->timers, &neighbour->timer);
     buf_free(&neighbour->cert);
     buf_free(&neighbour->record);

@@ -77,7 +77,8 @@ void register_send_status(struct leaf *leaf, enum reg_verdict verdict) {
 static void send_away(struct leaf *leaf, enum goaway_reason reason, uint16_t retry_s) {
     struct supernode *supernode = leaf->supernode;
     supernode->counts.refused++;
-    supernode->counts.refused_lists++;
+    supernode->counts.refused_lists += reason == GOAWAY_RATE ? 1 : 0;
+    supernode->counts.refused_room += reason == GOAWAY_FULL ? 1 : 0;
     log_info(supernode->env->log, "leaf.list_refused link=%u reason=%u index_bytes=%llu",
              leaf->link->number, reason, (unsigned long long)index_count(supernode->index).bytes);
     struct goaway goaway = {.reason = (uint8_t)reason, .retry_after_s = retry_s};
@@ -265,7 +266,7 @@ void register_intake_timer(struct supernode *supernode) {
 
 /* ---- BEGIN ---- */
 
-static bool is_held(const struct leaf *leaf, const struct reg_state *state) {
+bool register_is_held(const struct leaf *leaf, const struct reg_state *state) {
     static const struct hash unknown;
     bool is_known =
         leaf->held.count == 0 || memcmp(leaf->held.root.b, unknown.b, sizeof unknown.b) != 0;
@@ -277,6 +278,7 @@ static bool is_held(const struct leaf *leaf, const struct reg_state *state) {
 static void hold(struct leaf *leaf, const struct reg_state *state) {
     leaf->held = *state;
     leaf->held.tlvs = (struct slice){0};
+    leaf->vouched_us = 0;
     index_list_show(leaf->list, true);
     audit_list_shown(leaf);
 }
@@ -324,7 +326,7 @@ enum err register_take_begin(struct supernode *supernode, struct link *link, str
         admission_too_much(supernode, link, RETRY_FULL_S);
         return OK;
     }
-    if (is_held(leaf, &state)) {
+    if (register_is_held(leaf, &state)) {
         register_drop_coming(leaf);
         hold(leaf, &state);
         supernode->counts.unchanged++;

@@ -1,6 +1,7 @@
 /* status.c - answers the commands of whoever runs this supernode. */
 #include <string.h>
 
+#include "common/traffic.h"
 #include "supernode/core.h"
 
 static void report_id(struct outbox *out, const struct node_id *id) {
@@ -46,7 +47,10 @@ static void report_counts(struct outbox *out, const struct supernode_counts *cou
         {"audits_failed", counts->audits_failed},
         {"banished", counts->banished},
         {"refused", counts->refused},
+        {"nodes_limited", counts->nodes_limited},
         {"dialbacks", counts->dialbacks},
+        {"snapshots", counts->snapshots},
+        {"dialbacks_limited", counts->dialbacks_limited},
         {"pushes", counts->pushes},
         {"pushes_dropped", counts->pushes_dropped},
     };
@@ -139,7 +143,7 @@ static void report_guests(const struct supernode *supernode, uint64_t command) {
          counts->limited - counts->limited_leaves},
         {"registrations", supernode->intake.lists, REG_LISTS_MAX, counts->refused_lists},
         {"index_bytes", index_count(supernode->index).bytes,
-         config->index_bytes_max / 100 * INDEX_REFUSE_PERCENT, counts->refused_lists},
+         config->index_bytes_max / 100 * INDEX_REFUSE_PERCENT, counts->refused_room},
     };
     report_limits(supernode->links.out, command, limits, sizeof limits / sizeof limits[0]);
 }
@@ -195,6 +199,6 @@ void status_command(struct supernode *supernode, const struct node_event *event)
     }
     report_leaves(supernode, command);
     report_neighbours(supernode, command);
-    traffic_report(&supernode->links.traffic, out, command);
+    traffic_report(supernode->env->traffic, out, command);
     report_done(out, command);
 }

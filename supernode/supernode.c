@@ -65,6 +65,8 @@ static const struct handler handlers[] = {
     {MSG_DIALBACK_DONE, MESH, dialback_take_done},
     {MSG_PUSH, LEAF | DIRECTORY, leaves_take_push},
     {MSG_SUMMARY, MESH, summaries_take},
+    {MSG_SNAPSHOT, MESH, handover_take_snapshot},
+    {MSG_REG_ADD, MESH, handover_take_add},
     {MSG_GOAWAY, LEAF | MESH | PROBE | DIRECTORY | MEASURE, mesh_take_goaway},
     {MSG_MEASURED, MEASURE, measure_take},
     {MSG_TRUST_HAVE, MESH, evidence_take_have},
@@ -107,7 +109,7 @@ static void link_opened(void *role, struct link *link, const struct hello *hello
     if (is_our_probe(link)) {
         dialback_opened(supernode, link);
     } else if (link->purpose == PURPOSE_MEASURE) {
-        return; /* it waits for the moment of all */
+        measure_opened(supernode, link);
     } else if (link->purpose == PURPOSE_MESH) {
         mesh_opened(supernode, link, hello);
     } else if (link->purpose == PURPOSE_LEAF) {
@@ -228,6 +230,11 @@ static void on_evidence(struct supernode *supernode, void *owner) {
     evidence_timer(supernode);
 }
 
+static void on_handover(struct supernode *supernode, void *owner) {
+    (void)owner;
+    handover_timer(supernode);
+}
+
 static void on_election(struct supernode *supernode, void *owner) {
     (void)owner;
     election_timer(supernode);
@@ -256,7 +263,8 @@ static void (*const timer_handlers[TIMER_KINDS])(struct supernode *supernode, vo
     [TIMER_INTAKE] = on_intake,       [TIMER_TURNS] = on_turns,
     [TIMER_SUMMARY] = on_summary,     [TIMER_REBUILD] = on_rebuild,
     [TIMER_STOP] = on_stop,           [TIMER_EVIDENCE] = on_evidence,
-    [TIMER_ELECTION] = on_election,   [TIMER_SETTLE] = on_settle,
+    [TIMER_ELECTION] = on_election,   [TIMER_HANDOVER] = on_handover,
+    [TIMER_SETTLE] = on_settle,
 };
 
 static void run_timers(struct supernode *supernode) {
@@ -277,6 +285,12 @@ void supernode_shutdown(struct supernode *supernode) {
         return;
     }
     supernode->is_stopping = true;
+    if (!handover_begin(supernode)) {
+        supernode_goodbye(supernode);
+    }
+}
+
+void supernode_goodbye(struct supernode *supernode) {
     timers_set(&supernode->timers, &supernode->stop_timer, supernode_after_ms(supernode, STOP_MS));
     uint32_t cursor = 0;
     for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
@@ -359,6 +373,7 @@ static void free_supernode(void *self) {
     admission_free(supernode);
     flood_free(supernode);
     dialback_free(supernode);
+    handover_free(supernode);
     election_free(supernode);
     summaries_free(supernode);
     index_free(supernode->index);

@@ -5,7 +5,7 @@
 #define TRUNKLINE_TESTS_WIRE_CODECS_H
 
 #include "common/check.h"
-#include "common/wire.h"
+#include "common/wire_trust.h"
 
 typedef enum err recode_function(struct slice bytes, struct buf *out);
 
@@ -44,11 +44,15 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(address_record, address_record)                                                              \
     X(block, block)                                                                                \
     X(block_request, block_request)                                                                \
+    X(candidacy, candidacy)                                                                        \
     X(cert, cert)                                                                                  \
+    X(checkpoint, checkpoint)                                                                      \
+    X(decision, decision)                                                                          \
     X(dialback, dialback)                                                                          \
     X(dialback_done, dialback_done)                                                                \
     X(end, query_end)                                                                              \
     X(file_record, file_record)                                                                    \
+    X(fraud, fraud)                                                                                \
     X(frame, frame)                                                                                \
     X(goaway, goaway)                                                                              \
     X(hashes, hashes)                                                                              \
@@ -56,6 +60,9 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(have, have)                                                                                  \
     X(hello, hello)                                                                                \
     X(hits, hits)                                                                                  \
+    X(measure, measure)                                                                            \
+    X(measured, measured)                                                                          \
+    X(members, members)                                                                            \
     X(nodes, nodes)                                                                                \
     X(nodes_request, nodes_request)                                                                \
     X(open, open_file)                                                                             \
@@ -69,8 +76,12 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(reg_state, reg_state)                                                                        \
     X(reg_status, reg_status)                                                                      \
     X(reject, reject)                                                                              \
+    X(row, row_record)                                                                             \
     X(shut, shut_file)                                                                             \
-    X(summary, summary_part)
+    X(snapshot, snapshot)                                                                          \
+    X(summary, summary_part)                                                                       \
+    X(trust_list, trust_list)                                                                      \
+    X(why, why)
 
 #define WIRE_RECODE(name, tag)                                                                     \
     static inline enum err recode_##name(struct slice bytes, struct buf *out) {                    \

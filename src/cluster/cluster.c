@@ -22,6 +22,7 @@
 #include "src/cluster/guard.h"
 
 #define SETTLE_POLL_MS 250
+#define LAST_MS 500 /* for the answers to the last sample */
 
 /* ---- Small things ---- */
 
@@ -227,6 +228,19 @@ static enum err make_network(struct cluster *cluster, const char *bin) {
     if (spec->leaves > 0 || spec->fleet_peers > 0) {
         cluster->net.leaves = spec->leaves > 0 ? spec->leaves : spec->fleet_peers + SPEC_NODES_MAX;
     }
+    if (spec->election.policy[0] != '\0') {
+        const struct localnet_election election = {.policy = spec->election.policy,
+                                                   .epoch_s = spec->election.epoch_ms / 1000,
+                                                   .dwell_s = spec->election.dwell_ms / 1000,
+                                                   .measure = spec->election.measure,
+                                                   .minimum = spec->election.minimum,
+                                                   .consenting = spec->election.consenting,
+                                                   .leaves = spec->leaves};
+        err = localnet_elect(&cluster->net, &election);
+        if (err != OK) {
+            return trouble(cluster, err, "%s", cluster->net.trouble);
+        }
+    }
     if (spec->upload_rate > 0) {
         snprintf(cluster->upload_rate, sizeof cluster->upload_rate, "%" PRIu64, spec->upload_rate);
         for (uint32_t i = 0; i < spec->peers; i++) {
@@ -389,7 +403,7 @@ static bool is_meant(const struct spec_event *event, const struct member *member
     return (peer ? targets->peers : targets->supernodes) &&
            (targets->percent > 0 ||
             (member->node->number >= targets->first && member->node->number <= targets->last)) &&
-           fits(member, event->verb);
+           (!targets->elected || member->is_elected) && fits(member, event->verb);
 }
 
 void cluster_apply(struct cluster *cluster, const struct spec_event *event) {
@@ -456,8 +470,10 @@ static void begin_checks(struct cluster *cluster, int64_t now, int64_t before) {
         if (check->measure == SPEC_RECALL) {
             load_sweep(cluster, i);
         } else {
-            cluster->outcomes[i] =
-                (struct outcome){.is_known = true, .value = sample_registered(cluster)};
+            cluster->outcomes[i] = (struct outcome){.is_known = true,
+                                                    .value = check->measure == SPEC_REGISTERED
+                                                                 ? sample_registered(cluster)
+                                                                 : sample_supernodes(cluster)};
         }
     }
 }
@@ -514,6 +530,8 @@ static double measure_at_end(struct cluster *cluster, enum spec_measure measure)
         return (double)(counts->downloads_failed + counts->downloads_wrong);
     case SPEC_DOWNLOADS_DONE:
         return (double)counts->downloads_done;
+    case SPEC_OVERHEAD:
+        return traffic_overhead(cluster);
     case SPEC_DESCRIPTORS:
         return (double)descriptors;
     case SPEC_DESCRIPTORS_GROWN:
@@ -522,6 +540,11 @@ static double measure_at_end(struct cluster *cluster, enum spec_measure measure)
         return trend_slope(&cluster->memory_trend);
     case SPEC_DOWNLOAD_P99:
         return series_quantile(&cluster->fetches, 0.99);
+    case SPEC_SUPERNODES:
+    case SPEC_SUPERNODES_MOST:
+        return sample_supernodes(cluster);
+    case SPEC_ROLE_FLAPS:
+        return (double)cluster->role_flaps;
     case SPEC_EXIT:
         return (double)cluster->exit_ms_max;
     case SPEC_MEASURES:
@@ -544,6 +567,11 @@ void cluster_settle(struct cluster *cluster, int timeout_ms) {
     int64_t until = process_now_ms() + timeout_ms;
     while ((cluster->sweeps > 0 || load_open_downloads(cluster) > 0) && process_now_ms() < until &&
            !cluster->is_stopping) {
+        cluster_tick(cluster, 50);
+    }
+    /* What was done in the last moments is in the next sample. */
+    until = process_now_ms() + (timeout_ms > 0 ? (int64_t)cluster->spec.sample_ms + LAST_MS : 0);
+    while (process_now_ms() < until && !cluster->is_stopping) {
         cluster_tick(cluster, 50);
     }
     asker_cancel(cluster->asker);

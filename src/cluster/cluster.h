@@ -41,6 +41,9 @@ struct member {
     int64_t asked_ms;    /* ... then */
     bool is_registered;  /* peers: at least one parent indexes it */
     bool was_registered; /* since it was last started */
+    bool is_elected;     /* peers: the supernode beside it runs */
+    bool was_seen;       /* ... has been looked for since the peer was registered */
+    int64_t role_ms;     /* since when; 0 = it has not changed since the peer was started */
     uint64_t parents;    /* registered ones */
     uint64_t links;      /* supernodes: neighbours */
     uint64_t leaves;
@@ -82,6 +85,7 @@ struct cluster_counts {
     uint64_t search_errors;
     uint64_t downloads;
     uint64_t downloads_done;
+    uint64_t downloads_bytes; /* of these */
     uint64_t downloads_failed;
     uint64_t downloads_wrong;
     uint64_t crashes;
@@ -136,8 +140,9 @@ struct cluster {
     struct series fetches;   /* ms */
     uint64_t memory_total_max;
     uint32_t descriptors_start; /* of all processes, when the schedule began */
-    int64_t exit_ms_max;        /* from `stop` to the end of a process */
-    struct trend memory_trend;  /* of the mean process, by hours */
+    uint32_t role_flaps;
+    int64_t exit_ms_max;       /* from `stop` to the end of a process */
+    struct trend memory_trend; /* of the mean process, by hours */
     struct download *downloads;
     struct outcome outcomes[SPEC_CHECKS_MAX];
     uint32_t sweeps; /* that are under way */

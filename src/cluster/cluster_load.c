@@ -228,6 +228,7 @@ static void check_download(struct download *download, const char *path) {
     struct cluster *cluster = download->cluster;
     bool same = corpus_is_same(&cluster->corpus, download->file, path);
     cluster->counts.downloads_done += same;
+    cluster->counts.downloads_bytes += same ? download->file->size : 0;
     cluster->counts.downloads_wrong += !same;
     series_add(&cluster->fetches, (double)(cluster_now(cluster) - download->begun_ms));
     if (!same) {

@@ -49,6 +49,8 @@ json_t *report_json(struct cluster *cluster, uint32_t untidy) {
         {"search_p99_ms", series_quantile(&cluster->latencies, 0.99)},
         {"downloads", (double)counts->downloads},
         {"downloads_done", (double)counts->downloads_done},
+        {"downloads_bytes", (double)counts->downloads_bytes},
+        {"downloads_overhead", traffic_overhead(cluster)},
         {"downloads_failed", (double)counts->downloads_failed},
         {"downloads_wrong", (double)counts->downloads_wrong},
         {"gaps", (double)cluster->gaps.count},

@@ -138,6 +138,24 @@ void sample_row(struct cluster *cluster, const char *name, const struct member *
             member->leaves, member->links, member->bytes_in, member->bytes_out);
 }
 
+/* A supernode beside a peer comes and goes. */
+static void look_at_role(struct cluster *cluster, struct member *member) {
+    int64_t now = process_now_ms(); /* roles change before the schedule begins, too */
+    bool is_elected = localnet_election_serves(member->node->dir);
+    if (is_elected == member->is_elected) {
+        return;
+    }
+    member->is_elected = is_elected;
+    cluster_note(cluster, "%s %s", member->node->name,
+                 is_elected ? "is a supernode, too" : "is no supernode any more");
+    if (member->role_ms != 0 && now - member->role_ms < (int64_t)cluster->spec.election.dwell_ms) {
+        cluster->role_flaps++;
+        cluster_note(cluster, "FLAP: %s changes its role after %" PRId64 " ms", member->node->name,
+                     now - member->role_ms);
+    }
+    member->role_ms = member->was_seen ? now : 0; /* what it came back as is no change */
+}
+
 static uint64_t larger(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
@@ -177,6 +195,9 @@ void sample_tick(struct cluster *cluster) {
     for (uint32_t i = 0; i < cluster->member_count; i++) {
         struct member *member = &cluster->members[i];
         if (member->state == CLUSTER_DOWN) {
+            member->is_elected = false;
+            member->role_ms = 0;
+            member->was_seen = false;
             continue;
         }
         sample_process(member, process_pid(member->node->process));
@@ -185,6 +206,11 @@ void sample_tick(struct cluster *cluster) {
         in += member->bytes_in;
         out += member->bytes_out;
         running += member->state == CLUSTER_RUNNING;
+        if (member->node->role == LOCALNET_PEER &&
+            member->node->number < cluster->spec.election.consenting) {
+            look_at_role(cluster, member);
+            member->was_seen = member->was_seen || member->parents > 0;
+        }
         if (member->state == CLUSTER_RUNNING && !member->is_asked) {
             ask_status(cluster, member);
         }
@@ -219,7 +245,21 @@ double sample_registered(const struct cluster *cluster) {
     return running == 0 ? 1 : (double)registered / running;
 }
 
+double sample_supernodes(const struct cluster *cluster) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < cluster->member_count; i++) {
+        const struct member *member = &cluster->members[i];
+        bool is_one = member->node->role == LOCALNET_SUPERNODE || member->is_elected;
+        count += member->state == CLUSTER_RUNNING && is_one;
+    }
+    return count;
+}
+
+/* Where supernodes are elected one is enough until there are more. */
 static uint64_t parents_wanted(const struct cluster *cluster) {
+    if (cluster->spec.election.policy[0] != '\0') {
+        return 1;
+    }
     return cluster->spec.supernodes < PARENTS_WANTED ? cluster->spec.supernodes : PARENTS_WANTED;
 }
 
@@ -248,6 +288,7 @@ bool sample_is_whole(const struct cluster *cluster) {
             return false;
         }
     }
-    return cluster->fleet.registered >= cluster->spec.fleet_peers &&
-           sample_indexed(cluster) >= sample_wanted(cluster);
+    return cluster->spec.election.policy[0] != '\0' ||
+           (cluster->fleet.registered >= cluster->spec.fleet_peers &&
+            sample_indexed(cluster) >= sample_wanted(cluster));
 }

@@ -25,5 +25,7 @@ bool sample_is_whole(const struct cluster *cluster);
 uint32_t sample_descriptors(const struct cluster *cluster);
 
 double sample_registered(const struct cluster *cluster);
+/* Supernodes that run, elected ones included. */
+double sample_supernodes(const struct cluster *cluster);
 
 #endif

@@ -90,6 +90,14 @@ void traffic_plot(struct cluster *cluster, FILE *script) {
     fputc('\n', script);
 }
 
+double traffic_overhead(const struct cluster *cluster) {
+    const struct traffic_count *blocks = &cluster->traffic[wire_message_place(MSG_BLOCK)];
+    uint64_t headers = blocks->messages * (FRAME_HEADER_BYTES + BLOCK_HEADER_BYTES);
+    double wanted = (double)cluster->counts.downloads_bytes;
+    double sent = (double)(blocks->bytes - headers);
+    return wanted > 0 && sent > wanted ? sent / wanted - 1 : 0;
+}
+
 json_t *traffic_json(const struct cluster *cluster) {
     json_t *all = json_object();
     const struct message_info *info;

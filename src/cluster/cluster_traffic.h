@@ -17,6 +17,9 @@ void traffic_row(struct cluster *cluster, FILE *file);
 /* The lines of gnuplot that draw it: the types of which there was most. */
 void traffic_plot(struct cluster *cluster, FILE *script);
 
+/* Bytes of blocks sent beyond those of finished downloads, as a share of these; 0 without any. */
+double traffic_overhead(const struct cluster *cluster);
+
 /* {"QUERY":{"messages":12,"bytes":900},...} */
 json_t *traffic_json(const struct cluster *cluster);
 

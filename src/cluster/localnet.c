@@ -159,7 +159,8 @@ static enum err init_supernode(struct localnet *net, struct localnet_node *node)
     if (node->number == 0) {
         err = run_supernode(net,
                             (const char *const[]){"init", "--dir", node->dir, "--anchor", "--name",
-                                                  "localnet", "--address", node->address, NULL},
+                                                  "localnet", "--address", node->address,
+                                                  "--promotion", "by-hand", NULL},
                             &out);
     } else {
         err = run_supernode(net, (const char *const[]){"init", "--dir", node->dir, NULL}, &out);
@@ -222,6 +223,21 @@ enum err localnet_init_apart(struct localnet *net, struct owner *owner, const ch
     return make(net, netns);
 }
 
+enum err localnet_elect(struct localnet *net, const struct localnet_election *election) {
+    net->election = *election;
+    enum err err = localnet_election_rules(election, net->network_file);
+    for (uint32_t i = 0; i < election->consenting && i < net->peer_count && err == OK; i++) {
+        err = localnet_election_prepare(election, net->peers[i].dir);
+    }
+    if (err != OK) {
+        return trouble(net, err, "%s: cannot be written", net->network_file);
+    }
+    for (uint32_t i = 1; i < net->supernode_count && err == OK; i++) {
+        err = certify(net, &net->supernodes[i]); /* it is another network now */
+    }
+    return err;
+}
+
 static void free_node(struct localnet_node *node) {
     process_free(node->process);
     mem_free(node->dir);
@@ -271,6 +287,13 @@ enum err localnet_launch(struct localnet *net, struct localnet_node *node) {
     if (node->role == LOCALNET_SUPERNODE && net->leaves > 0) {
         snprintf(leaves, sizeof leaves, "%" PRIu32, net->leaves);
         add_words(&words, (const char *const[]){"--leaves", leaves, NULL});
+    }
+    char beside[48];
+    if (node->role == LOCALNET_PEER && node->number < net->election.consenting) {
+        snprintf(beside, sizeof beside, "%.*s:%d", (int)strcspn(node->address, ":"), node->address,
+                 LOCALNET_PORT + 1);
+        add_words(&words, (const char *const[]){"--consent", "--cap-rate", "100M",
+                                                "--supernode-listen", beside, NULL});
     }
     if (node->advertise[0] != '\0') {
         add_words(&words, (const char *const[]){"--advertise", node->advertise, NULL});

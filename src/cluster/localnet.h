@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "common/ids.h"
+#include "src/cluster/localnet_election.h"
 #include "src/cluster/netns.h"
 #include "src/cluster/process.h"
 
@@ -53,6 +54,7 @@ struct localnet {
     uint32_t peer_count;
     struct localnet_node supernodes[LOCALNET_NODES_MAX];
     struct localnet_node peers[LOCALNET_NODES_MAX];
+    struct localnet_election election;
     uint32_t leaves;    /* that a supernode takes; 0 = its default */
     char trouble[1024]; /* what went wrong, for people, after an error */
 };
@@ -69,6 +71,9 @@ struct localnet_size {
 };
 MUST_CHECK enum err localnet_init_apart(struct localnet *net, struct owner *owner, const char *bin,
                                         const struct netns *netns, struct localnet_size size);
+
+/* Have supernodes elected; called before anything runs. */
+MUST_CHECK enum err localnet_elect(struct localnet *net, const struct localnet_election *election);
 
 /* Forget the network; its processes and folders are the owner's to end. */
 void localnet_free(struct localnet *net);

@@ -8,11 +8,12 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "common/policy.h"
 #include "common/units.h"
 #include "src/cluster/spec_event.h"
 
 #define DURATION_MAX_MS (7ULL * 24 * 3600 * 1000)
-#define FILE_BYTES_MAX (1ULL << 30)
+#define SPEC_FILE_BYTES_MAX (1ULL << 30)
 #define FILES_MAX 10000 /* of one peer */
 
 const struct spec_measure_row spec_measures[SPEC_MEASURES] = {
@@ -24,10 +25,14 @@ const struct spec_measure_row spec_measures[SPEC_MEASURES] = {
     [SPEC_MEMORY_TOTAL] = {"memory total", false},
     [SPEC_DOWNLOADS_FAILED] = {"downloads failed", false},
     [SPEC_DOWNLOADS_DONE] = {"downloads done", true},
+    [SPEC_OVERHEAD] = {"overhead", false},
     [SPEC_DESCRIPTORS] = {"descriptors", false},
     [SPEC_DESCRIPTORS_GROWN] = {"descriptors grown", false},
     [SPEC_MEMORY_SLOPE] = {"memory slope", false},
     [SPEC_DOWNLOAD_P99] = {"download p99", false},
+    [SPEC_SUPERNODES] = {"supernodes", true},
+    [SPEC_SUPERNODES_MOST] = {"supernodes most", false},
+    [SPEC_ROLE_FLAPS] = {"role flaps", false},
     [SPEC_EXIT] = {"exit", false},
 };
 
@@ -110,7 +115,7 @@ static bool take_sizes(struct spec *spec, const char *value) {
     snprintf(least, sizeof least, "%.*s", (int)(dots - value), value);
     return units_parse_bytes(least, &spec->size_min) == OK &&
            units_parse_bytes(dots + 2, &spec->size_max) == OK && spec->size_min <= spec->size_max &&
-           spec->size_min >= 16 && spec->size_max <= FILE_BYTES_MAX;
+           spec->size_min >= 16 && spec->size_max <= SPEC_FILE_BYTES_MAX;
 }
 
 static bool take_names(struct spec *spec, const char *value) {
@@ -167,6 +172,35 @@ static bool take_upload_rate(struct spec *spec, const char *value) {
     return units_parse_bytes(value, &spec->upload_rate) == OK;
 }
 
+static bool take_policy(struct spec *spec, const char *value) {
+    bool is_fine = policy_find(value) != NULL;
+    if (is_fine) {
+        snprintf(spec->election.policy, sizeof spec->election.policy, "%s", value);
+    }
+    return is_fine;
+}
+
+static bool take_epoch(struct spec *spec, const char *value) {
+    return take_span(value, 4000, &spec->election.epoch_ms);
+}
+
+static bool take_dwell(struct spec *spec, const char *value) {
+    return take_span(value, 0, &spec->election.dwell_ms);
+}
+
+static bool take_measure(struct spec *spec, const char *value) {
+    return units_parse_bytes(value, &spec->election.measure) == OK &&
+           spec->election.measure >= 65536 && spec->election.measure <= MEASURE_BYTES_MAX;
+}
+
+static bool take_minimum(struct spec *spec, const char *value) {
+    return take_count(value, 1, SPEC_NODES_MAX, &spec->election.minimum);
+}
+
+static bool take_consenting(struct spec *spec, const char *value) {
+    return take_count(value, 0, SPEC_NODES_MAX, &spec->election.consenting);
+}
+
 /* One row per key; `remedy` ends "this is not ...". */
 static const struct row {
     const char *section;
@@ -184,6 +218,12 @@ static const struct row {
     {"network", "upload-rate", take_upload_rate, "write bytes per second such as `2M`"},
     {"network", "netns", take_netns, "write yes or no"},
     {"network", "leaves", take_leaves, "write how many peers a supernode takes"},
+    {"election", "policy", take_policy, "write " POLICY_NAMES},
+    {"election", "epoch", take_epoch, "write a time of at least 4s"},
+    {"election", "dwell", take_dwell, "write a time such as `60s`"},
+    {"election", "measure", take_measure, "write a size from 64K to 4M"},
+    {"election", "minimum", take_minimum, "write a number from 1 to 254"},
+    {"election", "consenting", take_consenting, "write how many peers would be supernodes"},
     {"fleet", "peers", spec_take_fleet, "write a number from 0 to 5000"},
     {"fleet", "files", take_fleet_files, "write a number of files per peer, at most 1000"},
     {"fleet", "searches", take_fleet_searches, "write a rate such as `100/s`, at most 1000/s"},
@@ -205,6 +245,7 @@ static bool read_bound(struct spec_check *check, const char *value) {
     switch (check->measure) {
     case SPEC_RECALL:
     case SPEC_REGISTERED:
+    case SPEC_OVERHEAD:
         is_fine = units_parse_milli(value, &number) == OK && number <= 1000;
         check->bound = (double)number / 1000;
         return is_fine;
@@ -232,6 +273,11 @@ static bool read_bound(struct spec_check *check, const char *value) {
     return is_fine;
 }
 
+static bool may_be_timed(enum spec_measure measure) {
+    return measure == SPEC_RECALL || measure == SPEC_REGISTERED || measure == SPEC_SUPERNODES ||
+           measure == SPEC_SUPERNODES_MOST;
+}
+
 /* `recall at 60s = 0.99`. */
 static const char *take_check(struct spec *spec, const char *key, const char *value) {
     if (spec->check_count == SPEC_CHECKS_MAX) {
@@ -248,13 +294,12 @@ static const char *take_check(struct spec *spec, const char *key, const char *va
     }
     if (check->measure == SPEC_MEASURES) {
         return "write recall, registered, search p99, gap p99, memory, memory total, downloads "
-               "failed, downloads done, descriptors, descriptors grown, memory slope, download p99 "
-               "or exit";
+               "failed, downloads done, supernodes, supernodes most, role flaps, overhead, "
+               "descriptors, descriptors grown, memory slope, download p99 or exit";
     }
     check->is_timed = at != NULL;
-    if (at != NULL && (!take_span(at + 4, 0, &check->at_ms) ||
-                       (check->measure != SPEC_RECALL && check->measure != SPEC_REGISTERED))) {
-        return "only recall and registered have a time, such as `recall at 60s`";
+    if (at != NULL && (!take_span(at + 4, 0, &check->at_ms) || !may_be_timed(check->measure))) {
+        return "only recall, registered and supernodes have a time, such as `recall at 60s`";
     }
     snprintf(check->text, sizeof check->text, "%s = %s", key, value);
     spec->check_count++;
@@ -400,18 +445,20 @@ static void sort_events(struct spec *spec) {
 }
 
 enum err spec_read(struct spec *spec, const char *path, char trouble[SPEC_TROUBLE_BYTES]) {
-    *spec = (struct spec){.name = "cluster",
-                          .supernodes = 3,
-                          .peers = 12,
-                          .duration_ms = 30000,
-                          .settle_ms = 60000,
-                          .sample_ms = 1000,
-                          .seed = 1,
-                          .files = 10,
-                          .fleet_files = 10,
-                          .copies = 2,
-                          .size_min = 1024,
-                          .size_max = 65536};
+    *spec = (struct spec){
+        .name = "cluster",
+        .supernodes = 3,
+        .peers = 12,
+        .duration_ms = 30000,
+        .settle_ms = 60000,
+        .sample_ms = 1000,
+        .seed = 1,
+        .files = 10,
+        .fleet_files = 10,
+        .election = {.epoch_ms = 10000, .dwell_ms = 60000, .measure = 256 * 1024, .minimum = 3},
+        .copies = 2,
+        .size_min = 1024,
+        .size_max = 65536};
     struct reading reading = {.stream = fopen(path, "re"), .spec = spec};
     if (reading.stream == NULL) {
         enum err err = errno == EACCES ? ERR_PERMISSION : ERR_NOT_FOUND;

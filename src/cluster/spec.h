@@ -5,7 +5,13 @@
  *     supernodes = 10      copies = 2          downloads = 1/s      40s = start supernode 2
  *     peers = 200          sizes = 1K..64K
  *     duration = 60s                           [checks]
- *     seed = 1                                 recall at 60s = 0.99 */
+ *     seed = 1                                 recall at 60s = 0.99
+ *
+ *     [election]           where supernodes are elected among the peers 0 to consenting - 1
+ *     policy = reputation
+ *     epoch = 10s
+ *     dwell = 60s
+ *     consenting = 60 */
 #ifndef TRUNKLINE_CLUSTER_SPEC_H
 #define TRUNKLINE_CLUSTER_SPEC_H
 
@@ -41,6 +47,7 @@ enum spec_verb {
 struct spec_targets {
     bool supernodes;
     bool peers;
+    bool elected;   /* only peers whose supernode runs */
     uint32_t first; /* with `last`, when percent is 0 */
     uint32_t last;
     uint32_t percent; /* 1 to 100 of those that the verb can be applied to */
@@ -66,6 +73,16 @@ struct spec_event {
     char text[SPEC_TEXT_BYTES]; /* as it was written */
 };
 
+/* How supernodes are elected. */
+struct spec_election {
+    char policy[16]; /* "" = those of the network are all there are */
+    uint64_t epoch_ms;
+    uint64_t dwell_ms;
+    uint64_t measure; /* bytes of one stream */
+    uint32_t minimum;
+    uint32_t consenting; /* peers that would be supernodes: the first ones */
+};
+
 enum spec_measure {
     SPEC_RECALL,            /* share of the wanted files that a sweep of searches finds */
     SPEC_REGISTERED,        /* share of the running peers that have a registered parent */
@@ -75,10 +92,14 @@ enum spec_measure {
     SPEC_MEMORY_TOTAL,      /* bytes, all processes together, what they share counted once */
     SPEC_DOWNLOADS_FAILED,  /* downloads that ended with an error or did not end */
     SPEC_DOWNLOADS_DONE,    /* at least so many */
+    SPEC_OVERHEAD,          /* blocks sent beyond what was fetched, as a share of it */
     SPEC_DESCRIPTORS,       /* the most that one process had open */
     SPEC_DESCRIPTORS_GROWN, /* all processes together: at the end, less those at the start */
     SPEC_MEMORY_SLOPE,      /* bytes per hour that a process grows by, on average */
     SPEC_DOWNLOAD_P99,      /* milliseconds from the search to the file */
+    SPEC_SUPERNODES,        /* that run and are certified, at least ... */
+    SPEC_SUPERNODES_MOST,   /* ... and at most */
+    SPEC_ROLE_FLAPS,        /* changes of one peer's role sooner than the dwell time allows */
     SPEC_EXIT,              /* milliseconds from `stop` to the end of the slowest process */
     SPEC_MEASURES
 };
@@ -113,7 +134,8 @@ struct spec {
     uint64_t fleet_search_milli;
     uint32_t leaves; /* that a supernode takes; 0 = its own default, or enough for all */
     struct spec_link link;
-    bool is_netns;   /* each node has a network namespace of its own */
+    bool is_netns; /* each node has a network namespace of its own */
+    struct spec_election election;
     bool has_faults; /* some link is ever other than loopback */
     bool has_delays; /* ... in a way that only the proxy can */
     bool has_loss;   /* ... in a way that only namespaces can */

@@ -94,6 +94,9 @@ bool spec_link_read(struct spec_link *link, const char *text) {
 static bool read_role(struct spec_targets *targets, const char *word) {
     targets->supernodes = strcmp(word, "supernode") == 0 || strcmp(word, "supernodes") == 0;
     targets->peers = strcmp(word, "peer") == 0 || strcmp(word, "peers") == 0;
+    if (strcmp(word, "elected") == 0) {
+        targets->peers = targets->elected = true;
+    }
     if (strcmp(word, "all") == 0) {
         targets->supernodes = targets->peers = true;
         targets->percent = 100;
@@ -160,7 +163,9 @@ static enum err read_words(struct spec_event *event, const struct spec *spec, ch
         return refuse(trouble, "begin with kill, stop, freeze, thaw, start, link, split or heal");
     }
     if (role == NULL || !read_role(&event->targets, role)) {
-        return refuse(trouble, "then say which: `supernode 2`, `peers 10%`, `peers 0-9` or `all`");
+        return refuse(
+            trouble,
+            "then say which: `supernode 2`, `peers 10%`, `peers 0-9`, `elected 50%` or `all`");
     }
     if (event->targets.percent == 0) {
         word = strsep(rest, " ");

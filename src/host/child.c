@@ -40,6 +40,8 @@
 
 enum child_state { CHILD_NONE, CHILD_RUNNING, CHILD_LEAVING, CHILD_WAITING };
 
+#define CHILD_CONFIG "supernode.ini" /* of its own options, below [supernode] */
+
 struct child {
     struct host_node *node;
     char *dir;
@@ -48,6 +50,7 @@ struct child {
     char *listen; /* NULL = where the peer listens, any port */
     char *advertise;
     char *log;
+    char *config; /* in its folder, if there is one: that of other supernodes is not its own */
     char *introducers[CHILD_INTRODUCERS_MAX];
     uint32_t introducer_count;
     enum log_level log_level;
@@ -106,7 +109,7 @@ static uint32_t fill_words(const struct child *child, char *words[WORDS_MAX],
         {"--network", child->network},
         {"--listen", child->listen != NULL ? child->listen : room},
         {"--advertise", child->advertise},
-        {"--config", "/dev/null"},
+        {"--config", access(child->config, F_OK) == 0 ? child->config : "/dev/null"},
         {"--log", child->log},
     };
     words[count++] = child->program;
@@ -403,6 +406,9 @@ struct child *child_new(struct host_node *node, const struct child_config *confi
     child->node = node;
     child->dir = mem_new(size);
     snprintf(child->dir, size, "%s/" CHILD_DIR, node->state_dir);
+    size_t config_size = size + sizeof "/" CHILD_CONFIG;
+    child->config = mem_new(config_size);
+    snprintf(child->config, config_size, "%s/" CHILD_CONFIG, child->dir);
     child->program = copy(config->program);
     child->network = copy(config->network);
     child->listen = copy(config->listen);
@@ -425,6 +431,7 @@ void child_free(struct child *child) {
     for (uint32_t i = 0; i < child->introducer_count; i++) {
         mem_free(child->introducers[i]);
     }
+    mem_free(child->config);
     mem_free(child->dir);
     mem_free(child->program);
     mem_free(child->network);

@@ -177,7 +177,8 @@ int cli_duty(struct cli *cli) {
 
 /* ---- why ---- */
 
-#define WHOLE 281474976710656.0 /* 2^48 */
+#define WHOLE_SCORE 1152921504606846976.0 /* 2^60 */
+#define WHOLE_DRAW 281474976710656.0      /* 2^48 */
 
 static void print_gates(const json_t *object) {
     static const struct {
@@ -201,27 +202,52 @@ static void print_gates(const json_t *object) {
     }
 }
 
+/* What a policy goes by: parts of all trust, or its own measure. */
+static void print_score(const json_t *object) {
+    const char *policy = client_text(object, "policy");
+    uint64_t score = client_number(object, "score");
+    char clean[64];
+    terminal_clean(clean, sizeof clean, policy, 0);
+    if (strcmp(policy, "reputation") == 0 || strcmp(policy, "eigentrust") == 0) {
+        printf("score %.4f %% of all trust", (double)score * 100 / WHOLE_SCORE);
+    } else {
+        printf("score %" PRIu64 " by the policy `%s`", score, clean);
+    }
+    printf("; drew %.6f, a seat is below %.6f\n",
+           (double)client_number(object, "draw") / WHOLE_DRAW,
+           (double)client_number(object, "threshold") / WHOLE_DRAW);
+}
+
+static const char *verdict_of(const json_t *object) {
+    const char *verdict = client_text(object, "verdict");
+    bool is_member = json_is_true(json_object_get(object, "member"));
+    if (strcmp(verdict, "kept") == 0) {
+        return is_member ? "stays a supernode" : "is no supernode";
+    }
+    if (strcmp(verdict, "promoted") == 0) {
+        return "becomes a supernode";
+    }
+    return strcmp(verdict, "demoted") == 0 ? "is to be a supernode no longer" : "is no candidate";
+}
+
 static void print_decision(const json_t *object) {
     char clean[512];
     char rate[UNITS_TEXT_BYTES];
     char seen[UNITS_TEXT_BYTES];
     terminal_clean(clean, sizeof clean, client_text(object, "id"), 0);
-    printf("%s: ", clean);
+    printf("%s %s", clean, verdict_of(object));
     terminal_clean(clean, sizeof clean, client_text(object, "reason"), 0);
-    printf("%s%s%s\n", client_text(object, "verdict"), clean[0] != '\0' ? ", " : "", clean);
-    if (client_number(object, "epoch") == 0) {
-        printf("nothing has been decided on it\n");
+    printf("%s%s\n", clean[0] != '\0' ? ": " : "", clean);
+    if (client_number(object, "epoch") == 0 ||
+        strcmp(client_text(object, "verdict"), "unknown") == 0) {
         return;
     }
     printf("epoch %" PRIu64 ": %" PRIu64 " supernodes, %" PRIu64 " wanted\n",
            client_number(object, "epoch"), client_number(object, "members"),
            client_number(object, "wanted"));
     print_gates(object);
+    print_score(object);
     units_duration(seen, client_number(object, "witnessed_s"));
-    printf("score %.4f %% of all; drew %.6f, a seat is below %.6f\n",
-           (double)client_number(object, "score") * 100 / WHOLE,
-           (double)client_number(object, "draw") / WHOLE,
-           (double)client_number(object, "threshold") / WHOLE);
     printf("measured at %s/s, seen for %s\n", bytes_of(object, "rate", rate), seen);
 }
 

@@ -46,8 +46,8 @@ static void report_traffic(struct outbox *out, const struct driver_counts *count
         [TRAFFIC_FILES] = {"files_out_bytes", "files_in_bytes"},
         [TRAFFIC_OVERLAY] = {"overlay_out_bytes", "overlay_in_bytes"}};
     report_begin(out, 0, "traffic");
-    for (int traffic = 0; traffic < TRAFFICS; traffic++) {
-        for (int direction = 0; direction < DIRECTIONS; direction++) {
+    for (enum traffic_class traffic = 0; traffic < TRAFFICS; traffic++) {
+        for (enum direction direction = 0; direction < DIRECTIONS; direction++) {
             report_number(out, keys[traffic][direction], counts->wire[direction][traffic]);
         }
     }

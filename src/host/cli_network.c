@@ -22,7 +22,7 @@
 #define NETWORK_FILE "network.ini"
 #define PROMOTION_DEFAULT "reputation"
 
-static enum err network_path(const struct cli *cli, char path[PATH_MAX], struct host_error *error) {
+enum err cli_network_path(const struct cli *cli, char path[PATH_MAX], struct host_error *error) {
     if (cli->settings.network != NULL) {
         snprintf(path, PATH_MAX, "%s", cli->settings.network);
         return OK;
@@ -106,7 +106,7 @@ static enum err make_network(const struct cli *cli, struct identity *identity,
                              struct host_error *error) {
     struct network_file file = {0};
     char path[PATH_MAX];
-    enum err err = network_path(cli, path, error);
+    enum err err = cli_network_path(cli, path, error);
     err = err != OK ? err : fill_network(cli, identity, &file, error);
     err = err != OK ? err : network_write(path, &file, error);
     if (err == OK && !cli->settings.json) {
@@ -153,7 +153,7 @@ static enum err check_wishes(const struct cli *cli, struct host_error *error) {
             promotion);
     }
     enum err err = add_addresses(cli, &nobody, &tried, error);
-    err = err != OK ? err : network_path(cli, path, error);
+    err = err != OK ? err : cli_network_path(cli, path, error);
     if (err == OK && access(path, F_OK) == 0) {
         err = fail(error, ERR_EXISTS,
                    "%.300s is there already and is not overwritten; choose another folder with "
@@ -284,7 +284,7 @@ static enum err certify(const struct cli *cli, struct identity *identity, struct
     struct network_file file = {0};
     struct buf encoded = {0};
     char path[PATH_MAX];
-    enum err err = network_path(cli, path, error);
+    enum err err = cli_network_path(cli, path, error);
     err = err != OK ? err : network_load(path, &file, error);
     err = err != OK ? err : make_cert(cli, &file.network, identity, cert, error);
     if (err == OK) {

@@ -26,7 +26,7 @@
 #define READ_TURN_MAX 262144              /* bytes of one link per turn of the loop */
 #define READ_TURN_US 1000                 /* ... that the node may work on them: then it waits */
 #define HEAVY_US 1000000                  /* in line with others, and so long afterwards */
-#define BULK_BYTES 131072                 /* read at once from a link that brings much */
+#define BULK_BYTES 65536                  /* read at once from a link that brings much */
 #define LINGER_MS 2000
 #define SHUTDOWN_RETRY_MS 5
 #define PRIORITIES 3 /* the middle one is what events have when nothing is said */
@@ -82,6 +82,13 @@ static void end_handshake(struct conn *conn, bool proven) {
     }
 }
 
+static void stop_connecting(struct conn *conn) {
+    if (conn->connected != NULL) {
+        event_free(conn->connected);
+        conn->connected = NULL;
+    }
+}
+
 /* From here on nothing of it happens any more. It is freed at the end of the turn. */
 static void bury(struct conn *conn) {
     struct host *host = conn->node->host;
@@ -89,9 +96,7 @@ static void bury(struct conn *conn) {
     conn->state = CONN_DEAD;
     end_handshake(conn, false);
     event_del(&conn->timer);
-    if (event_initialized(&conn->connected)) {
-        event_del(&conn->connected);
-    }
+    stop_connecting(conn);
     if (conn->bev != NULL) {
         bufferevent_setcb(conn->bev, NULL, NULL, NULL, NULL);
         bufferevent_disable(conn->bev, EV_READ | EV_WRITE);
@@ -606,6 +611,7 @@ static void on_connected(evutil_socket_t fd, short what, void *context) {
     struct host_node *node = conn->node;
     int number = 0;
     socklen_t len = sizeof number;
+    stop_connecting(conn);
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &len) != 0) {
         number = EVUTIL_SOCKET_ERROR();
     }
@@ -661,8 +667,9 @@ void conn_dial(struct host_node *node, uint32_t token, const struct node_id *id,
     struct conn *conn = conn_new(node, fd, address);
     conn->token = token;
     conn->peer = (struct tls_peer){.dialled = true, .wanted = *id};
-    event_assign(&conn->connected, host->base, fd, EV_WRITE, on_connected, conn);
-    if (event_add(&conn->connected, NULL) != 0) {
+    conn->connected = event_new(host->base, fd, EV_WRITE, on_connected, conn);
+    CHECK(conn->connected != NULL);
+    if (event_add(conn->connected, NULL) != 0) {
         conn_kill(conn, ERR_IO);
         return;
     }

@@ -42,8 +42,8 @@ struct conn {
     struct conn *next_dead;
     struct bufferevent *bev; /* from CONN_HANDSHAKE on; owns SSL and socket */
     int fd;
-    struct event connected; /* CONN_CONNECTING */
-    struct event timer;     /* of the present state; CONN_UP: no progress of output */
+    struct event *connected; /* CONN_CONNECTING, else NULL: most links are accepted */
+    struct event timer;      /* of the present state; CONN_UP: no progress of output */
     enum conn_state state;
     uint32_t link; /* 0 = the node does not know it */
     uint32_t token;

@@ -101,7 +101,8 @@ static void have_turn(struct conn *conn, enum direction direction) {
 }
 
 /* Let through what may go now; return when the next may. */
-static uint64_t serve_line(struct host_node *node, enum direction direction, enum traffic_class traffic) {
+static uint64_t serve_line(struct host_node *node, enum direction direction,
+                           enum traffic_class traffic) {
     struct flow *flow = &node->flow;
     struct flow_line *line = &flow->lines[direction][traffic];
     while (line->first != NULL) {
@@ -121,8 +122,8 @@ static uint64_t serve_line(struct host_node *node, enum direction direction, enu
 
 static void serve_lines(struct host_node *node) {
     uint64_t soonest_us = UINT64_MAX;
-    for (int direction = 0; direction < DIRECTIONS; direction++) {
-        for (int traffic = 0; traffic < TRAFFICS; traffic++) {
+    for (enum direction direction = 0; direction < DIRECTIONS; direction++) {
+        for (enum traffic_class traffic = 0; traffic < TRAFFICS; traffic++) {
             uint64_t wait_us = serve_line(node, direction, traffic);
             soonest_us = wait_us < soonest_us ? wait_us : soonest_us;
         }
@@ -239,11 +240,11 @@ void flow_free(struct host_node *node) {
     if (node->host->counts.limits == node->flow.text) {
         node->host->counts.limits = NULL;
     }
-    for (int direction = 0; direction < DIRECTIONS; direction++) {
-        for (int traffic = 0; traffic < TRAFFICS; traffic++) {
+    for (enum direction direction = 0; direction < DIRECTIONS; direction++) {
+        for (enum traffic_class traffic = 0; traffic < TRAFFICS; traffic++) {
             struct flow_line *line = &node->flow.lines[direction][traffic];
             while (line->first != NULL) {
-                conn_unpin(take_first(line, direction));
+                conn_unpin(take_first(line, (enum direction)direction));
             }
         }
     }

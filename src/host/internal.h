@@ -13,6 +13,7 @@
 #include "common/map.h"
 #include "common/node.h"
 #include "common/rateplan.h"
+#include "common/traffic.h"
 #include "src/host/gate.h"
 #include "src/host/host.h"
 #include "src/host/identity.h"
@@ -89,6 +90,7 @@ struct host_node {
     struct node node;
     bool has_node;
     struct node_env env;
+    struct traffic traffic;
     struct identity *identity;
     int lock_fd;
     char *state_dir;

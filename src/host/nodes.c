@@ -81,6 +81,7 @@ static void fill_env(struct host_node *node, const struct host_node_config *conf
     env->log = &node->host->log;
     env->packer = node->host->packer;
     env->driver = &node->host->counts;
+    env->traffic = &node->traffic;
     env->agent = AGENT;
     env->cert = (struct slice){node->cert.data, node->cert.len};
     env->listen_count = listen_addresses(node, env->listen);

@@ -10,13 +10,11 @@
 #include "src/host/failure.h"
 
 #define AT(field) .offset = offsetof(struct settings, field)
-#define RATE_BYTES_MIN 1024           /* below it no block would ever leave in time */
-#define RATE_BYTES_MAX (100ULL << 30) /* bytes per second */
-#define CAP_BYTES_MAX (1ULL << 50)    /* bytes a day */
-#define UPLOAD_SLOTS_CONFIG_MAX 1000  /* one slot holds one open file */
-#define LEAVES_CONFIG_MAX 100000      /* limited by descriptors long before */
-#define LEAF_QUERY_MILLI_MAX 1000000  /* 1,000 a second */
-#define DAYS_MAX 3650                 /* the network's epoch sets a nearer limit */
+#define RATE_BYTES_MIN 1024          /* below it no block would ever leave in time */
+#define CAP_BYTES_MAX (1ULL << 50)   /* bytes a day */
+#define LEAVES_CONFIG_MAX 100000     /* limited by descriptors long before */
+#define LEAF_QUERY_MILLI_MAX 1000000 /* 1,000 a second */
+#define DAYS_MAX 3650                /* the network's epoch sets a nearer limit */
 
 /* Say what is wrong with ID@HOST:PORT, if anything is. */
 static enum err check_introducer(const char *text, struct host_error *error) {
@@ -181,7 +179,7 @@ const struct option_row settings_rows[SETTINGS] = {
                           AT(cap_rate),
                           .in_file = true,
                           .min = DUTY_RATE_MIN,
-                          .max = RATE_BYTES_MAX,
+                          .max = RATE_MAX,
                           .help = "bytes per second for that (1M)"},
     [SETTING_CAP_BYTES] = {.name = "cap-bytes",
                            .type = OPTION_BYTES,

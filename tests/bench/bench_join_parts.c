@@ -19,8 +19,8 @@
 #define FILES 100
 #define ROUNDS 5
 #define WALL_S 1700000000
-#define STEP_US 1000 /* of virtual time between two steps */
-#define PIECE_MAX 131072 /* conn.c reads so much at once from a link that brings much */
+#define STEP_US 1000    /* of virtual time between two steps */
+#define PIECE_MAX 65536 /* conn.c reads so much at once from a link that brings much */
 #define DRAIN_STEPS 100000
 
 /* The supernode, and the world as it sees it. */
@@ -42,7 +42,7 @@ static void quiet(void *context, enum log_level level, const char *line) {
 }
 
 static void start(struct stage *stage) {
-    *stage = (struct stage){.network = {.name = "bench", .policy = NETWORK_OPEN},
+    *stage = (struct stage){.network = {.name = "bench", .policy = NETWORK_OPEN, .epoch_s = 3600},
                             .log = {.level = LOG_LEVEL_ERROR, .write = quiet}};
     stage->crypto = crypto_make(NULL);
     if (network_seal(&stage->network, stage->crypto) != OK) {
@@ -120,8 +120,8 @@ static uint8_t say_all(struct stage *stage, uint32_t link, struct buf *bytes) {
     return verdict;
 }
 
-static void put(struct stage *stage, struct buf *frames, uint8_t type, struct buf *payload) {
-    session_pack(stage->env.packer, type, (struct slice){payload->data, payload->len}, frames);
+static void put(struct packer *packer, struct buf *frames, uint8_t type, struct buf *payload) {
+    session_pack(packer, type, (struct slice){payload->data, payload->len}, frames);
     buf_free(payload);
 }
 
@@ -140,7 +140,7 @@ static void link_up(struct stage *stage, uint32_t link) {
                           .agent = {(const uint8_t *)"bench", 5}};
     struct buf payload = {0}, frames = {0};
     wire_hello_encode(&payload, &hello);
-    put(stage, &frames, MSG_HELLO, &payload);
+    put(stage->env.packer, &frames, MSG_HELLO, &payload);
     say(stage, link, &frames);
 }
 
@@ -157,7 +157,7 @@ static int compare_records(const void *a, const void *b) {
     return wire_file_record_compare(a, b);
 }
 
-static void make_list(const struct stage *stage, struct list *list, uint32_t first,
+static void make_list(const struct crypto *crypto, struct list *list, uint32_t first,
                       uint32_t count) {
     *list = (struct list){.count = count};
     list->records = mem_array(count, sizeof *list->records);
@@ -165,48 +165,83 @@ static void make_list(const struct stage *stage, struct list *list, uint32_t fir
     struct hash *hashes = mem_array(count, sizeof *hashes);
     for (uint32_t i = 0; i < count; i++) {
         paper_record(&list->records[i], list->names[i], first + i);
-        wire_file_record_hash(&list->records[i], stage->crypto, &hashes[i]);
+        wire_file_record_hash(&list->records[i], crypto, &hashes[i]);
     }
     qsort(list->records, count, sizeof *list->records, compare_records);
     list->state =
         (struct reg_state){.index_id = first + 1, .sequence = 2, .reach = 1, .count = count};
-    if (!wire_list_root(stage->crypto, hashes, count, &list->state.root)) {
+    if (!wire_list_root(crypto, hashes, count, &list->state.root)) {
         bench_fail("two files of one list are the same");
     }
     mem_free(hashes);
 }
 
-static void free_list(struct list *list) {
-    mem_free(list->records);
-    mem_free(list->names);
-}
-
-static void put_state(struct stage *stage, struct buf *frames, uint8_t type,
+static void put_state(struct packer *packer, struct buf *frames, uint8_t type,
                       const struct reg_state *state) {
     struct buf payload = {0};
     wire_reg_state_encode(&payload, state);
-    put(stage, frames, type, &payload);
+    put(packer, frames, type, &payload);
+}
+
+void join_frames_make(struct join_frames *frames, struct packer *packer, uint32_t first,
+                      uint32_t count) {
+    struct list list;
+    *frames = (struct join_frames){0};
+    make_list(crypto_keyless(), &list, first, count);
+    struct reg_state nothing = {.index_id = list.state.index_id, .sequence = 1};
+    put_state(packer, &frames->empty, MSG_REG_BEGIN, &nothing);
+    put_state(packer, &frames->begin, MSG_REG_BEGIN, &list.state);
+    for (uint32_t sent = 0; sent < count;) {
+        struct buf payload = {0};
+        sent += wire_reg_add_pack(&payload, list.records + sent, count - sent);
+        put(packer, &frames->rest, MSG_REG_ADD, &payload);
+    }
+    put_state(packer, &frames->rest, MSG_REG_COMMIT, &list.state);
+    mem_free(list.records);
+    mem_free(list.names);
+}
+
+/* What a leaf says when the first file of such a list has gone and one more has come. */
+static void change_frames_make(struct join_frames *frames, struct packer *packer, uint32_t first,
+                               uint32_t count) {
+    struct list list;
+    *frames = (struct join_frames){0};
+    make_list(crypto_keyless(), &list, first + 1, count);
+    list.state.index_id = first + 1;
+    list.state.sequence = 3;
+    put_state(packer, &frames->begin, MSG_REG_BEGIN, &list.state);
+    struct file_record gone, new;
+    char gone_name[PAPER_NAME_BYTES], new_name[PAPER_NAME_BYTES];
+    struct hash hash;
+    struct buf payload = {0};
+    paper_record(&gone, gone_name, first);
+    wire_file_record_hash(&gone, crypto_keyless(), &hash);
+    struct reg_remove remove = {.count = 1, .prefixes = {hash.b, RECORD_PREFIX_BYTES}};
+    wire_reg_remove_encode(&payload, &remove);
+    put(packer, &frames->rest, MSG_REG_REMOVE, &payload);
+    paper_record(&new, new_name, first + count);
+    (void)wire_reg_add_pack(&payload, &new, 1);
+    put(packer, &frames->rest, MSG_REG_ADD, &payload);
+    put_state(packer, &frames->rest, MSG_REG_COMMIT, &list.state);
+    mem_free(list.records);
+    mem_free(list.names);
+}
+
+void join_frames_free(struct join_frames *frames) {
+    buf_free(&frames->empty);
+    buf_free(&frames->begin);
+    buf_free(&frames->rest);
 }
 
 /* An empty list, as every leaf has before its files are known; then all of them. */
-static void register_list(struct stage *stage, uint32_t link, const struct list *list,
+static void register_list(struct stage *stage, uint32_t link, struct join_frames *frames,
                           struct join_parts *parts) {
-    struct buf empty = {0}, begin = {0}, rest = {0};
-    struct reg_state nothing = {.index_id = list->state.index_id, .sequence = 1};
-    put_state(stage, &empty, MSG_REG_BEGIN, &nothing);
-    if (say(stage, link, &empty) != REG_DONE) {
+    if (say(stage, link, &frames->empty) != REG_DONE) {
         bench_fail("an empty list is not taken");
     }
-    put_state(stage, &begin, MSG_REG_BEGIN, &list->state);
-    for (uint32_t sent = 0; sent < list->count;) {
-        struct buf payload = {0};
-        sent += wire_reg_add_pack(&payload, list->records + sent, list->count - sent);
-        put(stage, &rest, MSG_REG_ADD, &payload);
-    }
-    put_state(stage, &rest, MSG_REG_COMMIT, &list->state);
     double cpu_s = bench_cpu(getpid());
-    say(stage, link, &begin);
-    uint8_t verdict = say_all(stage, link, &rest);
+    say(stage, link, &frames->begin);
+    uint8_t verdict = say_all(stage, link, &frames->rest);
     parts->cpu_s += bench_cpu(getpid()) - cpu_s;
     if (verdict != REG_DONE) {
         bench_fail("a list is not taken, verdict %u", verdict);
@@ -218,13 +253,38 @@ void bench_join_parts(uint32_t leaves, uint32_t files, struct join_parts *parts)
     *parts = (struct join_parts){0};
     start(&stage);
     for (uint32_t i = 0; i < leaves; i++) {
-        struct list list;
-        make_list(&stage, &list, i * files, files);
+        struct join_frames frames;
+        join_frames_make(&frames, stage.env.packer, i * files, files);
         link_up(&stage, i + 1);
-        register_list(&stage, i + 1, &list, parts);
-        free_list(&list);
+        register_list(&stage, i + 1, &frames, parts);
+        join_frames_free(&frames);
     }
     parts->longest_s = stage.longest_s;
+    stop(&stage);
+}
+
+/* One file of a list of 10,000 changes. */
+static void change_long_list(struct join_parts *change) {
+    struct stage stage;
+    struct join_parts join = {0};
+    struct join_frames frames, changes;
+    *change = (struct join_parts){0};
+    start(&stage);
+    join_frames_make(&frames, stage.env.packer, 0, LEAF_FILES_MAX);
+    change_frames_make(&changes, stage.env.packer, 0, LEAF_FILES_MAX);
+    link_up(&stage, 1);
+    register_list(&stage, 1, &frames, &join);
+    stage.longest_s = 0;
+    change->cpu_s = -bench_cpu(getpid());
+    uint8_t begun = say(&stage, 1, &changes.begin);
+    uint8_t done = say_all(&stage, 1, &changes.rest);
+    change->cpu_s += bench_cpu(getpid());
+    change->longest_s = stage.longest_s;
+    if (begun != REG_SEND_CHANGES || done != REG_DONE) {
+        bench_fail("a change is not taken, verdicts %u and %u", begun, done);
+    }
+    join_frames_free(&frames);
+    join_frames_free(&changes);
     stop(&stage);
 }
 
@@ -249,6 +309,14 @@ void bench_lists(const struct bench *bench) {
                                          .unit = "ms",
                                          .peer = "CPU time of such a list",
                                          .peer_value = long_list.cpu_s / 8 * 1000,
+                                         .target = 1});
+    struct join_parts change;
+    change_long_list(&change);
+    bench_figure(bench, &(struct figure){.name = "longest step, one of 10,000 changes",
+                                         .value = change.longest_s * 1000,
+                                         .unit = "ms",
+                                         .peer = "CPU time of such a change",
+                                         .peer_value = change.cpu_s * 1000,
                                          .target = 1});
 }
 

@@ -2,7 +2,18 @@
 #ifndef TRUNKLINE_TESTS_BENCH_BENCH_JOIN_PARTS_H
 #define TRUNKLINE_TESTS_BENCH_BENCH_JOIN_PARTS_H
 
-#include <stdint.h>
+#include "common/buf.h"
+#include "common/pack.h"
+
+/* What a leaf says to register `count` paper files from `first` on. */
+struct join_frames {
+    struct buf empty; /* REG_BEGIN of an empty list */
+    struct buf begin; /* REG_BEGIN */
+    struct buf rest;  /* REG_ADD and REG_COMMIT */
+};
+void join_frames_make(struct join_frames *frames, struct packer *packer, uint32_t first,
+                      uint32_t count);
+void join_frames_free(struct join_frames *frames);
 
 struct join_parts {
     double cpu_s;     /* of all joins, from REG_BEGIN to the last REG_STATUS */

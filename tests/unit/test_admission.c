@@ -60,6 +60,19 @@ static void who_asks_a_little_too_much_stays(void **state) {
     net_free(net);
 }
 
+/* `status` says how often this limit was reached. */
+static void expect_limit(struct net_node *place, const char *name, unsigned refused) {
+    char wanted[64];
+    unsigned found = UINT32_MAX;
+    snprintf(wanted, sizeof wanted, "name=%s ", name);
+    const char *row = strstr(net_command(place, "status"), wanted);
+    assert_non_null(row);
+    row = strstr(row, "refused=");
+    assert_non_null(row);
+    assert_int_equal(sscanf(row, "refused=%u", &found), 1);
+    assert_int_equal(found, refused);
+}
+
 static void lists_too_often_are_refused(void **state) {
     (void)state;
     struct net *net = net_new(33);
@@ -80,6 +93,24 @@ static void lists_too_often_are_refused(void **state) {
     assert_true(goaway.retry_after_s > 0);
     assert_int_equal(goaway.alternatives.count, 1);
     assert_int_equal(supernode_of(place)->counts.refused_lists, 1);
+    expect_limit(place, "registrations", 1);
+    expect_limit(place, "index_bytes", 0);
+    net_free(net);
+}
+
+static void lists_too_long_are_refused(void **state) {
+    (void)state;
+    struct net *net = net_new(34);
+    struct net_node *place = start_plain(net);
+    struct fake *leaf = fake_add(net);
+    struct link *link = fake_dial(leaf, place, PURPOSE_LEAF);
+    struct reg_state begin = {.index_id = 2, .sequence = 1, .count = LEAF_FILES_MAX + 1};
+    fake_send_state(link, MSG_REG_BEGIN, &begin);
+    net_run(net, 100);
+    assert_int_equal(fake_verdict(leaf), REG_REFUSED);
+    assert_int_equal(last_goaway(leaf).reason, GOAWAY_FULL);
+    expect_limit(place, "registrations", 0);
+    expect_limit(place, "index_bytes", 1);
     net_free(net);
 }
 
@@ -173,6 +204,7 @@ int main(void) {
         cmocka_unit_test(who_asks_far_too_much_is_sent_off),
         cmocka_unit_test(who_asks_a_little_too_much_stays),
         cmocka_unit_test(lists_too_often_are_refused),
+        cmocka_unit_test(lists_too_long_are_refused),
         cmocka_unit_test(a_new_link_is_no_new_burst),
         cmocka_unit_test(the_rates_of_neighbours_are_bounded),
         cmocka_unit_test(status_tells_the_limits),

@@ -15,7 +15,7 @@ struct town {
     struct policy_view view;
     struct policy_node nodes[NODES];
     struct policy_decision decisions[NODES];
-    struct hash beacons[SEATS_TERM_EPOCHS];
+    struct beacon beacons[SEATS_TERM_EPOCHS];
     struct rng rng;
 };
 
@@ -24,9 +24,12 @@ struct town {
 static void town_init(struct town *town) {
     memset(town, 0, sizeof *town);
     rng_seed(&town->rng, 5);
-    rng_fill(&town->rng, town->beacons, sizeof town->beacons);
+    for (uint32_t i = 0; i < SEATS_TERM_EPOCHS; i++) {
+        rng_fill(&town->rng, town->beacons[i].hash.b, HASH_BYTES);
+        town->beacons[i].epoch = 100 - i;
+    }
     town->view = (struct policy_view){.crypto = &crypto,
-                                      .beacons = {town->beacons, SEATS_TERM_EPOCHS, 100},
+                                      .beacons = {town->beacons, SEATS_TERM_EPOCHS},
                                       .epoch_s = HOUR_S,
                                       .dwell_s = HOUR_S,
                                       .members = 1,
@@ -75,9 +78,9 @@ static void carry_out(struct town *town, uint32_t wanted) {
     }
     town->view.wanted = wanted;
     town->view.slots = 300ULL * town->view.members;
-    town->view.beacons.epoch++;
     memmove(town->beacons + 1, town->beacons, sizeof town->beacons - sizeof *town->beacons);
-    rng_fill(&town->rng, town->beacons, sizeof *town->beacons);
+    town->beacons[0].epoch++;
+    rng_fill(&town->rng, town->beacons[0].hash.b, HASH_BYTES);
 }
 
 static void test_table(void **state) {
@@ -201,7 +204,7 @@ static void test_claims(void **state) {
             town.nodes[j].claimed = (struct policy_claims){0};
         }
         lied = town;
-        lied.view.beacons.hashes = lied.beacons;
+        lied.view.beacons.list = lied.beacons;
         lied.nodes[5].claimed = (struct policy_claims){1 << 30, 1 << 30, 1 << 20, 1 << 20, true};
         lied.nodes[5].is_gated = town.nodes[5].is_gated = false;
         decide(&town, policy->name);

@@ -43,6 +43,7 @@ static void rows_are_read(void **state) {
     assert_int_equal(read("fri-mon,wed overlay=10k").days, 0x75);
     assert_int_equal(read("22:00-24:00 downloads=1.5M").to, 1440);
     assert_true(rate_row_is_always(&(struct rate_row){.days = ALL_DAYS}));
+    assert_int_equal(read("22:00-24:00 up=1M").days, ALL_DAYS); /* found by fuzz_rateplan */
     row = read("up=4096");
     assert_true(rate_row_is_always(&row));
 }
@@ -147,6 +148,10 @@ static void nights_end_on_the_next_day(void **state) {
     add(&plan, "tue 18:00-24:00 down=1M");
     assert_int_equal(rate(&plan, at(TUE, 23, 59), RATE_DOWN), M);
     assert_int_equal(rate(&plan, at(WED, 0, 0), RATE_DOWN), 0);
+    add(&plan, "03:00-04:00 uploads=1M"); /* every day */
+    assert_int_equal(rate(&plan, at(MON, 3, 30), RATE_UPLOADS), M);
+    assert_int_equal(rate(&plan, at(SUN, 3, 30), RATE_UPLOADS), M);
+    assert_int_equal(rate(&plan, at(SUN, 4, 0), RATE_UPLOADS), 0);
     add(&plan, "thu overlay=8K");
     assert_int_equal(rate(&plan, at(THU, 0, 0), RATE_OVERLAY), 8 * K);
     assert_int_equal(rate(&plan, at(FRI, 0, 0), RATE_OVERLAY), 0);

@@ -64,9 +64,9 @@ static double attacker_share(const struct setting *setting) {
     }
     uint64_t won = 0;
     for (uint32_t draw = 0; draw < setting->draws; draw++) {
-        struct hash beacon;
-        rng_fill(&rng, beacon.b, sizeof beacon.b);
-        struct beacons beacons = {&beacon, 1, draw};
+        struct beacon beacon = {.epoch = draw};
+        rng_fill(&rng, beacon.hash.b, sizeof beacon.hash.b);
+        struct beacons beacons = {&beacon, 1};
         for (uint32_t i = 0; i < count; i++) {
             drawn[i] = all[i];
             drawn[i].number = seats_number(&crypto, &beacons, &all[i].id);
@@ -141,53 +141,93 @@ static void test_draw(void **state) {
     }
 }
 
-/* A key's number changes once in a term, and not all numbers at once. */
+/* A key's number changes once in a term, and not all numbers at once; epochs without a checkpoint
+ * change nothing but that. */
 static void test_terms(void **state) {
     (void)state;
-    enum { KEYS = 600, EPOCHS = 1 + 3 * SEATS_TERM_EPOCHS };
-    struct hash history[EPOCHS + SEATS_TERM_EPOCHS];
+    enum { KEYS = 600, TERMS = 5, EPOCHS = TERMS * SEATS_TERM_EPOCHS };
+    struct beacon history[EPOCHS + 1]; /* newest first */
     struct rng rng;
     rng_seed(&rng, 3);
-    rng_fill(&rng, history, sizeof history);
+    for (uint32_t i = 0; i <= EPOCHS; i++) {
+        rng_fill(&rng, history[i].hash.b, sizeof history[i].hash.b);
+        history[i].epoch = EPOCHS - i + (i < EPOCHS / 2 ? 3 : 0); /* three are missing */
+    }
     uint32_t changes_max = 0, changes = 0;
-    for (uint32_t now = 1; now < EPOCHS; now++) {
+    for (uint32_t i = 0; i + 2 * SEATS_TERM_EPOCHS < EPOCHS; i++) {
         uint32_t changed = 0;
         for (uint32_t key = 0; key < KEYS; key++) {
             struct node_id id = id_of(key);
-            /* history runs backward: the newest beacon of epoch `now` is history[EPOCHS - now]. */
-            struct beacons new = {history + EPOCHS - now, SEATS_TERM_EPOCHS, now};
-            struct beacons old = {history + EPOCHS - now + 1, SEATS_TERM_EPOCHS, now - 1};
+            struct beacons new = {history + i, SEATS_TERM_EPOCHS};
+            struct beacons old = {history + i + 1, SEATS_TERM_EPOCHS};
             changed += seats_number(&crypto, &new, &id) != seats_number(&crypto, &old, &id);
         }
         changes += changed;
         changes_max = changed > changes_max ? changed : changes_max;
     }
-    assert_int_equal(changes, KEYS * 3);
-    assert_true(changes_max < 2 * KEYS / SEATS_TERM_EPOCHS);
+    uint32_t per_epoch = KEYS / SEATS_TERM_EPOCHS;
+    assert_in_range(changes, per_epoch * (EPOCHS - 2 * SEATS_TERM_EPOCHS + 2),
+                    per_epoch * (EPOCHS - 2 * SEATS_TERM_EPOCHS + 4));
+    assert_true(changes_max < 5 * per_epoch); /* after the gap: of four epochs */
 }
 
-/* Mass that comes after the number was known counts only when the next one is drawn. */
-static void test_memory(void **state) {
+/* A key and its masses, newest first. */
+struct history {
+    struct node_id id;
+    struct seats_mass masses[SEATS_HISTORY];
+    uint32_t count;
+};
+
+static uint64_t note(struct history *history, uint32_t epoch, uint64_t mass) {
+    memmove(history->masses + 1, history->masses, sizeof history->masses - sizeof *history->masses);
+    history->masses[0] = (struct seats_mass){epoch, mass};
+    history->count += history->count < SEATS_HISTORY;
+    return seats_counts(&history->id, history->masses, history->count);
+}
+
+/* Mass that comes after the number was drawn counts only for the next one; mass that goes is gone.
+ */
+static void test_masses(void **state) {
     (void)state;
-    struct seats_memory memory = {.noted = 0};
-    assert_int_equal(seats_note(&memory, 10), 10);
-    assert_int_equal(seats_note(&memory, 30), 10);
-    assert_false(seats_is_of_age(&memory));
-    for (uint32_t i = 2; i < SEATS_TERM_EPOCHS - 1; i++) {
-        assert_int_equal(seats_note(&memory, 30), 10);
+    const uint32_t term = SEATS_TERM_EPOCHS;
+    struct history history = {.count = 0}; /* this id's terms begin at 0, T, 2T ... */
+    assert_int_equal(seats_counts(&history.id, NULL, 0), 0);
+    for (uint32_t epoch = 0; epoch < 2 * term; epoch++) {
+        uint64_t counts = note(&history, epoch, 100 * term);
+        assert_int_equal(counts, 100 * (epoch < term ? epoch + 1 : term));
     }
-    assert_int_equal(seats_note(&memory, 30), 30); /* one failure is forgiven in a whole term */
-    assert_true(seats_is_of_age(&memory));
-    for (uint32_t i = 0; i < SEATS_TERM_EPOCHS - 2; i++) {
-        assert_int_equal(seats_note(&memory, 1000), 30);
+    for (uint32_t epoch = 2 * term; epoch < 3 * term; epoch++) { /* ten times as much: too late */
+        assert_int_equal(note(&history, epoch, 1000 * term), 100 * (term - 1) + 1000);
     }
-    assert_int_equal(seats_note(&memory, 1000), 1000);
-    /* A ring, for ever. */
-    for (uint32_t i = 0; i < 1000; i++) {
-        assert_int_equal(seats_note(&memory, 1000), 1000);
+    assert_int_equal(note(&history, 3 * term, 0), 1000 * (term - 1));
+    assert_int_equal(note(&history, 3 * term + 1, 0), 1000 * (term - 2));
+    for (uint32_t epoch = 3 * term + 2; epoch < 5 * term; epoch++) {
+        note(&history, epoch, 0);
     }
-    assert_int_equal(seats_note(&memory, 1), 1000);
-    assert_int_equal(seats_note(&memory, 1), 1);
+    assert_int_equal(note(&history, 5 * term, 9000 * term), 9000);
+    /* Who came in the middle of a term is not held to what he had not yet. */
+    struct history late = {.count = 0};
+    for (uint32_t epoch = 1; epoch <= term; epoch++) {
+        assert_int_equal(note(&late, epoch, 100 * term), 100 * epoch);
+    }
+    assert_int_equal(note(&late, 9 * term, 100 * term), 100 * term); /* no decision in between */
+}
+
+/* One line that is lent to one key after the other, each just before its number is drawn, counts no
+ * more in all than if it had stayed. */
+static void test_lending(void **state) {
+    (void)state;
+    enum { KEYS = 100, EPOCHS = 10 * SEATS_TERM_EPOCHS };
+    static struct history histories[KEYS];
+    const uint64_t line = 1ULL << 40;
+    for (uint32_t epoch = 0; epoch < EPOCHS; epoch++) {
+        uint64_t sum = 0;
+        for (uint32_t key = 0; key < KEYS; key++) {
+            histories[key].id.b[31] = (uint8_t)key;
+            sum += note(&histories[key], epoch, key == epoch * 7 % KEYS ? line : 0);
+        }
+        assert_true(sum <= line);
+    }
 }
 
 static void test_wanted(void **state) {
@@ -278,10 +318,11 @@ static void test_committee(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shares), cmocka_unit_test(test_splitting),
-        cmocka_unit_test(test_draw),   cmocka_unit_test(test_terms),
-        cmocka_unit_test(test_memory), cmocka_unit_test(test_wanted),
-        cmocka_unit_test(test_quorum), cmocka_unit_test(test_committee),
+        cmocka_unit_test(test_shares),    cmocka_unit_test(test_splitting),
+        cmocka_unit_test(test_draw),      cmocka_unit_test(test_terms),
+        cmocka_unit_test(test_masses),    cmocka_unit_test(test_lending),
+        cmocka_unit_test(test_wanted),    cmocka_unit_test(test_quorum),
+        cmocka_unit_test(test_committee),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,7 +67,7 @@ static void build_stream(struct fixture *fixture, struct buf payloads[MESSAGES])
             buf_u8(&payloads[i], (uint8_t)(text.data[at % text.len] + at / 400));
         }
         session_pack(fixture->packer, types[i], whole(&payloads[i]), &fixture->stream);
-        wire_frame_write(&fixture->stream, MSG_RELAY, 0, text_slice("of a later version"));
+        wire_frame_write(&fixture->stream, MSG_STANDING_QUERY, 0, text_slice("of a later version"));
     }
 }
 
@@ -168,7 +168,7 @@ static void test_deflate_flags(void **state) {
         {MSG_PING, FRAME_DICTIONARY_1, ERR_FORMAT},
         {MSG_PING, 0x10, ERR_FORMAT},
         {MSG_BLOCK, FRAME_DEFLATED | FRAME_DICTIONARY_1, ERR_FORMAT},
-        {MSG_RELAY, FRAME_DEFLATED, OK}, /* not ours to inflate */
+        {MSG_STANDING_QUERY, FRAME_DEFLATED, OK}, /* not ours to inflate */
     };
     struct fixture *fixture = *state;
     struct buf packed = {0};

@@ -185,6 +185,24 @@ static void test_dialback_done(void **state) {
     buf_free(&golden);
 }
 
+static void test_snapshot(void **state) {
+    (void)state;
+    struct snapshot back, snapshot = {
+                              .leaf = {AB32(0x12)},
+                              .flags = SNAPSHOT_REACHABLE,
+                              .list = {.index_id = 0x1122334455667788,
+                                       .sequence = 300,
+                                       .reach = 9,
+                                       .count = 2,
+                                       .root = {AB32(0xab)}},
+                          };
+    GOLDEN(snapshot, snapshot, back);
+    assert_true(node_id_equal(&back.leaf, &snapshot.leaf) && back.flags == SNAPSHOT_REACHABLE);
+    assert_true(back.list.sequence == 300 && back.list.count == 2 && back.list.root.b[0] == 0xab);
+    assert_int_equal(back.address_record.len, 0);
+    buf_free(&golden);
+}
+
 static void test_reg_state(void **state) {
     (void)state;
     struct reg_state back, reg = {
@@ -493,19 +511,33 @@ static void test_push(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_address_record), cmocka_unit_test(test_cert),
-        cmocka_unit_test(test_hello),          cmocka_unit_test(test_goaway),
-        cmocka_unit_test(test_ping),           cmocka_unit_test(test_nodes_request),
-        cmocka_unit_test(test_nodes),          cmocka_unit_test(test_dialback),
-        cmocka_unit_test(test_dialback_done),  cmocka_unit_test(test_reg_state),
-        cmocka_unit_test(test_file_record),    cmocka_unit_test(test_reg_add),
-        cmocka_unit_test(test_reg_remove),     cmocka_unit_test(test_reg_status),
-        cmocka_unit_test(test_query),          cmocka_unit_test(test_query_body),
-        cmocka_unit_test(test_hits),           cmocka_unit_test(test_end),
-        cmocka_unit_test(test_summary),        cmocka_unit_test(test_open_and_shut),
-        cmocka_unit_test(test_place),          cmocka_unit_test(test_have),
-        cmocka_unit_test(test_blocks),         cmocka_unit_test(test_hashes),
-        cmocka_unit_test(test_reject),         cmocka_unit_test(test_push),
+        cmocka_unit_test(test_address_record),
+        cmocka_unit_test(test_cert),
+        cmocka_unit_test(test_hello),
+        cmocka_unit_test(test_goaway),
+        cmocka_unit_test(test_ping),
+        cmocka_unit_test(test_nodes_request),
+        cmocka_unit_test(test_nodes),
+        cmocka_unit_test(test_dialback),
+        cmocka_unit_test(test_dialback_done),
+        cmocka_unit_test(test_reg_state),
+        cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_file_record),
+        cmocka_unit_test(test_reg_add),
+        cmocka_unit_test(test_reg_remove),
+        cmocka_unit_test(test_reg_status),
+        cmocka_unit_test(test_query),
+        cmocka_unit_test(test_query_body),
+        cmocka_unit_test(test_hits),
+        cmocka_unit_test(test_end),
+        cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_open_and_shut),
+        cmocka_unit_test(test_place),
+        cmocka_unit_test(test_have),
+        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_reject),
+        cmocka_unit_test(test_push),
     };
     return cmocka_run_group_tests_name("wire golden", tests, NULL, NULL);
 }

@@ -222,6 +222,17 @@ static void make_reg_state(struct maker *maker, struct reg_state *state) {
     state->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
 }
 
+static void make_snapshot(struct maker *maker, struct snapshot *snapshot) {
+    rng_fill(&maker->rng, snapshot->leaf.b, sizeof snapshot->leaf.b);
+    snapshot->flags = (uint8_t)below(maker, 2);
+    if (below(maker, 2) == 1) {
+        snapshot->address_record = make_record(maker);
+    }
+    make_reg_state(maker, &snapshot->list);
+    snapshot->list.count |= 1;
+    snapshot->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
 static int compare_records(const void *a, const void *b) {
     return wire_file_record_compare(a, b);
 }
@@ -469,6 +480,124 @@ static void make_summary(struct maker *maker, struct summary_part *part) {
         bit += 1 + (uint32_t)below(maker, 300);
     } while (bit < 1u << part->log2_bits && len < 3 * (size_t)SUMMARY_DELTA_MAX);
     part->bytes = (struct slice){bytes, len};
+}
+
+/* ---- Promotion ---- */
+
+static void make_row(struct maker *maker, struct row_record *row) {
+    rng_fill(&maker->rng, row->issuer.b, sizeof row->issuer.b);
+    row->epoch = (uint32_t)any(maker);
+    rng_fill(&maker->rng, row->previous, sizeof row->previous);
+    row->count = (uint8_t)length(maker, ROW_ENTRIES_MAX);
+    for (uint8_t i = 0; i < row->count; i++) {
+        rng_fill(&maker->rng, row->entries[i].subject.b, sizeof row->entries[i].subject.b);
+        row->entries[i].subject.b[0] = (uint8_t)(2 * i);
+        row->entries[i].weight = (uint16_t)(1 + below(maker, ROW_WEIGHT_SUM / ROW_ENTRIES_MAX));
+    }
+    row->tlvs = make_tlvs(maker, RECORD_HEADROOM);
+    rng_fill(&maker->rng, row->signature, sizeof row->signature);
+}
+
+static void make_candidacy(struct maker *maker, struct candidacy *candidacy) {
+    rng_fill(&maker->rng, candidacy->subject.b, sizeof candidacy->subject.b);
+    candidacy->address_record = make_record(maker);
+    candidacy->epoch = (uint32_t)any(maker);
+    candidacy->rate_kib = 1 + below(maker, UINT32_MAX);
+    candidacy->day_mib = 1 + below(maker, UINT32_MAX);
+    candidacy->up_kib = (uint32_t)any(maker);
+    candidacy->down_kib = (uint32_t)any(maker);
+    candidacy->uptime_s = (uint32_t)any(maker);
+    candidacy->mean_uptime_s = (uint32_t)any(maker);
+    candidacy->flags = (uint8_t)any(maker);
+    candidacy->tlvs = make_tlvs(maker, RECORD_HEADROOM);
+    rng_fill(&maker->rng, candidacy->signature, sizeof candidacy->signature);
+}
+
+static void make_checkpoint(struct maker *maker, struct checkpoint *checkpoint) {
+    checkpoint->epoch = (uint32_t)any(maker);
+    checkpoint->members = 1 + below(maker, MEMBERS_MAX);
+    rng_fill(&maker->rng, checkpoint->set_root.b, 4 * sizeof checkpoint->set_root);
+    checkpoint->anchor = (uint8_t)any(maker);
+    checkpoint->tlvs = make_tlvs(maker, RECORD_HEADROOM);
+    rng_fill(&maker->rng, checkpoint->signature, sizeof checkpoint->signature);
+}
+
+/* Entries of `each` bytes that rise. */
+static struct slice make_rising(struct maker *maker, uint32_t count, size_t each) {
+    struct slice entries = make_bytes(maker, count * each);
+    uint8_t *at = maker->arena + maker->used - entries.len;
+    for (uint32_t i = 0; i < count; i++) {
+        at[i * each] = (uint8_t)(i >> 8);
+        at[i * each + 1] = (uint8_t)i;
+    }
+    return entries;
+}
+
+static void make_members(struct maker *maker, struct members *members) {
+    members->epoch = (uint32_t)any(maker);
+    members->count = (uint16_t)(1 + length(maker, MEMBERS_MAX - 1));
+    members->keys = make_rising(maker, members->count, sizeof(struct node_id));
+    members->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
+static void make_trust_list(struct maker *maker, struct trust_list *list) {
+    list->count = (uint16_t)(1 + length(maker, TRUST_LIST_MAX - 1));
+    list->prefixes = make_rising(maker, list->count, 8);
+    list->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
+static void make_fraud(struct maker *maker, struct fraud *fraud) {
+    struct row_record row = {0};
+    struct buf first = {0}, second = {0};
+    make_row(maker, &row);
+    row.previous[0] = 1;
+    wire_row_encode(&first, &row);
+    row.previous[0] = 2;
+    wire_row_encode(&second, &row);
+    *fraud = (struct fraud){.type = RECORD_ROW};
+    fraud->first = keep(maker, &first);
+    fraud->second = keep(maker, &second);
+    fraud->tlvs = make_tlvs(maker, RECORD_HEADROOM);
+}
+
+static void make_measure(struct maker *maker, struct measure *measure) {
+    measure->seed = any(maker);
+    measure->bytes = 1 + below(maker, MEASURE_BYTES_MAX);
+    measure->ms = (uint16_t)(1 + below(maker, UINT16_MAX));
+    measure->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
+static void make_measured(struct maker *maker, struct measured *measured) {
+    measured->data = make_bytes(maker, 1 + length(maker, MEASURED_DATA_MAX - 1));
+    measured->offset = 8 * below(maker, (MEASURE_BYTES_MAX - MEASURED_DATA_MAX) / 8);
+}
+
+static void make_why(struct maker *maker, struct why *why) {
+    rng_fill(&maker->rng, why->id.b, sizeof why->id.b);
+    why->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
+static void make_decision(struct maker *maker, struct decision *decision) {
+    rng_fill(&maker->rng, decision->id.b, sizeof decision->id.b);
+    decision->epoch = (uint32_t)any(maker);
+    decision->verdict = (uint8_t)below(maker, DECISION_VERDICT_MAX + 1);
+    decision->reason = make_text(maker, 0, 255);
+    decision->members = (uint16_t)any(maker);
+    decision->wanted = (uint16_t)any(maker);
+    decision->gate = (uint8_t)any(maker) & DECISION_GATES;
+    decision->score = any(maker);
+    decision->draw = any(maker);
+    decision->threshold = any(maker);
+    decision->rate = any(maker);
+    decision->witnessed_s = (uint32_t)any(maker);
+    decision->evidence_count = (uint8_t)length(maker, DECISION_EVIDENCE_MAX);
+    for (uint8_t i = 0; i < decision->evidence_count; i++) {
+        struct decision_evidence *evidence = &decision->evidence[i];
+        rng_fill(&maker->rng, evidence->issuer.b, sizeof evidence->issuer.b);
+        evidence->epoch = (uint32_t)any(maker);
+        evidence->bytes = any(maker);
+    }
+    decision->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
 }
 
 /* One encoded random message. */

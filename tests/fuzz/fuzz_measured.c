@@ -1,0 +1,4 @@
+/* fuzz_measured.c - any bytes as MEASURED. */
+#include "tests/fuzz/fuzz_wire.h"
+
+FUZZ_WIRE(measured)

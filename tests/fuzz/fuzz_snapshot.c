@@ -1,0 +1,4 @@
+/* fuzz_snapshot.c - any bytes as SNAPSHOT. */
+#include "tests/fuzz/fuzz_wire.h"
+
+FUZZ_WIRE(snapshot)
