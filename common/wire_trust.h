@@ -123,6 +123,9 @@ struct fraud {
 };
 void wire_fraud_encode(struct buf *out, const struct fraud *fraud);
 MUST_CHECK enum err wire_fraud_decode(struct slice bytes, struct fraud *fraud);
+/* Order two decoded records by what their signatures cover; 0 = they say the same. (Whoever has the
+ * key can sign one body in more than one way.) */
+int wire_compare_signed(struct slice first, struct slice second);
 
 /* ---- Signatures: over all that comes before them. *_sign sets it; *_check returns ERR_AUTH. ----
  */
