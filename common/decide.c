@@ -393,6 +393,7 @@ static void fill_view(const struct table *table, const struct trust_checkpoint *
         .epoch_s = network_epoch_s(decide->network),
         .dwell_s = decide->network->promotion.dwell_s,
         .members = checkpoint->checkpoint.members,
+        .wanted = trust_checkpoint_at(table->trust, decide->epoch)->wanted,
         .minimum = decide->network->promotion.seats_min,
     };
     for (uint32_t i = 0; i < table->count; i++) {

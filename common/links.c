@@ -109,7 +109,6 @@ void links_send_block(struct link *link, const struct link_block *block) {
     action->file = block->file;
     action->offset = block->offset;
     action->len = block->len;
-    traffic_sent(link->links->env->traffic, MSG_BLOCK, header.len + block->len);
     buf_free(&header);
 }
 

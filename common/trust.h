@@ -45,6 +45,7 @@ struct trust_candidate {
 
 struct trust_checkpoint {
     struct checkpoint checkpoint; /* without TLVs */
+    uint16_t wanted;              /* seats, as the decision before came to; 0 = not told */
     struct hash hash;             /* of the encoded record */
     struct trust_record *record;
     struct trust_record *members_record; /* NULL = not here yet */

@@ -226,13 +226,18 @@ static bool has_row(const struct trust *trust, const struct node_id *id, uint32_
     return row != NULL && row->epoch == epoch;
 }
 
+/* A row may come too late once. */
+static bool is_heard(const struct trust *trust, const struct node_id *id, uint32_t epoch) {
+    return has_row(trust, id, epoch) || (epoch > 0 && has_row(trust, id, epoch - 1));
+}
+
 uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct node_id **keys) {
     const struct network *network = trust->env.network;
     struct node_id *live =
         mem_array(trust->certified.count + network->anchor_count + 1, sizeof *live);
     uint32_t count = 0;
     for (uint32_t i = 0; i < network->anchor_count; i++) {
-        if (has_row(trust, &network->anchors[i], epoch)) {
+        if (is_heard(trust, &network->anchors[i], epoch)) {
             live[count++] = network->anchors[i];
         }
     }
@@ -241,9 +246,10 @@ uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct no
     for (const struct trust_certified *held;
          (held = map_next(&trust->certified, &cursor, &key)) != NULL;) {
         const struct node_id *id = key;
-        bool is_new = held->cert.epoch + NEW_EPOCHS > epoch;
+        bool is_new =
+            held->cert.epoch + NEW_EPOCHS > epoch && map_get(&trust->issuers, id->b) == NULL;
         bool holds = held->cert.epoch <= epoch + 1 && epoch < held->cert.epoch + held->cert.life;
-        if (holds && (is_new || has_row(trust, id, epoch)) && !network_is_anchor(network, id)) {
+        if (holds && (is_new || is_heard(trust, id, epoch)) && !network_is_anchor(network, id)) {
             live[count++] = *id;
         }
     }

@@ -245,6 +245,7 @@ static void keep_checkpoint(struct trust *trust, const struct checkpoint *checkp
     }
     struct trust_checkpoint *kept = mem_new(sizeof *kept);
     kept->checkpoint = *checkpoint;
+    kept->wanted = wire_checkpoint_wanted(checkpoint);
     kept->checkpoint.tlvs = (struct slice){0};
     crypto_hash(trust->env.crypto, bytes, &kept->hash);
     kept->record = trust_keep(trust, MSG_CHECKPOINT, checkpoint->epoch, bytes);

@@ -64,6 +64,19 @@ static void put_hash(struct buf *out, const struct hash *hash) {
     buf_append(out, hash->b, sizeof hash->b);
 }
 
+/* The value of a tag; empty when it is not there. */
+static struct slice find_tlv(struct slice tlvs, uint8_t wanted) {
+    struct reader reader = reader_of(tlvs.data, tlvs.len);
+    while (reader_left(&reader) > 0) {
+        uint8_t tag = reader_u8(&reader);
+        struct slice value = reader_slice(&reader, reader_u16(&reader));
+        if (tag == wanted) {
+            return value;
+        }
+    }
+    return (struct slice){0};
+}
+
 /* ---- ROW ---- */
 
 static enum err row_rule(const struct row_record *row) {
@@ -126,21 +139,16 @@ void wire_row_load_put(struct buf *tlvs, const struct row_load *load) {
 }
 
 struct row_load wire_row_load(const struct row_record *row) {
-    struct reader reader = reader_of(row->tlvs.data, row->tlvs.len);
-    while (reader_left(&reader) > 0) {
-        uint8_t tag = reader_u8(&reader);
-        struct slice value = reader_slice(&reader, reader_u16(&reader));
-        if (tag == ROW_TAG_LOAD && value.len == ROW_LOAD_BYTES) {
-            struct reader inner = reader_of(value.data, value.len);
-            struct row_load load = {0};
-            load.leaves = reader_u16(&inner);
-            load.slots = reader_u16(&inner);
-            load.bytes = reader_u64(&inner);
-            load.ms = reader_u32(&inner);
-            return load;
-        }
+    struct slice value = find_tlv(row->tlvs, ROW_TAG_LOAD);
+    struct row_load load = {0};
+    if (value.len == ROW_LOAD_BYTES) {
+        struct reader reader = reader_of(value.data, value.len);
+        load.leaves = reader_u16(&reader);
+        load.slots = reader_u16(&reader);
+        load.bytes = reader_u64(&reader);
+        load.ms = reader_u32(&reader);
     }
-    return (struct row_load){0};
+    return load;
 }
 
 void wire_row_sign(struct row_record *row, const struct signer_env *env) {
@@ -272,6 +280,18 @@ enum err wire_checkpoint_check(const struct checkpoint *checkpoint, const struct
     struct buf encoded = {0};
     wire_checkpoint_encode(&encoded, checkpoint);
     return check_encoded(&encoded, RECORD_CHECKPOINT, env, anchor, checkpoint->signature);
+}
+
+void wire_checkpoint_wanted_put(struct buf *tlvs, uint16_t wanted) {
+    buf_u8(tlvs, CHECKPOINT_TAG_WANTED);
+    buf_u16(tlvs, sizeof wanted);
+    buf_u16(tlvs, wanted);
+}
+
+uint16_t wire_checkpoint_wanted(const struct checkpoint *checkpoint) {
+    struct slice value = find_tlv(checkpoint->tlvs, CHECKPOINT_TAG_WANTED);
+    struct reader reader = reader_of(value.data, value.len);
+    return value.len == sizeof(uint16_t) ? reader_u16(&reader) : 0;
 }
 
 /* ---- MEMBERS, TRUST_HAVE, TRUST_WANT: lists that rise ---- */

@@ -99,6 +99,12 @@ struct checkpoint {
 void wire_checkpoint_encode(struct buf *out, const struct checkpoint *checkpoint);
 MUST_CHECK enum err wire_checkpoint_decode(struct slice bytes, struct checkpoint *checkpoint);
 
+/* TLV 2 of a checkpoint: wanted u16: how many seats the decision before came to, so that everybody
+ * goes on from the same number. */
+#define CHECKPOINT_TAG_WANTED 2
+void wire_checkpoint_wanted_put(struct buf *tlvs, uint16_t wanted);
+uint16_t wire_checkpoint_wanted(const struct checkpoint *checkpoint); /* 0 = it does not say */
+
 /* ---- MEMBERS: epoch u32, n u16 x key 32, TLVs: the set that a checkpoint's root stands for.
  * Rising, not signed: it is what it hashes to. ---- */
 #define MEMBERS_MAX 1900 /* what one frame holds */

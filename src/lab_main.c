@@ -6,6 +6,7 @@
 #include "src/lab/cluster.h"
 #include "src/lab/demo.h"
 #include "src/lab/elect.h"
+#include "src/lab/paper.h"
 
 static const struct subcommand {
     const char *name;
@@ -16,6 +17,7 @@ static const struct subcommand {
     {"cluster", cluster_run, "start, watch, break, measure and stop a network of processes"},
     {"fleet", fleet_run, "many peers in one process, which search"},
     {"elect", elect_run, "elect supernodes in virtual time, under churn and attack"},
+    {"paper", paper_run, "make published figures again, beside those that were printed"},
     {"proxy", cluster_proxy_run, "what the links of a cluster go through; started by it"},
 };
 

@@ -90,6 +90,10 @@ static bool may_speak(const struct supernode *supernode) {
     return trust_may_issue(&supernode->trust, &supernode->env->id, supernode->election.epoch);
 }
 
+static uint16_t capped(uint32_t count) {
+    return count < UINT16_MAX ? (uint16_t)count : UINT16_MAX;
+}
+
 static void issue_row(struct supernode *supernode) {
     struct election *election = &supernode->election;
     if (!may_speak(supernode) || election->last_row >= election->epoch) {
@@ -98,8 +102,8 @@ static void issue_row(struct supernode *supernode) {
     }
     struct row_record row = {.issuer = supernode->env->id, .epoch = election->epoch};
     memcpy(row.previous, election->previous, sizeof row.previous);
-    struct row_load load = {.leaves = (uint16_t)supernode->leaf_links,
-                            .slots = (uint16_t)supernode->config.leaves_max,
+    struct row_load load = {.leaves = capped(supernode->leaf_links),
+                            .slots = capped(supernode->config.leaves_max),
                             .bytes = measure_row(supernode, &row)};
     uint64_t window_us = epoch_us(supernode) * 4 / SIXTEENTHS;
     load.ms = (uint32_t)((window_us < WINDOW_US_MAX ? window_us : WINDOW_US_MAX) / 1000);
@@ -130,7 +134,7 @@ static int32_t anchor_place(const struct supernode *supernode) {
 }
 
 static void fill_checkpoint(struct supernode *supernode, struct checkpoint *checkpoint,
-                            struct node_id **keys) {
+                            struct node_id **keys, struct buf *tlvs) {
     struct trust *trust = &supernode->trust;
     const struct crypto *crypto = supernode->env->crypto;
     checkpoint->epoch = supernode->election.epoch;
@@ -142,8 +146,14 @@ static void fill_checkpoint(struct supernode *supernode, struct checkpoint *chec
     if (trust->latest != NULL) {
         checkpoint->previous = trust->latest->hash;
     }
-    struct signer_env env = signer_env(supernode);
-    wire_checkpoint_sign(checkpoint, &env);
+    if (supernode->election.decided + 1 == checkpoint->epoch) {
+        wire_checkpoint_wanted_put(tlvs, (uint16_t)supernode->election.decide.wanted);
+        checkpoint->tlvs = (struct slice){tlvs->data, tlvs->len};
+    }
+    if (checkpoint->members > 0) {
+        struct signer_env env = signer_env(supernode);
+        wire_checkpoint_sign(checkpoint, &env);
+    }
 }
 
 static void issue_checkpoint(struct supernode *supernode) {
@@ -154,9 +164,20 @@ static void issue_checkpoint(struct supernode *supernode) {
         election->last_checkpoint >= election->epoch || election->last_row != election->epoch) {
         return;
     }
+    election->checkpoint_waits = election->said.len > 0; /* our row is not durable yet */
+    if (election->checkpoint_waits) {
+        return;
+    }
     struct checkpoint checkpoint = {0};
     struct node_id *keys = NULL;
-    fill_checkpoint(supernode, &checkpoint, &keys);
+    struct buf tlvs = {0};
+    fill_checkpoint(supernode, &checkpoint, &keys, &tlvs);
+    if (checkpoint.members == 0) { /* our row was refused: there is a proof of fraud against us */
+        log_warn(supernode->env->log, "election.alone epoch=%u", checkpoint.epoch);
+        mem_free(keys);
+        buf_free(&tlvs);
+        return;
+    }
     log_info(supernode->env->log, "election.checkpoint epoch=%u members=%u", checkpoint.epoch,
              checkpoint.members);
     struct members members = {.epoch = checkpoint.epoch, .count = (uint16_t)checkpoint.members};
@@ -168,6 +189,7 @@ static void issue_checkpoint(struct supernode *supernode) {
     election->last_checkpoint = election->epoch;
     say(supernode, MSG_CHECKPOINT, (struct slice){bytes.data, bytes.len});
     buf_free(&bytes);
+    buf_free(&tlvs);
     mem_free(keys);
 }
 
@@ -188,6 +210,9 @@ void election_stored(struct supernode *supernode, uint64_t token) {
     }
     buf_free(&election->said);
     buf_free(&election->said_members);
+    if (election->checkpoint_waits) {
+        issue_checkpoint(supernode);
+    }
 }
 
 /* ---- Votes ---- */
@@ -466,6 +491,7 @@ static void run_phase(struct supernode *supernode, uint8_t phase) {
 static void enter_epoch(struct supernode *supernode, uint32_t epoch, uint64_t into_us) {
     struct election *election = &supernode->election;
     election->epoch = epoch;
+    election->checkpoint_waits = false;
     election->phase = PHASE_BEGIN;
     while (election->phase < PHASES &&
            phase_us(supernode, election->phase) + epoch_us(supernode) / SIXTEENTHS < into_us) {

@@ -1,36 +1,18 @@
-/* postings.c - runs in chunks behind a directory of skips. */
-#include "supernode/postings.h"
-
+/* postings.c - runs in chunks behind a directory of skips: they are added, and swept. */
 #include <string.h>
 
 #include "common/check.h"
+#include "supernode/postings_parts.h"
 
-#define SINGLE 0x80000000U /* the list is this number, or empty, not a handle */
-#define DIRECTORY 0xff     /* first byte of a directory; a chunk's is its bytes in use */
-#define CHUNK_BYTES 64     /* with that first byte: two cache lines */
 #define CHUNK_RUNS (CHUNK_BYTES - 1)
 #define RUN_BYTES 6 /* at most: a gap below 2^25 and a length */
 #define SWEPT_RUNS (CHUNK_RUNS * (POSTINGS_RUN_MAX / 2)) /* a chunk whose every other is gone */
 #define SWEEP_CHUNKS 128                                 /* per step */
 #define SKETCH_CHUNKS_MIN 16                             /* of a list that is sketched */
-#define NUMBERS_PER_CHUNK                                                                          \
-    10240              /* its span at most: a sketch is 5 eighths of its chunks at most            \
-                        */
-#define CHUNKS_AHEAD 3 /* of a walk that reads on and on */
+/* The span of a sketched list at most: so its sketch has 5 eighths of its chunks' bytes at most. */
+#define NUMBERS_PER_CHUNK 10240
+#define ROOM_BYTES 6 /* for runs to come, in a chunk behind a directory that has grown */
 #define SMALL_BYTES (CHUNK_BYTES / 2 - 4)
-
-struct skip {
-    uint32_t first;
-    uint32_t chunk;
-};
-
-struct directory {
-    uint8_t mark;
-    uint8_t unused[3];
-    uint32_t count;
-    uint32_t sketch; /* block, POOL_NONE while the list is short for its span */
-    struct skip skips[];
-};
 
 /* ---- Bytes of runs ---- */
 
@@ -41,29 +23,6 @@ static uint8_t *put_vbyte(uint8_t *to, uint32_t value) {
     }
     *to++ = (uint8_t)value;
     return to;
-}
-
-static inline const uint8_t *get_vbyte(const uint8_t *at, uint32_t *value) {
-    uint32_t byte = *at++;
-    uint32_t result = byte & 0x7f;
-    for (uint32_t shift = 7; byte >= 0x80; shift += 7) {
-        byte = *at++;
-        result |= (byte & 0x7f) << shift;
-    }
-    *value = result;
-    return at;
-}
-
-/* Read one run after `next`, the number behind the last one. */
-static inline const uint8_t *get_run(const uint8_t *at, uint32_t next, struct run *run) {
-    uint32_t gap, more = 0;
-    at = get_vbyte(at, &gap);
-    if ((gap & 1) != 0) {
-        more = 1U + *at++;
-    }
-    run->first = next + (gap >> 1);
-    run->last = run->first + more;
-    return at;
 }
 
 static uint8_t *put_run(uint8_t *to, uint32_t next, struct run run) {
@@ -121,27 +80,7 @@ static void store(struct pool *pool, uint32_t *block, const uint8_t *chunk) {
     memcpy(pool_at(pool, *block), chunk, chunk[0]);
 }
 
-/* Ask for a chunk ahead of its need. */
-static void fetch_chunk(const struct pool *pool, uint32_t block) {
-    const uint8_t *chunk = pool_at(pool, block);
-    __builtin_prefetch(chunk);
-    __builtin_prefetch(chunk + CHUNK_BYTES - 1);
-}
-
 /* ---- Directories ---- */
-
-static bool is_single(uint32_t list) {
-    return (list & SINGLE) != 0;
-}
-
-/* The directory of a list, NULL when it has none. */
-static struct directory *directory_of(const struct pool *pool, uint32_t list) {
-    if (is_single(list)) {
-        return NULL;
-    }
-    uint8_t *block = pool_at(pool, list);
-    return block[0] == DIRECTORY ? (struct directory *)(void *)block : NULL;
-}
 
 static uint32_t directory_bytes(uint32_t count) {
     return (uint32_t)(sizeof(struct directory) + count * sizeof(struct skip));
@@ -218,27 +157,13 @@ static void sketch_run(struct pool *pool, uint32_t list, struct run run) {
 static struct skip *insert_skip(struct pool *pool, uint32_t *list, uint32_t at) {
     struct directory *directory = directory_of(pool, *list);
     if (directory_bytes(directory->count + 1) > pool_bytes(pool, *list)) {
-        directory = resize(pool, list, directory->count + directory->count / 8 + 1);
+        directory = resize(pool, list, directory->count + directory->count / 16 + 1);
     }
     memmove(&directory->skips[at + 1], &directory->skips[at],
             (directory->count - at) * sizeof(struct skip));
     directory->count++;
     directory->skips[at].chunk = POOL_NONE;
     return &directory->skips[at];
-}
-
-/* The last skip whose chunk may hold `number`, 0 if none begins that early. */
-static uint32_t find_skip(const struct skip *skips, uint32_t count, uint32_t number) {
-    uint32_t low = 0;
-    while (count - low > 1) {
-        uint32_t middle = low + (count - low) / 2;
-        if (skips[middle].first <= number) {
-            low = middle;
-        } else {
-            count = middle;
-        }
-    }
-    return low;
 }
 
 /* ---- Adding ---- */
@@ -336,7 +261,8 @@ static bool splice(uint8_t *chunk, uint32_t cap, uint32_t base, struct run run) 
 
 /* Put a run into the chunk at *block, base being where its first gap counts from; false when it
  * does not fit a chunk. */
-static bool add_to_chunk(struct pool *pool, uint32_t *block, uint32_t base, struct run run) {
+static bool add_to_chunk(struct pool *pool, uint32_t *block, uint32_t base, uint32_t room,
+                         struct run run) {
     uint8_t *chunk = pool_at(pool, *block);
     if (splice(chunk, pool_bytes(pool, *block), base, run)) {
         return true;
@@ -346,7 +272,10 @@ static bool add_to_chunk(struct pool *pool, uint32_t *block, uint32_t base, stru
     if (!splice(longer, CHUNK_BYTES, base, run)) {
         return false;
     }
-    store(pool, block, longer);
+    pool_give(pool, *block);
+    room += longer[0];
+    *block = pool_take(pool, room < CHUNK_BYTES ? room : CHUNK_BYTES);
+    memcpy(pool_at(pool, *block), longer, longer[0]);
     return true;
 }
 
@@ -369,7 +298,8 @@ static bool add_to_directory(struct pool *pool, uint32_t *list, struct run run) 
     struct directory *directory = directory_of(pool, *list);
     uint32_t at = skip_for(directory, run.first);
     struct skip *skip = &directory->skips[at];
-    if (run.first >= skip->first && add_to_chunk(pool, &skip->chunk, skip->first, run)) {
+    if (run.first >= skip->first &&
+        add_to_chunk(pool, &skip->chunk, skip->first, ROOM_BYTES, run)) {
         return false;
     }
     struct run runs[CHUNK_RUNS + 1];
@@ -424,7 +354,7 @@ void postings_add(struct pool *pool, uint32_t *list, struct run run) {
         return;
     }
     if (!is_single(*list)) {
-        if (add_to_chunk(pool, list, 0, run)) {
+        if (add_to_chunk(pool, list, 0, 0, run)) {
             return;
         }
         count = decode(pool_at(pool, *list), 0, runs);
@@ -703,98 +633,4 @@ bool postings_sweep(struct pool *pool, uint32_t *list, const uint64_t *alive, ui
     }
     struct sweep sweep = {pool, list, alive, UINT32_MAX};
     return sweep_directory(&sweep, from, work);
-}
-
-/* ---- Walking ---- */
-
-static void prefetch_chunk(const struct postings_walk *walk, uint32_t skip_at) {
-    if (skip_at < walk->skip_count) {
-        fetch_chunk(walk->pool, walk->skips[skip_at].chunk);
-    }
-}
-
-static void enter_chunk(struct postings_walk *walk, const uint8_t *chunk, uint32_t base) {
-    walk->end = chunk + chunk[0];
-    walk->at = get_run(chunk + 1, base, &walk->run);
-}
-
-static void enter_skip(struct postings_walk *walk, uint32_t skip_at) {
-    const struct skip *skip = &walk->skips[skip_at];
-    walk->skip_at = skip_at;
-    enter_chunk(walk, pool_at(walk->pool, skip->chunk), skip->first);
-}
-
-/* Read on in the chunk, up to the first run that ends at `number` or later, or the chunk's end. */
-static void read_to(struct postings_walk *walk, uint32_t number) {
-    const uint8_t *at = walk->at, *end = walk->end; /* in registers: bytes may alias the walk */
-    struct run run = walk->run;
-    while (run.last < number && at < end) {
-        at = get_run(at, run.last + 1, &run);
-    }
-    walk->at = at;
-    walk->run = run;
-}
-
-void postings_start(struct postings_walk *walk, const struct pool *pool, uint32_t list) {
-    *walk = (struct postings_walk){.pool = pool};
-    const struct directory *directory = directory_of(pool, list);
-    if (is_single(list)) {
-        walk->run = (struct run){list & ~SINGLE, list & ~SINGLE};
-    } else if (directory == NULL) {
-        enter_chunk(walk, pool_at(pool, list), 0);
-    } else {
-        walk->sketch = sketch_at(pool, directory->sketch);
-        walk->skips = directory->skips;
-        walk->skip_count = directory->count;
-        enter_skip(walk, 0);
-        prefetch_chunk(walk, 1);
-    }
-}
-
-/* The last skip from `at` on that begins at `number` or before; the one at `at` does. Gallops, for
- * most steps are short. */
-static uint32_t gallop(const struct postings_walk *walk, uint32_t at, uint32_t number) {
-    uint32_t step = 1;
-    while (at + step < walk->skip_count && walk->skips[at + step].first <= number) {
-        at += step;
-        step *= 2;
-    }
-    uint32_t left = walk->skip_count - at < step ? walk->skip_count - at : step;
-    return at + find_skip(walk->skips + at, left, number);
-}
-
-bool postings_seek(struct postings_walk *walk, uint32_t number) {
-    if (walk->run.last >= number) {
-        return true;
-    }
-    uint32_t next = walk->skip_at + 1;
-    if (next < walk->skip_count && walk->skips[next].first <= number) {
-        enter_skip(walk, gallop(walk, next, number));
-    }
-    read_to(walk, number);
-    if (walk->run.last < number && walk->skip_at + 1 < walk->skip_count) {
-        enter_skip(walk, walk->skip_at + 1); /* begins behind `number` */
-        prefetch_chunk(walk, walk->skip_at + 1);
-    }
-    return walk->run.last >= number;
-}
-
-void postings_look_ahead(struct postings_walk *walk, uint32_t number) {
-    if (walk->skip_count == 0) {
-        return;
-    }
-    uint32_t at = walk->ahead > walk->skip_at ? walk->ahead : walk->skip_at;
-    if (at + 1 < walk->skip_count && walk->skips[at + 1].first <= number) {
-        at = gallop(walk, at + 1, number);
-    }
-    if (at != walk->ahead) {
-        prefetch_chunk(walk, at);
-    }
-    walk->ahead = at;
-}
-
-void postings_fetch_on(const struct postings_walk *walk) {
-    for (uint32_t i = 1; i <= CHUNKS_AHEAD; i++) {
-        prefetch_chunk(walk, walk->skip_at + i);
-    }
 }

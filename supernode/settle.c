@@ -1,8 +1,8 @@
 /* settle.c - works out in slices what a list that came comes to, and changes the one held.
  *
- *     whole:  take (hash, into the index) ... COMMIT -- order --> right or wrong
- *     change: take (hash) ... COMMIT -- part -- order --> wrong, or right -- remove -- add -->
- * right
+ *     whole:  take (hash, index) ... COMMIT -- order --> right or wrong
+ *     change: take (hash) ... COMMIT -- part -- order --> wrong
+ *                                                     --> right -- remove -- add --> in place
  *
  * No step sorts or hashes a whole list: it costs REG_SLICE_COST at most, however long the list is.
  * A short list or change is settled in the step that brings it; a longer change is in place a few

@@ -42,6 +42,7 @@ struct member {
     bool is_registered;  /* peers: at least one parent indexes it */
     bool was_registered; /* since it was last started */
     bool is_elected;     /* peers: the supernode beside it runs */
+    bool was_seen;       /* ... has been looked for since the peer was registered */
     int64_t role_ms;     /* since when; 0 = it has not changed since the peer was started */
     uint64_t parents;    /* registered ones */
     uint64_t links;      /* supernodes: neighbours */

@@ -153,7 +153,7 @@ static void look_at_role(struct cluster *cluster, struct member *member) {
         cluster_note(cluster, "FLAP: %s changes its role after %" PRId64 " ms", member->node->name,
                      now - member->role_ms);
     }
-    member->role_ms = now;
+    member->role_ms = member->was_seen ? now : 0; /* what it came back as is no change */
 }
 
 static uint64_t larger(uint64_t a, uint64_t b) {
@@ -197,6 +197,7 @@ void sample_tick(struct cluster *cluster) {
         if (member->state == CLUSTER_DOWN) {
             member->is_elected = false;
             member->role_ms = 0;
+            member->was_seen = false;
             continue;
         }
         sample_process(member, process_pid(member->node->process));
@@ -208,6 +209,7 @@ void sample_tick(struct cluster *cluster) {
         if (member->node->role == LOCALNET_PEER &&
             member->node->number < cluster->spec.election.consenting) {
             look_at_role(cluster, member);
+            member->was_seen = member->was_seen || member->parents > 0;
         }
         if (member->state == CLUSTER_RUNNING && !member->is_asked) {
             ask_status(cluster, member);

@@ -219,9 +219,9 @@ struct child_files {
     int report;
 };
 
-static bool limit(int what, uint64_t most) {
+static bool limit(__rlimit_resource_t what, uint64_t most) {
     struct rlimit limit = {most, most};
-    return most == 0 || setrlimit(what, &limit) == 0;
+    return most == 0 || setrlimit((__rlimit_resource_t)what, &limit) == 0;
 }
 
 /* Runs in the child: everything between fork and exec; async-signal-safe calls only. */

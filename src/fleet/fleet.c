@@ -26,7 +26,7 @@
 #define PEERS_MAX SPEC_FLEET_MAX
 #define FILE_BYTES 256 /* of each file: the loads are searches, not bytes */
 #define TICK_US 2000   /* how late a search may begin */
-#define TICK_PEERS 2   /* started at each tick, until there are all */
+#define START_US 10000 /* between two peers that are started: a supernode takes 200 a second */
 #define SIGNALS 4
 #define WANT "10" /* hits that end a search */
 #define WORD_BYTES 24
@@ -63,7 +63,8 @@ struct fleet {
     struct rng rng;
     struct names names;
     struct fleet_peer *peers;
-    uint32_t count; /* of them, started so far */
+    uint32_t count;   /* of them, started so far */
+    int64_t start_us; /* when the next one is started */
     struct event *tick;
     struct event *second;
     struct event *signals[SIGNALS];
@@ -269,8 +270,9 @@ static void search_from_now_on(struct fleet *fleet, bool is_searching) {
 /* One after the other, so that the first join while the last are not there yet. */
 static void start_some(struct fleet *fleet) {
     struct host_error error;
-    for (int i = 0; i < TICK_PEERS && fleet->count < fleet->options.peers && !fleet->is_ending;
-         i++) {
+    while (fleet->count < fleet->options.peers && !fleet->is_ending &&
+           process_now_us() >= fleet->start_us) {
+        fleet->start_us = (fleet->count == 0 ? process_now_us() : fleet->start_us) + START_US;
         if (add_peer(fleet, fleet->count, &error)) {
             fleet->count++;
         } else {

@@ -8,6 +8,8 @@
 
 #include "common/check.h"
 #include "common/mem.h"
+#include "common/traffic.h"
+#include "common/wire.h"
 #include "src/host/conn.h"
 #include "src/host/files.h"
 #include "src/host/library.h"
@@ -42,6 +44,9 @@ static void tell(struct conn *conn, const struct pending_block *block, enum err 
     struct node_event event = {
         .kind = reason == OK ? NODE_BLOCK_SENT : NODE_BLOCK_FAILED,
         .block = {.link = conn->link, .token = block->token, .reason = reason}};
+    if (reason == OK) {
+        traffic_sent(conn->node->env.traffic, MSG_BLOCK, block->header_len + block->len);
+    }
     node_queue(conn->node, &event, NULL);
 }
 

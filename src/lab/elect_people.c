@@ -41,7 +41,9 @@ static uint64_t draw_rate(struct rng *rng) {
     double radius = sqrt(-2 * log(1 - elect_uniform(rng)));
     double normal = radius * cos(2 * 3.141592653589793 * elect_uniform(rng));
     double rate = RATE_MEDIAN * exp(RATE_SIGMA * normal);
-    return (uint64_t)(rate < LINE_RATE_MIN ? LINE_RATE_MIN : rate > LINE_RATE_MAX ? LINE_RATE_MAX : rate);
+    return (uint64_t)(rate < LINE_RATE_MIN   ? LINE_RATE_MIN
+                      : rate > LINE_RATE_MAX ? LINE_RATE_MAX
+                                             : rate);
 }
 
 static void person_init(struct people *people, struct person *person, uint32_t place) {

@@ -108,7 +108,8 @@ static void list_nodes(struct world *world) {
         if (!person_is_candidate(person)) {
             continue;
         }
-        int64_t role_s = world->now_s - person->changed_s;
+        bool has_changed = person->changed_s != INT64_MIN;
+        int64_t role_s = has_changed ? world->now_s - person->changed_s : UINT32_MAX;
         uint64_t mass = note_mass(world, person);
         uint32_t slots = person_slots(person);
         world->persons[world->count] = i;
@@ -122,7 +123,7 @@ static void list_nodes(struct world *world) {
             .mass = mass,
             .measured_rate = person->measured,
             .witnessed_s = (uint32_t)(world->now_s - person->since_s),
-            .role_s = person->changed_s == INT64_MIN ? UINT32_MAX : (uint32_t)role_s,
+            .role_s = (uint32_t)role_s,
             .claimed = claims_of(world, person),
             .slots = slots,
             .leaves = world->slots > 0 ? (uint32_t)(world->used * slots / world->slots) : 0};

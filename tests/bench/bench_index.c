@@ -318,6 +318,49 @@ static void show_turnover(const struct bench *bench, const struct corpus *corpus
     subject_end(&subject);
 }
 
+/* ---- What waiting costs here ---- */
+
+#define LINE_NUMBERS 16  /* of 4 bytes, a cache line */
+#define LINES (1U << 20) /* 64 MiB, as much as the index of a million takes */
+#define STEPS 2000000
+
+/* Nanoseconds to read a line that no near cache holds: each known from the one before, or from a
+ * formula, so that many are read at once. */
+static double read_lines(const uint32_t *lines, bool is_chain) {
+    struct rng rng;
+    rng_seed(&rng, 3);
+    volatile uint32_t keep;
+    uint32_t at = 0, sum = 0;
+    double start = cpu_now();
+    for (uint32_t i = 0; i < STEPS; i++) {
+        at = is_chain ? lines[(size_t)at * LINE_NUMBERS] : (uint32_t)rng_u64(&rng) % LINES;
+        sum += is_chain ? at : lines[(size_t)at * LINE_NUMBERS];
+    }
+    keep = sum;
+    (void)keep;
+    return (cpu_now() - start) / STEPS * 1e9;
+}
+
+static void show_memory(const struct bench *bench) {
+    uint32_t *lines = mem_array((size_t)LINES * LINE_NUMBERS, sizeof *lines);
+    struct rng rng;
+    rng_seed(&rng, 4);
+    for (uint32_t i = 0; i < LINES; i++) {
+        lines[(size_t)i * LINE_NUMBERS] = i;
+    }
+    for (uint32_t i = LINES - 1; i > 0; i--) { /* one cycle through all (Sattolo, 1986) */
+        uint32_t *one = &lines[(size_t)i * LINE_NUMBERS];
+        uint32_t *other = &lines[(size_t)rng_below(&rng, i) * LINE_NUMBERS];
+        uint32_t swapped = *one;
+        *one = *other;
+        *other = swapped;
+    }
+    double chained = read_lines(lines, true), apart = read_lines(lines, false);
+    show(bench, &(struct figure){"index a line of memory", chained, "ns", "one of many at once",
+                                 apart, 0, BETTER_LOW});
+    mem_free(lines);
+}
+
 /* ---- The benchmarks ---- */
 
 static void show_small(const struct bench *bench, const struct corpus *corpus) {
@@ -339,6 +382,7 @@ void bench_index(const struct bench *bench) {
         return;
     }
     struct subject subject;
+    show_memory(bench);
     subject_start(&subject, corpus, MILLION);
     show_bytes(bench, "index 1M per record", &subject, 82);
     compare(bench, &subject, MILLION, "1M");

@@ -233,6 +233,7 @@ SEE_DECODED(see_nodes_request, struct nodes_request, wire_nodes_request_decode)
 SEE_DECODED(see_nodes, struct nodes, wire_nodes_decode)
 SEE_DECODED(see_reg_state, struct reg_state, wire_reg_state_decode)
 SEE_DECODED(see_reg_remove, struct reg_remove, wire_reg_remove_decode)
+SEE_DECODED(see_snapshot, struct snapshot, wire_snapshot_decode)
 SEE_DECODED(see_reg_add, struct reg_add, wire_reg_add_decode)
 SEE_DECODED(see_dialback, struct dialback, wire_dialback_decode)
 SEE_DECODED(see_dialback_done, struct dialback_done, wire_dialback_done_decode)
@@ -288,6 +289,7 @@ static const struct rule {
     {MSG_PLACE, ANYBODY, see_place},
     {MSG_PUSH, ANYBODY, see_push},
     {MSG_SUMMARY, SUPERNODES, see_summary},
+    {MSG_SNAPSHOT, SUPERNODES, see_snapshot},
 };
 
 void checks_message(struct checks *checks, const struct sim_message *message) {

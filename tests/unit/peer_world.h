@@ -1,9 +1,8 @@
 /* peer_world.h - a small world for tests of peers: nodes, links, disks and reports in memory, on
  * virtual time, from one seed.
  *
- * It carries out every action of node.h byte by byte and holds the node to the contract: no COMMIT
- * before the node was told of the WRITE, no wrong byte written, no part file opened twice. A node's
- * blocks can be spoilt, its links cut, its reading stopped, its disk filled. */
+ * It carries out every action of node.h and holds the node to the contract: no COMMIT before it was
+ * told of the WRITE, no wrong byte written, no part file opened twice. Much of it can be spoilt. */
 #ifndef TRUNKLINE_TESTS_UNIT_PEER_WORLD_H
 #define TRUNKLINE_TESTS_UNIT_PEER_WORLD_H
 
@@ -102,7 +101,6 @@ struct world_end {
     uint64_t queued; /* bytes towards this end that wait for its reading */
     struct buf held;
     bool told_stalled; /* the other end was */
-    bool is_down;
 };
 
 struct world_link {
@@ -492,8 +490,12 @@ static inline void world_supernode(struct world_node *node, enum action_kind kin
     }
 }
 
+static inline void world_close(struct world_part *part, bool discard) {
+    part->is_open = false;
+    memset(part->committed, 0, discard ? (hashtree_pieces(part->content.size) + 7) / 8 : 0);
+}
+
 static inline void world_act(struct world_node *node, struct action *action, struct slice bytes) {
-    struct world_part *part;
     switch (action->kind) {
     case ACTION_DIAL:
         world_dial(node, action);
@@ -524,12 +526,7 @@ static inline void world_act(struct world_node *node, struct action *action, str
         break;
     case ACTION_FILE_CLOSE:
     case ACTION_FILE_DISCARD:
-        part = world_part(node, action->file);
-        assert_non_null(part);
-        part->is_open = false;
-        if (action->kind == ACTION_FILE_DISCARD) {
-            memset(part->committed, 0, (hashtree_pieces(part->content.size) + 7) / 8);
-        }
+        world_close(world_part(node, action->file), action->kind == ACTION_FILE_DISCARD);
         break;
     case ACTION_REPORT:
         world_report(node, action, bytes);
@@ -572,7 +569,7 @@ static inline void world_step(struct world_node *node, struct node_event *event)
     }
 }
 
-static inline void world_deliver(struct world *world, struct world_item *item) {
+static inline void world_deliver(struct world_item *item) {
     struct world_node *node = item->node;
     if (item->is_bytes) {
         item->event.bytes.data = (struct slice){item->owned.data, item->owned.len};
@@ -580,7 +577,6 @@ static inline void world_deliver(struct world *world, struct world_item *item) {
     if (node->node.ops != NULL && item->life == node->life && !node->is_hung) {
         world_step(node, &item->event);
     }
-    (void)world;
     buf_free(&item->owned);
     mem_free(item);
 }
@@ -595,7 +591,7 @@ static inline void world_run(struct world *world, uint64_t until_us) {
         world->now_us = next_us > world->now_us ? next_us : world->now_us;
         struct timer *timer = timers_take(&world->timers, world->now_us);
         if (timer->kind == WORLD_ITEM) {
-            world_deliver(world, timer->owner);
+            world_deliver(timer->owner);
         } else {
             struct world_node *node = timer->owner;
             struct node_event event = {.kind = NODE_TIMER};
@@ -628,10 +624,8 @@ static inline struct world *world_new(uint64_t seed) {
     world->now_us = SECOND_US;
     world->packer = packer_new();
     world->log = (struct log){LOG_LEVEL_DEBUG, world_log, world};
-    snprintf(world->network.name, sizeof world->network.name, "test");
-    world->network.policy = NETWORK_OPEN;
-    world->network.profile = NETWORK_LAN;
-    world->network.epoch_s = 3600;
+    world->network = (struct network){
+        .name = "test", .policy = NETWORK_OPEN, .profile = NETWORK_LAN, .epoch_s = 3600};
     for (uint32_t i = 0; i < WORLD_NODES; i++) {
         test_identity_init(&world->nodes[i].identity, seed * 1000 + i + 1);
     }
@@ -787,9 +781,8 @@ static inline void world_free(struct world *world) {
     for (uint32_t i = 0; i < WORLD_NODES; i++) {
         test_identity_free(&world->nodes[i].identity);
     }
-    for (uint32_t i = 0; i < WORLD_LINKS; i++) {
-        buf_free(&world->links[i].ends[0].held);
-        buf_free(&world->links[i].ends[1].held);
+    for (uint32_t i = 0; i < 2 * WORLD_LINKS; i++) {
+        buf_free(&world->links[i / 2].ends[i % 2].held);
     }
     for (uint32_t i = 0; i < world->file_count; i++) {
         mem_free(world->files[i].bytes);

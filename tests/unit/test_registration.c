@@ -209,7 +209,7 @@ static uint32_t run_and_cut(struct play *play, uint64_t until_us, uint32_t nth, 
             size_t more = item->owned.len + bytes;
             item->owned.len = more < whole ? more : whole;
         }
-        world_deliver(world, item);
+        world_deliver(item);
         if (is_last) {
             world_cut_all(play->peer);
         }
@@ -396,7 +396,7 @@ static void a_changed_file_costs_a_few_hundred_bytes(void **state) {
         struct world_item *item = timer->kind == WORLD_ITEM ? timer->owner : NULL;
         if (item != NULL) {
             bytes += item->is_bytes ? item->owned.len : 0;
-            world_deliver(world, item);
+            world_deliver(item);
         } else {
             struct node_event event = {.kind = NODE_TIMER};
             world_step(timer->owner, &event);

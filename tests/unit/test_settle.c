@@ -14,6 +14,7 @@ struct stage {
     struct supernode *supernode;
     struct fake *alice;
     struct link *link;
+    uint32_t count; /* of the list before it changes */
     struct fake_file files[FILES + NEW];
     char names[FILES + NEW][NAME_BYTES];
 };
@@ -47,6 +48,7 @@ static int setup(void **state) {
         snprintf(stage->names[i], NAME_BYTES, "take %u of %u", i, i % 100);
         stage->files[i] = (struct fake_file){(uint8_t)(i % 251), stage->names[i]};
     }
+    stage->count = FILES;
     hashes.net = stage->net;
     hashes.most = 0;
     stage->place->crypto.sha256 = count_sha256;
@@ -91,7 +93,7 @@ static void expect_list(const struct stage *stage, const struct fake_file *files
 
 /* Send all of the change up to its COMMIT, which is on its way then. */
 static struct reg_state send_change(struct stage *stage, uint32_t gone, uint32_t added) {
-    uint32_t count = FILES - gone + added;
+    uint32_t count = stage->count - gone + added;
     struct reg_state promised = fake_state(stage->alice, INDEX_ID, stage->files + gone, count);
     promised.sequence = 2;
     promised.reach = 1;
@@ -102,7 +104,7 @@ static struct reg_state send_change(struct stage *stage, uint32_t gone, uint32_t
     for (uint32_t i = 0; i < gone; i++) {
         fake_send_gone(stage->link, &stage->files[i]);
     }
-    fake_send_files(stage->link, stage->files + FILES, added);
+    fake_send_files(stage->link, stage->files + stage->count, added);
     fake_send_state(stage->link, MSG_REG_COMMIT, &promised);
     return promised;
 }
@@ -170,6 +172,11 @@ static void nobody_waits_for_a_long_list(void **state) {
 
 /* ---- Between two slices ---- */
 
+/* A shorter list in shorter slices: the same number of them. */
+#define SHORT 500
+#define SHORT_GONE 150
+#define SHORT_NEW 50
+
 enum meanwhile { CUT, BEGIN_AGAIN, RECORD_LOST, LIST_LOST, MEANWHILES };
 
 static void lose_record(struct leaf *leaf) {
@@ -210,7 +217,7 @@ static void expect_rest(const struct stage *stage, bool is_halfway, enum meanwhi
         assert_null(leaf->list);
     } else {
         uint32_t lost = what == RECORD_LOST ? 1 : 0;
-        assert_int_equal(index_list_files(leaf->list), FILES - lost);
+        assert_int_equal(index_list_files(leaf->list), stage->count - lost);
     }
     assert_int_not_equal(fake_verdict(stage->alice), REG_DONE);
 }
@@ -222,8 +229,11 @@ static void a_slice_may_be_the_last(void **state) {
             (void)state;
             setup(&fresh);
             struct stage *stage = fresh;
-            assert_int_equal(fake_register(stage->link, INDEX_ID, stage->files, FILES), REG_DONE);
-            struct reg_state promised = send_change(stage, GONE, NEW);
+            stage->count = SHORT;
+            stage->supernode->intake.slice_cost = REG_SLICE_COST * SHORT / FILES;
+            assert_int_equal(fake_register(stage->link, INDEX_ID, stage->files, stage->count),
+                             REG_DONE);
+            struct reg_state promised = send_change(stage, SHORT_GONE, SHORT_NEW);
             while (alice_leaf(stage)->coming->phase != (enum settle_phase)phase) {
                 net_run_until(stage->net, timers_next(&stage->net->timers));
             }
@@ -231,10 +241,10 @@ static void a_slice_may_be_the_last(void **state) {
             happen(stage, (enum meanwhile)what, &promised);
             net_run(stage->net, 500);
             expect_rest(stage, phase >= SETTLE_REMOVE, (enum meanwhile)what);
-            uint8_t verdict =
-                fake_register(stage->link, INDEX_ID, stage->files + GONE, FILES - GONE + NEW);
+            uint8_t verdict = fake_register(stage->link, INDEX_ID, stage->files + SHORT_GONE,
+                                            SHORT - SHORT_GONE + SHORT_NEW);
             assert_int_equal(verdict, REG_DONE);
-            expect_list(stage, stage->files + GONE, FILES - GONE + NEW);
+            expect_list(stage, stage->files + SHORT_GONE, SHORT - SHORT_GONE + SHORT_NEW);
             teardown(&fresh);
         }
     }
