@@ -77,11 +77,20 @@ void trust_drop(struct trust *trust, struct trust_record *record) {
 
 /* ---- What is too old ---- */
 
+static struct trust_checkpoint *find_latest(const struct trust *trust) {
+    struct trust_checkpoint *latest = NULL;
+    for (uint32_t i = 0; i < TRUST_EPOCHS; i++) {
+        struct trust_checkpoint *known = trust->checkpoints[i];
+        bool is_later =
+            known != NULL && (latest == NULL || known->checkpoint.epoch > latest->checkpoint.epoch);
+        latest = is_later ? known : latest;
+    }
+    return latest;
+}
+
 void trust_drop_checkpoint(struct trust *trust, struct trust_checkpoint *checkpoint) {
     trust->checkpoints[checkpoint->checkpoint.epoch % TRUST_EPOCHS] = NULL;
-    if (trust->latest == checkpoint) {
-        trust->latest = NULL;
-    }
+    trust->latest = find_latest(trust);
     trust_drop(trust, checkpoint->record);
     trust_drop(trust, checkpoint->members_record);
     mem_free(checkpoint->members);

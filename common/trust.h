@@ -13,9 +13,6 @@
 #include "common/network.h"
 #include "common/wire_trust.h"
 
-#define TRUST_EPOCHS                                                                               \
-    24 /* of rows and checkpoints that are kept: the age of a key,                                 \
-        */
 #define TRUST_FREEZE_S (7 * 24 * 3600)
 #define TRUST_VOTES_MAX 4096     /* certificates that wait for more signatures */
 #define TRUST_CERTIFIED_MAX 4096 /* holders remembered */

@@ -315,10 +315,9 @@ uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct no
             live[count++] = *id;
         }
     }
-    count = count > MEMBERS_MAX ? MEMBERS_MAX : count;
-    qsort(live, count, sizeof *live, compare_ids);
+    qsort(live, count, sizeof *live, compare_ids); /* first: whoever is cut off, all cut the same */
     *keys = live;
-    return count;
+    return count > MEMBERS_MAX ? MEMBERS_MAX : count;
 }
 
 void trust_set_root(const struct trust *trust, const struct node_id *keys, uint32_t count,

@@ -129,6 +129,9 @@ struct fraud {
 };
 void wire_fraud_encode(struct buf *out, const struct fraud *fraud);
 MUST_CHECK enum err wire_fraud_decode(struct slice bytes, struct fraud *fraud);
+/* Order two decoded records by what their signatures cover; 0 = they say the same. (Whoever has the
+ * key can sign one body in more than one way.) */
+int wire_compare_signed(struct slice first, struct slice second);
 
 /* ---- Signatures: over all that comes before them. *_sign sets it; *_check returns ERR_AUTH. ----
  */
@@ -218,7 +221,7 @@ struct decision {
     uint16_t members;
     uint16_t wanted;
     uint8_t gate;       /* DECISION_GATE_*, those that hold */
-    uint64_t score;     /* mass, in units of 2^-48 */
+    uint64_t score;     /* what the policy goes by: struct policy_decision */
     uint64_t draw;      /* first 64 bits of its number */
     uint64_t threshold; /* below which it has a seat */
     uint64_t rate;      /* bytes a second, measured */
