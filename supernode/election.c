@@ -16,7 +16,7 @@
 #define ANCHOR_TURN_US 200000   /* that the next anchor waits for the one before it */
 #define RENEW_EPOCHS 2          /* left, when a certificate is renewed */
 
-static bool is_on(const struct supernode *supernode) {
+bool election_is_on(const struct supernode *supernode) {
     const struct network *network = supernode->env->network;
     return network->policy == NETWORK_CERTIFIED && network->promotion.policy[0] != '\0';
 }
@@ -365,7 +365,7 @@ void election_noted(struct supernode *supernode, const struct trust_record *reco
 }
 
 void election_recheck(struct supernode *supernode) {
-    if (is_on(supernode) && !supernode->is_stopping) {
+    if (election_is_on(supernode) && !supernode->is_stopping) {
         decide_on(supernode, false);
     }
 }
@@ -393,11 +393,32 @@ static void brief(struct supernode *supernode, struct link *link) {
     }
 }
 
+/* Three signatures are checked for each. */
+static bool may_stand(struct supernode *supernode, struct leaf *leaf) {
+    return election_is_on(supernode) &&
+           ratelimit_take(&leaf->candidacies, CANDIDACIES_MILLI_PER_S, CANDIDACIES_BURST, 1,
+                          supernode->links.mono_us);
+}
+
+/* A peer stands for one key at a time: else one of them could take all the room there is. */
+static bool stands_for_another(const struct supernode *supernode, const struct candidacy *candidacy,
+                               const struct node_id *owner) {
+    uint32_t cursor = 0;
+    for (const struct trust_candidate *candidate;
+         (candidate = map_next(&supernode->trust.candidates, &cursor, NULL)) != NULL;) {
+        if (node_id_equal(&candidate->owner, owner) &&
+            !node_id_equal(&candidate->subject, &candidacy->subject)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum err election_take_candidacy(struct supernode *supernode, struct link *link,
                                  struct slice payload) {
     struct candidacy candidacy;
     enum err err = wire_candidacy_decode(payload, &candidacy);
-    if (err != OK) {
+    if (err != OK || !may_stand(supernode, link->owner)) {
         return err;
     }
     struct node_id owner = wire_candidacy_owner(&candidacy);
@@ -406,7 +427,8 @@ enum err election_take_candidacy(struct supernode *supernode, struct link *link,
     }
     bool is_known = map_get(&supernode->trust.candidates, candidacy.subject.b) != NULL;
     bool is_late = supernode->election.phase > PHASE_ROW;
-    if (!is_on(supernode) || is_late || candidacy.epoch != supernode->trust.now_epoch ||
+    if (is_late || stands_for_another(supernode, &candidacy, &owner) ||
+        candidacy.epoch != supernode->trust.now_epoch ||
         !leaves_record_is_seen(supernode, link, candidacy.address_record)) {
         log_debug(supernode->env->log, "election.candidacy_ignored link=%u late=%d", link->number,
                   is_late);
@@ -537,7 +559,7 @@ void election_timer(struct supernode *supernode) {
 }
 
 void election_start(struct supernode *supernode) {
-    if (!is_on(supernode)) {
+    if (!election_is_on(supernode)) {
         return;
     }
     uint64_t now_us = wall_us(supernode);
