@@ -97,7 +97,7 @@ struct settings {
     uint64_t leaves;
     uint64_t leaf_query_rate; /* thousandths per second */
     uint64_t leaf_query_burst;
-    uint64_t index_memory; /* bytes; 0 = INDEX_BYTES_MAX */
+    uint64_t index_memory;    /* bytes; 0 = INDEX_BYTES_MAX */
     uint64_t mesh_query_rate; /* per second of one neighbour */
     uint64_t mesh_links;
     bool fixed_mesh;
