@@ -191,10 +191,8 @@ static void note_row(struct facts_table *table, const struct row_record *row, ui
         if (ago < GATE_LOOK_MEMBER) {
             subject->issuers[ago]++;
         }
-        uint64_t bytes = load.bytes / ROW_WEIGHT_SUM * row->entries[i].weight +
-                         load.bytes % ROW_WEIGHT_SUM * row->entries[i].weight / ROW_WEIGHT_SUM;
-        if (ago == 0 && load.ms > 0 && load.bytes < UINT64_MAX / 1000) {
-            subject->rate += bytes * 1000 / load.ms;
+        if (ago == 0 && load.ms > 0) {
+            subject->rate += wire_row_bytes(row, row->entries[i].weight) * 1000 / load.ms;
         }
     }
 }

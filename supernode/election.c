@@ -41,7 +41,9 @@ void election_tick(struct supernode *supernode) {
         election->has_offset = true;
     }
     uint64_t wall_s = supernode->links.wall_s > 0 ? (uint64_t)supernode->links.wall_s : 0;
-    trust_advance(&supernode->trust, (uint32_t)(wall_s / network_epoch_s(supernode->env->network)));
+    uint32_t epoch = (uint32_t)(wall_s / network_epoch_s(supernode->env->network));
+    trust_set_back(&supernode->trust, epoch); /* one look at a wrong clock must not last */
+    trust_advance(&supernode->trust, epoch);
 }
 
 static uint64_t wall_us(const struct supernode *supernode) {
