@@ -18,6 +18,7 @@ void trust_init(struct trust *trust, const struct trust_env *env) {
     map_init(&trust->candidates, sizeof(struct node_id), env->seed ^ 0x63616e6469);
     map_init(&trust->votes, VOTE_KEY_BYTES, env->seed ^ 0x766f746573);
     map_init(&trust->certified, sizeof(struct node_id), env->seed ^ 0x63657274);
+    map_init(&trust->shirkers, sizeof(struct node_id), env->seed ^ 0x736869726b);
     map_init(&trust->frauds, sizeof(struct node_id), env->seed ^ 0x667261756473);
 }
 
@@ -155,6 +156,18 @@ static void expire_votes(struct trust *trust, uint32_t oldest) {
     }
 }
 
+static void expire_shirkers(struct trust *trust, uint32_t epoch) {
+    uint32_t cursor = 0;
+    const void *key;
+    for (struct trust_shirker *shirker;
+         (shirker = map_next(&trust->shirkers, &cursor, &key)) != NULL;) {
+        if (shirker->until_epoch <= epoch) {
+            map_remove(&trust->shirkers, key);
+            mem_free(shirker);
+        }
+    }
+}
+
 /* The epoch that certificates are held against: it stops where the checkpoints stop. */
 uint32_t trust_cert_epoch(const struct trust *trust) {
     uint32_t freeze = TRUST_FREEZE_S / network_epoch_s(trust->env.network);
@@ -183,6 +196,7 @@ void trust_advance(struct trust *trust, uint32_t epoch) {
     expire_certs(trust, &trust->votes, at);
     expire_certs(trust, &trust->certified, at);
     expire_votes(trust, at);
+    expire_shirkers(trust, epoch);
 }
 
 void trust_set_back(struct trust *trust, uint32_t epoch) {
@@ -221,5 +235,6 @@ void trust_free(struct trust *trust) {
     free_values(&trust->candidates);
     free_values(&trust->votes);
     free_values(&trust->certified);
+    free_values(&trust->shirkers);
     map_free(&trust->frauds); /* its values are records */
 }

@@ -71,12 +71,12 @@ enum message_type {
     MSG_PRUNE = 68,
     MSG_GRAFT = 69,
     MSG_RELAY = 70,
+    MSG_STANDING_QUERY = 76,
+    /* Promotion: wire_trust.h. Those named for records carry the record itself. */
     MSG_ROW = 72,
     MSG_CHECKPOINT = 73,
     MSG_CERT = 74,
     MSG_FRAUD = 75,
-    MSG_STANDING_QUERY = 76,
-    /* Promotion: wire_trust.h. ROW, CHECKPOINT, CERT and FRAUD above carry the record itself. */
     MSG_CANDIDACY = 96,
     MSG_MEMBERS = 97,
     MSG_TRUST_HAVE = 98,
@@ -167,7 +167,7 @@ struct cert {
     uint32_t epoch; /* first epoch it holds: Unix seconds / the network's epoch_s */
     uint8_t life;   /* number of epochs, at least 1 */
     uint8_t flags;
-    struct hash checkpoint; /* zero in version 1 */
+    struct hash checkpoint; /* of the epoch before; zero = given by hand */
     struct slice tlvs;
     uint8_t signer_count;
     struct cert_signer {

@@ -223,7 +223,7 @@ struct decision {
     uint16_t members;
     uint16_t wanted;
     uint8_t gate;       /* DECISION_GATE_*, those that hold */
-    uint64_t score;     /* mass, in units of 2^-48 */
+    uint64_t score;     /* what the policy goes by: struct policy_decision */
     uint64_t draw;      /* first 64 bits of its number */
     uint64_t threshold; /* below which it has a seat */
     uint64_t rate;      /* bytes a second, measured */

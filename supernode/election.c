@@ -141,6 +141,9 @@ static void fill_checkpoint(struct supernode *supernode, struct checkpoint *chec
     const struct crypto *crypto = supernode->env->crypto;
     checkpoint->epoch = supernode->election.epoch;
     checkpoint->anchor = (uint8_t)anchor_place(supernode);
+    if (checkpoint->epoch > 0) {
+        trust_note_shirkers(trust, checkpoint->epoch - 1);
+    }
     checkpoint->members = trust_live_members(trust, checkpoint->epoch, keys);
     trust_set_root(trust, *keys, checkpoint->members, &checkpoint->set_root);
     trust_candidate_root(trust, checkpoint->epoch, &checkpoint->candidate_root);
