@@ -39,11 +39,15 @@ uint8_t trust_rank(uint8_t type) {
     return rank;
 }
 
+static uint64_t prefix_of(const struct hash *hash) {
+    struct reader reader = reader_of(hash->b, sizeof hash->b);
+    return reader_u64(&reader);
+}
+
 uint64_t trust_prefix(const struct trust *trust, struct slice bytes) {
     struct hash hash;
     crypto_hash(trust->env.crypto, bytes, &hash);
-    struct reader reader = reader_of(hash.b, sizeof hash.b);
-    return reader_u64(&reader);
+    return prefix_of(&hash);
 }
 
 struct trust_record *trust_find(const struct trust *trust, uint64_t prefix) {
@@ -57,7 +61,8 @@ struct slice trust_bytes(const struct trust_record *record) {
 struct trust_record *trust_keep(struct trust *trust, uint8_t type, uint32_t epoch,
                                 struct slice bytes) {
     struct trust_record *record = mem_new(sizeof *record);
-    record->prefix = trust_prefix(trust, bytes);
+    crypto_hash(trust->env.crypto, bytes, &record->hash);
+    record->prefix = prefix_of(&record->hash);
     record->type = type;
     record->epoch = epoch;
     record->len = (uint32_t)bytes.len;
@@ -175,7 +180,7 @@ uint32_t trust_cert_epoch(const struct trust *trust) {
 
 void trust_advance(struct trust *trust, uint32_t epoch) {
     if (epoch <= trust->now_epoch) {
-        return; /* a clock that was set back forgets nothing */
+        return; /* forgets nothing */
     }
     trust->now_epoch = epoch;
     uint32_t at = trust_cert_epoch(trust);
@@ -192,6 +197,10 @@ void trust_advance(struct trust *trust, uint32_t epoch) {
     expire_certs(trust, &trust->certified, at);
     expire_votes(trust, at);
     expire_shirkers(trust, epoch);
+}
+
+void trust_set_back(struct trust *trust, uint32_t epoch) {
+    trust->now_epoch = epoch < trust->now_epoch ? epoch : trust->now_epoch;
 }
 
 struct trust_checkpoint *trust_checkpoint_at(const struct trust *trust, uint32_t epoch) {

@@ -20,7 +20,8 @@
 
 /* A record as it came: the payload of the message `type`. Freed when it is too old to count. */
 struct trust_record {
-    uint64_t prefix; /* first eight bytes of its SHA-256 */
+    struct hash hash;
+    uint64_t prefix; /* first eight bytes of that */
     uint8_t type;    /* enum message_type */
     uint32_t epoch;
     uint32_t len;
@@ -81,6 +82,7 @@ struct trust {
     struct trust_checkpoint *checkpoints[TRUST_EPOCHS]; /* by epoch modulo TRUST_EPOCHS */
     struct trust_checkpoint *latest;                    /* NULL = none yet */
     uint32_t now_epoch;
+    bool is_loading;  /* what is taken was judged before */
     uint32_t refused; /* records */
 };
 
@@ -89,6 +91,8 @@ void trust_free(struct trust *trust);
 
 /* The epoch is this one now: forget what is too old. */
 void trust_advance(struct trust *trust, uint32_t epoch);
+/* The clock had been wrong: nothing is forgotten, but what is current now may come again. */
+void trust_set_back(struct trust *trust, uint32_t epoch);
 
 /* Take a record. *added is what is new because of it (a FRAUD when it contradicts another), NULL
  * when nothing is. Return OK, also for what is known; ERR_FORMAT, ERR_LIMIT or ERR_CRITICAL for

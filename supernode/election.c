@@ -41,7 +41,9 @@ void election_tick(struct supernode *supernode) {
         election->has_offset = true;
     }
     uint64_t wall_s = supernode->links.wall_s > 0 ? (uint64_t)supernode->links.wall_s : 0;
-    trust_advance(&supernode->trust, (uint32_t)(wall_s / network_epoch_s(supernode->env->network)));
+    uint32_t epoch = (uint32_t)(wall_s / network_epoch_s(supernode->env->network));
+    trust_set_back(&supernode->trust, epoch); /* one look at a wrong clock must not last */
+    trust_advance(&supernode->trust, epoch);
 }
 
 static uint64_t wall_us(const struct supernode *supernode) {
@@ -266,10 +268,10 @@ static void decided(struct supernode *supernode) {
     const struct trust_checkpoint *checkpoint =
         trust_checkpoint_at(&supernode->trust, decide->epoch);
     election->is_deciding = false;
-    election->decided = decide->epoch;
-    if (checkpoint == NULL) {
-        return;
+    if (!decide_holds(decide, &supernode->trust)) {
+        return; /* what there is of a decision is on another checkpoint */
     }
+    election->decided = decide->epoch;
     uint32_t promoted = 0;
     for (uint32_t i = 0; i < decide->count; i++) {
         const struct decide_row *row = &decide->rows[i];
@@ -299,8 +301,10 @@ static bool has_all(const struct supernode *supernode, const struct trust_checkp
 static void decide_on(struct supernode *supernode, bool anyway) {
     struct election *election = &supernode->election;
     struct trust_checkpoint *latest = supernode->trust.latest;
-    if (latest == NULL || latest->members == NULL ||
-        latest->checkpoint.epoch <= election->decided || election->is_deciding) {
+    if (latest == NULL || latest->members == NULL || election->is_deciding ||
+        latest->checkpoint.epoch < election->decided ||
+        (latest->checkpoint.epoch == election->decided &&
+         decide_holds(&election->decide, &supernode->trust))) {
         return;
     }
     election->is_unsure = !has_all(supernode, latest);

@@ -296,7 +296,7 @@ void evidence_load(struct supernode *supernode) {
     uint8_t after[STORE_KEY_MAX];
     size_t len = 0;
     uint32_t taken = 0;
-    supernode->evidence->is_loading = true;
+    supernode->evidence->is_loading = supernode->trust.is_loading = true;
     while (
         store_next(supernode->env->store, STORE_TRUST, (struct slice){after, len}, &key, &value)) {
         len = key.len;
@@ -304,7 +304,7 @@ void evidence_load(struct supernode *supernode) {
         uint8_t type = trust_type(key.data[0]);
         taken += type != 0 && evidence_add(supernode, type, value) == OK;
     }
-    supernode->evidence->is_loading = false;
+    supernode->evidence->is_loading = supernode->trust.is_loading = false;
     log_info(supernode->env->log, "trust.loaded records=%u", taken);
 }
 

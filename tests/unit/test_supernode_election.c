@@ -2,6 +2,8 @@
  * messages of an election. */
 #include "tests/unit/supernode_fake.h"
 
+#include "common/policy.h"
+
 #define EPOCH_S 3600
 #define EPOCH_NOW (NET_WALL_S / EPOCH_S)
 
@@ -33,7 +35,7 @@ static struct stage *set_up(const char *policy) {
 }
 
 static int elected(void **state) {
-    *state = set_up("measuredrank");
+    *state = set_up(policy_find(NULL)->name);
     return 0;
 }
 
@@ -158,11 +160,84 @@ static void by_hand_nobody_hears_of_elections(void **state) {
     assert_false(link->closing);
 }
 
+/* A record of an epoch far ahead is none; nor does a clock that was there for a while last. */
+static void a_wrong_clock_does_not_last(void **state) {
+    struct stage *stage = *state;
+    struct trust *trust = trust_of(stage);
+    trust_advance(trust, EPOCH_NOW + 10000);
+    net_run(stage->net, 1000);
+    struct link *link = fake_dial(stage->bob, stage->one, PURPOSE_MESH);
+    assert_non_null(link);
+    assert_int_equal(trust->now_epoch, EPOCH_NOW);
+    struct buf candidacy = candidacy_of(stage->bob, 1);
+    send_have(stage, link, &candidacy);
+    fake_send(link, MSG_CANDIDACY, &candidacy);
+    net_run(stage->net, 1000);
+    assert_int_equal(trust->candidates.count, 1);
+}
+
+static struct buf row_by(struct fake *issuer, const struct node_id *id, uint8_t subject) {
+    const struct node_env *env = &issuer->place->env;
+    struct row_record row = {
+        .issuer = *id, .epoch = EPOCH_NOW, .count = 1, .entries = {{{{subject}}, 1}}};
+    struct signer_env signer = {env->crypto, &env->network->id};
+    struct buf bytes = {0};
+    wire_row_sign(&row, &signer);
+    wire_row_encode(&bytes, &row);
+    return bytes;
+}
+
+/* The proof that this one contradicted himself. */
+static struct buf fraud_of(struct fake *fake) {
+    struct buf one = row_by(fake, &fake->place->env.id, 1);
+    struct buf two = row_by(fake, &fake->place->env.id, 2), bytes = {0};
+    struct fraud fraud = {
+        .type = RECORD_ROW, .first = {one.data, one.len}, .second = {two.data, two.len}};
+    wire_fraud_encode(&bytes, &fraud);
+    buf_free(&one);
+    buf_free(&two);
+    return bytes;
+}
+
+static void only_who_counts_is_condemned(void **state) {
+    struct stage *stage = *state;
+    struct fake *nobody = fake_add(stage->net);
+    struct buf made_up = fraud_of(nobody), real = fraud_of(stage->bob);
+    struct trust_record *added;
+    assert_int_equal(
+        trust_take(trust_of(stage), MSG_FRAUD, (struct slice){made_up.data, made_up.len}, &added),
+        ERR_POLICY);
+    assert_int_equal(
+        trust_take(trust_of(stage), MSG_FRAUD, (struct slice){real.data, real.len}, &added), OK);
+    assert_int_equal(trust_of(stage)->frauds.count, 1);
+    buf_free(&made_up);
+    buf_free(&real);
+}
+
+/* Who measures cannot claim more bytes than there are, to no one's good or harm. */
+static void weights_stand_for_no_more_than_a_stream(void **state) {
+    (void)state;
+    struct row_load load = {.bytes = UINT64_MAX, .ms = 1};
+    struct buf tlvs = {0};
+    wire_row_load_put(&tlvs, &load);
+    struct row_record row = {.tlvs = {tlvs.data, tlvs.len}};
+    assert_int_equal(wire_row_bytes(&row, ROW_WEIGHT_SUM), MEASURE_BYTES_MAX);
+    tlvs.len = 0;
+    load.bytes = 1000003;
+    wire_row_load_put(&tlvs, &load);
+    assert_int_equal(wire_row_bytes(&row, ROW_WEIGHT_SUM), 1000003);
+    assert_int_equal(wire_row_bytes(&row, 0), 0);
+    buf_free(&tlvs);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(only_what_was_asked_for_is_looked_at, elected, teardown),
         cmocka_unit_test_setup_teardown(a_leaf_stands_for_one_key, elected, teardown),
         cmocka_unit_test_setup_teardown(a_stranger_may_wait_for_its_checkpoint, elected, teardown),
+        cmocka_unit_test_setup_teardown(a_wrong_clock_does_not_last, elected, teardown),
+        cmocka_unit_test_setup_teardown(only_who_counts_is_condemned, elected, teardown),
+        cmocka_unit_test(weights_stand_for_no_more_than_a_stream),
         cmocka_unit_test_setup_teardown(by_hand_nobody_hears_of_elections, by_hand, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
