@@ -71,6 +71,34 @@ static void add_row(struct rank *rank, const struct row_record *row) {
     }
 }
 
+/* Walk over the rows of a checkpoint's members for its epoch. */
+static const struct trust_record *
+next_row(const struct trust *trust, const struct trust_checkpoint *checkpoint, uint32_t *cursor) {
+    for (const struct trust_issuer *issuer;
+         (issuer = map_next(&trust->issuers, cursor, NULL)) != NULL;) {
+        const struct trust_record *record = row_at(issuer, checkpoint->checkpoint.epoch);
+        if (record != NULL &&
+            trust_place(checkpoint->members, checkpoint->checkpoint.members, &issuer->id) >= 0) {
+            return record;
+        }
+    }
+    return NULL;
+}
+
+/* A digest of all that build_rank looks at, whatever order it came in. */
+static uint64_t evidence_of(const struct trust *trust, const struct trust_checkpoint *checkpoint) {
+    const struct network *network = trust->env.network;
+    uint64_t digest = 0;
+    for (uint32_t i = 0; i < network->anchor_count; i++) {
+        digest ^= (uint64_t)trust_is_fraud(trust, &network->anchors[i]) << i;
+    }
+    uint32_t cursor = 0;
+    for (const struct trust_record *row; (row = next_row(trust, checkpoint, &cursor)) != NULL;) {
+        digest ^= row->prefix;
+    }
+    return digest;
+}
+
 static struct rank *build_rank(const struct decide *decide, const struct trust *trust,
                                const struct trust_checkpoint *checkpoint) {
     struct rank_config config = rank_defaults(decide->seed);
@@ -86,16 +114,11 @@ static struct rank *build_rank(const struct decide *decide, const struct trust *
         }
     }
     uint32_t cursor = 0;
-    for (const struct trust_issuer *issuer;
-         (issuer = map_next(&trust->issuers, &cursor, NULL)) != NULL;) {
-        const struct trust_record *record = row_at(issuer, checkpoint->checkpoint.epoch);
-        int32_t place =
-            trust_place(checkpoint->members, checkpoint->checkpoint.members, &issuer->id);
-        if (record != NULL && place >= 0) {
-            struct row_record row;
-            read_row(record, &row);
-            add_row(rank, &row);
-        }
+    for (const struct trust_record *record;
+         (record = next_row(trust, checkpoint, &cursor)) != NULL;) {
+        struct row_record row;
+        read_row(record, &row);
+        add_row(rank, &row);
     }
     rank_begin(rank);
     return rank;
@@ -113,7 +136,9 @@ static struct decide_rank *rank_at(struct decide *decide, const struct trust *tr
                  memcmp(place->checkpoint.b, checkpoint->hash.b, sizeof place->checkpoint.b) == 0;
     if (!is_it) {
         free_rank(place);
-        *place = (struct decide_rank){.epoch = epoch, .checkpoint = checkpoint->hash};
+        *place = (struct decide_rank){.epoch = epoch,
+                                      .checkpoint = checkpoint->hash,
+                                      .evidence = evidence_of(trust, checkpoint)};
         place->rank = build_rank(decide, trust, checkpoint);
     }
     return place;
@@ -126,7 +151,14 @@ static uint32_t oldest_ranked(uint32_t epoch) {
 void decide_begin(struct decide *decide, const struct trust *trust,
                   const struct trust_checkpoint *checkpoint) {
     CHECK(decide->policy != NULL && checkpoint->members != NULL);
-    (void)trust;
+    for (uint32_t i = 0; i < SEATS_HISTORY; i++) {
+        struct decide_rank *rank = &decide->ranks[i];
+        const struct trust_checkpoint *past = trust_checkpoint_at(trust, rank->epoch);
+        if (rank->rank != NULL &&
+            (past == NULL || past->members == NULL || evidence_of(trust, past) != rank->evidence)) {
+            free_rank(rank); /* rows have come late, or a fraud took some away */
+        }
+    }
     decide->epoch = checkpoint->checkpoint.epoch;
 }
 
