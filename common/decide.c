@@ -71,18 +71,16 @@ static void add_row(struct rank *rank, const struct row_record *row) {
     }
 }
 
-/* Walk over the rows of a checkpoint's members for its epoch. */
+/* Walk over the rows of a checkpoint's members for its epoch, by id: all fill up alike. */
 static const struct trust_record *
 next_row(const struct trust *trust, const struct trust_checkpoint *checkpoint, uint32_t *cursor) {
-    for (const struct trust_issuer *issuer;
-         (issuer = map_next(&trust->issuers, cursor, NULL)) != NULL;) {
-        const struct trust_record *record = row_at(issuer, checkpoint->checkpoint.epoch);
-        if (record != NULL &&
-            trust_place(checkpoint->members, checkpoint->checkpoint.members, &issuer->id) >= 0) {
-            return record;
-        }
+    const struct trust_record *record = NULL;
+    while (record == NULL && *cursor < checkpoint->checkpoint.members) {
+        const struct trust_issuer *issuer =
+            map_get(&trust->issuers, checkpoint->members[(*cursor)++].b);
+        record = issuer != NULL ? row_at(issuer, checkpoint->checkpoint.epoch) : NULL;
     }
-    return NULL;
+    return record;
 }
 
 /* A digest of all that build_rank looks at, whatever order it came in. */
@@ -160,6 +158,7 @@ void decide_begin(struct decide *decide, const struct trust *trust,
         }
     }
     decide->epoch = checkpoint->checkpoint.epoch;
+    decide->under = checkpoint->hash;
 }
 
 /* The mass that counts: see seats_counts. */
@@ -223,10 +222,8 @@ static void note_row(struct facts_table *table, const struct row_record *row, ui
         if (ago < GATE_LOOK_MEMBER) {
             subject->issuers[ago]++;
         }
-        uint64_t bytes = load.bytes / ROW_WEIGHT_SUM * row->entries[i].weight +
-                         load.bytes % ROW_WEIGHT_SUM * row->entries[i].weight / ROW_WEIGHT_SUM;
-        if (ago == 0 && load.ms > 0 && load.bytes < UINT64_MAX / 1000) {
-            subject->rate += bytes * 1000 / load.ms;
+        if (ago == 0 && load.ms > 0) {
+            subject->rate += wire_row_bytes(row, row->entries[i].weight) * 1000 / load.ms;
         }
     }
 }
@@ -483,10 +480,16 @@ static void finish(struct decide *decide, const struct trust *trust,
     mem_free(ids);
 }
 
+bool decide_holds(const struct decide *decide, const struct trust *trust) {
+    const struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, decide->epoch);
+    return checkpoint != NULL && checkpoint->members != NULL &&
+           memcmp(checkpoint->hash.b, decide->under.b, sizeof decide->under.b) == 0;
+}
+
 bool decide_step(struct decide *decide, const struct trust *trust, uint32_t budget) {
     const struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, decide->epoch);
-    if (checkpoint == NULL || checkpoint->members == NULL) {
-        return true; /* replaced by another anchor's, which is decided about anew */
+    if (!decide_holds(decide, trust)) {
+        return true;
     }
     for (uint32_t at = oldest_ranked(decide->epoch);
          decide->policy->teleport_milli != 0 && at <= decide->epoch; at++) {

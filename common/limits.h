@@ -298,10 +298,14 @@
 #define TRUST_EPOCHS 24     /* of rows and checkpoints that are kept: the age of a key */
 #define CERT_VALID_EPOCHS 6 /* of one that a quorum signed */
 #define MEASURE_BYTES_MAX (4 * 1024 * 1024) /* of one stream ... */
-#define MEASURERS 3         /* ... of so many supernodes in an epoch: 288 MiB a day */
-#define MESH_UNPROVEN_MAX 8 /* neighbours whose certificates wait for their checkpoint */
-#define CANDIDATES_MAX 8192 /* known to a supernode; 300 bytes each */
-#define MEASURE_LINKS_MAX 8 /* to one candidate at a time */
+#define MEASURERS 3                 /* ... of so many supernodes in an epoch: 288 MiB a day */
+#define MESH_UNPROVEN_MAX 8         /* neighbours whose certificates wait for their checkpoint */
+#define CANDIDATES_MAX 8192         /* known to a supernode; 300 bytes each */
+#define MEASURE_LINKS_MAX 8         /* to one candidate at a time */
+#define CANDIDACIES_MILLI_PER_S 500 /* of one leaf; a candidate sends one in an epoch */
+#define CANDIDACIES_BURST 10
+#define TRUST_WANTED_MAX 16000        /* records that one neighbour is asked for at a time */
+#define TRUST_PENDING_BYTES (1 << 19) /* of records that cannot be judged yet */
 
 /* A supernode that leaves. */
 #define HANDOVER_MS 4000           /* for the lists of its leaves to reach others, at most ... */

@@ -5,7 +5,8 @@
 #include "common/mem.h"
 #include "common/trust_parts.h"
 
-#define EARLY_EPOCHS 1 /* that a record may be ahead of our clock */
+#define EARLY_EPOCHS 1     /* that a record may be ahead of our clock */
+#define VOTES_ALONE_MIN 64 /* of one signer that nobody else has signed */
 
 static bool is_current(const struct trust *trust, uint32_t epoch, uint32_t kept) {
     return epoch <= trust->now_epoch + EARLY_EPOCHS && epoch + kept > trust->now_epoch;
@@ -74,6 +75,19 @@ static enum err accuse(struct trust *trust, const struct trust_record *known, st
     return is_taken ? ERR_POLICY : OK;
 }
 
+/* Whether what this key says has counted for anything of late. */
+static bool is_somebody(const struct trust *trust, const struct node_id *id) {
+    bool is_known = network_is_anchor(trust->env.network, id) ||
+                    map_get(&trust->certified, id->b) != NULL ||
+                    map_get(&trust->issuers, id->b) != NULL;
+    for (uint32_t i = 0; i < TRUST_EPOCHS && !is_known; i++) {
+        const struct trust_checkpoint *past = trust->checkpoints[i];
+        is_known = past != NULL && past->members != NULL &&
+                   trust_place(past->members, past->checkpoint.members, id) >= 0;
+    }
+    return is_known;
+}
+
 /* Who signed the records of a proof, when both signatures are right. */
 static enum err check_fraud(const struct trust *trust, const struct fraud *fraud,
                             struct node_id *signer) {
@@ -105,6 +119,9 @@ static enum err take_fraud(struct trust *trust, struct slice bytes, struct trust
     err = err != OK ? err : check_fraud(trust, &fraud, &signer);
     if (err == OK && trust_is_fraud(trust, &signer)) {
         return OK; /* another proof of the same */
+    }
+    if (err == OK && !trust->is_loading && !is_somebody(trust, &signer)) {
+        err = ERR_POLICY; /* anybody can make keys that contradict themselves */
     }
     if (err == OK && trust->frauds.count >= TRUST_FRAUDS_MAX) {
         err = ERR_BUSY;
@@ -377,6 +394,22 @@ static void complete(struct trust *trust, const struct cert *cert) {
     }
 }
 
+/* Whether this signer is the first of more certificates under a checkpoint than one decision makes:
+ * a liar could fill the room for all votes with names that nobody knows. */
+static bool begins_too_many(const struct trust *trust, const struct trust_checkpoint *checkpoint,
+                            const struct cert *cert) {
+    uint32_t begun = 0;
+    uint32_t cursor = 0;
+    for (const struct trust_certified *growing;
+         (growing = map_next(&trust->votes, &cursor, NULL)) != NULL;) {
+        begun +=
+            growing->cert.signer_count == 1 &&
+            growing->cert.signers[0].signer == cert->signers[0].signer &&
+            memcmp(growing->cert.checkpoint.b, cert->checkpoint.b, sizeof cert->checkpoint) == 0;
+    }
+    return begun >= VOTES_ALONE_MIN + 2 * checkpoint->checkpoint.members;
+}
+
 static enum err take_vote(struct trust *trust, struct slice bytes, struct trust_record **added) {
     struct cert cert;
     enum err err = wire_cert_decode(bytes, &cert);
@@ -390,7 +423,8 @@ static enum err take_vote(struct trust *trust, struct slice bytes, struct trust_
     bool is_regular = cert.signer_count == 1 && cert.tlvs.len == 0 && cert.flags == 0 &&
                       cert.life == CERT_VALID_EPOCHS && /* all votes sign the same bytes */
                       cert.epoch == checkpoint->checkpoint.epoch + 1;
-    if (!is_regular || trust_is_fraud(trust, &cert.subject)) {
+    bool is_over = cert.epoch + cert.life < trust_cert_epoch(trust);
+    if (!is_regular || is_over || trust_is_fraud(trust, &cert.subject)) {
         return ERR_POLICY;
     }
     err = trust_check_vote(trust, checkpoint, &cert, &cert.signers[0]);
@@ -402,7 +436,7 @@ static enum err take_vote(struct trust *trust, struct slice bytes, struct trust_
     memcpy(key + 32, cert.checkpoint.b, 32);
     struct trust_certified *growing = map_get(&trust->votes, key);
     if (growing == NULL) {
-        if (trust->votes.count >= TRUST_VOTES_MAX) {
+        if (trust->votes.count >= TRUST_VOTES_MAX || begins_too_many(trust, checkpoint, &cert)) {
             return ERR_BUSY;
         }
         growing = mem_new(sizeof *growing);

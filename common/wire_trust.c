@@ -151,6 +151,13 @@ struct row_load wire_row_load(const struct row_record *row) {
     return load;
 }
 
+uint64_t wire_row_bytes(const struct row_record *row, uint16_t weight) {
+    uint64_t total = wire_row_load(row).bytes;
+    uint64_t bytes =
+        total / ROW_WEIGHT_SUM * weight + total % ROW_WEIGHT_SUM * weight / ROW_WEIGHT_SUM;
+    return bytes < MEASURE_BYTES_MAX ? bytes : MEASURE_BYTES_MAX;
+}
+
 void wire_row_sign(struct row_record *row, const struct signer_env *env) {
     struct buf encoded = {0};
     wire_row_encode(&encoded, row);

@@ -54,6 +54,8 @@ struct row_load {
 /* Append the TLV; read it back (all zero when the row has none, or one of another length). */
 void wire_row_load_put(struct buf *tlvs, const struct row_load *load);
 struct row_load wire_row_load(const struct row_record *row);
+/* How many bytes a weight of the row stands for: no more than any stream may have. */
+uint64_t wire_row_bytes(const struct row_record *row, uint16_t weight);
 
 /* ---- CANDIDACY: subject 32, owner's address record bytes16, epoch u32, rate_kib u32, day_mib u32,
  * up_kib u32, down_kib u32, uptime_s u32, mean_uptime_s u32, flags u8, TLVs, signature 64 by the

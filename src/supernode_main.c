@@ -1,8 +1,8 @@
 /* supernode_main.c - the program `supernode`: makes networks and indexes what peers share. */
 #include "src/host/cli_limit.h"
 #include "src/host/cli_network.h"
-#include "src/host/cli_verify.h"
 #include "src/host/cli_node.h"
+#include "src/host/cli_verify.h"
 #include "supernode/supernode.h"
 
 #define SUPERNODE_PORT 6346
@@ -66,9 +66,10 @@ static const struct cli_command commands[] = {
     {.name = "verify",
      .words = "FILE|ID",
      .help = "check a certificate and its quorum again, offline",
-     .more = "FILE holds a certificate, as `certify` prints it; ID is an elected supernode's. Every\n"
-             "signature is checked by the checkpoints and member lists that the supernode of --dir\n"
-             "has kept; nothing is asked of anybody.",
+     .more =
+         "FILE holds a certificate, as `certify` prints it; ID is an elected supernode's. Every\n"
+         "signature is checked by the checkpoints and member lists that the supernode of --dir\n"
+         "has kept; nothing is asked of anybody.",
      .accepted = SETTING(NETWORK),
      .words_min = 1,
      .words_max = 1,

@@ -90,6 +90,8 @@ struct election {
 void election_init(struct supernode *supernode);
 void election_free(struct supernode *supernode);
 void election_start(struct supernode *supernode);
+/* True where supernodes are elected. Elsewhere nothing of this file is done, said or heard. */
+bool election_is_on(const struct supernode *supernode);
 /* Every step: the time. */
 void election_tick(struct supernode *supernode);
 /* TIMER_ELECTION. */
