@@ -133,11 +133,18 @@ enum err trust_check_signers(const struct trust *trust, const struct cert *cert)
     if (checkpoint == NULL) {
         return ERR_NOT_FOUND;
     }
+    if (checkpoint->members == NULL && !is_small(checkpoint)) {
+        return ERR_NOT_FOUND;
+    }
+    struct quorum quorum = seats_quorum(checkpoint->checkpoint.members);
+    if (cert->signer_count < quorum.signatures) {
+        return ERR_AUTH; /* whatever they are */
+    }
     uint32_t valid = 0;
     bool has_anchor = false;
     for (uint8_t i = 0; i < cert->signer_count; i++) {
         enum err err = trust_check_vote(trust, checkpoint, cert, &cert->signers[i]);
-        if (err == ERR_NOT_FOUND || err == ERR_AUTH) {
+        if (err == ERR_AUTH) {
             return err; /* one forged signature is enough: do not check 15 more for a stranger */
         }
         if (err == OK) {
@@ -147,7 +154,6 @@ enum err trust_check_signers(const struct trust *trust, const struct cert *cert)
             has_anchor = has_anchor || network_is_anchor(trust->env.network, key);
         }
     }
-    struct quorum quorum = seats_quorum(checkpoint->checkpoint.members);
     return seats_quorum_is_met(&quorum, valid, has_anchor) ? OK : ERR_AUTH;
 }
 

@@ -5,8 +5,8 @@
 #include "common/mem.h"
 #include "common/trust_parts.h"
 
-#define EARLY_EPOCHS 1     /* that a record may be ahead of our clock */
-#define VOTES_ALONE_MIN 64 /* of one signer that nobody else has signed */
+#define EARLY_EPOCHS 1      /* that a record may be ahead of our clock */
+#define VOTES_ALONE_MIN 256 /* of one signer that nobody else has signed */
 
 static bool is_current(const struct trust *trust, uint32_t epoch, uint32_t kept) {
     return epoch <= trust->now_epoch + EARLY_EPOCHS && epoch + kept > trust->now_epoch;
@@ -176,13 +176,10 @@ static enum err take_row(struct trust *trust, struct slice bytes, struct trust_r
 
 /* ---- CANDIDACY ---- */
 
+/* Both signatures. */
 static enum err check_candidacy(const struct trust *trust, const struct candidacy *candidacy,
-                                struct address_record *record) {
+                                const struct address_record *record) {
     struct signer_env env = trust_signer_env(trust);
-    if (!is_current(trust, candidacy->epoch, 2) || trust_is_fraud(trust, &candidacy->subject)) {
-        return ERR_POLICY;
-    }
-    CHECK(wire_address_record_decode(candidacy->address_record, record) == OK);
     int64_t wall_s = (int64_t)trust->now_epoch * network_epoch_s(trust->env.network);
     enum err err = wire_address_record_check(record, env.crypto, env.network_id, wall_s);
     return err != OK ? err : wire_candidacy_check(candidacy, &env);
@@ -226,12 +223,13 @@ static enum err take_candidacy(struct trust *trust, struct slice bytes,
     struct address_record record;
     struct address address;
     enum err err = wire_candidacy_decode(bytes, &candidacy);
-    err = err != OK ? err : check_candidacy(trust, &candidacy, &record);
     if (err != OK) {
         return err;
     }
+    CHECK(wire_address_record_decode(candidacy.address_record, &record) == OK);
     struct trust_candidate *known = map_get(&trust->candidates, candidacy.subject.b);
-    if (!pick_address(trust, &record, &address) ||
+    if (!is_current(trust, candidacy.epoch, 2) || trust_is_fraud(trust, &candidacy.subject) ||
+        !pick_address(trust, &record, &address) ||
         (known != NULL && !node_id_equal(&known->owner, &record.key))) {
         return ERR_POLICY; /* the first who named this key keeps it */
     }
@@ -240,6 +238,10 @@ static enum err take_candidacy(struct trust *trust, struct slice bytes,
     }
     if (known == NULL && trust->candidates.count >= CANDIDATES_MAX) {
         return ERR_BUSY;
+    }
+    err = check_candidacy(trust, &candidacy, &record); /* last, since it costs most */
+    if (err != OK) {
+        return err;
     }
     struct trust_candidate *candidate = candidate_of(trust, &candidacy.subject, candidacy.epoch);
     trust_drop(trust, candidate->record);

@@ -67,6 +67,7 @@ struct neighbour {
     struct buf to_tell; /* prefixes of records that it may not have, u64 each */
     struct buf to_send; /* prefixes of records that it asked for */
     struct ratelimit lists;
+    struct ratelimit records;
     uint32_t wanted;           /* records that we asked it for and have not got */
     struct incoming *incoming; /* a list that it hands over, or NULL */
     uint32_t snapshots;        /* so far */

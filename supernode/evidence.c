@@ -331,8 +331,10 @@ enum err evidence_add(struct supernode *supernode, uint8_t type, struct slice by
 static enum err take_record(struct supernode *supernode, struct link *link, uint8_t type,
                             struct slice payload) {
     struct neighbour *neighbour = link->owner;
-    if (!election_is_on(supernode) || neighbour->wanted == 0) {
-        return OK; /* nobody asked: it costs no signature */
+    if (!election_is_on(supernode) || neighbour->wanted == 0 ||
+        !ratelimit_take(&neighbour->records, TRUST_RECORDS_PER_S * 1000ull, TRUST_RECORDS_BURST, 1,
+                        supernode->links.mono_us)) {
+        return OK; /* it costs no signature; what is missed is told again */
     }
     neighbour->wanted--;
     enum err err = take(supernode, type, payload, link);

@@ -271,6 +271,7 @@ static bool may_stay(const struct supernode *supernode, const struct neighbour *
 }
 
 void mesh_neighbour_timer(struct supernode *supernode, struct neighbour *neighbour) {
+    mesh_prove(supernode); /* it may have become so without a record: the next epoch began */
     if (!may_stay(supernode, neighbour)) {
         log_info(supernode->env->log, "mesh.certificate_expired link=%u", neighbour->link->number);
         links_close(neighbour->link, GOAWAY_POLICY, ERR_POLICY);
