@@ -85,13 +85,11 @@ static struct rank *build_rank(const struct decide *decide, const struct trust *
             rank_seed(rank, rank_node(rank, anchor));
         }
     }
-    uint32_t cursor = 0;
-    for (const struct trust_issuer *issuer;
-         (issuer = map_next(&trust->issuers, &cursor, NULL)) != NULL;) {
-        const struct trust_record *record = row_at(issuer, checkpoint->checkpoint.epoch);
-        int32_t place =
-            trust_place(checkpoint->members, checkpoint->checkpoint.members, &issuer->id);
-        if (record != NULL && place >= 0) {
+    for (uint32_t i = 0; i < checkpoint->checkpoint.members; i++) { /* by id: all fill up alike */
+        const struct trust_issuer *issuer = map_get(&trust->issuers, checkpoint->members[i].b);
+        const struct trust_record *record =
+            issuer != NULL ? row_at(issuer, checkpoint->checkpoint.epoch) : NULL;
+        if (record != NULL) {
             struct row_record row;
             read_row(record, &row);
             add_row(rank, &row);
@@ -128,6 +126,7 @@ void decide_begin(struct decide *decide, const struct trust *trust,
     CHECK(decide->policy != NULL && checkpoint->members != NULL);
     (void)trust;
     decide->epoch = checkpoint->checkpoint.epoch;
+    decide->under = checkpoint->hash;
 }
 
 /* The mass that counts: see seats_counts. */
@@ -191,10 +190,8 @@ static void note_row(struct facts_table *table, const struct row_record *row, ui
         if (ago < GATE_LOOK_MEMBER) {
             subject->issuers[ago]++;
         }
-        uint64_t bytes = load.bytes / ROW_WEIGHT_SUM * row->entries[i].weight +
-                         load.bytes % ROW_WEIGHT_SUM * row->entries[i].weight / ROW_WEIGHT_SUM;
-        if (ago == 0 && load.ms > 0 && load.bytes < UINT64_MAX / 1000) {
-            subject->rate += bytes * 1000 / load.ms;
+        if (ago == 0 && load.ms > 0) {
+            subject->rate += wire_row_bytes(row, row->entries[i].weight) * 1000 / load.ms;
         }
     }
 }
@@ -451,10 +448,16 @@ static void finish(struct decide *decide, const struct trust *trust,
     mem_free(ids);
 }
 
+bool decide_holds(const struct decide *decide, const struct trust *trust) {
+    const struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, decide->epoch);
+    return checkpoint != NULL && checkpoint->members != NULL &&
+           memcmp(checkpoint->hash.b, decide->under.b, sizeof decide->under.b) == 0;
+}
+
 bool decide_step(struct decide *decide, const struct trust *trust, uint32_t budget) {
     const struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, decide->epoch);
-    if (checkpoint == NULL || checkpoint->members == NULL) {
-        return true; /* replaced by another anchor's, which is decided about anew */
+    if (!decide_holds(decide, trust)) {
+        return true;
     }
     for (uint32_t at = oldest_ranked(decide->epoch);
          decide->policy->teleport_milli != 0 && at <= decide->epoch; at++) {

@@ -36,7 +36,8 @@ struct decide {
     const struct policy *policy; /* NULL = supernodes are not elected */
     uint64_t seed;
     struct decide_rank ranks[SEATS_HISTORY]; /* by epoch modulo their number */
-    uint32_t epoch;                          /* of the checkpoint that is decided under */
+    uint32_t epoch;                          /* of the checkpoint that is decided under ... */
+    struct hash under;                       /* ... and its hash */
     uint32_t members;
     uint32_t wanted;
     struct decide_row *rows; /* by id; those of the last decision */
@@ -51,7 +52,11 @@ void decide_free(struct decide *decide);
 void decide_begin(struct decide *decide, const struct trust *trust,
                   const struct trust_checkpoint *checkpoint);
 
-/* Work through about `budget` edges; true when rows, members and wanted are set. */
+/* False when another anchor's checkpoint has taken the place of the one decided under. */
+bool decide_holds(const struct decide *decide, const struct trust *trust);
+
+/* Work through about `budget` edges; true when rows, members and wanted are set, or when that is
+ * for nothing: see decide_holds. */
 bool decide_step(struct decide *decide, const struct trust *trust, uint32_t budget);
 
 /* The row of a node, or NULL. */

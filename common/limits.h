@@ -146,6 +146,7 @@
 #define SOURCES_MAX 200
 #define SOURCES_FEW 4      /* a download with fewer at work looks for more */
 #define DOWNLOADS_MAX 1000 /* those that wait included: each is a line in the store */
+#define HISTORY_MAX 1000   /* finished downloads remembered, a quarter of a MiB */
 #define DOWNLOADS_ACTIVE 8 /* at a time, unless told otherwise: each has sources and pieces */
 #define DOWNLOADS_ACTIVE_MAX 64
 #define DOWNLOADS_OPEN_MAX 128  /* part files, those without a source included */
@@ -154,6 +155,21 @@
 #define SOURCE_TIMEOUT_MS 60000
 #define JOURNAL_BLOCKS_MAX 16
 #define JOURNAL_MS_MAX 1000
+
+/* Browsing. */
+#define FOLDER_BYTES_MAX 1024     /* where a file is, from the shared folder's name on */
+#define FOLDER_DEPTH_MAX 32       /* components of that */
+#define LISTING_FILES_MAX 1000    /* of one page: some 64 KiB */
+#define LISTING_LOOK_MAX 10000    /* files looked at for one page: under a millisecond */
+#define LISTING_MILLI_PER_S 2000  /* pages for one node: 1,000 files a second ... */
+#define LISTING_BURST 8           /* ... half of LINK_OUTPUT_HARD at once */
+#define LISTINGS_MILLI_PER_S 8000 /* for all of them: half a MiB a second */
+#define LISTINGS_BURST 32
+#define LISTING_ASKERS_MAX 256  /* remembered, so that none begins anew by coming back */
+#define BROWSES_MAX 8           /* of others, at a time */
+#define BROWSE_FILES_MAX 200000 /* of one host: a liar has no end of them */
+#define BROWSE_TIMEOUT_MS 30000 /* for a link and for each page */
+#define SOURCES_TOLD_MAX 8      /* in a link or by a command: kept with the download */
 
 /* Fetching. */
 #define FETCH_PIECES_MAX                                                                           \
@@ -174,7 +190,9 @@
     256 /* right ones in a row, proven one by one, until a node is trusted */
 #define FETCH_FORGIVE_BLOCKS 1024 /* right ones in a row, until wrong ones are forgotten */
 #define FETCH_PAROLE_SHARE                                                                         \
-    4 /* until then one block more may be on its way for so many right ones */
+    4                    /* until then one block more may be on its way for so many right ones */
+#define FETCH_LOST_MAX 8 /* runs of a source that others were asked for: it may still send them */
+#define FETCH_SETTLED_MAX 16   /* pieces whose block hashes are kept to judge such, 2 KiB each */
 #define FETCH_HASHES_MS 1000   /* that an answer with hashes may take; then another is asked */
 #define FETCH_LATE_MS_MIN 2000 /* twice the expected time is at least this: disks and queues */
 #define FETCH_RAREST_LOOK 1024 /* wanted pieces among which the rarest is picked */
@@ -280,10 +298,14 @@
 #define TRUST_EPOCHS 24     /* of rows and checkpoints that are kept: the age of a key */
 #define CERT_VALID_EPOCHS 6 /* of one that a quorum signed */
 #define MEASURE_BYTES_MAX (4 * 1024 * 1024) /* of one stream ... */
-#define MEASURERS 3         /* ... of so many supernodes in an epoch: 288 MiB a day */
-#define MESH_UNPROVEN_MAX 8 /* neighbours whose certificates wait for their checkpoint */
-#define CANDIDATES_MAX 8192 /* known to a supernode; 300 bytes each */
-#define MEASURE_LINKS_MAX 8 /* to one candidate at a time */
+#define MEASURERS 3                 /* ... of so many supernodes in an epoch: 288 MiB a day */
+#define MESH_UNPROVEN_MAX 8         /* neighbours whose certificates wait for their checkpoint */
+#define CANDIDATES_MAX 8192         /* known to a supernode; 300 bytes each */
+#define MEASURE_LINKS_MAX 8         /* to one candidate at a time */
+#define CANDIDACIES_MILLI_PER_S 500 /* of one leaf; a candidate sends one in an epoch */
+#define CANDIDACIES_BURST 10
+#define TRUST_WANTED_MAX 16000        /* records that one neighbour is asked for at a time */
+#define TRUST_PENDING_BYTES (1 << 19) /* of records that cannot be judged yet */
 
 /* A supernode that leaves. */
 #define HANDOVER_MS 4000           /* for the lists of its leaves to reach others, at most ... */

@@ -160,3 +160,29 @@ void names_sanitise(struct slice name, char out[NAMES_DISK_MAX + 1]) {
     out[safe.len] = '\0';
     buf_free(&safe);
 }
+
+bool names_sanitise_path(struct slice path, char out[NAMES_PATH_MAX + 1]) {
+    size_t used = 0;
+    uint32_t depth = 0;
+    for (size_t at = 0, end; at < path.len; at = end + 1) {
+        const uint8_t *slash = memchr(path.data + at, '/', path.len - at);
+        end = slash != NULL ? (size_t)(slash - path.data) : path.len;
+        if (end == at) {
+            continue;
+        }
+        char name[NAMES_DISK_MAX + 1];
+        names_sanitise((struct slice){path.data + at, end - at}, name);
+        size_t len = strlen(name);
+        if (++depth > FOLDER_DEPTH_MAX + 1 || used + len + 1 > NAMES_PATH_MAX) {
+            out[0] = '\0';
+            return false;
+        }
+        if (used > 0) {
+            out[used++] = '/';
+        }
+        memcpy(out + used, name, len);
+        used += len;
+    }
+    out[used] = '\0';
+    return true;
+}

@@ -38,6 +38,8 @@ struct driver_counts {
     const char *metadata;     /* of shared files, whether it is read, for people; NULL = never */
     uint64_t metadata_read;   /* files */
     uint64_t metadata_failed; /* ... that were too much for the reader */
+    uint64_t hashing_files;   /* of shared folders, that are yet to be read: now */
+    uint64_t hashing_bytes;   /* ... of them together */
     uint64_t wire[DIRECTIONS][TRAFFICS]; /* of sockets: TLS and all */
     const char *limits;                  /* on traffic, in force now, for people; NULL = none */
 };
@@ -160,10 +162,12 @@ struct node_event {
             struct slice ids; /* node ids, at most SHARE_READERS_MAX; empty: the group is over */
         } group;
         struct {
-            uint64_t file;
+            uint64_t file;  /* those that come later have larger numbers */
             uint32_t group; /* who may have it; 0 = everybody, one that was not told = nobody */
             struct content_id content;
             struct slice name;   /* one component, valid UTF-8, 1 to NAME_BYTES_MAX bytes */
+            struct slice folder; /* where it is, from the shared folder's name on, components as
+                                    `name` with slashes between; empty = not told */
             struct slice pieces; /* one hash per 1 MiB piece; empty for a single piece, and when
                                     this file is shared with this content already */
             struct slice meta;   /* as in common/facts.h; empty = nothing is known (yet) */
@@ -209,7 +213,8 @@ enum action_kind {
     ACTION_FILE_WRITE,      /* takes `owned` */
     ACTION_FILE_COMMIT,     /* fdatasync the data, then record these pieces in the journal */
     ACTION_FILE_HASH,       /* leaf hashes of a run of blocks */
-    ACTION_FILE_FINISH,     /* verify the whole, fsync, rename to a free name, fsync the folder */
+    ACTION_FILE_FINISH,     /* verify the whole, fsync, rename to a free name (below folders that
+                               are made: the wanted name may have slashes), fsync the folder */
     ACTION_FILE_CLOSE,      /* keep part file and journal */
     ACTION_FILE_DISCARD,    /* remove both */
     ACTION_SUPERNODE_NAME,  /* make the key of a supernode beside this peer; answered by NAMED */

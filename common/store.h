@@ -15,6 +15,7 @@ enum store_table {
     STORE_HOSTS,     /* node id -> hostcache entry */
     STORE_DOWNLOADS, /* content key -> download */
     STORE_TRUST,     /* rank of the type u8, prefix u64 -> a record of promotion */
+    STORE_DONE,      /* number u64 -> a download that has finished */
     STORE_TABLES
 };
 

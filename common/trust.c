@@ -18,6 +18,7 @@ void trust_init(struct trust *trust, const struct trust_env *env) {
     map_init(&trust->candidates, sizeof(struct node_id), env->seed ^ 0x63616e6469);
     map_init(&trust->votes, VOTE_KEY_BYTES, env->seed ^ 0x766f746573);
     map_init(&trust->certified, sizeof(struct node_id), env->seed ^ 0x63657274);
+    map_init(&trust->shirkers, sizeof(struct node_id), env->seed ^ 0x736869726b);
     map_init(&trust->frauds, sizeof(struct node_id), env->seed ^ 0x667261756473);
 }
 
@@ -38,11 +39,15 @@ uint8_t trust_rank(uint8_t type) {
     return rank;
 }
 
+static uint64_t prefix_of(const struct hash *hash) {
+    struct reader reader = reader_of(hash->b, sizeof hash->b);
+    return reader_u64(&reader);
+}
+
 uint64_t trust_prefix(const struct trust *trust, struct slice bytes) {
     struct hash hash;
     crypto_hash(trust->env.crypto, bytes, &hash);
-    struct reader reader = reader_of(hash.b, sizeof hash.b);
-    return reader_u64(&reader);
+    return prefix_of(&hash);
 }
 
 struct trust_record *trust_find(const struct trust *trust, uint64_t prefix) {
@@ -56,7 +61,8 @@ struct slice trust_bytes(const struct trust_record *record) {
 struct trust_record *trust_keep(struct trust *trust, uint8_t type, uint32_t epoch,
                                 struct slice bytes) {
     struct trust_record *record = mem_new(sizeof *record);
-    record->prefix = trust_prefix(trust, bytes);
+    crypto_hash(trust->env.crypto, bytes, &record->hash);
+    record->prefix = prefix_of(&record->hash);
     record->type = type;
     record->epoch = epoch;
     record->len = (uint32_t)bytes.len;
@@ -76,11 +82,20 @@ void trust_drop(struct trust *trust, struct trust_record *record) {
 
 /* ---- What is too old ---- */
 
+static struct trust_checkpoint *find_latest(const struct trust *trust) {
+    struct trust_checkpoint *latest = NULL;
+    for (uint32_t i = 0; i < TRUST_EPOCHS; i++) {
+        struct trust_checkpoint *known = trust->checkpoints[i];
+        bool is_later =
+            known != NULL && (latest == NULL || known->checkpoint.epoch > latest->checkpoint.epoch);
+        latest = is_later ? known : latest;
+    }
+    return latest;
+}
+
 void trust_drop_checkpoint(struct trust *trust, struct trust_checkpoint *checkpoint) {
     trust->checkpoints[checkpoint->checkpoint.epoch % TRUST_EPOCHS] = NULL;
-    if (trust->latest == checkpoint) {
-        trust->latest = NULL;
-    }
+    trust->latest = find_latest(trust);
     trust_drop(trust, checkpoint->record);
     trust_drop(trust, checkpoint->members_record);
     mem_free(checkpoint->members);
@@ -141,6 +156,18 @@ static void expire_votes(struct trust *trust, uint32_t oldest) {
     }
 }
 
+static void expire_shirkers(struct trust *trust, uint32_t epoch) {
+    uint32_t cursor = 0;
+    const void *key;
+    for (struct trust_shirker *shirker;
+         (shirker = map_next(&trust->shirkers, &cursor, &key)) != NULL;) {
+        if (shirker->until_epoch <= epoch) {
+            map_remove(&trust->shirkers, key);
+            mem_free(shirker);
+        }
+    }
+}
+
 /* The epoch that certificates are held against: it stops where the checkpoints stop. */
 uint32_t trust_cert_epoch(const struct trust *trust) {
     uint32_t freeze = TRUST_FREEZE_S / network_epoch_s(trust->env.network);
@@ -153,7 +180,7 @@ uint32_t trust_cert_epoch(const struct trust *trust) {
 
 void trust_advance(struct trust *trust, uint32_t epoch) {
     if (epoch <= trust->now_epoch) {
-        return; /* a clock that was set back forgets nothing */
+        return; /* forgets nothing */
     }
     trust->now_epoch = epoch;
     uint32_t at = trust_cert_epoch(trust);
@@ -169,6 +196,11 @@ void trust_advance(struct trust *trust, uint32_t epoch) {
     expire_certs(trust, &trust->votes, at);
     expire_certs(trust, &trust->certified, at);
     expire_votes(trust, at);
+    expire_shirkers(trust, epoch);
+}
+
+void trust_set_back(struct trust *trust, uint32_t epoch) {
+    trust->now_epoch = epoch < trust->now_epoch ? epoch : trust->now_epoch;
 }
 
 struct trust_checkpoint *trust_checkpoint_at(const struct trust *trust, uint32_t epoch) {
@@ -203,5 +235,6 @@ void trust_free(struct trust *trust) {
     free_values(&trust->candidates);
     free_values(&trust->votes);
     free_values(&trust->certified);
+    free_values(&trust->shirkers);
     map_free(&trust->frauds); /* its values are records */
 }

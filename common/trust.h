@@ -13,9 +13,6 @@
 #include "common/network.h"
 #include "common/wire_trust.h"
 
-#define TRUST_EPOCHS                                                                               \
-    24 /* of rows and checkpoints that are kept: the age of a key,                                 \
-        */
 #define TRUST_FREEZE_S (7 * 24 * 3600)
 #define TRUST_VOTES_MAX 4096     /* certificates that wait for more signatures */
 #define TRUST_CERTIFIED_MAX 4096 /* holders remembered */
@@ -23,7 +20,8 @@
 
 /* A record as it came: the payload of the message `type`. Freed when it is too old to count. */
 struct trust_record {
-    uint64_t prefix; /* first eight bytes of its SHA-256 */
+    struct hash hash;
+    uint64_t prefix; /* first eight bytes of that */
     uint8_t type;    /* enum message_type */
     uint32_t epoch;
     uint32_t len;
@@ -60,6 +58,11 @@ struct trust_certified {
     struct cert cert; /* without TLVs */
 };
 
+/* A supernode that did not sign what it should have. */
+struct trust_shirker {
+    uint32_t until_epoch; /* it is no member before that: its certificate is over then */
+};
+
 struct trust_env {
     const struct network *network;
     const struct crypto *crypto;
@@ -75,9 +78,11 @@ struct trust {
     struct map votes;      /* subject and checkpoint hash -> struct trust_certified, growing */
     struct map certified;  /* subject -> struct trust_certified that is complete, the latest */
     struct map frauds;     /* signer -> struct trust_record */
+    struct map shirkers;   /* node id -> struct trust_shirker */
     struct trust_checkpoint *checkpoints[TRUST_EPOCHS]; /* by epoch modulo TRUST_EPOCHS */
     struct trust_checkpoint *latest;                    /* NULL = none yet */
     uint32_t now_epoch;
+    bool is_loading;  /* what is taken was judged before */
     uint32_t refused; /* records */
 };
 
@@ -86,6 +91,8 @@ void trust_free(struct trust *trust);
 
 /* The epoch is this one now: forget what is too old. */
 void trust_advance(struct trust *trust, uint32_t epoch);
+/* The clock had been wrong: nothing is forgotten, but what is current now may come again. */
+void trust_set_back(struct trust *trust, uint32_t epoch);
 
 /* Take a record. *added is what is new because of it (a FRAUD when it contradicts another), NULL
  * when nothing is. Return OK, also for what is known; ERR_FORMAT, ERR_LIMIT or ERR_CRITICAL for
@@ -127,6 +134,12 @@ int32_t trust_place(const struct node_id *keys, uint32_t count, const struct nod
 /* Who would be the members of a checkpoint of this epoch: anchors and certified nodes that issued a
  * row in it, and those certified so lately that none can be expected. Sorted; the caller frees. */
 uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct node_id **keys);
+
+/* Who was a member of a checkpoint, was there (a row of that epoch) and signed none of the
+ * certificates that others completed under it, though it was to: it loses its seat. Else those who
+ * hold a third of the signatures could keep everybody else out (docs/PROMOTION.md). Called by an
+ * anchor before it makes the next checkpoint. */
+void trust_note_shirkers(struct trust *trust, uint32_t epoch);
 
 /* Root of a sorted list of keys, and of all rows and candidacies that count for a checkpoint. */
 void trust_set_root(const struct trust *trust, const struct node_id *keys, uint32_t count,

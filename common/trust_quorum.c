@@ -137,8 +137,8 @@ enum err trust_check_signers(const struct trust *trust, const struct cert *cert)
     bool has_anchor = false;
     for (uint8_t i = 0; i < cert->signer_count; i++) {
         enum err err = trust_check_vote(trust, checkpoint, cert, &cert->signers[i]);
-        if (err == ERR_NOT_FOUND) {
-            return err;
+        if (err == ERR_NOT_FOUND || err == ERR_AUTH) {
+            return err; /* one forged signature is enough: do not check 15 more for a stranger */
         }
         if (err == OK) {
             const struct node_id *key =
@@ -231,6 +231,66 @@ static bool is_heard(const struct trust *trust, const struct node_id *id, uint32
     return has_row(trust, id, epoch) || (epoch > 0 && has_row(trust, id, epoch - 1));
 }
 
+/* What one member owed under a checkpoint, and gave. */
+struct duty {
+    uint32_t owed;
+    uint32_t given;
+};
+
+/* Count one certificate that is complete: who was to sign it, and who did. */
+static void count_duties(const struct trust *trust, const struct trust_checkpoint *checkpoint,
+                         const struct cert *cert, struct duty *duties) {
+    uint32_t places[SEATS_COMMITTEE];
+    uint32_t members = checkpoint->checkpoint.members;
+    struct slice keys = {checkpoint->members[0].b, members * sizeof(struct node_id)};
+    bool is_drawn = seats_quorum(members).is_drawn;
+    uint32_t count = !is_drawn ? members
+                               : seats_committee(trust->env.crypto, &checkpoint->checkpoint.beacon,
+                                                 &cert->subject, keys, places);
+    for (uint32_t i = 0; i < count; i++) {
+        duties[is_drawn ? places[i] : i].owed++;
+    }
+    for (uint8_t i = 0; i < cert->signer_count; i++) {
+        duties[cert->signers[i].signer].given++; /* its place was checked when it came */
+    }
+}
+
+static void note_shirker(struct trust *trust, const struct node_id *id, uint32_t epoch) {
+    if (map_get(&trust->shirkers, id->b) == NULL) {
+        char text[NODE_ID_SHORT_BYTES];
+        node_id_short(text, id);
+        log_warn(trust->env.log, "trust.shirker id=%s epoch=%u", text, epoch);
+        struct trust_shirker *shirker = mem_new(sizeof *shirker);
+        shirker->until_epoch = epoch + CERT_VALID_EPOCHS;
+        map_put(&trust->shirkers, id->b, shirker);
+    }
+}
+
+void trust_note_shirkers(struct trust *trust, uint32_t epoch) {
+    const struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, epoch);
+    if (checkpoint == NULL || checkpoint->members == NULL || is_small(checkpoint)) {
+        return;
+    }
+    uint32_t members = checkpoint->checkpoint.members;
+    struct duty *duties = mem_array(members, sizeof *duties);
+    uint32_t cursor = 0;
+    for (const struct trust_certified *vote;
+         (vote = map_next(&trust->votes, &cursor, NULL)) != NULL;) {
+        bool is_complete = vote->cert.signer_count >= seats_quorum(members).signatures;
+        if (is_complete && checkpoint_of(trust, &vote->cert) == checkpoint) {
+            count_duties(trust, checkpoint, &vote->cert, duties);
+        }
+    }
+    for (uint32_t i = 0; i < members; i++) {
+        const struct node_id *id = &checkpoint->members[i];
+        if (duties[i].owed > 0 && duties[i].given == 0 && has_row(trust, id, epoch) &&
+            !network_is_anchor(trust->env.network, id)) {
+            note_shirker(trust, id, epoch);
+        }
+    }
+    mem_free(duties);
+}
+
 uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct node_id **keys) {
     const struct network *network = trust->env.network;
     struct node_id *live =
@@ -249,14 +309,15 @@ uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct no
         bool is_new =
             held->cert.epoch + NEW_EPOCHS > epoch && map_get(&trust->issuers, id->b) == NULL;
         bool holds = held->cert.epoch <= epoch + 1 && epoch < held->cert.epoch + held->cert.life;
-        if (holds && (is_new || is_heard(trust, id, epoch)) && !network_is_anchor(network, id)) {
+        bool is_excluded =
+            network_is_anchor(network, id) || map_get(&trust->shirkers, id->b) != NULL;
+        if (holds && (is_new || is_heard(trust, id, epoch)) && !is_excluded) {
             live[count++] = *id;
         }
     }
-    count = count > MEMBERS_MAX ? MEMBERS_MAX : count;
-    qsort(live, count, sizeof *live, compare_ids);
+    qsort(live, count, sizeof *live, compare_ids); /* first: whoever is cut off, all cut the same */
     *keys = live;
-    return count;
+    return count > MEMBERS_MAX ? MEMBERS_MAX : count;
 }
 
 void trust_set_root(const struct trust *trust, const struct node_id *keys, uint32_t count,
@@ -283,7 +344,7 @@ void trust_candidate_root(const struct trust *trust, uint32_t epoch, struct hash
     for (const struct trust_record *record;
          (record = map_next(&trust->records, &cursor, NULL)) != NULL;) {
         if (counts_for(record, epoch)) {
-            crypto_hash(trust->env.crypto, trust_bytes(record), &hashes[count++]);
+            hashes[count++] = record->hash;
         }
     }
     (void)wire_list_root(trust->env.crypto, hashes, count, root);

@@ -5,7 +5,8 @@
 #include "common/mem.h"
 #include "common/trust_parts.h"
 
-#define EARLY_EPOCHS 1 /* that a record may be ahead of our clock */
+#define EARLY_EPOCHS 1     /* that a record may be ahead of our clock */
+#define VOTES_ALONE_MIN 64 /* of one signer that nobody else has signed */
 
 static bool is_current(const struct trust *trust, uint32_t epoch, uint32_t kept) {
     return epoch <= trust->now_epoch + EARLY_EPOCHS && epoch + kept > trust->now_epoch;
@@ -16,6 +17,21 @@ bool trust_is_fraud(const struct trust *trust, const struct node_id *id) {
 }
 
 /* ---- FRAUD ---- */
+
+/* Which of an anchor's checkpoints of one epoch came first differs from node to node: none counts,
+ * and the next anchor may fix that epoch. */
+static void drop_contested(struct trust *trust, const struct trust_record *record) {
+    struct fraud fraud;
+    struct checkpoint checkpoint;
+    CHECK(wire_fraud_decode(trust_bytes(record), &fraud) == OK);
+    if (fraud.type == RECORD_CHECKPOINT) {
+        CHECK(wire_checkpoint_decode(fraud.first, &checkpoint) == OK);
+        struct trust_checkpoint *known = trust_checkpoint_at(trust, checkpoint.epoch);
+        if (known != NULL && known->checkpoint.anchor == checkpoint.anchor) {
+            trust_drop_checkpoint(trust, known);
+        }
+    }
+}
 
 /* Whoever signed it is nobody any more: what he said does not count, and his seat is lost. */
 static void condemn(struct trust *trust, const struct node_id *signer,
@@ -30,6 +46,7 @@ static void condemn(struct trust *trust, const struct node_id *signer,
     trust_drop(trust, candidate != NULL ? candidate->record : NULL);
     mem_free(candidate);
     mem_free(map_remove(&trust->certified, signer->b));
+    drop_contested(trust, record);
     char id[NODE_ID_SHORT_BYTES];
     node_id_short(id, signer);
     log_warn(trust->env.log, "trust.fraud id=%s", id);
@@ -40,20 +57,35 @@ static enum err accuse(struct trust *trust, const struct trust_record *known, st
                        const struct node_id *signer, struct trust_record **added) {
     struct slice one = trust_bytes(known);
     uint8_t type = known->type == MSG_ROW ? RECORD_ROW : RECORD_CHECKPOINT;
-    if (trust_is_fraud(trust, signer) || trust->frauds.count >= TRUST_FRAUDS_MAX) {
-        return ERR_POLICY;
+    int order = wire_compare_signed(one, other);
+    if (order == 0 || trust_is_fraud(trust, signer) || trust->frauds.count >= TRUST_FRAUDS_MAX) {
+        return ERR_POLICY; /* order 0: the same, signed once more, contradicts nothing */
     }
-    size_t common = one.len < other.len ? one.len : other.len;
-    int order = memcmp(one.data, other.data, common - SIGNATURE_BYTES);
-    bool is_first = order < 0 || (order == 0 && one.len < other.len);
     struct fraud fraud = {
-        .type = type, .first = is_first ? one : other, .second = is_first ? other : one};
-    struct buf bytes = {0};
-    wire_fraud_encode(&bytes, &fraud);
-    *added = trust_keep(trust, MSG_FRAUD, trust->now_epoch, (struct slice){bytes.data, bytes.len});
-    buf_free(&bytes);
-    condemn(trust, signer, *added);
-    return OK;
+        .type = type, .first = order < 0 ? one : other, .second = order < 0 ? other : one};
+    struct buf encoded = {0};
+    wire_fraud_encode(&encoded, &fraud);
+    struct slice bytes = {encoded.data, encoded.len};
+    bool is_taken = trust_find(trust, trust_prefix(trust, bytes)) != NULL; /* 64 bits can collide */
+    if (!is_taken) {
+        *added = trust_keep(trust, MSG_FRAUD, trust->now_epoch, bytes);
+        condemn(trust, signer, *added);
+    }
+    buf_free(&encoded);
+    return is_taken ? ERR_POLICY : OK;
+}
+
+/* Whether what this key says has counted for anything of late. */
+static bool is_somebody(const struct trust *trust, const struct node_id *id) {
+    bool is_known = network_is_anchor(trust->env.network, id) ||
+                    map_get(&trust->certified, id->b) != NULL ||
+                    map_get(&trust->issuers, id->b) != NULL;
+    for (uint32_t i = 0; i < TRUST_EPOCHS && !is_known; i++) {
+        const struct trust_checkpoint *past = trust->checkpoints[i];
+        is_known = past != NULL && past->members != NULL &&
+                   trust_place(past->members, past->checkpoint.members, id) >= 0;
+    }
+    return is_known;
 }
 
 /* Who signed the records of a proof, when both signatures are right. */
@@ -87,6 +119,9 @@ static enum err take_fraud(struct trust *trust, struct slice bytes, struct trust
     err = err != OK ? err : check_fraud(trust, &fraud, &signer);
     if (err == OK && trust_is_fraud(trust, &signer)) {
         return OK; /* another proof of the same */
+    }
+    if (err == OK && !trust->is_loading && !is_somebody(trust, &signer)) {
+        err = ERR_POLICY; /* anybody can make keys that contradict themselves */
     }
     if (err == OK && trust->frauds.count >= TRUST_FRAUDS_MAX) {
         err = ERR_BUSY;
@@ -336,7 +371,7 @@ static bool add_signer(struct cert *cert, const struct cert_signer *signer) {
 }
 
 static bool same_cert(const struct cert *a, const struct cert *b) {
-    return a->epoch == b->epoch && a->life == b->life && a->flags == b->flags;
+    return a->epoch == b->epoch && a->life == b->life;
 }
 
 /* When the signatures are enough it is the subject's certificate, unless that has a longer one. */
@@ -359,6 +394,22 @@ static void complete(struct trust *trust, const struct cert *cert) {
     }
 }
 
+/* Whether this signer is the first of more certificates under a checkpoint than one decision makes:
+ * a liar could fill the room for all votes with names that nobody knows. */
+static bool begins_too_many(const struct trust *trust, const struct trust_checkpoint *checkpoint,
+                            const struct cert *cert) {
+    uint32_t begun = 0;
+    uint32_t cursor = 0;
+    for (const struct trust_certified *growing;
+         (growing = map_next(&trust->votes, &cursor, NULL)) != NULL;) {
+        begun +=
+            growing->cert.signer_count == 1 &&
+            growing->cert.signers[0].signer == cert->signers[0].signer &&
+            memcmp(growing->cert.checkpoint.b, cert->checkpoint.b, sizeof cert->checkpoint) == 0;
+    }
+    return begun >= VOTES_ALONE_MIN + 2 * checkpoint->checkpoint.members;
+}
+
 static enum err take_vote(struct trust *trust, struct slice bytes, struct trust_record **added) {
     struct cert cert;
     enum err err = wire_cert_decode(bytes, &cert);
@@ -369,10 +420,11 @@ static enum err take_vote(struct trust *trust, struct slice bytes, struct trust_
     if (checkpoint == NULL) {
         return ERR_NOT_FOUND;
     }
-    bool is_regular = cert.signer_count == 1 && cert.tlvs.len == 0 &&
-                      cert.life == CERT_VALID_EPOCHS &&
+    bool is_regular = cert.signer_count == 1 && cert.tlvs.len == 0 && cert.flags == 0 &&
+                      cert.life == CERT_VALID_EPOCHS && /* all votes sign the same bytes */
                       cert.epoch == checkpoint->checkpoint.epoch + 1;
-    if (!is_regular || trust_is_fraud(trust, &cert.subject)) {
+    bool is_over = cert.epoch + cert.life < trust_cert_epoch(trust);
+    if (!is_regular || is_over || trust_is_fraud(trust, &cert.subject)) {
         return ERR_POLICY;
     }
     err = trust_check_vote(trust, checkpoint, &cert, &cert.signers[0]);
@@ -384,7 +436,7 @@ static enum err take_vote(struct trust *trust, struct slice bytes, struct trust_
     memcpy(key + 32, cert.checkpoint.b, 32);
     struct trust_certified *growing = map_get(&trust->votes, key);
     if (growing == NULL) {
-        if (trust->votes.count >= TRUST_VOTES_MAX) {
+        if (trust->votes.count >= TRUST_VOTES_MAX || begins_too_many(trust, checkpoint, &cert)) {
             return ERR_BUSY;
         }
         growing = mem_new(sizeof *growing);

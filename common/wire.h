@@ -59,6 +59,8 @@ enum message_type {
     MSG_REJECT = 54,
     MSG_SHUT = 55,
     MSG_PUSH = 56,
+    MSG_BROWSE = 58,
+    MSG_LISTING = 60,
     MSG_PLACE = 62,
     MSG_SUMMARY = 64,
     MSG_REG_REMOVE = 65,
@@ -69,12 +71,12 @@ enum message_type {
     MSG_PRUNE = 68,
     MSG_GRAFT = 69,
     MSG_RELAY = 70,
+    MSG_STANDING_QUERY = 76,
+    /* Promotion: wire_trust.h. Those named for records carry the record itself. */
     MSG_ROW = 72,
     MSG_CHECKPOINT = 73,
     MSG_CERT = 74,
     MSG_FRAUD = 75,
-    MSG_STANDING_QUERY = 76,
-    /* Promotion: wire_trust.h. ROW, CHECKPOINT, CERT and FRAUD above carry the record itself. */
     MSG_CANDIDACY = 96,
     MSG_MEMBERS = 97,
     MSG_TRUST_HAVE = 98,
@@ -165,7 +167,7 @@ struct cert {
     uint32_t epoch; /* first epoch it holds: Unix seconds / the network's epoch_s */
     uint8_t life;   /* number of epochs, at least 1 */
     uint8_t flags;
-    struct hash checkpoint; /* zero in version 1 */
+    struct hash checkpoint; /* of the epoch before; zero = given by hand */
     struct slice tlvs;
     uint8_t signer_count;
     struct cert_signer {
@@ -629,7 +631,8 @@ enum reject_reason {
     REJECT_IO = 5,
     REJECT_MISSING = 6, /* a piece we do not have yet */
     REJECT_LOCKED = 7,  /* for those only whom the owner has named */
-    REJECT_REASON_MAX = 7
+    REJECT_OFF = 8,     /* BROWSE: its owner does not let anybody look */
+    REJECT_REASON_MAX = 8
 };
 struct reject {
     uint32_t handle;
@@ -663,6 +666,48 @@ struct push {
 };
 void wire_push_encode(struct buf *out, const struct push *push);
 MUST_CHECK enum err wire_push_decode(struct slice payload, struct push *push);
+
+/* ---- Browse: what a peer shares, a page at a time ---- */
+
+/* BROWSE: handle u32, after u64 (`next` of the page before; 0 = from the start), under bytes16 (a
+ * folder, empty = everything), TLVs. Answered by LISTING or REJECT. */
+struct browse_request {
+    uint32_t handle;
+    uint64_t after;
+    struct slice under;
+    struct slice tlvs;
+};
+void wire_browse_encode(struct buf *out, const struct browse_request *request);
+MUST_CHECK enum err wire_browse_decode(struct slice payload, struct browse_request *request);
+
+/* True for a folder as it is told: at most FOLDER_DEPTH_MAX components that a file could be named,
+ * one slash between two, at most FOLDER_BYTES_MAX bytes. Empty = none. */
+bool wire_folder_ok(struct slice folder);
+
+/* LISTING: handle u32, next u64 (0 = nothing follows), partial u8 (1 = there is more that is not
+ * hashed yet), n u16 (0 to LISTING_FILES_MAX), n x {root 32, size u64, locked u8 (1 = not for who
+ * asks), folder bytes16, name text8}, TLVs. Decoding checks every entry. */
+struct listing_entry {
+    struct content_id content;
+    bool is_locked;
+    struct slice folder;
+    struct slice name;
+};
+struct listing {
+    uint32_t handle;
+    uint64_t next;
+    bool is_partial;
+    uint16_t count;
+    struct slice entries;
+    struct slice tlvs;
+};
+void wire_listing_encode(struct buf *out, const struct listing *listing);
+MUST_CHECK enum err wire_listing_decode(struct slice payload, struct listing *listing);
+/* Append an entry to those of a listing; false when the message has no room for it. */
+bool wire_listing_put(struct buf *entries, const struct listing_entry *entry);
+/* A walk over the entries of a listing that was decoded; false at the end. */
+struct reader wire_listing_entries(const struct listing *listing);
+bool wire_listing_next(struct reader *entries, struct listing_entry *entry);
 
 /* Check that TLVs are whole, in strictly rising order, at most TLV_BYTES_MAX, and that no odd tag
  * stands among them (version 1 knows none). */

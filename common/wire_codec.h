@@ -53,6 +53,9 @@ MUST_CHECK enum err wire_content_rule(const struct content_id *content);
 void wire_get_content(struct reader *reader, struct content_id *content);
 void wire_put_content(struct buf *out, const struct content_id *content);
 
+/* True for one path component that people can read. */
+bool wire_name_ok(struct slice name);
+
 /* OK for a file record that can exist, with a name that people can read. */
 MUST_CHECK enum err wire_file_record_rule(const struct file_record *record);
 

@@ -172,8 +172,7 @@ enum err wire_cert_decode(struct slice bytes, struct cert *cert) {
 
 /* ---- File record ---- */
 
-/* One path component that people can read. */
-static bool name_is_ok(struct slice name) {
+bool wire_name_ok(struct slice name) {
     bool is_dots = (name.len == 1 && name.data[0] == '.') ||
                    (name.len == 2 && name.data[0] == '.' && name.data[1] == '.');
     return name.len >= 1 && name.len <= NAME_BYTES_MAX && !is_dots &&
@@ -183,7 +182,7 @@ static bool name_is_ok(struct slice name) {
 
 enum err wire_file_record_rule(const struct file_record *record) {
     enum err err = wire_content_rule(&record->content);
-    err = wire_first(err, name_is_ok(record->name) ? OK : ERR_FORMAT);
+    err = wire_first(err, wire_name_ok(record->name) ? OK : ERR_FORMAT);
     err = wire_first(err, record->meta.len <= FILE_META_MAX ? OK : ERR_LIMIT);
     return wire_first(err, wire_tlvs_check(record->meta));
 }

@@ -151,6 +151,13 @@ struct row_load wire_row_load(const struct row_record *row) {
     return load;
 }
 
+uint64_t wire_row_bytes(const struct row_record *row, uint16_t weight) {
+    uint64_t total = wire_row_load(row).bytes;
+    uint64_t bytes =
+        total / ROW_WEIGHT_SUM * weight + total % ROW_WEIGHT_SUM * weight / ROW_WEIGHT_SUM;
+    return bytes < MEASURE_BYTES_MAX ? bytes : MEASURE_BYTES_MAX;
+}
+
 void wire_row_sign(struct row_record *row, const struct signer_env *env) {
     struct buf encoded = {0};
     wire_row_encode(&encoded, row);
@@ -385,7 +392,7 @@ static struct slice body_of(struct slice record) {
     return (struct slice){record.data, record.len - SIGNATURE_BYTES};
 }
 
-static int compare_bodies(struct slice first, struct slice second) {
+int wire_compare_signed(struct slice first, struct slice second) {
     struct slice a = body_of(first);
     struct slice b = body_of(second);
     int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
@@ -401,7 +408,7 @@ static enum err fraud_rule(const struct fraud *fraud) {
         return err;
     }
     bool is_one = node_id_equal(&first.signer, &second.signer) && first.epoch == second.epoch;
-    bool is_fraud = is_one && compare_bodies(fraud->first, fraud->second) < 0;
+    bool is_fraud = is_one && wire_compare_signed(fraud->first, fraud->second) < 0;
     return is_fraud ? wire_tlvs_check(fraud->tlvs) : ERR_FORMAT;
 }
 

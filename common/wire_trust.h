@@ -54,6 +54,8 @@ struct row_load {
 /* Append the TLV; read it back (all zero when the row has none, or one of another length). */
 void wire_row_load_put(struct buf *tlvs, const struct row_load *load);
 struct row_load wire_row_load(const struct row_record *row);
+/* How many bytes a weight of the row stands for: no more than any stream may have. */
+uint64_t wire_row_bytes(const struct row_record *row, uint16_t weight);
 
 /* ---- CANDIDACY: subject 32, owner's address record bytes16, epoch u32, rate_kib u32, day_mib u32,
  * up_kib u32, down_kib u32, uptime_s u32, mean_uptime_s u32, flags u8, TLVs, signature 64 by the
@@ -129,6 +131,9 @@ struct fraud {
 };
 void wire_fraud_encode(struct buf *out, const struct fraud *fraud);
 MUST_CHECK enum err wire_fraud_decode(struct slice bytes, struct fraud *fraud);
+/* Order two decoded records by what their signatures cover; 0 = they say the same. (Whoever has the
+ * key can sign one body in more than one way.) */
+int wire_compare_signed(struct slice first, struct slice second);
 
 /* ---- Signatures: over all that comes before them. *_sign sets it; *_check returns ERR_AUTH. ----
  */
@@ -218,7 +223,7 @@ struct decision {
     uint16_t members;
     uint16_t wanted;
     uint8_t gate;       /* DECISION_GATE_*, those that hold */
-    uint64_t score;     /* mass, in units of 2^-48 */
+    uint64_t score;     /* what the policy goes by: struct policy_decision */
     uint64_t draw;      /* first 64 bits of its number */
     uint64_t threshold; /* below which it has a seat */
     uint64_t rate;      /* bytes a second, measured */

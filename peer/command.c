@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "peer/browse.h"
 #include "peer/duty.h"
 #include "peer/fetch.h"
 #include "peer/reasons.h"
@@ -15,10 +16,12 @@ static const struct {
     void (*run)(struct peer *peer, const struct node_event *event);
 } commands[] = {
     {"search", search_command},
+    {"browse", browse_command},
     {"get", fetch_get_command},
     {"status", peer_status_command},
     {"share", peer_share_command},
     {"downloads", fetch_downloads_command},
+    {"history", fetch_history_command},
     {"cancel", fetch_cancel_command},
     {"pause", fetch_pause_command},
     {"resume", fetch_resume_command},
@@ -47,5 +50,6 @@ void command_take(struct peer *peer, const struct node_event *event) {
 void command_gone(struct peer *peer, uint64_t command) {
     search_command_gone(peer, command);
     fetch_command_gone(peer, command);
+    browse_command_gone(peer, command);
     reasons_command_gone(peer, command);
 }

@@ -1,9 +1,10 @@
 /* fetch.c - downloads from their first wish to the finished file, across restarts and disk trouble.
  *
  * A part file gets a new number every time it is opened, so what an earlier opening still has to
- * say finds nobody. In the store a download is: version u8 (2), error u8 (0, or enum err of a
- * failed one), priority u8, paused u8 (1 = by somebody), number u32, bytes it had then u64, name;
- * in version 1 error and name alone. */
+ * say finds nobody. In the store a download is: version u8 (3), error u8 (0, or enum err of a
+ * failed one), priority u8, paused u8 (1 = by somebody), number u32, bytes it had then u64, since
+ * version 3 folder bytes16, n u8 x {id 32, address as text8} of sources that were told, then the
+ * name; in version 1 error and name alone. */
 #include "peer/fetch.h"
 
 #include <string.h>
@@ -11,11 +12,12 @@
 #include "common/check.h"
 #include "common/hashtree.h"
 #include "common/mem.h"
+#include "common/names.h"
 #include "peer/search.h"
 #include "peer/serve.h"
 #include "peer/state.h"
 
-#define ENTRY_VERSION 2
+#define ENTRY_VERSION 3
 #define LOCATE_SOON_MS 2000 /* nobody to ask just now, or asked too often */
 
 /* ---- The table ---- */
@@ -48,6 +50,26 @@ static struct download *find_file(const struct peer *peer, uint64_t file) {
     return NULL;
 }
 
+/* Append the sources that searches may not find again. */
+static void put_told(struct buf *out, const struct download *download) {
+    size_t count_at = out->len;
+    uint8_t count = 0;
+    buf_u8(out, 0);
+    for (const struct source *at = download->sources; at != NULL; at = at->next) {
+        if (at->is_told && count < SOURCES_TOLD_MAX) {
+            char text[ADDRESS_TEXT_BYTES] = "";
+            if (at->told.family != ADDRESS_NONE) {
+                address_format(text, &at->told);
+            }
+            buf_append(out, at->holder.id.b, sizeof at->holder.id.b);
+            buf_u8(out, (uint8_t)strlen(text));
+            buf_append(out, text, strlen(text));
+            count++;
+        }
+    }
+    out->data[count_at] = count;
+}
+
 void fetch_save(struct peer *peer, const struct download *download) {
     uint8_t key[CONTENT_KEY_BYTES];
     content_key(key, &download->content);
@@ -58,6 +80,9 @@ void fetch_save(struct peer *peer, const struct download *download) {
     buf_u8(&value, download->state == DOWNLOAD_HELD);
     buf_u32(&value, download->number);
     buf_u64(&value, download->at_rest);
+    buf_u16(&value, (uint16_t)strlen(download->folder));
+    buf_append(&value, download->folder, strlen(download->folder));
+    put_told(&value, download);
     buf_append(&value, download->name, strlen(download->name));
     store_put(peer->env->store, STORE_DOWNLOADS, (struct slice){key, sizeof key},
               (struct slice){value.data, value.len});
@@ -65,13 +90,14 @@ void fetch_save(struct peer *peer, const struct download *download) {
 }
 
 static struct download *download_new(struct peer *peer, const struct content_id *content,
-                                     struct slice name) {
+                                     struct slice name, const char *folder) {
     struct download *download = mem_new(sizeof *download);
     uint8_t key[CONTENT_KEY_BYTES];
     content_key(key, content);
     download->content = *content;
     download->name = mem_new(name.len + 1);
     memcpy(download->name, name.data, name.len);
+    download->folder = mem_string(folder);
     download->piece_count = hashtree_pieces(content->size);
     download->tick.kind = TIMER_DOWNLOAD;
     download->tick.owner = download;
@@ -96,6 +122,8 @@ static void drop_contents(struct peer *peer, struct download *download) {
     mem_free(download->written);
     mem_free(download->hashes);
     mem_free(download->hash_runs);
+    mem_free(download->settled);
+    download->settled = NULL;
     download->done = NULL;
     download->taken = NULL;
     download->written = NULL;
@@ -122,6 +150,7 @@ static void download_free(struct peer *peer, struct download *download) {
         mem_free(waiter);
     }
     mem_free(download->name);
+    mem_free(download->folder);
     mem_free(download);
 }
 
@@ -135,8 +164,16 @@ static struct action *file_action(struct peer *peer, enum action_kind kind, stru
     return action;
 }
 
-static struct slice name_of(const struct download *download) {
-    return (struct slice){(const uint8_t *)download->name, strlen(download->name)};
+/* Where it is to go. */
+static void wish_action(struct peer *peer, enum action_kind kind, const struct download *download) {
+    struct buf path = {0};
+    if (download->folder[0] != '\0') {
+        buf_append(&path, download->folder, strlen(download->folder));
+        buf_u8(&path, '/');
+    }
+    buf_append(&path, download->name, strlen(download->name));
+    file_action(peer, kind, (struct slice){path.data, path.len}, download);
+    buf_free(&path);
 }
 
 void fetch_open(struct peer *peer, struct download *download) {
@@ -144,13 +181,13 @@ void fetch_open(struct peer *peer, struct download *download) {
     download->error = OK;
     download->alone_us = peer->links.mono_us;
     download->file = FILE_PART | ++peer->fetch->last_file;
-    file_action(peer, ACTION_FILE_OPEN, name_of(download), download);
+    wish_action(peer, ACTION_FILE_OPEN, download);
 }
 
 static void finish(struct peer *peer, struct download *download) {
     download->state = DOWNLOAD_FINISHING;
     fetch_sources_release(peer, download);
-    file_action(peer, ACTION_FILE_FINISH, name_of(download), download);
+    wish_action(peer, ACTION_FILE_FINISH, download);
 }
 
 static void file_opened(struct peer *peer, struct download *download, struct slice journal) {
@@ -170,6 +207,7 @@ static void file_opened(struct peer *peer, struct download *download, struct sli
     download->taken_count = download->done_count;
     download->tick_received = download->received;
     download->tick_us = peer->links.mono_us;
+    download->probed_us = peer->links.mono_us;
     /* Fetchers of one file begin at different places, so that they have something for each other.
      */
     download->next = (uint32_t)rng_below(&peer->rng, download->piece_count);
@@ -230,6 +268,7 @@ static void file_finished(struct peer *peer, struct download *download, struct s
     log_info(peer->env->log, "fetch.finished bytes=%llu ms=%llu",
              (unsigned long long)download->content.size,
              (unsigned long long)((peer->links.mono_us - download->started_us) / 1000));
+    fetch_history_add(peer, download, path);
     fetch_report_finished(peer, download, path);
     download_free(peer, download);
     fetch_turns(peer);
@@ -279,14 +318,14 @@ bool fetch_part(struct peer *peer, const struct content_id *content, struct fetc
 
 /* ---- Begin, go on, end ---- */
 
-struct download *fetch_begin(struct peer *peer, const struct content_id *content,
-                             struct slice name) {
+struct download *fetch_begin(struct peer *peer, const struct content_id *content, struct slice name,
+                             const char *folder) {
     struct download *download = fetch_find(peer, content);
     if (download == NULL) {
         if (fetch_of(peer)->downloads.count >= DOWNLOADS_MAX) {
             return NULL;
         }
-        download = download_new(peer, content, name);
+        download = download_new(peer, content, name, folder);
         download->state = DOWNLOAD_WAITING;
         fetch_save(peer, download);
     } else if (download->state == DOWNLOAD_FAILED || download->state == DOWNLOAD_PAUSED ||
@@ -399,38 +438,92 @@ void fetch_tick(struct peer *peer, struct download *download) {
 
 /* ---- Starting and stopping ---- */
 
+/* What the store knows of a download, beside its content. */
+struct entry {
+    uint8_t version;
+    uint8_t error;
+    uint8_t priority;
+    uint8_t is_held;
+    uint32_t number;
+    uint64_t at_rest;
+    char folder[NAMES_PATH_MAX + 1];
+    struct reader told; /* of the sources */
+    uint8_t told_count;
+    struct slice name;
+};
+
+static bool read_told(struct reader *reader, struct node_place *place) {
+    char text[ADDRESS_TEXT_BYTES] = "";
+    *place = (struct node_place){0};
+    reader_copy(reader, place->id.b, sizeof place->id.b);
+    struct slice address = reader_slice(reader, reader_u8(reader));
+    if (reader->failed || address.len >= sizeof text) {
+        return false;
+    }
+    memcpy(text, address.data, address.len);
+    return address.len == 0 || address_parse(&place->address, text, false) == OK;
+}
+
+/* The fields that only version 3 has. */
+static bool read_where(struct reader *reader, struct entry *entry) {
+    struct slice folder = reader_slice(reader, reader_u16(reader));
+    entry->told_count = reader_u8(reader);
+    entry->told = *reader;
+    struct node_place place;
+    bool is_fine = !reader->failed && names_sanitise_path(folder, entry->folder);
+    for (uint8_t i = 0; i < entry->told_count && is_fine; i++) {
+        is_fine = read_told(reader, &place);
+    }
+    return is_fine;
+}
+
+static bool read_entry(struct slice value, struct entry *entry) {
+    struct reader reader = reader_of(value.data, value.len);
+    *entry = (struct entry){.priority = PRIORITY_NORMAL};
+    entry->version = reader_u8(&reader);
+    entry->error = reader_u8(&reader);
+    bool is_fine = true;
+    if (entry->version >= 2) {
+        entry->priority = reader_u8(&reader);
+        entry->is_held = reader_u8(&reader);
+        entry->number = reader_u32(&reader);
+        entry->at_rest = reader_u64(&reader);
+        is_fine = entry->version == 2 || read_where(&reader, entry);
+    }
+    entry->name = reader_slice(&reader, reader_left(&reader));
+    return is_fine && !reader.failed && entry->version >= 1 && entry->version <= ENTRY_VERSION &&
+           entry->name.len >= 1 && entry->priority < PRIORITIES && entry->is_held <= 1 &&
+           entry->error < ERR_COUNT;
+}
+
 static void load_entry(struct peer *peer, struct slice key, struct slice value) {
     struct reader reader = reader_of(key.data, key.len);
     struct content_id content;
+    struct entry entry;
     reader_copy(&reader, content.root.b, sizeof content.root.b);
     content.size = reader_u64(&reader);
     bool is_fine = reader_done(&reader) && content.size >= 1 && content.size <= FILE_BYTES_MAX;
-    reader = reader_of(value.data, value.len);
-    uint8_t version = reader_u8(&reader);
-    uint8_t error = reader_u8(&reader);
-    uint8_t priority = version == 1 ? PRIORITY_NORMAL : reader_u8(&reader);
-    uint8_t is_held = version == 1 ? 0 : reader_u8(&reader);
-    uint32_t number = version == 1 ? 0 : reader_u32(&reader);
-    uint64_t at_rest = version == 1 ? 0 : reader_u64(&reader);
-    struct slice name = reader_slice(&reader, reader_left(&reader));
-    if (!is_fine || reader.failed || version < 1 || version > ENTRY_VERSION || name.len < 1 ||
-        priority >= PRIORITIES || is_held > 1 || error >= ERR_COUNT ||
+    if (!is_fine || !read_entry(value, &entry) ||
         fetch_of(peer)->downloads.count >= DOWNLOADS_MAX) {
         log_warn(peer->env->log, "fetch.entry_damaged");
         return;
     }
-    struct download *download = download_new(peer, &content, name);
-    download->error = error;
-    download->priority = priority;
-    download->at_rest = at_rest < content.size ? at_rest : 0;
-    download->state = error != OK    ? DOWNLOAD_FAILED
-                      : is_held != 0 ? DOWNLOAD_HELD
-                                     : DOWNLOAD_WAITING;
-    if (number > 0) {
+    struct download *download = download_new(peer, &content, entry.name, entry.folder);
+    download->error = entry.error;
+    download->priority = entry.priority;
+    download->at_rest = entry.at_rest < content.size ? entry.at_rest : 0;
+    download->state = entry.error != OK    ? DOWNLOAD_FAILED
+                      : entry.is_held != 0 ? DOWNLOAD_HELD
+                                           : DOWNLOAD_WAITING;
+    if (entry.number > 0) {
         struct fetch *fetch = peer->fetch;
         fetch->last_number -= fetch->last_number == download->number;
-        download->number = number;
-        fetch->last_number = number > fetch->last_number ? number : fetch->last_number;
+        download->number = entry.number;
+        fetch->last_number = entry.number > fetch->last_number ? entry.number : fetch->last_number;
+    }
+    struct node_place place;
+    for (uint8_t i = 0; i < entry.told_count && read_told(&entry.told, &place); i++) {
+        fetch_told(peer, download, &place);
     }
 }
 

@@ -11,6 +11,7 @@
 #include "common/node.h"
 #include "common/timers.h"
 #include "common/wire.h"
+#include "peer/contact.h"
 #include "peer/transfer.h"
 
 enum download_state {
@@ -30,17 +31,40 @@ extern const char *const fetch_priorities[];
 /* The order in which downloads have their turns, then by number. */
 enum download_priority { PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW, PRIORITIES };
 
+/* A block that came second, of a piece whose blocks nobody can judge yet. */
+struct late_block {
+    struct late_block *next;
+    uint32_t serial; /* of its source */
+    uint8_t bit;
+    struct hash hash;
+};
+
+/* The blocks of a piece that is here, of which somebody may still send some. */
+struct settled {
+    uint32_t index;
+    uint32_t blocks; /* 0 = free */
+    struct hash hashes[PIECE_BLOCKS];
+};
+
+/* Blocks that a source was asked for, and others since: they may come all the same. */
+struct lost {
+    uint32_t index;
+    uint64_t blocks;
+};
+
 /* A piece on its way. Bit i of a mask is block i of the piece. */
 struct piece {
     struct piece *next;
     uint32_t index;
     uint32_t blocks;
     uint64_t have;
-    uint8_t *data;               /* PIECE_BYTES */
-    bool is_doubtful;            /* complete, but wrong: block hashes are asked for */
-    bool is_watched;             /* has blocks of a newcomer: block hashes are asked for */
-    bool cannot_know;            /* nobody can prove its blocks */
-    struct hash *known;          /* proven hashes of its blocks, PIECE_BLOCKS; NULL = not yet */
+    uint8_t *data;           /* PIECE_BYTES */
+    bool is_doubtful;        /* complete, but wrong: block hashes are asked for */
+    bool is_watched;         /* has blocks of a newcomer: block hashes are asked for */
+    bool cannot_know;        /* nobody can prove its blocks */
+    struct hash *known;      /* proven hashes of its blocks, PIECE_BLOCKS; NULL = not yet */
+    struct late_block *late; /* judged when `known` is there, or the piece complete */
+    uint32_t late_count;
     uint32_t from[PIECE_BLOCKS]; /* serial of the source of each block */
     struct hash hashes[PIECE_BLOCKS];
 };
@@ -49,7 +73,9 @@ struct piece {
 struct run {
     struct piece *piece; /* NULL = free */
     uint64_t blocks;
-    uint64_t due_us; /* twice the expected time: then others get them */
+    uint64_t asked_us;
+    uint64_t due_us;   /* twice the expected time: then others get them */
+    bool is_due_known; /* a rate was known by then: else it is set when one is */
 };
 
 enum source_state {
@@ -67,7 +93,10 @@ struct source {
     struct transfer *transfer; /* NULL when KNOWN, or when a callback is awaited */
     struct holder holder;      /* its record is owned here */
     struct node_id answerer;   /* zero = unknown */
+    struct address told;       /* by a link or a person; family ADDRESS_NONE = not */
     struct run runs[FETCH_PIPELINE];
+    struct lost lost[FETCH_LOST_MAX]; /* the last ones, round and round */
+    uint8_t lost_next;
     uint8_t *bitmap; /* pieces it has; NULL = all */
     uint64_t retry_us;
     uint64_t queue_due_us; /* QUEUED: when our turn is expected; 0 = it did not say */
@@ -86,6 +115,8 @@ struct source {
     uint32_t failures;
     uint16_t queue_position; /* QUEUED: 0 = it did not say */
     uint8_t state;
+    bool is_locked;      /* it says that its owner lets only others have the file */
+    bool is_told;        /* by a link or a person: remembered */
     bool is_proven;      /* its address answered, or a supernode says so */
     bool is_slow;        /* it owes blocks for too long: not asked until one comes */
     uint8_t late_hashes; /* answers that did not come in time */
@@ -111,6 +142,7 @@ struct waiter {
 struct download {
     struct content_id content;
     char *name;
+    char *folder;    /* below the download folder, sanitised; "" = there */
     uint64_t file;   /* FILE_PART and a number; 0 = not open */
     uint32_t number; /* for people; lower ones came first */
     uint8_t priority;
@@ -131,6 +163,8 @@ struct download {
     uint32_t hash_runs_known;
     struct hash_request hash_request;
     struct piece *pieces;
+    struct settled *settled; /* FETCH_SETTLED_MAX, round and round; NULL = never needed */
+    uint8_t settled_next;
     struct source *sources;
     uint32_t source_count;
     uint32_t last_serial;
@@ -164,7 +198,10 @@ struct fetch {
     struct map trusts;    /* node id -> struct trust, of those who sent wrong bytes */
     uint64_t last_file;
     uint32_t last_number;
-    uint32_t held; /* pieces in memory, of all downloads */
+    uint32_t held;         /* pieces in memory, of all downloads */
+    uint64_t history_last; /* number of the last download that has finished */
+    uint32_t history_count;
+    bool is_history_known; /* the two above have been read from the store */
 };
 
 /* What can be served of a download. */
@@ -180,8 +217,8 @@ struct fetch_part {
 /* Resume what the store remembers. */
 void fetch_start(struct peer *peer);
 /* Return the download of a content, started when it is new or had failed; NULL at DOWNLOADS_MAX. */
-struct download *fetch_begin(struct peer *peer, const struct content_id *content,
-                             struct slice name);
+struct download *fetch_begin(struct peer *peer, const struct content_id *content, struct slice name,
+                             const char *folder);
 struct download *fetch_find(const struct peer *peer, const struct content_id *content);
 void fetch_cancel(struct peer *peer, struct download *download);
 /* NODE_FILE_* of part files. */
@@ -224,11 +261,19 @@ void fetch_resume_command(struct peer *peer, const struct node_event *event);
 void fetch_priority_command(struct peer *peer, const struct node_event *event);
 void fetch_cancel_command(struct peer *peer, const struct node_event *event);
 
+/* ---- fetch_history.c: what has finished ---- */
+
+void fetch_history_add(struct peer *peer, const struct download *download, struct slice path);
+/* The command `history`. */
+void fetch_history_command(struct peer *peer, const struct node_event *event);
+
 /* ---- fetch_source.c: who has it ---- */
 
 /* A supernode says that somebody has a content which is being fetched. */
 void fetch_found(struct peer *peer, const struct content_id *content, const struct holder *holder,
                  const struct node_id *answerer);
+/* A link or a person says that this node has a content which is being fetched. */
+void fetch_told(struct peer *peer, struct download *download, const struct node_place *place);
 void fetch_link_opened(struct peer *peer, struct transfer *transfer);
 void fetch_link_gone(struct peer *peer, struct transfer *transfer, enum err reason);
 enum err fetch_take_have(struct peer *peer, struct link *link, struct slice payload);
@@ -236,6 +281,7 @@ enum err fetch_take_reject(struct peer *peer, struct link *link, struct slice pa
 enum err fetch_take_place(struct peer *peer, struct link *link, struct slice payload);
 /* The source of a handle on a link, or NULL. */
 struct source *fetch_source_find(const struct transfer *transfer, uint32_t handle);
+struct source *fetch_source_serial(const struct download *download, uint32_t serial);
 bool fetch_source_has(const struct source *source, uint32_t piece);
 /* Let go of a source, to be tried again after `retry_ms`. */
 void fetch_source_release(struct peer *peer, struct source *source, uint64_t retry_ms);
@@ -249,6 +295,8 @@ void fetch_sources_tick(struct peer *peer, struct download *download, uint64_t e
 void fetch_sources_release(struct peer *peer, struct download *download);
 /* How many give blocks: active and not slow. */
 uint32_t fetch_sources_working(const struct download *download);
+/* How many say that the file is locked. */
+uint32_t fetch_sources_locked(const struct download *download);
 /* How many are in use: LINKING to QUEUED. */
 uint32_t fetch_sources_connected(const struct download *download);
 void fetch_sources_free(struct download *download);
@@ -259,6 +307,9 @@ void fetch_sources_free(struct download *download);
 void fetch_piece_fill(struct peer *peer, struct source *source);
 /* The fastest first. */
 void fetch_pieces_fill(struct peer *peer, struct download *download);
+/* When a run is late: after twice the time that all that its source owes should take by its rate,
+ * or by that of the others while its own is unknown. */
+void fetch_piece_set_due(const struct source *source, struct run *run);
 /* What a source owes is not expected any more. */
 void fetch_piece_release(struct source *source);
 /* Forget the block `block` if the source owes it; true when it did. */
@@ -275,6 +326,22 @@ void fetch_pieces_drop(struct peer *peer, struct download *download, uint32_t ke
 void fetch_piece_written(struct peer *peer, struct download *download, uint64_t offset);
 void fetch_pieces_commit(struct peer *peer, struct download *download);
 void fetch_pieces_committed(struct peer *peer, struct download *download, struct slice bitmap);
+
+/* ---- fetch_late.c: blocks that come second ---- */
+
+/* What this run owes is for others from now on. */
+void fetch_late_lost(struct source *source, const struct run *run);
+/* A right piece leaves; keep its hashes as long as somebody may send blocks of it. */
+void fetch_late_settle(struct download *download, const struct piece *piece);
+/* Such a block has come; `piece` NULL = its piece is not in flight. */
+void fetch_late_take(struct peer *peer, struct source *source, struct piece *piece,
+                     const struct block *block);
+/* The hashes of a piece's blocks are known. */
+void fetch_late_judge(struct peer *peer, struct download *download, struct piece *piece,
+                      const struct hash *hashes);
+void fetch_late_forget(struct piece *piece);
+/* How many of a source wait to be judged. */
+uint32_t fetch_late_pending(const struct piece *piece, const struct source *source);
 
 /* ---- fetch_trust.c: who sent wrong bytes ---- */
 

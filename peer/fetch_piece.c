@@ -95,6 +95,9 @@ static void forgive(struct source *source, struct run *run) {
     if (run->piece != NULL && *forgiven < UPLOAD_BLOCKS_MAX * 4) {
         *forgiven += count_bits(run->blocks);
     }
+    if (run->piece != NULL) {
+        fetch_late_lost(source, run);
+    }
     *run = (struct run){0};
 }
 
@@ -133,6 +136,7 @@ static void unlink_piece(struct download *download, struct piece *piece) {
     }
     *at = piece->next;
     forget_owed(download, piece);
+    fetch_late_forget(piece);
     mem_free(piece->known);
     mem_free(piece->data);
     mem_free(piece);
@@ -199,9 +203,7 @@ static bool owes_piece(const struct source *source, const struct piece *piece) {
     return false;
 }
 
-/* When what a source owes by now is late: twice the time it should take by its rate, or by that of
- * the others while its own is unknown. */
-static uint64_t due_us(const struct peer *peer, const struct source *source) {
+void fetch_piece_set_due(const struct source *source, struct run *run) {
     const struct download *download = source->download;
     uint32_t working = fetch_sources_working(download);
     uint64_t rate = source->bytes_per_s;
@@ -214,7 +216,8 @@ static uint64_t due_us(const struct peer *peer, const struct source *source) {
         late_us = 2 * (source->rtt_us + bytes * 1000000 / rate);
     }
     uint64_t least_us = FETCH_LATE_MS_MIN * 1000ull;
-    return peer->links.mono_us + (late_us > least_us ? late_us : least_us);
+    run->due_us = run->asked_us + (late_us > least_us ? late_us : least_us);
+    run->is_due_known = rate > 0;
 }
 
 static void assign(struct peer *peer, struct source *source, struct run *run, struct piece *piece,
@@ -226,7 +229,8 @@ static void assign(struct peer *peer, struct source *source, struct run *run, st
     run->piece = piece;
     run->blocks = blocks;
     source->backlog += count_bits(blocks);
-    run->due_us = due_us(peer, source);
+    run->asked_us = peer->links.mono_us;
+    fetch_piece_set_due(source, run);
     send_requests(source, piece, blocks);
 }
 
@@ -366,6 +370,7 @@ static uint32_t room_of(const struct source *source) {
         for (uint32_t i = 0; at->known == NULL && !at->cannot_know && i < at->blocks; i++) {
             used += (at->have >> i & 1) != 0 && at->from[i] == source->serial;
         }
+        used += fetch_late_pending(at, source);
     }
     uint32_t window = fetch_trust_window(source);
     return used <= window / 2 ? window - used : 0; /* in halves: few requests */
@@ -462,14 +467,6 @@ static void write_piece(struct peer *peer, struct download *download, struct pie
     unlink_piece(download, piece); /* still held until it is written */
 }
 
-static struct source *source_of_serial(const struct download *download, uint32_t serial) {
-    struct source *source = download->sources;
-    while (source != NULL && source->serial != serial) {
-        source = source->next;
-    }
-    return source;
-}
-
 /* The source of all these blocks, 0 when there are several. */
 static uint32_t only_serial(const struct piece *piece, uint64_t blocks) {
     uint32_t only = 0;
@@ -518,12 +515,14 @@ static void check_piece(struct peer *peer, struct download *download, struct pie
     forget_owed(download, piece);
     if (memcmp(found.b, fetch_hashes_of_piece(download, piece->index)->b, sizeof found.b) == 0) {
         trust_piece(peer, download, piece);
+        fetch_late_judge(peer, download, piece, piece->hashes);
+        fetch_late_settle(download, piece);
         write_piece(peer, download, piece);
         return;
     }
     log_warn(peer->env->log, "fetch.wrong_piece piece=%u", piece->index);
     uint32_t serial = only_serial(piece, all_blocks(piece));
-    struct source *culprit = serial != 0 ? source_of_serial(download, serial) : NULL;
+    struct source *culprit = serial != 0 ? fetch_source_serial(download, serial) : NULL;
     piece->is_doubtful = true; /* which of them was it, or which are right all the same? */
     if (culprit != NULL && culprit->state != SOURCE_KNOWN) {
         fetch_source_ban(peer, culprit);
@@ -533,6 +532,7 @@ static void check_piece(struct peer *peer, struct download *download, struct pie
 
 void fetch_piece_again(struct download *download, struct piece *piece) {
     forget_blocks(download, piece, all_blocks(piece));
+    fetch_late_forget(piece);
 }
 
 void fetch_piece_known(struct peer *peer, struct download *download, struct piece *piece,
@@ -554,6 +554,7 @@ void fetch_piece_known(struct peer *peer, struct download *download, struct piec
         }
     }
     forget_blocks(download, piece, wrong);
+    fetch_late_judge(peer, download, piece, piece->known);
 }
 
 /* ---- Blocks ---- */
@@ -639,6 +640,8 @@ enum err fetch_take_block(struct peer *peer, struct link *link, struct slice pay
         if (piece->have == all_blocks(piece)) {
             check_piece(peer, download, piece);
         }
+    } else {
+        fetch_late_take(peer, source, piece, &block);
     }
     fetch_piece_fill(peer, source);
     return OK;

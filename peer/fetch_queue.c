@@ -62,13 +62,21 @@ void fetch_turns(struct peer *peer) {
 
 /* ---- Commands ---- */
 
-/* Whether a command means a download: by its number, its content, or all of them. */
+#define PREFIX_MIN 4 /* hexadecimal digits */
+
+/* Whether a command means a download: by its number, its content, what that begins with, or all. */
 struct choice {
     bool all;
     bool has_content;
+    const char *prefix; /* lower-case hexadecimal digits; NULL = none */
     struct content_id content;
     uint32_t number;
 };
+
+static bool is_prefix(const char *text) {
+    size_t len = strlen(text);
+    return len >= PREFIX_MIN && len <= 2 * HASH_BYTES && strspn(text, "0123456789abcdef") == len;
+}
 
 static bool read_number(const char *text, uint32_t *number) {
     uint64_t value = 0;
@@ -84,7 +92,11 @@ static bool read_choice(const struct node_event *event, struct choice *choice) {
     const char *all = command_arg(event, "all");
     const char *content = command_arg(event, "content");
     const char *number = command_arg(event, "download");
-    *choice = (struct choice){.all = all != NULL && strcmp(all, "1") == 0};
+    const char *prefix = command_arg(event, "prefix");
+    *choice = (struct choice){.all = all != NULL && strcmp(all, "1") == 0, .prefix = prefix};
+    if (prefix != NULL) {
+        return is_prefix(prefix);
+    }
     if (content != NULL) {
         choice->has_content = true;
         return content_parse(&choice->content, content) == OK;
@@ -93,8 +105,21 @@ static bool read_choice(const struct node_event *event, struct choice *choice) {
 }
 
 static bool is_chosen(const struct choice *choice, const struct download *download) {
+    if (choice->prefix != NULL) {
+        char root[2 * HASH_BYTES + 1];
+        hex_format(root, download->content.root.b, HASH_BYTES);
+        return strncmp(root, choice->prefix, strlen(choice->prefix)) == 0;
+    }
     return choice->all || (choice->has_content ? content_equal(&choice->content, &download->content)
                                                : choice->number == download->number);
+}
+
+static uint32_t count_chosen(const struct peer *peer, const struct choice *choice) {
+    uint32_t cursor = 0, count = 0;
+    for (const struct download *at; (at = next_download(peer, &cursor)) != NULL;) {
+        count += is_chosen(choice, at);
+    }
+    return count;
 }
 
 /* Does something to a download; false when there was nothing to do. */
@@ -117,7 +142,13 @@ static void change(struct peer *peer, const struct node_event *event, change_fn 
     uint32_t cursor = 0, chosen = 0;
     if (!read_choice(event, &choice)) {
         report_error(out, event->command.id, ERR_FORMAT,
-                     "say which: the number of a download (`peer downloads`), a link, or all");
+                     "say which: the number of a download or how its id begins (`peer downloads`), "
+                     "a link, or all");
+        return;
+    }
+    if (choice.prefix != NULL && count_chosen(peer, &choice) > 1) {
+        report_error(out, event->command.id, ERR_LIMIT,
+                     "several downloads begin like that; say more of it");
         return;
     }
     for (struct download *at; (at = next_download(peer, &cursor)) != NULL;) {

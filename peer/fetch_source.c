@@ -7,6 +7,8 @@
 
 #include "common/hashtree.h"
 #include "common/mem.h"
+#include "peer/browse.h"
+#include "peer/contact.h"
 #include "peer/fetch.h"
 #include "peer/push.h"
 #include "peer/state.h"
@@ -26,6 +28,14 @@ uint32_t fetch_sources_connected(const struct download *download) {
     return count;
 }
 
+uint32_t fetch_sources_locked(const struct download *download) {
+    uint32_t count = 0;
+    for (const struct source *at = download->sources; at != NULL; at = at->next) {
+        count += at->is_locked;
+    }
+    return count;
+}
+
 uint32_t fetch_sources_working(const struct download *download) {
     uint32_t count = 0;
     for (const struct source *at = download->sources; at != NULL; at = at->next) {
@@ -38,6 +48,14 @@ struct source *fetch_source_find(const struct transfer *transfer, uint32_t handl
     struct source *source = transfer->sources;
     while (source != NULL && (source->handle != handle || source->state < SOURCE_OPENING)) {
         source = source->next_on_link;
+    }
+    return source;
+}
+
+struct source *fetch_source_serial(const struct download *download, uint32_t serial) {
+    struct source *source = download->sources;
+    while (source != NULL && source->serial != serial) {
+        source = source->next;
     }
     return source;
 }
@@ -93,36 +111,67 @@ static bool make_room(struct download *download) {
     return true;
 }
 
+/* The source of this node, made when it is new; NULL for ourselves and when there are too many. */
+static struct source *source_of(struct peer *peer, struct download *download,
+                                const struct node_id *id) {
+    struct source **at = &download->sources;
+    while (*at != NULL && !node_id_equal(&(*at)->holder.id, id)) {
+        at = &(*at)->next;
+    }
+    if (*at != NULL || node_id_equal(id, &peer->env->id) ||
+        (download->source_count >= SOURCES_MAX && !make_room(download))) {
+        return *at;
+    }
+    struct source *source = mem_new(sizeof *source);
+    source->download = download;
+    source->serial = ++download->last_serial;
+    source->holder.id = *id;
+    for (at = &download->sources; *at != NULL;) { /* making room may have moved the end */
+        at = &(*at)->next;
+    }
+    *at = source;
+    download->source_count++;
+    return source;
+}
+
+/* It was named just now: try it. */
+static void try_now(struct peer *peer, struct source *source) {
+    if (!is_in_use(source)) {
+        source->retry_us = peer->links.mono_us;
+    }
+    fetch_continue(peer, source->download);
+}
+
 void fetch_found(struct peer *peer, const struct content_id *content, const struct holder *holder,
                  const struct node_id *answerer) {
     struct download *download = fetch_find(peer, content);
-    if (download == NULL || node_id_equal(&holder->id, &peer->env->id)) {
+    struct source *source = download != NULL ? source_of(peer, download, &holder->id) : NULL;
+    if (source != NULL) {
+        set_holder(source, holder);
+        source->answerer = *answerer;
+        try_now(peer, source);
+    }
+}
+
+void fetch_told(struct peer *peer, struct download *download, const struct node_place *place) {
+    struct source *source = source_of(peer, download, &place->id);
+    if (source == NULL) {
         return;
     }
-    struct source *source = download->sources;
-    while (source != NULL && !node_id_equal(&source->holder.id, &holder->id)) {
-        source = source->next;
+    source->is_told = true;
+    if (place->address.family != ADDRESS_NONE) {
+        source->told = place->address;
     }
-    if (source == NULL) {
-        if (download->source_count >= SOURCES_MAX && !make_room(download)) {
-            return;
-        }
-        source = mem_new(sizeof *source);
-        source->download = download;
-        source->serial = ++download->last_serial;
-        struct source **end = &download->sources;
-        while (*end != NULL) {
-            end = &(*end)->next;
-        }
-        *end = source;
-        download->source_count++;
+    struct contact known = {.told = *place, .answerer = source->answerer};
+    contact_recall(peer, &known);
+    if (known.record.len > 0) {
+        const struct holder holder = {.id = place->id,
+                                      .address_record = known.record,
+                                      .flags = known.is_proven ? HOLDER_REACHABLE : 0};
+        set_holder(source, &holder);
     }
-    set_holder(source, holder);
-    source->answerer = *answerer;
-    if (!is_in_use(source)) {
-        source->retry_us = peer->links.mono_us; /* it was seen just now */
-    }
-    fetch_continue(peer, download);
+    source->answerer = known.answerer;
+    try_now(peer, source);
 }
 
 /* ---- Let go ---- */
@@ -155,6 +204,7 @@ static void send_shut(const struct source *source) {
 void fetch_source_release(struct peer *peer, struct source *source, uint64_t retry_ms) {
     fetch_hashes_forget(source);
     fetch_piece_release(source);
+    memset(source->lost, 0, sizeof source->lost); /* SHUT: nothing of it counts any more */
     send_shut(source);
     detach(source);
     source->state = SOURCE_KNOWN;
@@ -196,25 +246,11 @@ void fetch_sources_release(struct peer *peer, struct download *download) {
 
 /* ---- Connecting ---- */
 
-/* The address of a source, if its record is its own, fresh, and names one we may dial. */
 static bool source_address(const struct peer *peer, const struct source *source,
                            struct address *address) {
-    const struct node_env *env = peer->env;
-    struct address_record record;
-    if (source->holder.address_record.len == 0 ||
-        wire_address_record_decode(source->holder.address_record, &record) != OK ||
-        !node_id_equal(&record.key, &source->holder.id) ||
-        wire_address_record_check(&record, env->crypto, &env->network->id, peer->links.wall_s) !=
-            OK) {
-        return false;
-    }
-    for (uint8_t i = 0; i < record.address_count; i++) {
-        if (network_may_dial(env->network, &record.addresses[i])) {
-            *address = record.addresses[i];
-            return true;
-        }
-    }
-    return false;
+    const struct contact contact = {.told = {source->holder.id, source->told},
+                                    .record = source->holder.address_record};
+    return contact_address(peer, &contact, address);
 }
 
 static void send_open(struct peer *peer, struct source *source) {
@@ -242,7 +278,11 @@ static void attach(struct peer *peer, struct source *source, struct transfer *tr
 
 /* Have the supernode that named it ask the source to call us. */
 static bool ask_for_callback(struct peer *peer, struct source *source) {
-    if (!push_ask(peer, &source->answerer, &source->holder.id)) {
+    const struct node_id none = {{0}};
+    bool is_asked = node_id_equal(&source->answerer, &none)
+                        ? push_ask_parents(peer, &source->holder.id)
+                        : push_ask(peer, &source->answerer, &source->holder.id);
+    if (!is_asked) {
         return false;
     }
     source->was_pushed = true;
@@ -259,7 +299,8 @@ static void connect_source(struct peer *peer, struct source *source) {
         attach(peer, source, transfer);
         return;
     }
-    bool is_worth_a_push = !source->was_pushed && (source->failures > 0 || !source->is_proven);
+    bool is_known = source->is_proven || source->told.family != ADDRESS_NONE;
+    bool is_worth_a_push = !source->was_pushed && (source->failures > 0 || !is_known);
     if (is_worth_a_push && ask_for_callback(peer, source)) {
         return;
     }
@@ -376,6 +417,7 @@ enum err fetch_take_have(struct peer *peer, struct link *link, struct slice payl
     source->bitmap = have.all ? NULL : mem_copy(have.bitmap.data, bytes);
     if (source->state == SOURCE_OPENING) {
         source->state = SOURCE_ACTIVE;
+        source->is_locked = false;
         source->rtt_us = peer->links.mono_us - source->heard_us;
         source->heard_us = peer->links.mono_us;
     }
@@ -436,6 +478,7 @@ enum err fetch_take_reject(struct peer *peer, struct link *link, struct slice pa
     enum err err = wire_reject_decode(payload, &reject);
     struct source *source = err == OK ? fetch_source_find(link->owner, reject.handle) : NULL;
     if (source == NULL) {
+        (void)(err == OK && browse_take_reject(peer, link, &reject));
         return err;
     }
     struct download *download = source->download;
@@ -460,7 +503,8 @@ enum err fetch_take_reject(struct peer *peer, struct link *link, struct slice pa
     } else if (reject.reason == REJECT_BUSY) {
         fetch_source_release(peer, source, clamp_wait(reject.retry_after_ms));
     } else {
-        if (reject.reason == REJECT_LOCKED) {
+        source->is_locked = reject.reason == REJECT_LOCKED;
+        if (source->is_locked) {
             log_info(peer->env->log, "fetch.locked link=%u", link->number);
         }
         fetch_source_failed(peer, source); /* not found, changed, locked, or its disk fails */
@@ -486,7 +530,10 @@ static bool owes_blocks(const struct source *source) {
 static void tick_runs(struct peer *peer, struct source *source) {
     uint64_t now_us = peer->links.mono_us;
     for (int i = 0; i < FETCH_PIPELINE; i++) {
-        const struct run *run = &source->runs[i];
+        struct run *run = &source->runs[i];
+        if (run->piece != NULL && !run->is_due_known) {
+            fetch_piece_set_due(source, run);
+        }
         if (run->piece != NULL && now_us >= run->due_us) {
             log_debug(peer->env->log, "fetch.late source=%u piece=%u", source->serial,
                       run->piece->index);

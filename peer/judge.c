@@ -27,7 +27,9 @@ static struct trust *trust_now(struct peer *peer) {
     struct trust *trust = &peer->duty->judge->trust;
     uint32_t epoch_s = network_epoch_s(peer->env->network);
     if (peer->links.wall_s > 0) {
-        trust_advance(trust, (uint32_t)(peer->links.wall_s / epoch_s));
+        uint32_t epoch = (uint32_t)(peer->links.wall_s / epoch_s);
+        trust_set_back(trust, epoch);
+        trust_advance(trust, epoch);
     }
     return trust;
 }

@@ -5,10 +5,12 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "peer/audit.h"
+#include "peer/browse.h"
 #include "peer/command.h"
 #include "peer/duty.h"
 #include "peer/fetch.h"
 #include "peer/judge.h"
+#include "peer/listing.h"
 #include "peer/measured.h"
 #include "peer/push.h"
 #include "peer/reasons.h"
@@ -61,6 +63,8 @@ static const struct {
     {MSG_HAVE, LINK_TRANSFER, fetch_take_have},
     {MSG_HASHES, LINK_TRANSFER, fetch_take_hashes},
     {MSG_REJECT, LINK_TRANSFER, fetch_take_reject},
+    {MSG_BROWSE, LINK_TRANSFER, listing_take_browse},
+    {MSG_LISTING, LINK_TRANSFER, browse_take_listing},
     {MSG_PLACE, LINK_TRANSFER, fetch_take_place},
     {MSG_OPEN, LINK_LEAF, audit_take_open},
     {MSG_BLOCK_REQUEST, LINK_LEAF, audit_take_block_request},
@@ -178,6 +182,7 @@ static void begin_stop(struct peer *peer) {
     }
     search_stop(peer);
     fetch_stop(peer);
+    browse_stop(peer);
     duty_stop(peer);
     peer->is_stopping = true;
     uint32_t cursor = 0;
@@ -219,6 +224,9 @@ static void take_timer(struct peer *peer, struct timer *timer) {
         break;
     case TIMER_TRANSFER:
         transfer_timer(peer, timer->owner);
+        break;
+    case TIMER_BROWSE:
+        browse_timer(peer, timer->owner);
         break;
     case TIMER_DUTY:
         duty_timer(peer);
@@ -378,6 +386,8 @@ static void peer_free(void *self) {
     peer->is_stopping = true;   /* nobody is told anything any more */
     timers_free(&peer->timers); /* before the owners of its timers */
     fetch_free(peer);
+    browse_free(peer);
+    listing_free(peer);
     free_transfers(peer);
     serve_free(peer);
     mem_free(peer->audits);
@@ -401,6 +411,7 @@ struct node peer_new(const struct node_env *env, const struct peer_config *confi
     peer->downloads_active =
         config->downloads_active > 0 ? config->downloads_active : DOWNLOADS_ACTIVE;
     peer->upload_bytes_per_s = config->upload_bytes_per_s;
+    peer->no_browse = config->no_browse;
     peer->search_wait_ms =
         config->search_wait_ms > 0 ? config->search_wait_ms : QUERY_DEADLINE_MS + 1000;
     rng_seed(&peer->rng, env->seed);

@@ -90,16 +90,17 @@ static bool dial_supernode(struct peer *peer, const struct node_id *id) {
     return true;
 }
 
-bool push_ask(struct peer *peer, const struct node_id *supernode, const struct node_id *target) {
+/* True when this target may be asked to call us: we can be dialled, and did not ask lately. */
+static bool may_ask(struct peer *peer, const struct node_id *target) {
+    const struct expected *expected = map_get(&push_of(peer)->expected, target->b);
+    uint64_t since_us = expected != NULL ? peer->links.mono_us - expected->asked_us : UINT64_MAX;
+    return since_us >= PUSH_ASK_MS * 1000ull && peer->env->listen_count > 0;
+}
+
+/* Expect a call of this target from now on. */
+static struct expected *expect(struct peer *peer, const struct node_id *target) {
     struct pushes *push = push_of(peer);
     struct expected *expected = map_get(&push->expected, target->b);
-    uint64_t now_us = peer->links.mono_us;
-    bool is_again = expected != NULL && now_us - expected->asked_us < PUSH_ASK_MS * 1000ull;
-    struct link *link = uplink_link_to(peer, supernode);
-    if (is_again || peer->env->listen_count == 0 ||
-        (link == NULL && !dial_supernode(peer, supernode))) {
-        return false;
-    }
     if (expected == NULL) {
         make_room(&push->expected);
         expected = mem_new(sizeof *expected);
@@ -109,11 +110,35 @@ bool push_ask(struct peer *peer, const struct node_id *supernode, const struct n
         const struct crypto *crypto = peer->env->crypto; /* else a late call is still welcome */
         crypto->fill_random(crypto->context, expected->nonce, sizeof expected->nonce);
     }
-    expected->asked_us = now_us;
+    expected->asked_us = peer->links.mono_us;
+    return expected;
+}
+
+bool push_ask(struct peer *peer, const struct node_id *supernode, const struct node_id *target) {
+    struct link *link = uplink_link_to(peer, supernode);
+    if (!may_ask(peer, target) || (link == NULL && !dial_supernode(peer, supernode))) {
+        return false;
+    }
+    struct expected *expected = expect(peer, target);
     expected->supernode = *supernode;
     expected->is_waiting = link == NULL;
     if (link != NULL) {
         send_push(peer, link, target, expected);
+    }
+    return true;
+}
+
+bool push_ask_parents(struct peer *peer, const struct node_id *target) {
+    if (uplink_count(peer, PARENT_STANDBY) == 0 || !may_ask(peer, target)) {
+        return false;
+    }
+    struct expected *expected = expect(peer, target);
+    expected->is_waiting = false;
+    for (uint32_t i = 0; i <= PARENTS; i++) {
+        const struct parent *parent = peer->uplink.parents[i];
+        if (parent != NULL && parent->state >= PARENT_STANDBY && !parent->link->closing) {
+            send_push(peer, parent->link, target, expected);
+        }
     }
     return true;
 }

@@ -11,6 +11,9 @@ struct peer;
  * target lately. */
 bool push_ask(struct peer *peer, const struct node_id *supernode, const struct node_id *target);
 
+/* Like that, through all parents: one of them may have the target as its leaf, too. */
+bool push_ask_parents(struct peer *peer, const struct node_id *target);
+
 /* A link of PURPOSE_DIRECTORY that we dialled is open: hand over what waits for it. */
 void push_link_opened(struct peer *peer, struct link *link);
 /* Such a link is gone, or could not be dialled. */

@@ -14,6 +14,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "peer/fetch.h"
+#include "peer/linktext.h"
 #include "peer/state.h"
 
 #define QUERY_TRIES 2
@@ -335,6 +336,7 @@ void search_command(struct peer *peer, const struct node_event *event) {
     query->expr = mem_copy(&expr, sizeof expr);
     query->want = want;
     query->is_farther = command_arg(event, "farther") != NULL;
+    query->has_links = linktext_is_wanted(event);
     struct link *link = uplink_link(peer, NULL);
     if (link != NULL) {
         send_query(peer, query, link);
@@ -402,6 +404,9 @@ static void report_hit(struct peer *peer, const struct query *query, const struc
     report_number(out, "reachable", reachable);
     report_number(out, "speed", (uint64_t)speed_kib * 1024);
     report_facts(out, file);
+    if (query->has_links) {
+        linktext_report_result(peer, result);
+    }
 }
 
 /* What was found under this key before, made when it is new; NULL when there is too much. */

@@ -36,6 +36,7 @@ struct query {
     uint8_t ttl;     /* of the copy that is out */
     uint8_t tries;   /* bodies */
     bool is_out;     /* else it waits for a supernode */
+    bool has_links;  /* hits are reported with their links */
     bool is_farther; /* the number of copies does not end it */
 };
 

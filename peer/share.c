@@ -21,6 +21,7 @@ struct share_maps {
     struct map groups;     /* u32 -> struct group */
     struct map by_number;  /* u64 -> struct shared_file, in the order they appeared */
     struct map by_content; /* content key -> first struct shared_file of a chain */
+    struct map folders;    /* hash of the text -> struct share_folder */
 };
 
 void share_init(struct share *share, uint64_t seed) {
@@ -33,6 +34,7 @@ static struct share_maps *maps_of(struct share *share) {
         map_init(&share->maps->groups, sizeof(uint32_t), share->seed ^ 0x67726f757073);
         map_init(&share->maps->by_number, sizeof(uint64_t), share->seed ^ 0x73686172656e756d);
         map_init(&share->maps->by_content, CONTENT_KEY_BYTES, share->seed ^ 0x7368617265636f6e);
+        map_init(&share->maps->folders, HASH_BYTES, share->seed ^ 0x666f6c64657273);
     }
     return share->maps;
 }
@@ -52,7 +54,18 @@ static void free_group(struct group *group) {
     }
 }
 
-static void free_file(struct shared_file *file) {
+static void free_folder(struct share_folder *folder) {
+    mem_free(folder->text);
+    mem_free(folder);
+}
+
+/* Its folder goes with its last file. */
+static void free_file(struct share_maps *maps, struct shared_file *file) {
+    struct share_folder *folder = file->folder;
+    if (folder != NULL && --folder->files == 0) {
+        map_remove(&maps->folders, folder->key.b);
+        free_folder(folder);
+    }
     mem_free(file->pieces);
     mem_free(file->meta);
     mem_free(file->name);
@@ -65,7 +78,7 @@ void share_free(struct share *share) {
     uint32_t cursor = 0;
     struct shared_file *file = NULL;
     while (maps != NULL && (file = map_next(&maps->by_number, &cursor, NULL)) != NULL) {
-        free_file(file);
+        free_file(maps, file);
     }
     cursor = 0;
     for (struct group *group;
@@ -76,6 +89,7 @@ void share_free(struct share *share) {
         map_free(&maps->groups);
         map_free(&maps->by_number);
         map_free(&maps->by_content);
+        map_free(&maps->folders);
         mem_free(maps);
     }
 }
@@ -198,6 +212,44 @@ static char *visible_name(struct slice name) {
     return text;
 }
 
+/* A folder as it may be told: of one that is too deep or too long the shared folder alone. */
+static char *visible_folder(struct slice folder) {
+    char *text = visible_name(folder);
+    size_t len = folder.len;
+    while (len > 0 && !wire_folder_ok((struct slice){(const uint8_t *)text, len})) {
+        const char *slash = memchr(text, '/', len);
+        len = slash != NULL ? (size_t)(slash - text) : 0;
+    }
+    text[len] = '\0';
+    return text;
+}
+
+/* The one that all files of a folder share, counted; NULL when it is not told. */
+static struct share_folder *hold_folder(struct share *share, const struct crypto *crypto,
+                                        struct slice told) {
+    if (told.len == 0) {
+        return NULL;
+    }
+    char *text = visible_folder(told);
+    size_t len = strlen(text);
+    struct hash key;
+    if (len == 0) {
+        mem_free(text);
+        return NULL;
+    }
+    crypto_hash(crypto, (struct slice){(const uint8_t *)text, len}, &key);
+    struct share_folder *folder = map_get(&maps_of(share)->folders, key.b);
+    if (folder == NULL) {
+        folder = mem_new(sizeof *folder);
+        *folder = (struct share_folder){.key = key, .len = (uint16_t)len, .text = text};
+        map_put(&share->maps->folders, folder->key.b, folder);
+    } else {
+        mem_free(text);
+    }
+    folder->files++;
+    return folder;
+}
+
 /* ---- The list ---- */
 
 static void note(struct share *share, const struct shared_file *file, bool is_added) {
@@ -317,6 +369,17 @@ static void set_meta(struct shared_file *file, struct slice meta) {
     buf_free(&kept);
 }
 
+/* Take a file out of everything but the table by number. */
+static void unlist(struct share *share, struct shared_file *file) {
+    if (file->is_listed) {
+        delist(share, file);
+    }
+    unchain_file(share, file);
+    relist_locked(share, &file->content);
+    share->bytes -= file->content.size;
+    share->version++;
+}
+
 void share_add(struct share *share, const struct crypto *crypto, const struct node_event *event) {
     struct slice name = event->shared.name;
     uint64_t size = event->shared.content.size;
@@ -324,7 +387,11 @@ void share_add(struct share *share, const struct crypto *crypto, const struct no
     CHECK(name.len >= 1 && name.len <= NAME_BYTES_MAX && size >= 1 && size <= FILE_BYTES_MAX);
     CHECK(meta.len <= FILE_META_MAX);
     struct hash *pieces = take_pieces(share, event);
-    share_remove(share, event->shared.file);
+    struct shared_file *before =
+        share->maps != NULL ? map_get(&share->maps->by_number, &event->shared.file) : NULL;
+    if (before != NULL) {
+        unlist(share, before);
+    }
     struct shared_file *file = mem_new(sizeof *file);
     file->number = event->shared.file;
     file->content = event->shared.content;
@@ -336,10 +403,14 @@ void share_add(struct share *share, const struct crypto *crypto, const struct no
     file->name_len = (uint16_t)name.len;
     file->name = visible_name(name);
     file->pieces = pieces;
+    file->folder = hold_folder(share, crypto, event->shared.folder);
     set_meta(file, meta);
     struct file_record record = share_record(file);
     wire_file_record_hash(&record, crypto, &file->record_hash);
-    map_put(&maps_of(share)->by_number, &file->number, file);
+    map_put(&maps_of(share)->by_number, &file->number, file); /* in the place of `before` */
+    if (before != NULL) {
+        free_file(share->maps, before);
+    }
     chain_file(share, file);
     relist_locked(share, &file->content); /* it too, when it is locked */
     if (!file->is_listed) {
@@ -352,17 +423,10 @@ void share_add(struct share *share, const struct crypto *crypto, const struct no
 void share_remove(struct share *share, uint64_t number) {
     struct share_maps *maps = share->maps;
     struct shared_file *file = maps != NULL ? map_remove(&maps->by_number, &number) : NULL;
-    if (file == NULL) {
-        return;
+    if (file != NULL) {
+        unlist(share, file);
+        free_file(maps, file);
     }
-    if (file->is_listed) {
-        delist(share, file);
-    }
-    unchain_file(share, file);
-    relist_locked(share, &file->content);
-    share->bytes -= file->content.size;
-    share->version++;
-    free_file(file);
 }
 
 void share_root(const struct share *share, const struct crypto *crypto, struct hash *root) {

@@ -20,9 +20,18 @@ struct shared_file {
     uint32_t group; /* who may have it; 0 = everybody */
     uint16_t name_len;
     uint16_t meta_len;
-    bool is_locked; /* everybody may know of it */
-    bool is_listed; /* it stands for its record in the list that is registered */
-    char *name;     /* as people see it, without control characters */
+    bool is_locked;              /* everybody may know of it */
+    bool is_listed;              /* it stands for its record in the list that is registered */
+    char *name;                  /* as people see it, without control characters */
+    struct share_folder *folder; /* where it is; NULL = not told */
+};
+
+/* A folder, from the shared folder's name on, as people see it; of all its files together. */
+struct share_folder {
+    struct hash key; /* of the text */
+    uint32_t files;
+    uint16_t len;
+    char *text;
 };
 
 struct share_maps;

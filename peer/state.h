@@ -22,6 +22,7 @@ enum peer_timer {
     TIMER_COMMIT,     /* owner: a download's written pieces want to be durable */
     TIMER_SERVE,      /* slots that idle, the upload rate */
     TIMER_TRANSFER,   /* owner: a transfer link that idles or stalls */
+    TIMER_BROWSE,     /* owner: a host that is browsed and does not answer, or was busy */
     TIMER_DUTY,       /* the next epoch */
     TIMER_MEASURE,    /* streams go on */
     TIMER_WHY,        /* owner: a question that nobody answers */
@@ -30,8 +31,10 @@ enum peer_timer {
 };
 
 struct audits;
+struct browse;
 struct duty;
 struct fetch;
+struct listings;
 struct pushes;
 struct search;
 struct serve;
@@ -45,19 +48,22 @@ struct peer {
     struct hostcache hosts;
     struct uplink uplink;
     struct share share;
-    struct search *search;   /* NULL until something is searched */
-    struct fetch *fetch;     /* NULL until something is fetched */
-    struct serve *serve;     /* NULL until something is served */
-    struct audits *audits;   /* NULL until a parent asks for a block */
-    struct pushes *push;     /* NULL until somebody asks us to call back, or we them */
-    struct duty *duty;       /* NULL until its user would have it be a supernode, too */
-    struct reasons *reasons; /* NULL until somebody asks for a reason */
+    struct search *search;     /* NULL until something is searched */
+    struct fetch *fetch;       /* NULL until something is fetched */
+    struct serve *serve;       /* NULL until something is served */
+    struct audits *audits;     /* NULL until a parent asks for a block */
+    struct pushes *push;       /* NULL until somebody asks us to call back, or we them */
+    struct browse *browses;    /* of others */
+    struct listings *listings; /* NULL until somebody browses us */
+    struct duty *duty;         /* NULL until its user would have it be a supernode, too */
+    struct reasons *reasons;   /* NULL until somebody asks for a reason */
     uint64_t started_us;
     uint64_t upload_bytes_per_s; /* 0 = unlimited */
     uint32_t upload_slots;
     uint32_t downloads_active;
     uint32_t search_wait_ms;
     uint32_t transfer_links; /* dialled by others */
+    bool no_browse;          /* nobody is shown what is shared */
     bool is_stopping;
     bool is_stopped;
 };

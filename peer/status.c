@@ -3,6 +3,7 @@
 
 #include "common/traffic.h"
 #include "peer/fetch.h"
+#include "peer/linktext.h"
 #include "peer/serve.h"
 #include "peer/state.h"
 
@@ -40,6 +41,15 @@ static void report_parent(const struct peer *peer, uint64_t command, const struc
     report_number(out, "round_trip_us", parent->link->round_trip_us);
 }
 
+/* What is yet to be read of the shared files, if anything is. */
+static void report_hashing(const struct peer *peer) {
+    const struct driver_counts *driver = peer->env->driver;
+    if (driver != NULL && driver->hashing_files > 0) {
+        report_number(peer->links.out, "hashing_files", driver->hashing_files);
+        report_number(peer->links.out, "hashing_bytes", driver->hashing_bytes);
+    }
+}
+
 /* What sockets have moved, and what limits that. */
 static void report_traffic(struct outbox *out, const struct driver_counts *driver) {
     static const struct {
@@ -74,6 +84,7 @@ void peer_status_command(struct peer *peer, const struct node_event *event) {
     report_number(out, "files", share_count(&peer->share));
     report_number(out, "bytes", peer->share.bytes);
     report_flag(out, "scanned", peer->share.ready);
+    report_hashing(peer);
     if (env->driver != NULL && env->driver->metadata != NULL) {
         report_text(out, "metadata", env->driver->metadata);
         report_number(out, "metadata_read", env->driver->metadata_read);
@@ -101,6 +112,7 @@ void peer_share_command(struct peer *peer, const struct node_event *event) {
     report_number(out, "files", share_count(&peer->share));
     report_number(out, "bytes", peer->share.bytes);
     report_flag(out, "ready", peer->share.ready);
+    report_hashing(peer);
     uint32_t cursor = 0;
     const struct shared_file *file;
     while ((file = share_next(&peer->share, &cursor)) != NULL) {
@@ -110,6 +122,10 @@ void peer_share_command(struct peer *peer, const struct node_event *event) {
         report_slice(out, "name", (struct slice){(const uint8_t *)file->name, file->name_len});
         report_number(out, "size", file->content.size);
         report_text(out, "content", content);
+        if (linktext_is_wanted(event)) {
+            linktext_report(peer, &file->content,
+                            (struct slice){(const uint8_t *)file->name, file->name_len}, NULL);
+        }
     }
     report_done(out, command);
 }

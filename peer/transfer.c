@@ -2,6 +2,7 @@
 #include "peer/transfer.h"
 
 #include "common/mem.h"
+#include "peer/browse.h"
 #include "peer/fetch.h"
 #include "peer/push.h"
 #include "peer/serve.h"
@@ -64,6 +65,7 @@ void transfer_opened(struct peer *peer, struct link *link) {
     outbox_add(peer->links.out, ACTION_LINK_FILES)->link = link->number;
     timers_set(&peer->timers, &transfer->timer, peer_after_ms(peer, LOOK_MS));
     fetch_link_opened(peer, transfer);
+    browse_link_opened(peer, transfer);
 }
 
 void transfer_close(struct peer *peer, struct transfer *transfer, enum goaway_reason reason,
@@ -72,6 +74,7 @@ void transfer_close(struct peer *peer, struct transfer *transfer, enum goaway_re
     timers_cancel(&peer->timers, &transfer->timer);
     serve_link_gone(peer, transfer);
     fetch_link_gone(peer, transfer, why);
+    browse_link_gone(peer, transfer);
 }
 
 void transfer_closed(struct peer *peer, struct link *link, enum err reason) {
@@ -87,6 +90,7 @@ void transfer_closed(struct peer *peer, struct link *link, enum err reason) {
     timers_cancel(&peer->timers, &transfer->timer);
     serve_link_gone(peer, transfer);
     fetch_link_gone(peer, transfer, reason);
+    browse_link_gone(peer, transfer);
     mem_free(transfer);
 }
 
@@ -124,7 +128,7 @@ enum err transfer_take_goaway(struct peer *peer, struct link *link, struct slice
 void transfer_timer(struct peer *peer, struct transfer *transfer) {
     uint64_t now_us = peer->links.mono_us;
     uint64_t idle_us = now_us - transfer->used_us;
-    bool is_held = transfer->servings != NULL || transfer->sources != NULL;
+    bool is_held = transfer->servings != NULL || transfer->sources != NULL || transfer->browses > 0;
     uint64_t patience_ms = is_held ? DEAD_AFTER_MS : TRANSFER_IDLE_MS;
     bool is_stuck = transfer->stalled_us != 0 && transfer->servings != NULL &&
                     now_us - transfer->stalled_us >= UPLOAD_STALL_MS * 1000ull;

@@ -13,9 +13,13 @@ struct transfer {
     struct serving *servings; /* what the other end has opened */
     struct source *sources;   /* what we have opened, or will when the link is open */
     struct timer timer;
-    uint64_t used_us;    /* last message about a file */
-    uint64_t stalled_us; /* since when the other end does not read; 0 = it does */
+    uint64_t used_us;      /* last message about a file */
+    uint64_t stalled_us;   /* since when the other end does not read; 0 = it does */
+    uint64_t page_next;    /* where the last page that it was shown ended, ... */
+    uint32_t page_cursor;  /* ... at which place of the list, ... */
+    uint32_t page_version; /* ... which was this one */
     uint32_t last_handle;
+    uint32_t browses;      /* that wait for it, or for its answer */
     uint32_t asked_blocks; /* of us, not yet with the driver */
     uint32_t flight;       /* with the driver */
     uint32_t unasked;      /* blocks we did not ask for */

@@ -1,5 +1,6 @@
 /* peer_main.c - the program `peer`: an ordinary peer and the commands that speak to it. */
 #include "peer/peer.h"
+#include "src/host/cli_browse.h"
 #include "src/host/cli_duty.h"
 #include "src/host/cli_limit.h"
 #include "src/host/cli_node.h"
@@ -16,6 +17,7 @@ static int run(struct cli *cli) {
     struct cli_node node = {.is_peer = true, .default_port = PEER_PORT};
     struct peer_config config = {.upload_slots = (uint32_t)cli->settings.upload_slots,
                                  .downloads_active = (uint32_t)cli->settings.downloads_active,
+                                 .no_browse = cli->settings.no_browse,
                                  .consents = cli->settings.consent,
                                  .duty_rate = cli->settings.cap_rate,
                                  .duty_day_bytes = cli->settings.cap_bytes};
@@ -36,10 +38,10 @@ static int run(struct cli *cli) {
 #define RUN_SETTINGS                                                                               \
     (SETTING(NETWORK) | SETTING(LISTEN) | SETTING(ADVERTISE) | SETTING(INTERFACE) |                \
      SETTING(DIAL_ONLY) | SETTING(INTRODUCER) | SETTING(SHARE) | SETTING(PRIVATE) |                \
-     SETTING(DOWNLOADS) | SETTING(NO_METADATA) | SETTING(UPLOAD_RATE) | SETTING(LIMIT) |           \
-     SETTING(UPLOAD_SLOTS) | SETTING(DOWNLOADS_ACTIVE) | SETTING(CONSENT) | SETTING(CAP_RATE) |    \
-     SETTING(CAP_BYTES) | SETTING(SUPERNODE_LISTEN) | SETTING(LOG) | SETTING(VERBOSE) |            \
-     SETTING(QUIET))
+     SETTING(DOWNLOADS) | SETTING(NO_METADATA) | SETTING(NO_BROWSE) | SETTING(UPLOAD_RATE) |       \
+     SETTING(LIMIT) | SETTING(UPLOAD_SLOTS) | SETTING(DOWNLOADS_ACTIVE) | SETTING(CONSENT) |       \
+     SETTING(CAP_RATE) | SETTING(CAP_BYTES) | SETTING(SUPERNODE_LISTEN) | SETTING(LOG) |           \
+     SETTING(VERBOSE) | SETTING(QUIET))
 
 static const struct cli_command commands[] = {
     {.name = "run",
@@ -76,14 +78,26 @@ static const struct cli_command commands[] = {
      .words_max = OPTION_VALUES_MAX,
      .dash_words = true,
      .run = cli_search},
+    {.name = "browse",
+     .words = "NODE[/FOLDER]",
+     .help = "show what one node shares",
+     .more = "NODE is the number of a search result (its first source), the id of a node that\n"
+             "searches have found, or ID@ADDRESS:PORT. Locked files are marked; what is shared\n"
+             "with you alone is found only so. Its owner may have switched browsing off.",
+     .accepted = SETTING(LINKS),
+     .words_min = 1,
+     .words_max = 1,
+     .run = cli_browse},
     {.name = "get",
-     .words = "NUMBER|LINK...",
+     .words = "NUMBER|LINK|NODE/FOLDER...",
      .help = "fetch files, every block verified",
      .more = "NUMBER is what a search of this peer showed (3, or 5-9); LINK is\n"
-             "trunkline:HASH:SIZE from anywhere. The last line printed is the path of the file.\n"
+             "trunkline:HASH:SIZE from anywhere, with what --links adds to it. The last line "
+             "printed is the path of the file.\n"
              "Ctrl-C stops waiting; the peer goes on, also after a restart. Several are fetched\n"
-             "in the background.",
-     .accepted = SETTING(NAME) | SETTING(NO_WAIT),
+             "in the background. With --folder all files of a folder that `peer browse` shows\n"
+             "are fetched into a folder of its name; done again it fetches what is missing.",
+     .accepted = SETTING(NAME) | SETTING(FOLDER) | SETTING(NO_WAIT),
      .words_min = 1,
      .words_max = OPTION_VALUES_MAX,
      .run = cli_get},
@@ -104,11 +118,13 @@ static const struct cli_command commands[] = {
      .run = cli_share},
     {.name = "status", .words = "", .help = "show how the peer is doing", .run = cli_status},
     {.name = "downloads",
-     .words = "[pause|resume|cancel|high|normal|low WHICH...]",
+     .words = "[pause|resume|cancel|... WHICH...]",
      .help = "show what is being fetched, or change it",
-     .more = "WHICH are numbers that it shows (3, 5-7), links, or all. A paused download keeps\n"
-             "what it has; those that wait have their turn by priority, then by number.",
-     .accepted = SETTING(WATCH),
+     .more = "pause, resume, cancel, high, normal and low are followed by WHICH: numbers that the\n"
+             "list shows (3, 5-7), how an id in it begins (4 digits or more), links, or all. A\n"
+             "paused download keeps what it has; those that wait have their turn by priority,\n"
+             "then by number. `downloads clear` forgets what --done shows.",
+     .accepted = SETTING(WATCH) | SETTING(DONE),
      .words_max = OPTION_VALUES_MAX,
      .run = cli_downloads},
     {.name = "supernode",

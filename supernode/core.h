@@ -67,6 +67,7 @@ struct neighbour {
     struct buf to_tell; /* prefixes of records that it may not have, u64 each */
     struct buf to_send; /* prefixes of records that it asked for */
     struct ratelimit lists;
+    uint32_t wanted;           /* records that we asked it for and have not got */
     struct incoming *incoming; /* a list that it hands over, or NULL */
     uint32_t snapshots;        /* so far */
     uint64_t opened_us;
@@ -157,6 +158,7 @@ struct leaf {
     uint64_t dialback_nonce; /* of the question */
     uint64_t dialback_us;    /* when it was last asked about this address; 0 = never */
     struct ratelimit lists;
+    struct ratelimit candidacies;
     uint64_t departed_us;
     uint64_t banned_until_us; /* asked far too much */
     uint64_t vouched_us; /* until when `list` is shown on another supernode's word; 0 = it is not */

@@ -16,7 +16,7 @@
 #define ANCHOR_TURN_US 200000   /* that the next anchor waits for the one before it */
 #define RENEW_EPOCHS 2          /* left, when a certificate is renewed */
 
-static bool is_on(const struct supernode *supernode) {
+bool election_is_on(const struct supernode *supernode) {
     const struct network *network = supernode->env->network;
     return network->policy == NETWORK_CERTIFIED && network->promotion.policy[0] != '\0';
 }
@@ -41,7 +41,9 @@ void election_tick(struct supernode *supernode) {
         election->has_offset = true;
     }
     uint64_t wall_s = supernode->links.wall_s > 0 ? (uint64_t)supernode->links.wall_s : 0;
-    trust_advance(&supernode->trust, (uint32_t)(wall_s / network_epoch_s(supernode->env->network)));
+    uint32_t epoch = (uint32_t)(wall_s / network_epoch_s(supernode->env->network));
+    trust_set_back(&supernode->trust, epoch); /* one look at a wrong clock must not last */
+    trust_advance(&supernode->trust, epoch);
 }
 
 static uint64_t wall_us(const struct supernode *supernode) {
@@ -90,6 +92,10 @@ static bool may_speak(const struct supernode *supernode) {
     return trust_may_issue(&supernode->trust, &supernode->env->id, supernode->election.epoch);
 }
 
+static uint16_t capped(uint32_t count) {
+    return count < UINT16_MAX ? (uint16_t)count : UINT16_MAX;
+}
+
 static void issue_row(struct supernode *supernode) {
     struct election *election = &supernode->election;
     if (!may_speak(supernode) || election->last_row >= election->epoch) {
@@ -98,8 +104,8 @@ static void issue_row(struct supernode *supernode) {
     }
     struct row_record row = {.issuer = supernode->env->id, .epoch = election->epoch};
     memcpy(row.previous, election->previous, sizeof row.previous);
-    struct row_load load = {.leaves = (uint16_t)supernode->leaf_links,
-                            .slots = (uint16_t)supernode->config.leaves_max,
+    struct row_load load = {.leaves = capped(supernode->leaf_links),
+                            .slots = capped(supernode->config.leaves_max),
                             .bytes = measure_row(supernode, &row)};
     uint64_t window_us = epoch_us(supernode) * 4 / SIXTEENTHS;
     load.ms = (uint32_t)((window_us < WINDOW_US_MAX ? window_us : WINDOW_US_MAX) / 1000);
@@ -135,6 +141,9 @@ static void fill_checkpoint(struct supernode *supernode, struct checkpoint *chec
     const struct crypto *crypto = supernode->env->crypto;
     checkpoint->epoch = supernode->election.epoch;
     checkpoint->anchor = (uint8_t)anchor_place(supernode);
+    if (checkpoint->epoch > 0) {
+        trust_note_shirkers(trust, checkpoint->epoch - 1);
+    }
     checkpoint->members = trust_live_members(trust, checkpoint->epoch, keys);
     trust_set_root(trust, *keys, checkpoint->members, &checkpoint->set_root);
     trust_candidate_root(trust, checkpoint->epoch, &checkpoint->candidate_root);
@@ -146,8 +155,10 @@ static void fill_checkpoint(struct supernode *supernode, struct checkpoint *chec
         wire_checkpoint_wanted_put(tlvs, (uint16_t)supernode->election.decide.wanted);
         checkpoint->tlvs = (struct slice){tlvs->data, tlvs->len};
     }
-    struct signer_env env = signer_env(supernode);
-    wire_checkpoint_sign(checkpoint, &env);
+    if (checkpoint->members > 0) {
+        struct signer_env env = signer_env(supernode);
+        wire_checkpoint_sign(checkpoint, &env);
+    }
 }
 
 static void issue_checkpoint(struct supernode *supernode) {
@@ -158,10 +169,20 @@ static void issue_checkpoint(struct supernode *supernode) {
         election->last_checkpoint >= election->epoch || election->last_row != election->epoch) {
         return;
     }
+    election->checkpoint_waits = election->said.len > 0; /* our row is not durable yet */
+    if (election->checkpoint_waits) {
+        return;
+    }
     struct checkpoint checkpoint = {0};
     struct node_id *keys = NULL;
     struct buf tlvs = {0};
     fill_checkpoint(supernode, &checkpoint, &keys, &tlvs);
+    if (checkpoint.members == 0) { /* our row was refused: there is a proof of fraud against us */
+        log_warn(supernode->env->log, "election.alone epoch=%u", checkpoint.epoch);
+        mem_free(keys);
+        buf_free(&tlvs);
+        return;
+    }
     log_info(supernode->env->log, "election.checkpoint epoch=%u members=%u", checkpoint.epoch,
              checkpoint.members);
     struct members members = {.epoch = checkpoint.epoch, .count = (uint16_t)checkpoint.members};
@@ -194,6 +215,9 @@ void election_stored(struct supernode *supernode, uint64_t token) {
     }
     buf_free(&election->said);
     buf_free(&election->said_members);
+    if (election->checkpoint_waits) {
+        issue_checkpoint(supernode);
+    }
 }
 
 /* ---- Votes ---- */
@@ -244,10 +268,10 @@ static void decided(struct supernode *supernode) {
     const struct trust_checkpoint *checkpoint =
         trust_checkpoint_at(&supernode->trust, decide->epoch);
     election->is_deciding = false;
-    election->decided = decide->epoch;
-    if (checkpoint == NULL) {
-        return;
+    if (!decide_holds(decide, &supernode->trust)) {
+        return; /* what there is of a decision is on another checkpoint */
     }
+    election->decided = decide->epoch;
     uint32_t promoted = 0;
     for (uint32_t i = 0; i < decide->count; i++) {
         const struct decide_row *row = &decide->rows[i];
@@ -277,8 +301,10 @@ static bool has_all(const struct supernode *supernode, const struct trust_checkp
 static void decide_on(struct supernode *supernode, bool anyway) {
     struct election *election = &supernode->election;
     struct trust_checkpoint *latest = supernode->trust.latest;
-    if (latest == NULL || latest->members == NULL ||
-        latest->checkpoint.epoch <= election->decided || election->is_deciding) {
+    if (latest == NULL || latest->members == NULL || election->is_deciding ||
+        latest->checkpoint.epoch < election->decided ||
+        (latest->checkpoint.epoch == election->decided &&
+         decide_holds(&election->decide, &supernode->trust))) {
         return;
     }
     election->is_unsure = !has_all(supernode, latest);
@@ -343,7 +369,7 @@ void election_noted(struct supernode *supernode, const struct trust_record *reco
 }
 
 void election_recheck(struct supernode *supernode) {
-    if (is_on(supernode) && !supernode->is_stopping) {
+    if (election_is_on(supernode) && !supernode->is_stopping) {
         decide_on(supernode, false);
     }
 }
@@ -371,11 +397,32 @@ static void brief(struct supernode *supernode, struct link *link) {
     }
 }
 
+/* Three signatures are checked for each. */
+static bool may_stand(struct supernode *supernode, struct leaf *leaf) {
+    return election_is_on(supernode) &&
+           ratelimit_take(&leaf->candidacies, CANDIDACIES_MILLI_PER_S, CANDIDACIES_BURST, 1,
+                          supernode->links.mono_us);
+}
+
+/* A peer stands for one key at a time: else one of them could take all the room there is. */
+static bool stands_for_another(const struct supernode *supernode, const struct candidacy *candidacy,
+                               const struct node_id *owner) {
+    uint32_t cursor = 0;
+    for (const struct trust_candidate *candidate;
+         (candidate = map_next(&supernode->trust.candidates, &cursor, NULL)) != NULL;) {
+        if (node_id_equal(&candidate->owner, owner) &&
+            !node_id_equal(&candidate->subject, &candidacy->subject)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum err election_take_candidacy(struct supernode *supernode, struct link *link,
                                  struct slice payload) {
     struct candidacy candidacy;
     enum err err = wire_candidacy_decode(payload, &candidacy);
-    if (err != OK) {
+    if (err != OK || !may_stand(supernode, link->owner)) {
         return err;
     }
     struct node_id owner = wire_candidacy_owner(&candidacy);
@@ -384,7 +431,8 @@ enum err election_take_candidacy(struct supernode *supernode, struct link *link,
     }
     bool is_known = map_get(&supernode->trust.candidates, candidacy.subject.b) != NULL;
     bool is_late = supernode->election.phase > PHASE_ROW;
-    if (!is_on(supernode) || is_late || candidacy.epoch != supernode->trust.now_epoch ||
+    if (is_late || stands_for_another(supernode, &candidacy, &owner) ||
+        candidacy.epoch != supernode->trust.now_epoch ||
         !leaves_record_is_seen(supernode, link, candidacy.address_record)) {
         log_debug(supernode->env->log, "election.candidacy_ignored link=%u late=%d", link->number,
                   is_late);
@@ -472,6 +520,7 @@ static void run_phase(struct supernode *supernode, uint8_t phase) {
 static void enter_epoch(struct supernode *supernode, uint32_t epoch, uint64_t into_us) {
     struct election *election = &supernode->election;
     election->epoch = epoch;
+    election->checkpoint_waits = false;
     election->phase = PHASE_BEGIN;
     while (election->phase < PHASES &&
            phase_us(supernode, election->phase) + epoch_us(supernode) / SIXTEENTHS < into_us) {
@@ -514,7 +563,7 @@ void election_timer(struct supernode *supernode) {
 }
 
 void election_start(struct supernode *supernode) {
-    if (!is_on(supernode)) {
+    if (!election_is_on(supernode)) {
         return;
     }
     uint64_t now_us = wall_us(supernode);

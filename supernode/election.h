@@ -74,6 +74,7 @@ struct election {
     uint8_t phase;     /* next one of it */
     uint32_t last_row; /* epoch of our last row, 0 = none */
     uint32_t last_checkpoint;
+    bool checkpoint_waits;
     uint8_t previous[ROW_PREVIOUS_BYTES]; /* start of that row's hash */
     struct buf said;                      /* what is sent once it is durable that we say it */
     struct buf said_members;
@@ -89,6 +90,8 @@ struct election {
 void election_init(struct supernode *supernode);
 void election_free(struct supernode *supernode);
 void election_start(struct supernode *supernode);
+/* True where supernodes are elected. Elsewhere nothing of this file is done, said or heard. */
+bool election_is_on(const struct supernode *supernode);
 /* Every step: the time. */
 void election_tick(struct supernode *supernode);
 /* TIMER_ELECTION. */

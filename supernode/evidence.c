@@ -29,7 +29,7 @@ struct evidence {
     struct timer timer;
     struct pending pending[PENDING_MAX]; /* a ring: the oldest gives way */
     uint32_t pending_at;
-    uint32_t pending_count;
+    uint32_t pending_bytes;
     bool is_judging; /* what waited */
     bool is_loading;
 };
@@ -79,7 +79,9 @@ void evidence_tell_all(struct supernode *supernode, struct neighbour *neighbour)
          (record = map_next(&supernode->trust.records, &cursor, NULL)) != NULL;) {
         buf_u64(&neighbour->to_tell, record->prefix);
     }
-    soon(supernode);
+    if (neighbour->to_tell.len > 0) {
+        soon(supernode);
+    }
 }
 
 void evidence_closed(struct neighbour *neighbour) {
@@ -141,14 +143,16 @@ void evidence_timer(struct supernode *supernode) {
 /* ---- What comes ---- */
 
 static bool may_list(struct supernode *supernode, struct neighbour *neighbour) {
-    return ratelimit_take(&neighbour->lists, TRUST_LISTS_MILLI_PER_S, TRUST_LISTS_BURST, 1,
+    return election_is_on(supernode) &&
+           ratelimit_take(&neighbour->lists, TRUST_LISTS_MILLI_PER_S, TRUST_LISTS_BURST, 1,
                           supernode->links.mono_us);
 }
 
 enum err evidence_take_have(struct supernode *supernode, struct link *link, struct slice payload) {
+    struct neighbour *neighbour = link->owner;
     struct trust_list list;
     enum err err = wire_trust_list_decode(payload, &list);
-    if (err != OK || !may_list(supernode, link->owner)) {
+    if (err != OK || !may_list(supernode, neighbour)) {
         return err;
     }
     struct buf missing = {0};
@@ -157,6 +161,7 @@ enum err evidence_take_have(struct supernode *supernode, struct link *link, stru
         uint64_t prefix = reader_u64(&reader);
         if (trust_find(&supernode->trust, prefix) == NULL) {
             buf_u64(&missing, prefix);
+            neighbour->wanted += neighbour->wanted < TRUST_WANTED_MAX;
         }
     }
     send_list(link, MSG_TRUST_WANT, &missing);
@@ -190,12 +195,34 @@ enum err evidence_take_want(struct supernode *supernode, struct link *link, stru
 
 /* ---- Records ---- */
 
-static void keep_pending(struct evidence *evidence, uint8_t type, struct slice bytes) {
-    struct pending *pending = &evidence->pending[evidence->pending_at];
-    evidence->pending_at = (evidence->pending_at + 1) % PENDING_MAX;
-    evidence->pending_count += evidence->pending_count < PENDING_MAX;
+static void drop_pending(struct evidence *evidence, struct pending *pending) {
+    evidence->pending_bytes -= pending->len;
     mem_free(pending->bytes);
-    *pending = (struct pending){type, (uint32_t)bytes.len, mem_copy(bytes.data, bytes.len)};
+    *pending = (struct pending){0};
+}
+
+static bool is_pending(const struct evidence *evidence, struct slice bytes) {
+    bool is_known = false;
+    for (uint32_t i = 0; i < PENDING_MAX && !is_known; i++) {
+        const struct pending *pending = &evidence->pending[i];
+        is_known = pending->bytes != NULL && pending->len == bytes.len &&
+                   memcmp(pending->bytes, bytes.data, bytes.len) == 0;
+    }
+    return is_known;
+}
+
+static void keep_pending(struct evidence *evidence, uint8_t type, struct slice bytes) {
+    if (is_pending(evidence, bytes)) {
+        return;
+    }
+    drop_pending(evidence, &evidence->pending[evidence->pending_at]);
+    for (uint32_t i = 0; evidence->pending_bytes + bytes.len > TRUST_PENDING_BYTES; i++) {
+        drop_pending(evidence, &evidence->pending[(evidence->pending_at + i) % PENDING_MAX]);
+    }
+    evidence->pending[evidence->pending_at] =
+        (struct pending){type, (uint32_t)bytes.len, mem_copy(bytes.data, bytes.len)};
+    evidence->pending_bytes += (uint32_t)bytes.len;
+    evidence->pending_at = (evidence->pending_at + 1) % PENDING_MAX;
 }
 
 static enum err take(struct supernode *supernode, uint8_t type, struct slice bytes,
@@ -204,7 +231,7 @@ static enum err take(struct supernode *supernode, uint8_t type, struct slice byt
 /* Something came that others may have waited for. */
 static void judge_pending(struct supernode *supernode) {
     struct evidence *evidence = supernode->evidence;
-    if (evidence->is_judging || evidence->pending_count == 0) {
+    if (evidence->is_judging || evidence->pending_bytes == 0) {
         return;
     }
     evidence->is_judging = true;
@@ -216,14 +243,11 @@ static void judge_pending(struct supernode *supernode) {
             if (pending.bytes == NULL) {
                 continue;
             }
-            evidence->pending[i] = (struct pending){0};
             uint32_t before = supernode->trust.records.count;
             enum err err =
                 take(supernode, pending.type, (struct slice){pending.bytes, pending.len}, NULL);
-            if (err == ERR_NOT_FOUND) {
-                evidence->pending[i] = pending;
-            } else {
-                mem_free(pending.bytes);
+            if (err != ERR_NOT_FOUND) {
+                drop_pending(evidence, &evidence->pending[i]);
             }
             is_new = is_new || supernode->trust.records.count > before;
         }
@@ -272,7 +296,7 @@ void evidence_load(struct supernode *supernode) {
     uint8_t after[STORE_KEY_MAX];
     size_t len = 0;
     uint32_t taken = 0;
-    supernode->evidence->is_loading = true;
+    supernode->evidence->is_loading = supernode->trust.is_loading = true;
     while (
         store_next(supernode->env->store, STORE_TRUST, (struct slice){after, len}, &key, &value)) {
         len = key.len;
@@ -280,7 +304,7 @@ void evidence_load(struct supernode *supernode) {
         uint8_t type = trust_type(key.data[0]);
         taken += type != 0 && evidence_add(supernode, type, value) == OK;
     }
-    supernode->evidence->is_loading = false;
+    supernode->evidence->is_loading = supernode->trust.is_loading = false;
     log_info(supernode->env->log, "trust.loaded records=%u", taken);
 }
 
@@ -293,8 +317,8 @@ static enum err take(struct supernode *supernode, uint8_t type, struct slice byt
         keep(supernode, added);
         announce(supernode, added, from);
         election_noted(supernode, added);
-        if (added->type != MSG_ROW && added->type != MSG_CANDIDACY) {
-            judge_pending(supernode);
+        if (added->type == MSG_CHECKPOINT || added->type == MSG_MEMBERS) {
+            judge_pending(supernode); /* the others make nothing else judgeable */
         }
     }
     return err;
@@ -306,6 +330,11 @@ enum err evidence_add(struct supernode *supernode, uint8_t type, struct slice by
 
 static enum err take_record(struct supernode *supernode, struct link *link, uint8_t type,
                             struct slice payload) {
+    struct neighbour *neighbour = link->owner;
+    if (!election_is_on(supernode) || neighbour->wanted == 0) {
+        return OK; /* nobody asked: it costs no signature */
+    }
+    neighbour->wanted--;
     enum err err = take(supernode, type, payload, link);
     switch (err) {
     case ERR_NOT_FOUND:

@@ -57,16 +57,16 @@ static bool is_ours(const struct supernode *supernode, const struct trust_candid
     if (latest == NULL || latest->members == NULL) {
         return network_is_anchor(supernode->env->network, &supernode->env->id);
     }
-    uint32_t before = 0;
-    bool is_member = false;
-    for (uint32_t i = 0; i < latest->checkpoint.members; i++) {
+    uint32_t members = latest->checkpoint.members;
+    uint32_t before =
+        trust_place(latest->members, members, &supernode->env->id) < 0 ? MEASURERS : 0;
+    for (uint32_t i = 0; i < members && before < MEASURERS; i++) {
         struct hash other;
         draw(supernode, &candidate->subject, &latest->members[i], &other);
-        is_member = is_member || node_id_equal(&latest->members[i], &supernode->env->id);
         before += !node_id_equal(&latest->members[i], &candidate->subject) &&
                   memcmp(other.b, hash->b, sizeof other.b) < 0;
     }
-    return is_member && before < MEASURERS;
+    return before < MEASURERS;
 }
 
 static void begin_stream(struct supernode *supernode, const struct trust_candidate *candidate) {
@@ -143,8 +143,13 @@ enum err measure_take(struct supernode *supernode, struct link *link, struct sli
     if (err != OK) {
         return err;
     }
-    if (!supernode->measure->is_counting || measured.offset != stream->bytes) {
-        return supernode->measure->is_counting ? ERR_UNEXPECTED : OK;
+    if (!supernode->measure->is_counting) {
+        return OK;
+    }
+    uint64_t end = (uint64_t)measured.offset + measured.data.len;
+    if (measured.offset != stream->bytes ||
+        end > supernode->env->network->promotion.measure_bytes) {
+        return ERR_UNEXPECTED; /* nor does it weigh more than all others may */
     }
     uint8_t wanted[MEASURED_DATA_MAX];
     wire_measure_fill(stream->seed, measured.offset, wanted, measured.data.len);

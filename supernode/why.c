@@ -25,10 +25,8 @@ static void add_evidence(const struct supernode *supernode, const struct node_id
         }
         for (uint8_t i = 0; i < row.count; i++) {
             if (node_id_equal(&row.entries[i].subject, id)) {
-                uint64_t total = wire_row_load(&row).bytes;
                 decision->evidence[decision->evidence_count++] = (struct decision_evidence){
-                    issuer->id, row.epoch,
-                    (uint64_t)((double)total * row.entries[i].weight / ROW_WEIGHT_SUM)};
+                    issuer->id, row.epoch, wire_row_bytes(&row, row.entries[i].weight)};
             }
         }
     }

@@ -44,6 +44,7 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(address_record, address_record)                                                              \
     X(block, block)                                                                                \
     X(block_request, block_request)                                                                \
+    X(browse, browse_request)                                                                      \
     X(candidacy, candidacy)                                                                        \
     X(cert, cert)                                                                                  \
     X(checkpoint, checkpoint)                                                                      \
@@ -60,6 +61,7 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(have, have)                                                                                  \
     X(hello, hello)                                                                                \
     X(hits, hits)                                                                                  \
+    X(listing, listing)                                                                            \
     X(measure, measure)                                                                            \
     X(measured, measured)                                                                          \
     X(members, members)                                                                            \

@@ -84,6 +84,8 @@ void asker_start(struct asker *asker, const struct ask *ask, asker_fn *done, voi
     curl_easy_setopt(question->curl, CURLOPT_UNIX_SOCKET_PATH, path);
     curl_easy_setopt(question->curl, CURLOPT_PROXY, "");
     curl_easy_setopt(question->curl, CURLOPT_NOSIGNAL, 1L);
+    /* Kept for later, connections would look like descriptors that the nodes lose. */
+    curl_easy_setopt(question->curl, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(question->curl, CURLOPT_TIMEOUT_MS, (long)ask->timeout_ms);
     curl_easy_setopt(question->curl, CURLOPT_POSTFIELDS, question->body);
     curl_easy_setopt(question->curl, CURLOPT_WRITEFUNCTION, on_body);

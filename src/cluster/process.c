@@ -219,7 +219,7 @@ struct child_files {
     int report;
 };
 
-static bool limit(int what, uint64_t most) {
+static bool limit(__rlimit_resource_t what, uint64_t most) {
     struct rlimit limit = {most, most};
     return most == 0 || setrlimit((__rlimit_resource_t)what, &limit) == 0;
 }

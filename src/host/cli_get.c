@@ -1,37 +1,19 @@
-/* cli_get.c - `peer get` and `peer downloads`: fetch a file and watch what is being fetched. */
+/* cli_get.c - `peer get`: fetch files, and watch one that is waited for. */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "common/ids.h"
 #include "common/units.h"
+#include "src/host/cli_browse.h"
 #include "src/host/cli_search.h"
+#include "src/host/cli_targets.h"
 #include "src/host/failure.h"
+#include "src/host/interrupts.h"
 #include "src/host/progress.h"
 #include "src/host/terminal.h"
 
 #define US_PER_S 1000000ULL
-#define RANGE_MAX 1000 /* downloads that one word may name */
-#define NOTE_BYTES 96
-
-/* Ctrl-C stays pending instead of ending us in the middle of a line; asking for it needs neither a
- * handler nor a global. */
-static void hold_interrupts(void) {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-}
-
-static bool was_interrupted(void *context) {
-    sigset_t set;
-    (void)context;
-    return sigpending(&set) == 0 &&
-           (sigismember(&set, SIGINT) == 1 || sigismember(&set, SIGTERM) == 1);
-}
 
 static uint64_t now_us(void) {
     struct timespec now;
@@ -61,35 +43,8 @@ static void print_queued(struct get *get, const json_t *object) {
     printf("fetching %s (%s)\n", name, size);
 }
 
-/* Why nothing moves, or NULL when it does. */
-static const char *note_of(const json_t *object) {
-    const char *state = client_text(object, "state");
-    if (strcmp(state, "verifying") == 0) {
-        return "verifying the whole file";
-    }
-    if (client_number(object, "sources") > 0) {
-        return NULL;
-    }
-    return client_number(object, "known") > 0 ? "waiting for a source" : "looking for sources";
-}
-
-/* The note, and where we wait when that is in somebody's queue. */
-static const char *queue_note(char to[NOTE_BYTES], const json_t *object) {
-    const char *note = note_of(object);
-    uint64_t position = client_number(object, "queue_position");
-    char eta[UNITS_TEXT_BYTES];
-    if (position == 0 || note == NULL) {
-        return note;
-    }
-    const json_t *eta_s = json_object_get(object, "queue_eta_s");
-    units_duration(eta, client_number(object, "queue_eta_s"));
-    snprintf(to, NOTE_BYTES, "number %" PRIu64 " in a queue%s%s", position,
-             eta_s != NULL ? ", turn in " : "", eta_s != NULL ? eta : "");
-    return to;
-}
-
 static void print_progress(struct get *get, const json_t *object) {
-    char note[NOTE_BYTES];
+    char note[CLI_NOTE_BYTES];
     const json_t *eta = json_object_get(object, "eta_s");
     struct progress_state state = {.done = client_number(object, "done"),
                                    .size = client_number(object, "size"),
@@ -97,7 +52,7 @@ static void print_progress(struct get *get, const json_t *object) {
                                    .sources = client_number(object, "sources"),
                                    .eta_s = json_is_integer(eta) ? client_number(object, "eta_s")
                                                                  : UINT64_MAX,
-                                   .note = queue_note(note, object)};
+                                   .note = cli_note_of(note, object)};
     if (state.size > 0) {
         progress_show(&get->progress, &state, now_us());
     }
@@ -174,67 +129,6 @@ static bool on_get_line(void *context, const json_t *object, const char *text) {
     return !take_pause(get, object);
 }
 
-/* ---- Numbers and links ---- */
-
-/* `7` or `3-9`; false for anything else. */
-static bool read_range(const char *text, uint64_t *first, uint64_t *last) {
-    char from[16];
-    const char *dash = strchr(text, '-');
-    size_t len = dash != NULL ? (size_t)(dash - text) : strlen(text);
-    if (len == 0 || len >= sizeof from) {
-        return false;
-    }
-    snprintf(from, sizeof from, "%.*s", (int)len, text);
-    bool good = units_parse_number(from, first) == OK;
-    *last = *first;
-    good = good && (dash == NULL || units_parse_number(dash + 1, last) == OK);
-    return good && *first >= 1 && *first <= *last && *last - *first < RANGE_MAX &&
-           *last <= UINT32_MAX;
-}
-
-/* What is done with every word: a number as text, or a link, under the key that goes with it. */
-typedef enum err target_fn(void *context, const struct command_arg *arg, struct host_error *error);
-
-/* Take words one by one: numbers and ranges of them under `key`, links under `content`, and `all`
- * where `takes_all`. */
-struct targets {
-    const char *key;
-    bool takes_all;
-    target_fn *fn;
-    void *context;
-};
-
-static enum err take_range(const struct targets *targets, uint64_t first, uint64_t last,
-                           struct host_error *error) {
-    enum err err = OK;
-    for (uint64_t i = first; i <= last && err == OK; i++) {
-        char number[UNITS_TEXT_BYTES];
-        snprintf(number, sizeof number, "%" PRIu64, i);
-        const struct command_arg arg = {targets->key, number};
-        err = targets->fn(targets->context, &arg, error);
-    }
-    return err;
-}
-
-static enum err take_word(const struct targets *targets, const char *word,
-                          struct host_error *error) {
-    struct content_id content;
-    uint64_t first, last;
-    if (read_range(word, &first, &last)) {
-        return take_range(targets, first, last, error);
-    }
-    if (targets->takes_all && strcmp(word, "all") == 0) {
-        return targets->fn(targets->context, &(struct command_arg){"all", "1"}, error);
-    }
-    if (content_parse(&content, word) == OK) {
-        return targets->fn(targets->context, &(struct command_arg){"content", word}, error);
-    }
-    return fail(error, ERR_CONFIG,
-                "`%.120s` is neither a number, such as 3 or 5-7, nor a link "
-                "(trunkline:HASH:SIZE, as `peer search --links` shows)",
-                word);
-}
-
 /* ---- get ---- */
 
 /* Fetch one: waited for when it is the only one that was asked for. */
@@ -247,7 +141,7 @@ static enum err get_one(void *context, const struct command_arg *target, struct 
                                .count = 1,
                                .line = on_get_line,
                                .context = get,
-                               .interrupted = was_interrupted};
+                               .interrupted = interrupts_pending};
     if (cli->settings.name != NULL) {
         args[call.count++] = (struct command_arg){"name", cli->settings.name};
     }
@@ -271,25 +165,44 @@ static enum err get_one(void *context, const struct command_arg *target, struct 
     return err;
 }
 
+/* Whole folders, one after the other. */
+static int get_folders(struct cli *cli) {
+    const struct option_list *words = &cli->options.words;
+    struct host_error error = {0};
+    enum err err = cli->settings.name == NULL
+                       ? OK
+                       : fail(&error, ERR_CONFIG, "--name is for one file, not for a folder");
+    for (uint32_t i = 0; i < words->count && err == OK; i++) {
+        err = browse_get_folder(cli, words->values[i], &error);
+    }
+    if (err == OK && !cli->settings.json) {
+        printf("in the background; `peer downloads` shows how far it is\n");
+    }
+    return err == OK ? CLI_OK : cli_fail(cli, &error);
+}
+
 int cli_get(struct cli *cli) {
+    if (cli->settings.folder) {
+        return get_folders(cli);
+    }
     const struct option_list *words = &cli->options.words;
     uint64_t first = 0, last = 0;
     bool is_one =
-        words->count == 1 && (!read_range(words->values[0], &first, &last) || first == last);
+        words->count == 1 && (!cli_range(words->values[0], &first, &last) || first == last);
     struct get get = {.cli = cli, .is_one = is_one, .waits = is_one && !cli->settings.no_wait};
     struct host_error error = {0};
-    const struct targets targets = {"number", false, get_one, &get};
+    const struct cli_targets targets = {"number", false, get_one, &get};
     enum err err = OK;
     if (!is_one && cli->settings.name != NULL) {
         err = fail(&error, ERR_CONFIG, "--name is for one file; get the others without it");
     }
     if (get.waits) {
-        hold_interrupts();
+        interrupts_hold();
     }
     for (uint32_t i = 0; i < words->count && err == OK; i++) {
-        err = take_word(&targets, words->values[i], &error);
+        err = cli_target(&targets, words->values[i], &error);
     }
-    if (err == ERR_SHUTDOWN && was_interrupted(NULL)) {
+    if (err == ERR_SHUTDOWN && interrupts_pending(NULL)) {
         (void)fail(&error, err,
                    "not waiting any longer; the peer goes on in the background (`peer downloads`)");
     }
@@ -300,130 +213,4 @@ int cli_get(struct cli *cli) {
         return CLI_FAILED;
     }
     return err == OK ? CLI_OK : cli_fail(cli, &error);
-}
-
-/* ---- downloads ---- */
-
-struct listing {
-    struct cli *cli;
-    const char *command; /* that changes some */
-    const char *priority;
-    uint32_t count;
-};
-
-/* What somebody would want to do about it, or NULL. */
-static const char *advice_of(char to[NOTE_BYTES], const json_t *object) {
-    if (strcmp(client_text(object, "state"), "fetching") != 0) {
-        const char *error = client_text(object, "error");
-        return error[0] != '\0' ? error : NULL;
-    }
-    return client_number(object, "sources") == 0 ? queue_note(to, object) : NULL;
-}
-
-static bool on_download(void *context, const json_t *object, const char *text) {
-    struct listing *listing = context;
-    char name[1024], size[UNITS_TEXT_BYTES], rate[UNITS_TEXT_BYTES], note[NOTE_BYTES];
-    listing->count++;
-    if (listing->cli->settings.json) {
-        puts(text);
-        return true;
-    }
-    uint64_t total = client_number(object, "size");
-    uint64_t done = client_number(object, "done");
-    const char *advice = advice_of(note, object), *priority = client_text(object, "priority");
-    units_bytes(size, total);
-    units_bytes(rate, client_number(object, "rate"));
-    terminal_clean(name, sizeof name, client_text(object, "name"), 0);
-    printf("%4" PRIu64 "  %-9s %3" PRIu64 "%% of %-10s %10s/s  %2" PRIu64 " source%s  %s%s%s%s\n",
-           client_number(object, "number"), client_text(object, "state"),
-           total > 0 && done < total ? done * 100 / total : 100, size, rate,
-           client_number(object, "sources"), client_number(object, "sources") == 1 ? " " : "s",
-           name, strcmp(priority, "normal") == 0 ? "" : "  (",
-           strcmp(priority, "normal") == 0 ? "" : priority,
-           strcmp(priority, "normal") == 0 ? "" : ")");
-    if (advice != NULL) {
-        printf("      %s\n", advice);
-    }
-    return true;
-}
-
-static bool on_changed(void *context, const json_t *object, const char *text) {
-    const struct listing *listing = context;
-    char name[1024];
-    if (listing->cli->settings.json) {
-        puts(text);
-        return true;
-    }
-    terminal_clean(name, sizeof name, client_text(object, "name"), 0);
-    printf("%s: %s\n", listing->priority != NULL ? listing->priority : listing->command, name);
-    return true;
-}
-
-static enum err change_one(void *context, const struct command_arg *target,
-                           struct host_error *error) {
-    struct listing *listing = context;
-    struct command_arg args[2] = {*target, {"priority", listing->priority}};
-    struct client_call call = {.command = listing->command,
-                               .args = args,
-                               .count = listing->priority != NULL ? 2 : 1,
-                               .line = on_changed,
-                               .context = listing};
-    return cli_call(listing->cli, &call, error);
-}
-
-static int change_downloads(struct cli *cli) {
-    static const struct {
-        const char *word;
-        const char *command;
-    } rows[] = {{"pause", "pause"},   {"resume", "resume"},   {"cancel", "cancel"},
-                {"high", "priority"}, {"normal", "priority"}, {"low", "priority"}};
-    const struct option_list *words = &cli->options.words;
-    struct listing listing = {.cli = cli};
-    struct host_error error = {0};
-    const struct targets targets = {"download", true, change_one, &listing};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (strcmp(words->values[0], rows[i].word) == 0) {
-            listing.command = rows[i].command;
-            listing.priority = strcmp(rows[i].command, "priority") == 0 ? rows[i].word : NULL;
-        }
-    }
-    enum err err = listing.command != NULL && words->count > 1
-                       ? OK
-                       : fail(&error, ERR_CONFIG,
-                              "expected `downloads`, or `downloads "
-                              "pause|resume|cancel|high|normal|low` and which ones, or all");
-    for (uint32_t i = 1; i < words->count && err == OK; i++) {
-        err = take_word(&targets, words->values[i], &error);
-    }
-    return err == OK ? CLI_OK : cli_fail(cli, &error);
-}
-
-int cli_downloads(struct cli *cli) {
-    struct host_error error = {0};
-    if (cli->options.words.count > 0) {
-        return change_downloads(cli);
-    }
-    if (cli->settings.watch) {
-        hold_interrupts();
-    }
-    do {
-        struct listing listing = {.cli = cli};
-        struct client_call call = {
-            .command = "downloads", .line = on_download, .context = &listing};
-        if (cli->settings.watch && terminal_is(stdout) && !cli->settings.json) {
-            printf("\033[H\033[2J");
-        }
-        if (cli_call(cli, &call, &error) != OK) {
-            return cli_fail(cli, &error);
-        }
-        if (listing.count == 0 && !cli->settings.json) {
-            printf("nothing is being fetched\n");
-        }
-        fflush(stdout);
-        if (cli->settings.watch) {
-            const struct timespec pause = {.tv_sec = 1};
-            nanosleep(&pause, NULL);
-        }
-    } while (cli->settings.watch && !was_interrupted(NULL));
-    return CLI_OK;
 }

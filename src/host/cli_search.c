@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/filelink.h"
 #include "common/mem.h"
 #include "common/query.h"
 #include "common/units.h"
@@ -74,8 +75,9 @@ static void print_row(const struct search *search, const struct row *row) {
         printf(INDENT "%s\n", details);
     }
     if (search->cli->settings.links) {
-        terminal_clean(name, sizeof name, row->link, 0);
-        printf(INDENT "%s\n", name);
+        char link[FILELINK_BYTES_MAX + 1];
+        terminal_clean(link, sizeof link, row->link, 0);
+        printf(INDENT "%s\n", link);
     }
 }
 
@@ -198,7 +200,7 @@ static void take_hit(struct search *search, const json_t *hit) {
         return;
     }
     row->name = mem_string(client_text(hit, "name"));
-    row->link = mem_string(client_text(hit, "content"));
+    row->link = mem_string(client_text(hit, "link"));
     char details[DETAILS_ROOM];
     fill_details(details, hit);
     row->details = mem_string(details);
@@ -310,13 +312,16 @@ static int ask(struct cli *cli, char *text) {
     search->live = terminal_is(stdout) && !cli->settings.json;
     terminal_size(stdout, &search->columns, &search->screen_rows);
     snprintf(want, sizeof want, "%" PRIu64, cli->settings.want);
-    struct command_arg args[3] = {{"text", text}};
+    struct command_arg args[4] = {{"text", text}};
     uint32_t count = 1;
     if (cli->settings.want > 0) {
         args[count++] = (struct command_arg){"want", want};
     }
     if (cli->settings.farther) {
         args[count++] = (struct command_arg){"farther", "1"};
+    }
+    if (cli->settings.links) {
+        args[count++] = (struct command_arg){"links", "1"};
     }
     struct client_call call = {
         .command = "search", .args = args, .count = count, .line = on_line, .context = search};

@@ -1,6 +1,7 @@
 /* cli_share.c - shared folders: collected at the start, changed while the peer runs. */
 #include "src/host/cli_share.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,6 +190,20 @@ bool cli_share_answer(struct cli_node *node, const struct control_request *reque
 
 /* ---- The command ---- */
 
+static void print_share(const json_t *object) {
+    char size[UNITS_TEXT_BYTES];
+    uint64_t left = client_number(object, "hashing_files");
+    units_bytes(size, client_number(object, "bytes"));
+    printf("%" PRIu64 " files, %s", client_number(object, "files"), size);
+    units_bytes(size, client_number(object, "hashing_bytes"));
+    if (left > 0) {
+        printf("; %" PRIu64 " more to be hashed, %s", left, size);
+    } else if (json_is_false(json_object_get(object, "ready"))) {
+        printf(" (still scanning)");
+    }
+    printf("\n");
+}
+
 static bool print_line(void *context, const json_t *object, const char *text) {
     const struct cli *cli = context;
     if (cli->settings.json) {
@@ -199,15 +214,13 @@ static bool print_line(void *context, const json_t *object, const char *text) {
     char clean[PATH_MAX];
     char size[UNITS_TEXT_BYTES];
     if (strcmp(kind, "share") == 0) {
-        units_bytes(size, client_number(object, "bytes"));
-        printf("%llu files, %s%s\n", (unsigned long long)client_number(object, "files"), size,
-               json_is_false(json_object_get(object, "ready")) ? " (still scanning)" : "");
+        print_share(object);
     } else if (strcmp(kind, "file") == 0) {
         terminal_clean(clean, sizeof clean, client_text(object, "name"), 0);
         units_bytes(size, client_number(object, "size"));
         printf("  %10s  %s\n", size, clean);
         if (cli->settings.links) {
-            printf("              %s\n", client_text(object, "content"));
+            printf("              %s\n", client_text(object, "link"));
         }
     } else if (strcmp(kind, "note") == 0 || strcmp(kind, "rule") == 0) {
         terminal_clean(clean, sizeof clean, client_text(object, "text"), 0);
@@ -223,7 +236,12 @@ static int list(struct cli *cli) {
     static const char *const commands[] = {"folders", "share"};
     for (uint32_t i = 0; i < 2; i++) {
         struct host_error error = {0};
-        struct client_call call = {.command = commands[i], .line = print_line, .context = cli};
+        const struct command_arg links = {"links", "1"};
+        struct client_call call = {.command = commands[i],
+                                   .args = &links,
+                                   .count = cli->settings.links ? 1 : 0,
+                                   .line = print_line,
+                                   .context = cli};
         if (cli_call(cli, &call, &error) != OK) {
             return cli_fail(cli, &error);
         }

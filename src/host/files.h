@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include "common/names.h"
 #include "src/host/internal.h"
 
 /* What a file was when it was hashed; when any of it differs, its bytes are not believed. */
@@ -50,6 +51,8 @@ MUST_CHECK enum err append_durably(int fd, const struct buf *bytes);
 
 /* The bytes of a shared file or a part file, held for the caller; NULL when it is gone. */
 struct source *file_source(struct host_node *node, uint64_t file);
+/* How many there are; 0 when it is gone. */
+uint64_t file_bytes(const struct host_node *node, uint64_t file);
 
 /* The actions ACTION_FILE_* (parts.c). */
 void file_open(struct host_node *node, const struct action *action);
@@ -71,13 +74,31 @@ void files_free(struct host_node *node);
 
 /* ---- Hashing whole files, on a worker (treehash.c) ---- */
 
-/* The content id of an open file of `size` bytes, and its piece hashes (mem_* memory; NULL for a
- * single piece). ERR_SHUTDOWN when the workers stop. */
+/* The hash tree of a file down to its pieces. */
+struct tree {
+    const uint8_t *known;     /* bitmap of pieces that need not be read; NULL = none */
+    const struct hash *roots; /* ... and their hashes */
+    struct content_id content;
+    struct hash *pieces; /* mem_* memory; NULL for a single piece */
+};
+
+/* Set content and pieces of an open file of `size` bytes. ERR_SHUTDOWN when the workers stop. */
 MUST_CHECK enum err tree_of_file(int fd, uint64_t size, const struct workers *workers,
-                                 struct content_id *content, struct hash **pieces);
+                                 struct tree *tree);
+/* The hash of one piece. */
+MUST_CHECK enum err tree_of_piece(int fd, uint64_t size, uint32_t piece, struct hash *root);
 /* The leaf hashes of a run of blocks. */
 MUST_CHECK enum err tree_of_blocks(int fd, uint64_t size, uint32_t first, uint32_t count,
                                    struct hash *hashes);
+
+/* ---- Reading back what was written (reread.c) ---- */
+
+/* Hash these pieces of a part file beside the download; parts_reread takes the result. */
+void reread_start(struct host_node *node, uint64_t file, uint64_t size, struct slice bitmap);
+/* What was read of a part file, unless it is closed: the hashes of the pieces of a bitmap, in their
+ * order. An empty bitmap = nothing could be read. */
+void parts_reread(struct host_node *node, uint64_t file, struct slice bitmap,
+                  const struct hash *roots);
 
 /* ---- Finishing, on a worker (finish.c) ---- */
 
@@ -88,8 +109,13 @@ struct finish {
     int journal_fd;
     const char *part_name; /* in the folder of unfinished files; NULL = it has its name already */
     struct content_id content;
-    char name[256];      /* wanted; the one it got, afterwards */
-    struct hash *pieces; /* mem_* memory */
+    char path[NAMES_PATH_MAX + 1];   /* wanted, sanitised; the one it got, afterwards */
+    int folder_fd;                   /* finish_file's own: where it goes, ... */
+    char folder[NAMES_PATH_MAX + 1]; /* ... below the download folder, "" = there, ... */
+    char name[256];                  /* ... and by which name */
+    const uint8_t *known;            /* pieces that were read back before, and ... */
+    const struct hash *roots;        /* ... what they were */
+    struct hash *pieces;             /* mem_* memory */
     struct stamp stamp;
 };
 

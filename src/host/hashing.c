@@ -109,16 +109,17 @@ static enum err read_item(const struct workers *workers, struct found_file *foun
     if (fd < 0) {
         return ERR_NOT_FOUND;
     }
-    struct hash *pieces = NULL;
+    struct tree tree = {0};
     enum err err = has_stamp(fd, &found->stamp) ? OK : ERR_CHANGED;
     if (err == OK) {
-        err = tree_of_file(fd, found->stamp.size, workers, &found->content, &pieces);
+        err = tree_of_file(fd, found->stamp.size, workers, &tree);
+        found->content = tree.content;
     }
     if (err == OK && !has_stamp(fd, &found->stamp)) {
         err = ERR_CHANGED;
     }
     close(fd);
-    found->pieces = pieces;
+    found->pieces = tree.pieces;
     return err;
 }
 
@@ -227,9 +228,19 @@ static void submit(struct batch *batch, enum stage stage) {
     workers_submit(hashing->config.workers, &batch->job);
 }
 
+/* A file has come to be read (1), or has been, or will not be (-1). */
+static void count(const struct hashing *hashing, const struct item *item, int change) {
+    struct driver_counts *counts = hashing->config.counts;
+    if (!item->is_given) {
+        counts->hashing_files += (uint64_t)change;
+        counts->hashing_bytes += (uint64_t)change * item->found.stamp.size;
+    }
+}
+
 static void tell(const struct batch *batch) {
     const struct hashing_config *config = &batch->hashing->config;
     for (struct item *item = batch->items; item != NULL; item = item->next) {
+        count(batch->hashing, item, -1);
         if (item->err == OK && !item->is_given) {
             config->hashed(config->context, &item->found);
         }
@@ -280,6 +291,7 @@ static void drop_all(struct hashing *hashing) {
     while (hashing->first != NULL) {
         struct item *item = hashing->first;
         hashing->first = item->next;
+        count(hashing, item, -1);
         free_item(item);
     }
     hashing->last = NULL;
@@ -319,7 +331,7 @@ static struct item *add_item(struct hashing *hashing, const char *root, const ch
 
 void hashing_add(struct hashing *hashing, const char *root, const char *path,
                  const struct stamp *stamp) {
-    add_item(hashing, root, path, stamp);
+    count(hashing, add_item(hashing, root, path, stamp), 1);
 }
 
 void hashing_start(struct hashing *hashing) {

@@ -9,6 +9,7 @@ struct hashing;
 struct hashing_config {
     struct workers *workers;
     const struct log *log;
+    struct driver_counts *counts;
     const char *state_dir; /* of the cache; borrowed */
     /* A file's content is known now; borrowed. */
     void (*hashed)(void *context, const struct found_file *found);

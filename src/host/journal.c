@@ -100,11 +100,15 @@ static bool take_runs(struct reader payload, uint8_t *bitmap, uint32_t count) {
     return true;
 }
 
-/* One component, as finish.c has written it: nothing else is ever opened. */
+/* A path as finish.c has written it, no step of it empty or hidden: nothing else is ever opened. */
 static bool take_name(struct slice payload, char *name) {
     bool is_fine = payload.len >= 1 && payload.len <= JOURNAL_NAME_MAX &&
-                   memchr(payload.data, '/', payload.len) == NULL &&
-                   memchr(payload.data, '\0', payload.len) == NULL && payload.data[0] != '.';
+                   memchr(payload.data, '\0', payload.len) == NULL &&
+                   payload.data[payload.len - 1] != '/';
+    for (size_t i = 0; is_fine && i < payload.len; i++) {
+        bool begins = i == 0 || payload.data[i - 1] == '/';
+        is_fine = !begins || (payload.data[i] != '.' && payload.data[i] != '/');
+    }
     if (is_fine) {
         memcpy(name, payload.data, payload.len);
         name[payload.len] = '\0';

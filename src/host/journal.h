@@ -12,9 +12,10 @@
 
 #include "common/buf.h"
 #include "common/ids.h"
+#include "common/names.h"
 
 #define JOURNAL_BYTES_MAX (64 * 1024 * 1024)
-#define JOURNAL_NAME_MAX 255               /* bytes, what file systems take */
+#define JOURNAL_NAME_MAX NAMES_PATH_MAX    /* bytes: folders and a name */
 #define JOURNAL_COMPACT_BYTES (256 * 1024) /* longer ones are rewritten when they are opened */
 
 /* CRC-32C (Castagnoli; RFC 3720, appendix B.4). */

@@ -8,6 +8,7 @@
  * tells of its changes, and a system may have fewer watches than there are folders. */
 #include "src/host/library.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -40,7 +41,8 @@ struct shared {
 };
 
 struct folder {
-    char *path; /* real */
+    char *path;  /* real */
+    char *label; /* what others are told instead */
     struct filter *filter;
     uint32_t group; /* who may have its files, as the node was told; 0 = not told */
 };
@@ -76,6 +78,7 @@ struct scan_job {
 
 static void free_folder(struct folder *folder) {
     mem_free(folder->path);
+    mem_free(folder->label);
     filter_free(folder->filter);
 }
 
@@ -135,6 +138,18 @@ static uint32_t group_of(struct library *library, const char *root) {
     return folder->group;
 }
 
+/* Append where a file is: nothing of what is above the shared folder is told. */
+static void append_folder(struct buf *out, const struct library *library,
+                          const struct shared *shared) {
+    const char *label = library->folders[find_folder(library, shared->root)].label;
+    const char *slash = strrchr(shared->source->path, '/');
+    buf_append(out, label, strlen(label));
+    if (slash != NULL) {
+        buf_u8(out, '/');
+        buf_append(out, shared->source->path, (size_t)(slash - shared->source->path));
+    }
+}
+
 /* `pieces` may be NULL when the node has them already. */
 static void tell_shared(struct library *library, const struct shared *shared,
                         const struct hash *pieces, struct slice meta) {
@@ -148,13 +163,16 @@ static void tell_shared(struct library *library, const struct shared *shared,
     buf_append(&owned, name, strlen(name));
     size_t name_end = owned.len;
     buf_append(&owned, meta.data, library->extract != NULL ? meta.len : 0);
+    size_t meta_end = owned.len;
+    append_folder(&owned, library, shared);
     struct node_event event = {.kind = NODE_SHARED,
                                .shared = {.file = shared->file,
                                           .group = group,
                                           .content = shared->content,
                                           .pieces = {owned.data, pieces_len},
                                           .name = {owned.data + pieces_len, strlen(name)},
-                                          .meta = {owned.data + name_end, owned.len - name_end}}};
+                                          .folder = {owned.data + meta_end, owned.len - meta_end},
+                                          .meta = {owned.data + name_end, meta_end - name_end}}};
     node_queue(library->node, &event, owned.data);
 }
 
@@ -421,6 +439,22 @@ static void look_soon(struct library *library) {
     }
 }
 
+/* The folder's name, numbered when another folder is told by it already; mem_* memory. */
+static char *label_of(const struct library *library, const char *real) {
+    const char *name = strrchr(real, '/') + 1; /* real paths are absolute */
+    size_t size = strlen(name) + 16;
+    char *label = mem_new(size);
+    snprintf(label, size, "%s", name[0] != '\0' ? name : "files");
+    uint32_t i = 0;
+    for (uint32_t number = 2; i < library->folder_count; i++) {
+        if (strcmp(library->folders[i].label, label) == 0) {
+            snprintf(label, size, "%s (%u)", name, number++);
+            i = UINT32_MAX; /* look at all again */
+        }
+    }
+    return label;
+}
+
 enum err library_add_folder(struct library *library, const char *folder, const char *filter,
                             struct host_error *error) {
     char *real = realpath(folder, NULL);
@@ -441,8 +475,10 @@ enum err library_add_folder(struct library *library, const char *folder, const c
         struct filter *read = filter_new(filter, error);
         err = read == NULL ? error->err : OK;
         if (err == OK) {
-            library->folders[library->folder_count++] =
-                (struct folder){.path = mem_string(real), .filter = read};
+            uint32_t place = library->folder_count;
+            library->folders[place] = (struct folder){.path = mem_string(real), .filter = read};
+            library->folders[place].label = label_of(library, real);
+            library->folder_count++;
             look_soon(library);
         }
     }
@@ -485,6 +521,7 @@ struct library *library_new(struct host_node *node, const struct host_node_confi
     evtimer_assign(&library->timer, node->host->base, on_timer, library);
     struct hashing_config hashing = {.workers = node->host->workers,
                                      .log = &node->host->log,
+                                     .counts = &node->host->counts,
                                      .state_dir = node->state_dir,
                                      .hashed = on_hashed,
                                      .idle = end_round,

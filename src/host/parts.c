@@ -43,6 +43,10 @@ struct part {
     struct content_id content;
     struct source *source; /* set when open */
     bool has_failed;       /* told; what follows is dropped */
+    uint8_t *known;        /* pieces that were read back since it was opened; NULL = none */
+    struct hash *roots;    /* ... and their hashes, one per piece */
+    uint32_t rereads;      /* under way */
+    struct part_job *wish; /* to finish, when they are done */
     /* The workers', in the order of the line: */
     int fd;
     int journal_fd;
@@ -154,6 +158,8 @@ static void free_part(struct part *part) {
         close(part->journal_fd);
     }
     release_line(part->node, part->line);
+    mem_free(part->known);
+    mem_free(part->roots);
     mem_free(part);
 }
 
@@ -250,7 +256,7 @@ static enum err open_data(struct part *part, uint64_t *size) {
     part_path(part, "part", path);
     int fd = openat(part->node->parts_fd, path, O_RDWR | flags);
     if (fd < 0 && errno == ENOENT && part->name[0] != '\0') {
-        fd = openat(part->node->download_fd, part->name, O_RDONLY | O_NONBLOCK | flags);
+        fd = open_beneath(part->node->download_dir, part->name);
         if (fd >= 0 && (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode) ||
                         (uint64_t)stat.st_size != part->content.size)) {
             close(fd);
@@ -449,6 +455,8 @@ static void done_commit(struct job *base) {
         struct node_event event = {
             .kind = NODE_FILE_COMMITTED,
             .file = {.file = part->file, .pieces = {job->bitmap.data, job->bitmap.len}}};
+        part->rereads++;
+        reread_start(node, part->file, part->content.size, event.file.pieces);
         node_queue(node, &event, job->bitmap.data);
         job->bitmap = (struct buf){0};
     }
@@ -466,6 +474,37 @@ void file_commit(struct host_node *node, const struct action *action, struct sli
 }
 
 /* ---- Finishing ---- */
+
+static void finish_when_read(struct part *part) {
+    struct part_job *wish = part->wish;
+    if (wish != NULL && part->rereads == 0) {
+        part->wish = NULL;
+        wish->finish.known = part->known;
+        wish->finish.roots = part->roots;
+        submit(wish);
+    }
+}
+
+void parts_reread(struct host_node *node, uint64_t file, struct slice bitmap,
+                  const struct hash *roots) {
+    struct part *part = find_part(node, file);
+    if (part == NULL) {
+        return;
+    }
+    uint32_t count = hashtree_pieces(part->content.size);
+    if (part->known == NULL) {
+        part->known = mem_new((count + 7) / 8);
+        part->roots = mem_array(count, sizeof *part->roots);
+    }
+    for (uint32_t piece = 0; piece < count && piece / 8 < bitmap.len; piece++) {
+        if ((bitmap.data[piece / 8] & (0x80 >> piece % 8)) != 0) {
+            part->known[piece / 8] |= (uint8_t)(0x80 >> piece % 8);
+            part->roots[piece] = *roots++;
+        }
+    }
+    part->rereads--;
+    finish_when_read(part);
+}
 
 /* Nothing in the part file can be believed: the next opening starts anew. */
 static void forget_pieces(struct part *part) {
@@ -485,7 +524,7 @@ static void run_finish(struct job *base) {
     job->finish.part_name = part_name;
     if (part->name[0] != '\0') { /* before a crash it came so far */
         job->finish.part_name = NULL;
-        memcpy(job->finish.name, part->name, sizeof part->name);
+        memcpy(job->finish.path, part->name, sizeof part->name);
     }
     job->finish.content = part->content;
     job->err = part->fd >= 0 ? finish_file(&job->finish) : ERR_IO;
@@ -557,15 +596,15 @@ static void done_finish(struct job *base) {
     if (job->err != OK) {
         tell_failed(part, job->err);
     } else {
-        size_t size = strlen(node->download_dir) + sizeof job->finish.name + 2;
+        size_t size = strlen(node->download_dir) + strlen(job->finish.path) + 2;
         char *path = mem_new(size);
-        snprintf(path, size, "%s/%s", node->download_dir, job->finish.name);
+        snprintf(path, size, "%s/%s", node->download_dir, job->finish.path);
         struct node_event event = {
             .kind = NODE_FILE_FINISHED,
             .file = {.file = part->file, .name = {(uint8_t *)path, strlen(path)}}};
         node_queue(node, &event, path);
         struct found_file found = {.root = node->download_dir,
-                                   .path = job->finish.name,
+                                   .path = job->finish.path,
                                    .content = part->content,
                                    .pieces = job->finish.pieces,
                                    .stamp = job->finish.stamp};
@@ -585,10 +624,11 @@ void file_finish(struct host_node *node, const struct action *action, struct sli
     if (part != NULL && !part->has_failed) {
         struct part_job *job = new_job(part, run_finish, done_finish);
         job->job.slow = true;
-        char safe[NAMES_DISK_MAX + 1];
-        names_sanitise(name, safe);
-        snprintf(job->finish.name, sizeof job->finish.name, "%s", safe);
-        submit(job);
+        if (!names_sanitise_path(name, job->finish.path) || job->finish.path[0] == '\0') {
+            names_sanitise(name, job->finish.path);
+        }
+        part->wish = job;
+        finish_when_read(part);
     }
 }
 
@@ -623,94 +663,21 @@ void file_close(struct host_node *node, uint64_t file, bool discard) {
     struct part *part = map_remove(&node->parts, &file);
     if (part != NULL) {
         part->has_failed = true; /* what is still in line is not told */
+        if (part->wish != NULL) {
+            free_job(part->wish);
+            part->wish = NULL;
+        }
         struct part_job *job = new_job(part, run_close, done_close);
         job->discard = discard;
         submit(job);
     }
 }
 
-/* ---- Hashing a run of blocks ---- */
+/* ---- What others may read ---- */
 
-struct hash_job {
-    struct job job;
-    struct host_node *node;
-    struct source *source;
-    uint64_t file;
-    uint64_t token;
-    uint64_t size;
-    uint32_t first;
-    uint32_t count;
-    struct hash *hashes;
-    enum err err;
-};
-
-static void run_hash(struct job *base) {
-    struct hash_job *job = (struct hash_job *)base;
-    int fd;
-    job->err = source_begin(job->source, &fd);
-    if (job->err == OK) {
-        job->err = tree_of_blocks(fd, job->size, job->first, job->count, job->hashes);
-        enum err believed = source_end(job->source, fd);
-        job->err = job->err == OK ? believed : job->err;
-    }
-}
-
-static void tell_hashed(struct hash_job *job) {
-    struct node_event event = {.kind = job->err == OK ? NODE_FILE_HASHED : NODE_FILE_FAILED,
-                               .file = {.file = job->file, .token = job->token}};
-    if (job->err == OK) {
-        event.file.hashes = (struct slice){job->hashes[0].b, job->count * sizeof *job->hashes};
-        node_queue(job->node, &event, job->hashes);
-        job->hashes = NULL;
-    } else {
-        event.file.reason = job->err;
-        node_queue(job->node, &event, NULL);
-    }
-}
-
-static void done_hash(struct job *base) {
-    struct hash_job *job = (struct hash_job *)base;
-    struct host_node *node = job->node;
-    tell_hashed(job);
-    if (job->err == ERR_CHANGED) {
-        library_changed(node, job->file);
-    }
-    source_release(job->source);
-    mem_free(job->hashes);
-    mem_free(job);
-    node_run(node);
-}
-
-/* The size of a file that the node names; 0 when it is gone. */
-static uint64_t file_size(const struct host_node *node, uint64_t file) {
+uint64_t file_bytes(const struct host_node *node, uint64_t file) {
     const struct part *part = find_part(node, file);
     return part != NULL ? part->content.size : library_size(node, file);
-}
-
-void file_hash(struct host_node *node, const struct action *action) {
-    struct hash_job *job = mem_new(sizeof *job);
-    *job = (struct hash_job){.job = {.run = run_hash, .done = done_hash},
-                             .node = node,
-                             .file = action->file,
-                             .token = action->token,
-                             .size = file_size(node, action->file),
-                             .first = (uint32_t)action->offset,
-                             .count = action->len,
-                             .source = file_source(node, action->file)};
-    uint64_t blocks = job->size > 0 ? hashtree_blocks(job->size) : 0;
-    bool is_inside = job->count > 0 && action->offset < blocks && job->count <= blocks &&
-                     action->offset <= blocks - job->count;
-    if (job->source == NULL || !is_inside) {
-        job->err = ERR_NOT_FOUND;
-        tell_hashed(job);
-        if (job->source != NULL) {
-            source_release(job->source);
-        }
-        mem_free(job);
-        return;
-    }
-    job->hashes = mem_array(job->count, sizeof *job->hashes);
-    workers_submit(node->host->workers, &job->job);
 }
 
 struct source *file_source(struct host_node *node, uint64_t file) {

@@ -21,6 +21,7 @@ enum setting {
     SETTING_SHARE,
     SETTING_DOWNLOADS,
     SETTING_NO_METADATA,
+    SETTING_NO_BROWSE,
     SETTING_UPLOAD_RATE,
     SETTING_LIMIT,
     SETTING_UPLOAD_SLOTS,
@@ -45,8 +46,10 @@ enum setting {
     SETTING_FARTHER,
     SETTING_LINKS,
     SETTING_NAME,
+    SETTING_FOLDER,
     SETTING_NO_WAIT,
     SETTING_WATCH,
+    SETTING_DONE,
     /* share */
     SETTING_ONLY,
     SETTING_EXCLUDE,
@@ -86,6 +89,7 @@ struct settings {
     struct option_list shares;
     const char *downloads;
     bool no_metadata;
+    bool no_browse;
     uint64_t upload_rate;      /* bytes per second; 0 = unlimited */
     struct option_list limits; /* rows of a rateplan */
     uint64_t upload_slots;
@@ -109,8 +113,10 @@ struct settings {
     bool farther;
     bool links;
     const char *name;
+    bool folder;
     bool no_wait;
     bool watch;
+    bool done;
     struct option_list only;
     struct option_list exclude;
     const char *min_size;

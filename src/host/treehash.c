@@ -24,8 +24,11 @@ static enum err hash_run(const struct crypto *crypto, int fd, uint64_t offset, u
     return err;
 }
 
-enum err tree_of_file(int fd, uint64_t size, const struct workers *workers,
-                      struct content_id *content, struct hash **pieces) {
+static bool is_known(const struct tree *tree, uint32_t piece) {
+    return tree->known != NULL && (tree->known[piece / 8] & (0x80 >> piece % 8)) != 0;
+}
+
+enum err tree_of_file(int fd, uint64_t size, const struct workers *workers, struct tree *tree) {
     uint32_t count = hashtree_pieces(size);
     struct hash *roots = mem_array(count, sizeof *roots);
     struct crypto *crypto = crypto_make(NULL);
@@ -34,22 +37,39 @@ enum err tree_of_file(int fd, uint64_t size, const struct workers *workers,
         uint64_t offset = (uint64_t)piece * PIECE_BYTES;
         uint64_t len = size - offset < PIECE_BYTES ? size - offset : PIECE_BYTES;
         struct hash blocks[PIECE_BLOCKS];
+        if (is_known(tree, piece)) {
+            roots[piece] = tree->roots[piece];
+            continue;
+        }
         err = workers_stopping(workers) ? ERR_SHUTDOWN : hash_run(crypto, fd, offset, len, blocks);
         if (err == OK) {
             hashtree_piece(crypto, size, piece, blocks, &roots[piece]);
         }
     }
     if (err == OK) {
-        content->size = size;
-        hashtree_file_root(crypto, size, roots, &content->root);
+        tree->content.size = size;
+        hashtree_file_root(crypto, size, roots, &tree->content.root);
     }
     crypto_delete(crypto);
-    *pieces = NULL;
+    tree->pieces = NULL;
     if (err == OK && count > 1) {
-        *pieces = roots;
+        tree->pieces = roots;
     } else {
         mem_free(roots);
     }
+    return err;
+}
+
+enum err tree_of_piece(int fd, uint64_t size, uint32_t piece, struct hash *root) {
+    uint64_t offset = (uint64_t)piece * PIECE_BYTES;
+    struct hash blocks[PIECE_BLOCKS];
+    struct crypto *crypto = crypto_make(NULL);
+    uint64_t len = size - offset < PIECE_BYTES ? size - offset : PIECE_BYTES;
+    enum err err = hash_run(crypto, fd, offset, len, blocks);
+    if (err == OK) {
+        hashtree_piece(crypto, size, piece, blocks, root);
+    }
+    crypto_delete(crypto);
     return err;
 }
 

@@ -2,8 +2,7 @@
  *
  * One to five of the ten lie, each with a chance of its own between 1 and 100 %. Claims: the file
  * comes and is right (the simulated disk compares every block), nobody honest is banned, a liar is
- * banned by the fourth wrong block that is judged, and little is received for nothing. One block
- * more may come when its piece is already complete by another's: it is thrown away unjudged. */
+ * banned by the fourth wrong block, needed or not, and little is received for nothing. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +16,6 @@
 #define FIRST_SOURCE 2
 #define FILE_MIB 32
 #define FILE_BYTES (FILE_MIB * 1048576ull - 5000)
-#define WRONG_MAX (FETCH_WRONG_BLOCKS_MAX + 1) /* one unjudged */
 #define SPARE_PERCENT_MAX 10
 #define DEADLINE_S 600
 
@@ -37,7 +35,6 @@ struct totals {
     uint32_t banned;
     uint32_t due;        /* liars that sent enough wrong blocks to be banned */
     uint32_t wrong_most; /* blocks of one liar before its ban */
-    uint32_t wrong_over; /* liars with the unjudged one */
     double spare_most;   /* percent */
     double spare_sum;
     double seconds_sum;
@@ -120,8 +117,7 @@ static void judge(struct liars *liars, struct totals *totals) {
         totals->banned += liars->is_banned[i];
         totals->due += wrong >= FETCH_WRONG_BLOCKS_MAX;
         totals->wrong_most = wrong > totals->wrong_most ? wrong : totals->wrong_most;
-        totals->wrong_over += wrong > FETCH_WRONG_BLOCKS_MAX;
-        if (wrong > WRONG_MAX) {
+        if (wrong > FETCH_WRONG_BLOCKS_MAX) {
             sim_fail(sim, "source %u, of whose blocks %u %% are wrong, sent %u wrong ones%s",
                      FIRST_SOURCE + i, liars->ppm[i] / 10000, wrong,
                      liars->is_banned[i] ? "" : " and is not banned");
@@ -172,12 +168,10 @@ int main(int argc, char **argv) {
     for (uint64_t seed = first; seed < first + count; seed++) {
         run(seed, is_traced, &totals);
     }
-    printf("%u seeds, %u failed; %u liars, %u banned; wrong blocks of one liar: at most %u, %u "
-           "with one unjudged; more "
+    printf("%u seeds, %u failed; %u liars, %u banned; wrong blocks of one liar: at most %u; more "
            "received than needed: %.2f %% on average, at most %.2f %%; %.1f s per download\n",
            totals.seeds, totals.failed, totals.liars, totals.banned, totals.wrong_most,
-           totals.wrong_over, totals.spare_sum / totals.seeds, totals.spare_most,
-           totals.seconds_sum / totals.seeds);
+           totals.spare_sum / totals.seeds, totals.spare_most, totals.seconds_sum / totals.seeds);
     /* The end of a download may come before the last of them are judged. */
     bool are_banned = totals.banned * 10 >= totals.due * 9;
     if (!are_banned) {

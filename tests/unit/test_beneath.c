@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "src/host/files.h"
+#include "src/host/folders.h"
 #include "tests/unit/partlib.h"
 
 #define TRIES_CI 20000
@@ -179,6 +180,45 @@ static void test_paths(void **state) {
     folder_remove(ground.folder);
 }
 
+/* ---- Making folders ---- */
+
+/* How many folders lie outside after as many were made below `sub`, which is a link at times. */
+static uint32_t make_in_race(bool naively) {
+    struct ground ground;
+    ground_make(&ground);
+    int root = open(ground.shared, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    uint32_t made = 0;
+    swapper_start(&ground.swapper);
+    for (uint32_t i = 0; i < tries / 10; i++) {
+        char path[NAMES_PATH_MAX + 1], full[200];
+        snprintf(path, sizeof path, "sub/new%u", i);
+        if (naively) { /* as one should not */
+            snprintf(full, sizeof full, "%s/sub/new%u", ground.shared, i);
+            made += mkdir(full, 0700) == 0;
+        } else {
+            int fd = folders_make(root, path);
+            made += fd >= 0;
+            close(fd);
+        }
+    }
+    swapper_stop(&ground.swapper);
+    char outside[100];
+    snprintf(outside, sizeof outside, "%s/outside", ground.folder);
+    uint32_t strays = files_in(outside, "") - 1; /* the file */
+    assert_true(made > 0);
+    print_message("%u folders made %s, %u outside\n", made, naively ? "by mkdir(2)" : "safely",
+                  strays);
+    close(root);
+    folder_remove(ground.folder);
+    return strays;
+}
+
+static void test_making(void **state) {
+    (void)state;
+    assert_true(make_in_race(true) > 0); /* the race is one */
+    assert_int_equal(make_in_race(false), 0);
+}
+
 /* ---- Writing ---- */
 
 static void test_writing(void **state) {
@@ -230,6 +270,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reading),
         cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_making),
         cmocka_unit_test(test_writing),
     };
     if (argc > 2 && strcmp(argv[1], "--tries") == 0) {

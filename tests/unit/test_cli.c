@@ -127,6 +127,11 @@ static const struct {
     {"$P downloads pause", 2, "expected `downloads`"},
     {"$P downloads juggle 3", 2, "expected `downloads`"},
     {"$P get whale", 2, "neither a number"},
+    {"$P get trunkline:abc", 2, "the link cannot be read at character 1: it does not begin with"},
+    {"$P downloads cancel 'trunkline:abc?x'", 2, "the link cannot be read at character 1"},
+    {"$P browse", 2, "needs NODE[/FOLDER]"},
+    {"$P get --folder 1/x --name y", 2, "not for a folder"},
+    {"$P browse 1", 1, "no peer is running in "},
     {"$P search --wnat 5 x", 2, "did you mean `--want`?"},
     {"$P search x --want 1001", 2, "1 to 1000"},
     {"$P stop --share x", 2, "does not belong to this command"},
@@ -193,9 +198,10 @@ static void wrong_usage_is_explained(void **state) {
 static void every_command_has_help_and_manual(void **state) {
     struct world *world = *state;
     static const char *const commands[] = {
-        "peer run",          "peer search",   "peer get",         "peer share",   "peer status",
-        "peer downloads",    "peer stop",     "peer supernode",   "peer why",     "supernode init",
-        "supernode certify", "supernode run", "supernode status", "supernode id", "supernode stop"};
+        "peer run",      "peer search",      "peer get",       "peer share",
+        "peer status",   "peer downloads",   "peer stop",      "peer supernode",
+        "peer why",      "peer browse",      "supernode init", "supernode certify",
+        "supernode run", "supernode status", "supernode id",   "supernode stop"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         run(world, BIN_DIR "/%s --help", commands[i]);
         assert_result(world, 0, "Usage: ");
@@ -376,6 +382,50 @@ static void sharing_with_some(struct world *world) {
     assert_int_equal(world->status, 0);
 }
 
+#define PLACE_OF(dir)                                                                              \
+    "$($P status --dir " dir                                                                       \
+    " --json | sed -n 's/.*\"id\":\"\\([^\"]*\\)\",\"address\":\"\\([^\"]*\\)\".*/\\1@\\2/p' | "   \
+    "head -n "                                                                                     \
+    "1)"
+
+/* What one peer shares, a folder of it fetched with its sub-folders, and one that says no. */
+static void browsing(struct world *world) {
+    run(world,
+        "mkdir -p 'home/shared/album/CD 1' home/shared/album/CD2 && "
+        "echo one >'home/shared/album/CD 1/one.ogg' && echo two >home/shared/album/CD2/x.ogg "
+        "&& echo three >home/shared/album/x.ogg && mkdir home/mine && "
+        "echo four >home/mine/four.ogg && $P share add home/mine --dir p1 --for " ID_OF("p2"));
+    assert_int_equal(world->status, 0);
+    search_until(world, "$P browse " PLACE_OF("p1") " --dir p2", "x.ogg");
+    search_until(world, "$P browse " PLACE_OF("p1") " --dir p2", "mine/\n");
+    assert_result(world, 0, "shared/album/CD 1/\n");
+    assert_result(world, 0, "ruby shut.txt  (locked)\n");
+    assert_result(world, 0, "ruby few.txt\n");
+    run(world, "$P browse 1/shared/album --links --dir p2");
+    assert_result(world, 0, "3 files, 14 B");
+    assert_result(world, 0, "trunkline:");
+    run(world, "$P get --folder 1/shared/album/ --dir p2");
+    assert_result(world, 0, "fetching 3 files (14 B)");
+    search_until(world, "diff -r home/shared/album down/album && echo same", "same");
+    run(world, "$P get --folder 1/shared/album --dir p2");
+    assert_result(world, 0, "fetching 0 files (0 B); 3 here already");
+    run(world, "$P get --folder " PLACE_OF("p1") "/mine --dir p2 --json");
+    assert_result(world, 0, "\"folder\":\"mine\"");
+    search_until(world, "cat down/mine/four.ogg", "four");
+    run(world, "rm -f down/whole.txt; echo five >home/mine/five.ogg");
+    search_until(world, "$P share --links --dir p1 >links; cat links", "five.ogg");
+    run(world, "$P get \"$(grep -o 'trunkline:.*five.ogg.*' links)\" --dir p2 --name whole.txt");
+    assert_result(world, 0, "/down/whole.txt\n");
+    run(world,
+        "$P get \"$(grep -o 'trunkline:.*five.ogg&network=' links)$(printf %%064d 7)\" --dir p2 "
+        "2>&1");
+    assert_result(world, 1, "this link is for another network");
+    run(world, "$P get --folder 1/nothing --dir p2 2>&1");
+    assert_result(world, 1, "there is no such folder");
+    run(world, "$P browse " PLACE_OF("p2") " --dir p1 2>&1");
+    assert_result(world, 1, "does not let anybody browse it");
+}
+
 static void fetching(struct world *world) {
     search_until(world, "$P search WHALE song --dir p2", "blue whale song.bin");
     assert_result(world, 0, "1 file found; asked 1 supernode");
@@ -395,6 +445,18 @@ static void fetching(struct world *world) {
     assert_result(world, 0, "stands alone");
     run(world, "$P downloads --dir p2");
     assert_result(world, 0, "nothing is being fetched");
+    run(world, "$P downloads --done --dir p2");
+    assert_result(world, 0, "/down/blue whale song.bin\n");
+    run(world, "$P get trunkline:%064d:77 --no-wait --dir p2", 7);
+    search_until(world, "$P downloads --dir p2", "00000000  fetching     0% of 77 B");
+    assert_result(world, 0, "looking for sources");
+    run(world, "$P downloads pause abcd --dir p2 2>&1");
+    assert_result(world, 1, "there is no such download");
+    run(world, "$P downloads cancel 00000000000000 --dir p2 && $P downloads clear --dir p2");
+    assert_result(world, 0, "cancel: 0000");
+    assert_result(world, 0, "is forgotten");
+    run(world, "$P downloads --done --dir p2");
+    assert_result(world, 0, "nothing has finished yet");
 }
 
 /* Limits on traffic are shown and changed while it runs, and what has moved is told by class. */
@@ -446,12 +508,13 @@ static void a_network_of_three(void **state) {
               "--limit 'mon-sat 03:00-03:01 down=1M'");
     assert_result(world, 0, "sharing 2 folders"); /* and what it fetches */
     run(world, "printf '[peer]\\ndir = p2\\nnetwork = sn/network.ini\\nlisten = 127.78.2.2:0\\n"
-               "downloads = down\\nlog = nowhere/p2.log\\n' >p2.ini");
+               "downloads = down\\nno-browse = yes\\nlog = nowhere/p2.log\\n' >p2.ini");
     struct process *seeker = start(world, "peer", "--config p2.ini --log p2.log --json");
     assert_json_lines(world);
     fetching(world);
     sharing_while_it_runs(world);
     sharing_with_some(world);
+    browsing(world);
     limiting(world);
     refusing_a_second(world);
     run(world, "$P status --dir p1 --json; $S status --dir sn --json");

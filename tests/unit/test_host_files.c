@@ -102,25 +102,66 @@ static void test_write_resume_finish(void **state) {
     fetch_free(&fetch);
 }
 
+/* Where a file goes that is wanted there: below the folder, every step of the way harmless. */
 static void test_evil_names(void **state) {
     (void)state;
-    static const char *const names[] = {
-        "../../etc/passwd", "/etc/passwd", ".profile", "-rf", "..", "CON", "a/b\\c", ""};
-    for (size_t i = 0; i < LENGTH(names); i++) {
+    static const struct {
+        const char *wanted;
+        const char *path;
+    } rows[] = {{"../../etc/passwd", "unnamed/unnamed/etc/passwd"},
+                {"/etc/passwd", "etc/passwd"},
+                {".profile", "_profile"},
+                {"-rf", "_rf"},
+                {"..", "unnamed"},
+                {"CON", "_CON"},
+                {"a/b\\c", "a/b_c"},
+                {"", ""},
+                {".trunkline/x", "_trunkline/x"},
+                {"a//./b/", "a/unnamed/b"}};
+    for (size_t i = 0; i < LENGTH(rows); i++) {
         struct fetch fetch;
         fetch_init(&fetch);
         fetch.wanted = 0xfc;
         fetch.will_finish = true;
-        fetch.name = names[i];
+        fetch.name = rows[i].wanted;
         fetch_run(&fetch);
         assert_int_equal(fetch.reason, OK);
         char *folder = realpath(fetch.downloads, NULL);
         assert_memory_equal(fetch.path, folder, strlen(folder));
-        assert_null(strchr(fetch.path + strlen(folder) + 1, '/'));
+        assert_string_equal(fetch.path + strlen(folder) + 1,
+                            rows[i].path[0] != '\0' ? rows[i].path : "unnamed");
+        assert_same_file(&fetch);
         assert_int_equal(files_in(fetch.downloads, ""), 1);
         free(folder);
         fetch_free(&fetch);
     }
+}
+
+/* Something else has a folder's name: nothing is written through a link, and nothing replaced. */
+static void test_taken_folders(void **state) {
+    (void)state;
+    struct fetch fetch;
+    char path[100], outside[100];
+    fetch_init(&fetch);
+    snprintf(outside, sizeof outside, "%s/.outside", fetch.downloads);
+    assert_int_equal(mkdir(outside, 0700), 0);
+    snprintf(path, sizeof path, "%s/Album", fetch.downloads);
+    assert_int_equal(symlink(outside, path), 0);
+    snprintf(path, sizeof path, "%s/Album (2)", fetch.downloads);
+    file_make(path, 10, 1);
+    fetch.wanted = ALL_PIECES;
+    fetch.will_finish = true;
+    fetch.name = "Album/CD 1/song.ogg";
+    static const char *const wanted[] = {"/Album (3)/CD 1/song.ogg",
+                                         "/Album (3)/CD 1/song (2).ogg"};
+    for (size_t i = 0; i < LENGTH(wanted); i++) {
+        fetch_run(&fetch);
+        assert_int_equal(fetch.reason, OK);
+        assert_non_null(strstr(fetch.path, wanted[i]));
+        assert_same_file(&fetch);
+    }
+    assert_int_equal(files_in(outside, ""), 0);
+    fetch_free(&fetch);
 }
 
 /* Wrong bytes are never given a name, and the journal forgets them. */
@@ -264,9 +305,10 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_crc32c),          cmocka_unit_test(test_journal_round_trip),
         cmocka_unit_test(test_journal_damaged), cmocka_unit_test(test_write_resume_finish),
         cmocka_unit_test(test_evil_names),      cmocka_unit_test(test_mismatch),
-        cmocka_unit_test(test_discard),         cmocka_unit_test(test_lost_part_file),
-        cmocka_unit_test(test_torn_journal),    cmocka_unit_test(test_killed),
-        cmocka_unit_test(test_no_space),        cmocka_unit_test(test_open_beneath),
+        cmocka_unit_test(test_taken_folders),   cmocka_unit_test(test_discard),
+        cmocka_unit_test(test_lost_part_file),  cmocka_unit_test(test_torn_journal),
+        cmocka_unit_test(test_killed),          cmocka_unit_test(test_no_space),
+        cmocka_unit_test(test_open_beneath),
     };
     alarm(110);
     if (argc > 1) {

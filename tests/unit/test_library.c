@@ -14,6 +14,7 @@ struct known {
     size_t pieces_len;
     uint32_t group;
     char name[256];
+    char folder[256];
 };
 
 /* A node that shares a folder and keeps a list of what it is told. */
@@ -28,6 +29,9 @@ struct shelf {
     probe_fn *when_ready;
     probe_fn *later; /* NODE_TIMER, and everything that is not about shares */
     const char *other;
+    uint64_t hashing_files; /* yet to be read: most that was told with a file ... */
+    uint64_t hashing_bytes;
+    uint64_t unread_files; /* ... and when all was said to be ready */
     struct rateplan limits;
     uint32_t last_group; /* that was told of */
     bool is_locked;
@@ -65,6 +69,12 @@ static void shelf_script(struct probe *probe, const struct node_event *event, st
         known->group = event->shared.group;
         snprintf(known->name, sizeof known->name, "%.*s", (int)event->shared.name.len,
                  (const char *)event->shared.name.data);
+        snprintf(known->folder, sizeof known->folder, "%.*s", (int)event->shared.folder.len,
+                 (const char *)event->shared.folder.data);
+        if (probe->env->driver->hashing_files > shelf->hashing_files) {
+            shelf->hashing_files = probe->env->driver->hashing_files;
+            shelf->hashing_bytes = probe->env->driver->hashing_bytes;
+        }
     } else if (event->kind == NODE_UNSHARED) {
         forget(shelf, event->shared.file);
     } else if (event->kind == NODE_GROUP && event->group.ids.len > 0) {
@@ -72,6 +82,7 @@ static void shelf_script(struct probe *probe, const struct node_event *event, st
         shelf->is_locked = event->group.is_locked;
         memcpy(&shelf->reader, event->group.ids.data, sizeof shelf->reader);
     } else if (event->kind == NODE_SHARES_READY) {
+        shelf->unread_files = probe->env->driver->hashing_files;
         if (shelf->when_ready != NULL) {
             shelf->when_ready(probe, event, out);
         } else {
@@ -186,6 +197,12 @@ static void test_what_is_shared(void **state) {
     assert_known(&shelf, "deep/piece");
     assert_known(&shelf, "deep/er/bigger");
     assert_known(&shelf, "\xc3\xa9t\xc3\xa9");
+    snprintf(path, sizeof path, "%s/deep/er", strrchr(shelf.folder, '/') + 1);
+    assert_string_equal(find(&shelf, "bigger")->folder, path); /* nothing of what is above it */
+    assert_string_equal(find(&shelf, "block")->folder, strrchr(shelf.folder, '/') + 1);
+    assert_in_range(shelf.hashing_files, 1, 5);
+    assert_in_range(shelf.hashing_bytes, 1, 5 * PIECE_BYTES);
+    assert_int_equal(shelf.unread_files, 0);
     shelf_free(&shelf);
 }
 
@@ -378,14 +395,22 @@ static void test_folders_come_and_go(void **state) {
     shelf_init(&shelf);
     shelf_init(&other);
     put(&shelf, "first", 5000, 1);
-    put(&other, "other", 5000, 2);
-    shelf.other = other.folder;
+    char same[200]; /* a folder of the same name elsewhere is told by another one */
+    snprintf(same, sizeof same, "%s/%s", other.folder, strrchr(shelf.folder, '/') + 1);
+    assert_int_equal(mkdir(same, 0700), 0);
+    snprintf(same, sizeof same, "%s/other", strrchr(shelf.folder, '/') + 1);
+    put(&other, same, 5000, 2);
+    snprintf(same, sizeof same, "%s/%s", other.folder, strrchr(shelf.folder, '/') + 1);
+    shelf.other = same;
     shelf.when_ready = add_other;
     shelf.later = remove_first;
     shelf_run(&shelf);
     assert_int_equal(shelf.count, 1);
     assert_int_equal(shelf.withdrawn, 1);
     assert_non_null(find(&shelf, "other"));
+    char label[200];
+    snprintf(label, sizeof label, "%s (2)", strrchr(shelf.folder, '/') + 1);
+    assert_string_equal(find(&shelf, "other")->folder, label);
     shelf_free(&shelf);
     shelf_free(&other);
 }

@@ -379,7 +379,7 @@ static void bad_commands_say_what_is_wrong(void **state) {
         {"get", "number", "7", ERR_NOT_FOUND},
         {"get", "number", "x", ERR_NOT_FOUND},
         {"get", NULL, NULL, ERR_NOT_FOUND},
-        {"get", "content", "rubbish", ERR_NOT_FOUND},
+        {"get", "content", "rubbish", ERR_FORMAT},
         {"cancel", "download", "1", ERR_NOT_FOUND},
         {"fly", NULL, NULL, ERR_NOT_FOUND},
         {"get", "number", "99999999999999999999999", ERR_NOT_FOUND},

@@ -204,6 +204,119 @@ static void all_can_be_meant_at_once(void **state) {
     assert_non_null(world_reported(stage->asker, id, "done", 0));
 }
 
+/* By how its id begins, when that is enough. */
+static void the_start_of_an_id_is_enough(void **state) {
+    const struct stage *stage = *state;
+    char content[CONTENT_TEXT_BYTES];
+    uint64_t gets[FILES];
+    get_all(stage, gets);
+    content_format(content, &stage->files[2]->content);
+    content[strlen("trunkline:") + 6] = '\0';
+    uint64_t id = world_command(stage->asker, "pause", "prefix", content + strlen("trunkline:"));
+    assert_non_null(world_reported(stage->asker, id, "done", 0));
+    assert_int_equal(world_count(stage->asker, id, "changed"), 1);
+    expect_state(stage, 2, "paused");
+    expect_state(stage, 1, "queued");
+}
+
+/* Put a download into the store that begins like another one. */
+static void an_id_that_begins_like_another_is_not_enough(void **state) {
+    struct stage *stage = *state;
+    world_kill(stage->asker);
+    static const uint8_t entry[] = {2, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'x'};
+    uint8_t key[CONTENT_KEY_BYTES] = {0xab, 0xcd, 0xef};
+    for (uint8_t i = 0; i < 2; i++) {
+        key[HASH_BYTES - 1] = i;
+        key[CONTENT_KEY_BYTES - 1] = 7;
+        store_put(stage->asker->store, STORE_DOWNLOADS, (struct slice){key, sizeof key},
+                  (struct slice){entry, sizeof entry});
+    }
+    start_asker(stage);
+    uint64_t id = world_command(stage->asker, "cancel", "prefix", "abcdef00");
+    assert_int_equal(world_reported(stage->asker, id, "error", 0)->reason, ERR_LIMIT);
+    assert_int_equal(world_count(stage->asker, id, "changed"), 0);
+    id = world_command(stage->asker, "cancel", "prefix", "abcde");
+    assert_int_equal(world_reported(stage->asker, id, "error", 0)->reason, ERR_LIMIT);
+    id = world_command(stage->asker, "cancel", "prefix", "abcdf");
+    assert_int_equal(world_reported(stage->asker, id, "error", 0)->reason, ERR_NOT_FOUND);
+}
+
+static void how_long_it_takes_is_told(void **state) {
+    const struct stage *stage = *state;
+    uint64_t gets[FILES];
+    get_all(stage, gets);
+    world_run_for(stage->world, 2 * SECOND_US);
+    uint64_t list = world_command(stage->asker, "downloads", NULL, NULL);
+    uint64_t eta_s = 0;
+    assert_true(
+        world_field(world_reported(stage->asker, list, "download", 0), "eta_s", NULL, &eta_s));
+    assert_in_range(eta_s, 1, 10); /* 4 MiB at 1 MiB/s, 2 s of it over */
+    assert_false(world_field(world_reported(stage->asker, list, "download", 1), "eta_s", NULL,
+                             NULL)); /* it waits */
+}
+
+/* ---- What has finished ---- */
+
+static uint64_t history(const struct stage *stage, const char *clear) {
+    const struct command_arg arg = {"clear", clear};
+    return world_command_args(stage->asker, "history", &arg, clear != NULL ? 1 : 0);
+}
+
+static void what_has_finished_is_remembered(void **state) {
+    struct stage *stage = *state;
+    uint64_t gets[FILES];
+    get_all(stage, gets);
+    for (int i = 0; i < FILES; i++) {
+        assert_true(cast_wait(stage->asker, gets[i], 60 * SECOND_US) != UINT64_MAX);
+    }
+    world_kill(stage->asker);
+    start_asker(stage);
+    uint64_t id = history(stage, NULL);
+    assert_int_equal(world_count(stage->asker, id, "done-download"), FILES);
+    uint64_t before = WORLD_WALL_S;
+    for (uint32_t i = 0; i < FILES; i++) {
+        const struct world_report *at = world_reported(stage->asker, id, "done-download", i);
+        char path[300];
+        assert_true(world_field(at, "path", path, NULL));
+        assert_int_equal(strlen(path), 2 * HASH_BYTES); /* without another name */
+        assert_int_equal(world_number(at, "size"), (4 + i) * MIB);
+        assert_in_range(world_number(at, "milliseconds"), 3500, 60000);
+        assert_in_range(world_number(at, "finished"), before, before + 120);
+        before = world_number(at, "finished");
+    }
+    assert_int_equal(world_count(stage->asker, history(stage, "1"), "done-download"), 0);
+    assert_int_equal(world_count(stage->asker, history(stage, NULL), "done-download"), 0);
+}
+
+/* The oldest goes; what nobody wrote is passed over. */
+static void the_history_has_an_end(void **state) {
+    struct stage *stage = *state;
+    uint8_t key[8] = {0}, entry[60] = {1};
+    for (uint32_t i = 1; i <= HISTORY_MAX; i++) {
+        key[6] = (uint8_t)(i >> 8);
+        key[7] = (uint8_t)i;
+        entry[0] = i != 2;
+        entry[56] = 9; /* its size */
+        store_put(stage->asker->store, STORE_DONE, (struct slice){key, sizeof key},
+                  (struct slice){entry, sizeof entry});
+    }
+    assert_int_equal(world_count(stage->asker, history(stage, NULL), "done-download"),
+                     HISTORY_MAX - 1);
+    uint64_t get = world_get(stage->asker, stage->files[0]);
+    assert_true(cast_wait(stage->asker, get, 60 * SECOND_US) != UINT64_MAX);
+    uint64_t id = history(stage, NULL);
+    assert_int_equal(world_count(stage->asker, id, "done-download"), HISTORY_MAX - 1);
+    assert_int_equal(
+        world_number(world_reported(stage->asker, id, "done-download", HISTORY_MAX - 2), "size"),
+        4 * MIB);
+    struct slice value;
+    key[6] = 0;
+    key[7] = 1;
+    assert_false(store_get(stage->asker->store, STORE_DONE, (struct slice){key, 8}, &value));
+    key[7] = 2;
+    assert_true(store_get(stage->asker->store, STORE_DONE, (struct slice){key, 8}, &value));
+}
+
 static void bad_commands_are_refused(void **state) {
     const struct stage *stage = *state;
     static const struct {
@@ -219,6 +332,9 @@ static void bad_commands_are_refused(void **state) {
         {"priority", "priority", "huge", ERR_FORMAT},
         {"priority", "priority", "high", ERR_FORMAT},
         {"pause", "download", "99999999999999", ERR_FORMAT},
+        {"pause", "prefix", "abc", ERR_FORMAT},
+        {"pause", "prefix", "ABCD", ERR_FORMAT},
+        {"pause", "prefix", "abcd", ERR_NOT_FOUND},
     };
     for (size_t i = 0; i < LENGTH(rows); i++) {
         uint64_t id = world_command(stage->asker, rows[i].name, rows[i].key, rows[i].value);
@@ -259,6 +375,11 @@ int main(void) {
         CASE(all_of_it_outlives_a_kill),
         CASE(one_without_sources_does_not_keep_the_others),
         CASE(all_can_be_meant_at_once),
+        CASE(the_start_of_an_id_is_enough),
+        CASE(an_id_that_begins_like_another_is_not_enough),
+        CASE(how_long_it_takes_is_told),
+        CASE(what_has_finished_is_remembered),
+        CASE(the_history_has_an_end),
         CASE(bad_commands_are_refused),
         CASE(old_entries_are_read),
     };

@@ -86,6 +86,33 @@ static void test_everything_is_read(void **state) {
     spec_free(&spec);
 }
 
+static void test_elections_are_read(void **state) {
+    (void)state;
+    struct spec spec;
+    char trouble[SPEC_TROUBLE_BYTES];
+    assert_int_equal(read_text(&spec,
+                               "[network]\nsupernodes = 1\npeers = 9\n"
+                               "[election]\npolicy = self-declared\nepoch = 5s\ndwell = 1m\n"
+                               "measure = 128K\nminimum = 2\nconsenting = 8\n"
+                               "[schedule]\n5s = kill elected 50%\n"
+                               "[checks]\nsupernodes at 20s = 3\nsupernodes most = 6\n"
+                               "role flaps = 0\n",
+                               trouble),
+                     OK);
+    assert_string_equal(spec.election.policy, "self-declared");
+    assert_int_equal(spec.election.epoch_ms, 5000);
+    assert_int_equal(spec.election.dwell_ms, 60000);
+    assert_int_equal(spec.election.measure, 128 << 10);
+    assert_int_equal(spec.election.minimum, 2);
+    assert_int_equal(spec.election.consenting, 8);
+    assert_true(spec.events[0].targets.elected && spec.events[0].targets.peers);
+    assert_int_equal(spec.checks[0].measure, SPEC_SUPERNODES);
+    assert_true(spec.checks[0].is_timed);
+    assert_int_equal(spec.checks[1].measure, SPEC_SUPERNODES_MOST);
+    assert_int_equal(spec.checks[2].measure, SPEC_ROLE_FLAPS);
+    spec_free(&spec);
+}
+
 /* Which faults a description wants decides what its links go through. */
 static void test_the_links_are_as_their_faults_need(void **state) {
     (void)state;
@@ -130,6 +157,9 @@ static const struct bad {
     {"[network]\nsupernodes = 255\n", ":2: `supernodes`"},
     {"[network]\nsupernodes = three\n", ":2: `supernodes`"},
     {"[network]\npeers = -1\n", ":2: `peers`"},
+    {"[election]\npolicy = bribes\n", ":2: `policy`: write reputation"},
+    {"[election]\nepoch = 3s\n", ":2: `epoch`"},
+    {"[election]\nmeasure = 1K\n", ":2: `measure`"},
     {"[network]\nsupernodes = 200\npeers = 55\n", "at most 254"},
     {"[network]\nduration = 60\n", ":2: `duration`: write a time such as"},
     {"[network]\nduration = 8d\n", ":2: `duration`"},
@@ -231,6 +261,7 @@ static void test_a_missing_file_is_said(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything_is_read),
+        cmocka_unit_test(test_elections_are_read),
         cmocka_unit_test(test_the_links_are_as_their_faults_need),
         cmocka_unit_test(test_what_is_wrong_is_said),
         cmocka_unit_test(test_an_event_can_be_repeated),

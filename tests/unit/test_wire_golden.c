@@ -509,6 +509,38 @@ static void test_push(void **state) {
     buf_free(&golden);
 }
 
+static void test_browse(void **state) {
+    (void)state;
+    struct browse_request back, browse = {.handle = HANDLE, .after = 42, .under = S("Music/Blues")};
+    GOLDEN(browse, browse, back);
+    assert_true(back.handle == HANDLE && back.after == 42);
+    assert_slice(back.under, S("Music/Blues"));
+    buf_free(&golden);
+}
+
+static void test_listing(void **state) {
+    (void)state;
+    const struct listing_entry whale = {{{AB32(0xab)}, 65536}, false, S("Music"), S("whale.ogg")};
+    const struct listing_entry locked = {{{AB32(0xcd)}, 7}, true, {0}, S("a")};
+    struct buf entries = {0};
+    struct listing back, listing = {.handle = HANDLE, .next = 42, .is_partial = true, .count = 2};
+    assert_true(wire_listing_put(&entries, &whale) && wire_listing_put(&entries, &locked));
+    listing.entries = (struct slice){entries.data, entries.len};
+    GOLDEN(listing, listing, back);
+    assert_true(back.handle == HANDLE && back.next == 42 && back.is_partial && back.count == 2);
+    struct listing_entry entry;
+    struct reader walk = wire_listing_entries(&back);
+    assert_true(wire_listing_next(&walk, &entry) && !entry.is_locked);
+    assert_true(content_equal(&entry.content, &whale.content));
+    assert_slice(entry.folder, whale.folder);
+    assert_slice(entry.name, whale.name);
+    assert_true(wire_listing_next(&walk, &entry) && entry.is_locked && entry.folder.len == 0);
+    assert_true(content_equal(&entry.content, &locked.content));
+    assert_false(wire_listing_next(&walk, &entry));
+    buf_free(&entries);
+    buf_free(&golden);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_address_record),
@@ -538,6 +570,8 @@ int main(void) {
         cmocka_unit_test(test_hashes),
         cmocka_unit_test(test_reject),
         cmocka_unit_test(test_push),
+        cmocka_unit_test(test_browse),
+        cmocka_unit_test(test_listing),
     };
     return cmocka_run_group_tests_name("wire golden", tests, NULL, NULL);
 }

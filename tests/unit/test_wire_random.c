@@ -88,6 +88,20 @@ static struct slice make_text(struct maker *maker, size_t min, size_t max) {
     return (struct slice){text, len};
 }
 
+/* Up to a few components, seldom as many as there may be. */
+static struct slice make_folder(struct maker *maker) {
+    struct buf bytes = {0};
+    uint32_t depth = below(maker, 16) == 0 ? FOLDER_DEPTH_MAX : below(maker, 4);
+    for (uint32_t i = 0; i < depth; i++) {
+        struct slice part = make_text(maker, 1, 30);
+        if (i > 0) {
+            buf_u8(&bytes, '/');
+        }
+        buf_append(&bytes, part.data, part.len);
+    }
+    return keep(maker, &bytes);
+}
+
 static void make_address(struct maker *maker, struct address *address) {
     bool is_ipv6 = below(maker, 2) == 1;
     address->family = is_ipv6 ? ADDRESS_IPV6 : ADDRESS_IPV4;
@@ -432,6 +446,35 @@ static void make_reject(struct maker *maker, struct reject *reject) {
     reject->retry_after_ms = (uint32_t)any(maker);
     reject->queue_position = (uint16_t)any(maker);
     reject->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
+static void make_browse(struct maker *maker, struct browse_request *request) {
+    request->handle = (uint32_t)any(maker);
+    request->after = any(maker);
+    request->under = make_folder(maker);
+    request->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
+static void make_listing(struct maker *maker, struct listing *listing) {
+    struct buf entries = {0};
+    listing->handle = (uint32_t)any(maker);
+    listing->next = any(maker);
+    listing->is_partial = below(maker, 2) == 1;
+    uint32_t wanted = below(maker, 64) == 0 ? LISTING_FILES_MAX : below(maker, 6);
+    while (listing->count < wanted) {
+        struct listing_entry entry = {.is_locked = below(maker, 2) == 1,
+                                      .folder = make_folder(maker),
+                                      .name = make_text(maker, 1, 8)};
+        make_content(maker, &entry.content);
+        if (!wire_listing_put(&entries, &entry)) {
+            break;
+        }
+        listing->count++;
+    }
+    listing->tlvs = make_tlvs(maker, (uint32_t)(FRAME_PAYLOAD_MAX - 15 - entries.len < 4096
+                                                    ? FRAME_PAYLOAD_MAX - 15 - entries.len
+                                                    : 4096));
+    listing->entries = keep(maker, &entries);
 }
 
 static void make_push(struct maker *maker, struct push *push) {

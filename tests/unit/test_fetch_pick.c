@@ -1,0 +1,382 @@
+/* test_fetch_pick.c - what a download asks of whom: the rarest piece first, late blocks again from
+ * another, untried sources instead of slow ones; and that a block is judged though nobody needs it.
+ *
+ * The sources are scripted: they note what they are asked for and answer as the test says. */
+#include "tests/unit/peer_cast.h"
+#include "tests/unit/peer_raw.h"
+
+#include "common/filelink.h"
+
+#define MIB (1024 * 1024ull)
+#define ASKED_MAX 4096
+
+struct script {
+    struct raw *raw;
+    const struct world_file *file;
+    uint8_t has[8];    /* bitmap; all zero = everything */
+    bool is_silent;    /* sends no blocks; they wait in `owed` */
+    bool spoils;       /* the blocks that it sends are wrong */
+    bool knows_little; /* no block hashes */
+    uint32_t handle;   /* of the file that was opened; 0 = none */
+    uint64_t opened_us;
+    uint32_t shuts;
+    uint32_t blocks;           /* sent */
+    uint32_t asked[ASKED_MAX]; /* blocks, in their order */
+    uint32_t asked_count;
+    uint32_t owed; /* of `asked`, the first that was not sent */
+};
+
+static int setup(void **state) {
+    struct world *world = world_new(9);
+    cast_supernode(world);
+    *state = world;
+    return 0;
+}
+
+static int teardown(void **state) {
+    world_free(*state);
+    return 0;
+}
+
+/* ---- Scripted sources ---- */
+
+static void say(struct link *link, uint8_t type, struct buf *payload) {
+    links_send(link, type, (struct slice){payload->data, payload->len});
+    buf_free(payload);
+}
+
+static void send_have(struct script *script, struct link *link) {
+    static const uint8_t nothing[sizeof script->has];
+    struct have have = {.handle = script->handle};
+    struct buf payload = {0};
+    have.all = memcmp(script->has, nothing, sizeof nothing) == 0;
+    if (!have.all) {
+        have.bitmap =
+            (struct slice){script->has, (hashtree_pieces(script->file->content.size) + 7) / 8};
+    }
+    wire_have_encode(&payload, &have);
+    say(link, MSG_HAVE, &payload);
+}
+
+static void send_block(struct script *script, struct link *link, uint32_t index) {
+    uint32_t len = hashtree_block_bytes(script->file->content.size, index);
+    struct buf frame = {0}, payload = {0};
+    wire_block_header(&frame, script->handle, index, len);
+    buf_append(&payload, frame.data + FRAME_HEADER_BYTES, frame.len - FRAME_HEADER_BYTES);
+    buf_append(&payload, script->file->bytes + (uint64_t)index * BLOCK_BYTES, len);
+    payload.data[payload.len - 1] ^= script->spoils;
+    buf_free(&frame);
+    script->blocks++;
+    say(link, MSG_BLOCK, &payload);
+}
+
+/* Send what was asked for and not sent yet, `most` blocks of it. */
+static void send_owed(struct script *script, struct link *link, uint32_t most) {
+    for (; script->owed < script->asked_count && most > 0; most--) {
+        send_block(script, link, script->asked[script->owed++]);
+    }
+}
+
+static void send_hashes(const struct script *script, struct link *link,
+                        const struct hashes_request *request) {
+    const struct crypto *crypto = script->raw->node->env.crypto;
+    const struct world_file *file = script->file;
+    struct hash blocks[PIECE_BLOCKS], hashes[HASHES_MAX];
+    struct hash_run run = {.layer = request->layer, .first = request->first};
+    run.count = request->count;
+    run.hashes = hashes;
+    if (request->layer == 0) {
+        uint32_t piece = request->first / PIECE_BLOCKS;
+        for (uint32_t i = 0; i < hashtree_piece_blocks(file->content.size, piece); i++) {
+            uint32_t block = request->first + i;
+            crypto_hash(crypto,
+                        (struct slice){file->bytes + (uint64_t)block * BLOCK_BYTES,
+                                       hashtree_block_bytes(file->content.size, block)},
+                        &blocks[i]);
+        }
+        memcpy(hashes, blocks, sizeof blocks);
+        hashtree_block_proof(crypto, file->content.size, blocks, file->pieces, &run);
+    } else {
+        for (uint32_t i = 0; i < request->count; i++) {
+            hashtree_pad(crypto, HASHTREE_PIECE_LAYER, &hashes[i]);
+            if (request->first + i < hashtree_pieces(file->content.size)) {
+                hashes[i] = file->pieces[request->first + i];
+            }
+        }
+        hashtree_proof(crypto, file->content.size, file->pieces, &run);
+    }
+    struct hashes answer = {.handle = request->handle,
+                            .layer = request->layer,
+                            .first = request->first,
+                            .count = request->count,
+                            .hashes = {hashes[0].b, (size_t)request->count * HASH_BYTES},
+                            .proof_count = (uint8_t)run.proof_count,
+                            .proof = {run.proof[0].b, (size_t)run.proof_count * HASH_BYTES}};
+    struct buf payload = {0};
+    wire_hashes_encode(&payload, &answer);
+    say(link, MSG_HASHES, &payload);
+}
+
+static void take_request(struct script *script, struct link *link, struct slice payload) {
+    struct block_request request;
+    assert_int_equal(wire_block_request_decode(payload, &request), OK);
+    for (uint32_t i = 0; i < request.count; i++) {
+        assert_true(script->asked_count < ASKED_MAX);
+        script->asked[script->asked_count++] = request.first + i;
+    }
+    if (!script->is_silent) {
+        send_owed(script, link, ASKED_MAX);
+    }
+}
+
+static void answer(struct raw *raw, struct link *link, uint8_t type, struct slice payload) {
+    struct script *script = raw->context;
+    struct open_file open;
+    struct hashes_request request;
+    if (type == MSG_OPEN) {
+        assert_int_equal(wire_open_decode(payload, &open), OK);
+        script->handle = open.handle;
+        script->opened_us = raw->node->world->now_us;
+        send_have(script, link);
+    } else if (type == MSG_BLOCK_REQUEST) {
+        take_request(script, link, payload);
+    } else if (type == MSG_HASHES_REQUEST && !script->knows_little) {
+        assert_int_equal(wire_hashes_request_decode(payload, &request), OK);
+        send_hashes(script, link, &request);
+    } else if (type == MSG_SHUT) {
+        script->shuts++;
+        script->handle = 0;
+    }
+}
+
+static struct script *script_add(struct world *world, const struct world_file *file) {
+    struct script *script = mem_new(sizeof *script);
+    script->raw = raw_add(world);
+    script->raw->answer = answer;
+    script->raw->context = script;
+    script->file = file;
+    return script;
+}
+
+/* Its node stays in the world. */
+static void script_free(struct script *script) {
+    script->raw->answer = NULL;
+    mem_free(script);
+}
+
+static void set_has(struct script *script, uint32_t pieces, uint32_t without) {
+    for (uint32_t i = 0; i < pieces; i++) {
+        script->has[i / 8] |= (uint8_t)((i != without ? 0x80u : 0) >> i % 8);
+    }
+}
+
+/* Fetch from these nodes. */
+static uint64_t get_from(struct world_node *asker, const struct world_file *file,
+                         const struct world_node *const *nodes, uint32_t count) {
+    char content[CONTENT_TEXT_BYTES], sources[SOURCES_TOLD_MAX * NODE_PLACE_TEXT_BYTES] = "";
+    content_format(content, &file->content);
+    for (uint32_t i = 0; i < count; i++) {
+        char text[NODE_PLACE_TEXT_BYTES];
+        struct node_place place = {nodes[i]->identity.id, nodes[i]->env.listen[0]};
+        node_place_format(text, &place);
+        strcat(strcat(sources, i > 0 ? " " : ""), text);
+    }
+    const struct command_arg args[] = {{"content", content}, {"source", sources}, {"wait", "1"}};
+    return world_command_args(asker, "get", args, 3);
+}
+
+static uint64_t downloading(struct world_node *asker, const char *key) {
+    uint64_t list = world_command(asker, "downloads", NULL, NULL);
+    return world_number(world_reported(asker, list, "download", 0), key);
+}
+
+/* ---- Rarest first ---- */
+
+/* The first piece that the third is asked for and that it does not share with the others. */
+static uint32_t first_of_its_own(struct script *const scripts[3]) {
+    for (uint32_t i = 0; i < scripts[2]->asked_count; i++) {
+        uint32_t piece = scripts[2]->asked[i] / PIECE_BLOCKS;
+        bool is_shared = false;
+        for (int j = 0; j < 2; j++) {
+            is_shared = is_shared || scripts[j]->asked[0] / PIECE_BLOCKS == piece;
+        }
+        if (!is_shared) {
+            return piece;
+        }
+    }
+    return UINT32_MAX;
+}
+
+/* Three sources, of which two lack a piece; the hashes come only when all three are there. */
+static void expect_rarest_first(uint32_t rare) {
+    enum { PIECES = 8 };
+    struct world *world = world_new(10 + rare);
+    cast_supernode(world);
+    const struct world_file *file = world_make_file(world, PIECES * MIB, "whale.bin");
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    struct script *scripts[3];
+    const struct world_node *nodes[3];
+    for (int i = 0; i < 3; i++) {
+        scripts[i] = script_add(world, file);
+        scripts[i]->is_silent = i < 2;
+        scripts[i]->knows_little = i < 2;
+        nodes[i] = scripts[i]->raw->node;
+        if (i < 2) {
+            set_has(scripts[i], PIECES, rare);
+        }
+    }
+    (void)get_from(asker, file, nodes, 3);
+    world_run_for(world, 3 * SECOND_US);
+    assert_int_equal(first_of_its_own(scripts), rare);
+    world_free(world);
+    for (int i = 0; i < 3; i++) {
+        mem_free(scripts[i]);
+    }
+}
+
+static void the_rarest_piece_is_first(void **state) {
+    (void)state;
+    for (uint32_t rare = 0; rare < 8; rare++) {
+        expect_rarest_first(rare);
+    }
+}
+
+/* ---- Late blocks ---- */
+
+/* Who stops is left after twice the time that its blocks should take, at least 2 s, and what it
+ * owes comes from another, long before the end; when it sends again, it is asked again. */
+static void late_blocks_are_for_others(void **state) {
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 24 * MIB, "whale.bin");
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    const struct world_node *steady = cast_peer(world, file, MIB);
+    struct script *stops = script_add(world, file);
+    const struct world_node *nodes[2] = {steady, stops->raw->node};
+    (void)get_from(asker, file, nodes, 2);
+    while (stops->blocks < 3 * PIECE_BLOCKS) { /* it is trusted a little by then */
+        stops->is_silent = stops->blocks >= 2 * PIECE_BLOCKS;
+        world_run_for(world, LATENCY_US);
+        if (stops->is_silent) {
+            break;
+        }
+    }
+    world_run_for(world, SECOND_US);
+    assert_true(stops->asked_count > stops->owed);
+    uint32_t piece = stops->asked[stops->owed] / PIECE_BLOCKS;
+    assert_int_equal(downloading(asker, "sources"), 2);
+    world_run_for(world, SECOND_US / 2);
+    assert_int_equal(downloading(asker, "sources"), 2); /* 1.5 s are no reason */
+    uint64_t silent_us = 3 * SECOND_US / 2;
+    for (; downloading(asker, "sources") == 2; silent_us += SECOND_US / 10) {
+        assert_true(silent_us < 8 * SECOND_US); /* two pieces at half a MiB/s, twice */
+        world_run_for(world, SECOND_US / 10);
+    }
+    assert_true(silent_us >= FETCH_LATE_MS_MIN * 1000);
+    uint32_t asked = stops->asked_count;
+    world_run_for(world, 5 * SECOND_US);
+    const struct world_part *part = world_part_of(asker, &file->content);
+    assert_false(part->is_finished);
+    assert_int_equal(part->told[piece], 1);
+    assert_int_equal(stops->asked_count, asked); /* meanwhile it is left alone */
+    raw_begin(stops->raw);
+    send_owed(stops, stops->raw->link, 2 * PIECE_BLOCKS);
+    raw_end(stops->raw);
+    world_run_for(world, SECOND_US / 2);
+    assert_true(stops->asked_count > asked);
+    assert_int_equal(downloading(asker, "sources"), 2);
+    script_free(stops);
+}
+
+/* ---- Probing ---- */
+
+/* Eight work, one of them at a crawl; the ninth was never tried: after a while it has the place of
+ * the slowest, and of nobody else. */
+static void an_untried_source_replaces_the_slowest(void **state) {
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 64 * MIB, "whale.bin");
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    const struct world_node *nodes[SOURCES_ACTIVE_MAX];
+    struct script *slow = script_add(world, file), *untried = script_add(world, file);
+    nodes[0] = slow->raw->node;
+    for (int i = 1; i < SOURCES_ACTIVE_MAX; i++) {
+        nodes[i] = cast_peer(world, file, MIB / 2);
+    }
+    slow->is_silent = true;
+    untried->is_silent = true;
+    (void)get_from(asker, file, nodes, SOURCES_ACTIVE_MAX);
+    for (int i = 0; i < 50; i++) { /* 8 blocks a second, 128 KiB/s */
+        if (i == 5) {
+            const struct world_node *more = untried->raw->node;
+            (void)get_from(asker, file, &more, 1);
+            assert_int_equal(downloading(asker, "known"), SOURCES_ACTIVE_MAX + 1);
+        }
+        world_run_for(world, SECOND_US / 8);
+        raw_begin(slow->raw);
+        send_owed(slow, slow->raw->link, 1);
+        raw_end(slow->raw);
+    }
+    assert_int_equal(untried->handle, 0); /* not at once */
+    assert_int_equal(slow->shuts, 0);
+    for (int i = 0; i < 80 && slow->shuts == 0; i++) {
+        world_run_for(world, SECOND_US / 8);
+        raw_begin(slow->raw);
+        send_owed(slow, slow->raw->link, 1);
+        raw_end(slow->raw);
+    }
+    world_run_for(world, SECOND_US);
+    assert_int_equal(slow->shuts, 1);
+    assert_int_not_equal(untried->handle, 0);
+    assert_true(untried->asked_count > 0);
+    assert_int_equal(downloading(asker, "sources"), SOURCES_ACTIVE_MAX);
+    script_free(slow);
+    script_free(untried);
+}
+
+/* ---- Blocks that nobody needs ---- */
+
+/* A liar takes its time, so that another's blocks are there when its own come: it is found out by
+ * them all the same, after as many as anybody is forgiven. An honest one that is as slow is not. */
+static void wrong_blocks_count_though_nobody_needs_them(void **state) {
+    struct world *world = *state;
+    for (int lies = 0; lies < 2; lies++) {
+        const struct world_file *file = world_make_file(world, 96 * MIB, "whale.bin");
+        struct world_node *asker = cast_peer(world, NULL, 0);
+        struct script *late = script_add(world, file);
+        const struct world_node *nodes[2] = {cast_peer(world, file, 4 * MIB), late->raw->node};
+        uint32_t bans = world->bans;
+        late->is_silent = true;
+        late->spoils = lies == 1;
+        (void)get_from(asker, file, nodes, 2);
+        world_run_for(world, SECOND_US);
+        for (int i = 0; i < 5 && late->raw->link != NULL; i++) {
+            world_run_for(world, 4 * SECOND_US); /* late, and here from the other one */
+            if (late->owed < late->asked_count) {
+                uint32_t piece = late->asked[late->owed] / PIECE_BLOCKS;
+                assert_int_equal(world_part_of(asker, &file->content)->told[piece], 1);
+            }
+            raw_begin(late->raw);
+            send_owed(late, late->raw->link, ASKED_MAX);
+            raw_end(late->raw);
+            world_run_for(world, SECOND_US / 4);
+        }
+        assert_int_equal(world->bans - bans, lies);
+        assert_int_equal(late->raw->link == NULL, lies);
+        if (lies == 1) {
+            assert_int_equal(late->blocks, FETCH_WRONG_BLOCKS_MAX);
+        } else {
+            assert_true(late->blocks > FETCH_WRONG_BLOCKS_MAX);
+        }
+        script_free(late);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(the_rarest_piece_is_first),
+        TEST(late_blocks_are_for_others),
+        TEST(an_untried_source_replaces_the_slowest),
+        TEST(wrong_blocks_count_though_nobody_needs_them),
+    };
+    return cmocka_run_group_tests_name("fetch pick", tests, NULL, NULL);
+}

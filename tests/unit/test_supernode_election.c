@@ -1,0 +1,244 @@
+/* test_supernode_election.c - what strangers, leaves and neighbours may make a supernode do by the
+ * messages of an election. */
+#include "tests/unit/supernode_fake.h"
+
+#include "common/policy.h"
+
+#define EPOCH_S 3600
+#define EPOCH_NOW (NET_WALL_S / EPOCH_S)
+
+/* Supernode `one` and the other end `bob` are the anchors. */
+struct stage {
+    struct net *net;
+    struct net_node *one;
+    struct fake *bob;
+};
+
+static struct stage *set_up(const char *policy) {
+    struct stage *stage = mem_new(sizeof *stage);
+    struct supernode_config config = {0};
+    stage->net = net_new(11);
+    stage->one = net_add(stage->net);
+    struct net_node *other = net_add(stage->net);
+    struct network *network = &stage->net->network;
+    network->policy = NETWORK_CERTIFIED;
+    network->anchor_count = 2;
+    network->anchors[0] = stage->one->env.id;
+    network->anchors[1] = other->env.id;
+    snprintf(network->promotion.policy, sizeof network->promotion.policy, "%s", policy);
+    network->promotion.measure_bytes = 65536;
+    assert_int_equal(network_seal(network, &stage->one->crypto), OK);
+    stage->one->node = supernode_new(&stage->one->env, &config);
+    net_start(stage->one);
+    stage->bob = fake_start(other);
+    return stage;
+}
+
+static int elected(void **state) {
+    *state = set_up(policy_find(NULL)->name);
+    return 0;
+}
+
+static int by_hand(void **state) {
+    *state = set_up("");
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct stage *stage = *state;
+    net_free(stage->net);
+    mem_free(stage);
+    return 0;
+}
+
+static struct trust *trust_of(const struct stage *stage) {
+    return &supernode_of(stage->one)->trust;
+}
+
+/* `owner` would run the supernode with this number. */
+static struct buf candidacy_of(const struct fake *owner, uint8_t number) {
+    const struct node_env *env = &owner->place->env;
+    struct address_record record = {.key = env->id,
+                                    .seq = NET_WALL_S,
+                                    .minutes = 60,
+                                    .address_count = 1,
+                                    .addresses = {env->listen[0]}};
+    struct buf address = {0}, bytes = {0};
+    wire_address_record_sign(&record, env->crypto, &env->network->id);
+    wire_address_record_encode(&address, &record);
+    struct candidacy candidacy = {.subject = {{number}},
+                                  .address_record = {address.data, address.len},
+                                  .epoch = EPOCH_NOW,
+                                  .rate_kib = 64,
+                                  .day_mib = 64};
+    struct signer_env signer = {env->crypto, &env->network->id};
+    wire_candidacy_sign(&candidacy, &signer);
+    wire_candidacy_encode(&bytes, &candidacy);
+    buf_free(&address);
+    return bytes;
+}
+
+static void send_have(struct stage *stage, struct link *link, const struct buf *record) {
+    struct buf prefix = {0}, payload = {0};
+    buf_u64(&prefix, trust_prefix(trust_of(stage), (struct slice){record->data, record->len}));
+    struct trust_list list = {.count = 1, .prefixes = {prefix.data, prefix.len}};
+    wire_trust_list_encode(&payload, &list);
+    fake_send(link, MSG_TRUST_HAVE, &payload);
+    buf_free(&prefix);
+    net_run(stage->net, 1000);
+}
+
+static void only_what_was_asked_for_is_looked_at(void **state) {
+    struct stage *stage = *state;
+    struct link *link = fake_dial(stage->bob, stage->one, PURPOSE_MESH);
+    assert_non_null(link);
+    struct buf unasked = candidacy_of(stage->bob, 1), asked = candidacy_of(stage->bob, 1);
+    fake_send(link, MSG_CANDIDACY, &unasked);
+    net_run(stage->net, 1000);
+    assert_int_equal(trust_of(stage)->candidates.count, 0);
+    send_have(stage, link, &asked);
+    assert_int_equal(fake_count(stage->bob, MSG_TRUST_WANT), 1);
+    fake_send(link, MSG_CANDIDACY, &asked);
+    net_run(stage->net, 1000);
+    assert_int_equal(trust_of(stage)->candidates.count, 1);
+    unasked = candidacy_of(stage->bob, 2); /* once is once */
+    fake_send(link, MSG_CANDIDACY, &unasked);
+    net_run(stage->net, 1000);
+    assert_int_equal(trust_of(stage)->candidates.count, 1);
+}
+
+static void a_leaf_stands_for_one_key(void **state) {
+    struct stage *stage = *state;
+    struct fake *leaf = fake_add(stage->net);
+    struct link *link = fake_dial(leaf, stage->one, PURPOSE_LEAF);
+    for (uint8_t number = 1; number < 6; number++) {
+        struct buf candidacy = candidacy_of(leaf, number);
+        fake_send(link, MSG_CANDIDACY, &candidacy);
+        net_run(stage->net, 1000);
+    }
+    assert_int_equal(trust_of(stage)->candidates.count, 1);
+    assert_false(link->closing);
+}
+
+/* A certificate that a made-up checkpoint is said to stand behind. */
+static struct buf unproven_cert(const struct fake *fake) {
+    struct cert cert = {.subject = fake->place->env.id,
+                        .epoch = EPOCH_NOW,
+                        .life = CERT_VALID_EPOCHS,
+                        .checkpoint = {{7}},
+                        .signer_count = 1};
+    struct buf bytes = {0};
+    wire_cert_encode(&bytes, &cert);
+    return bytes;
+}
+
+static bool may_wait(struct stage *stage) {
+    struct fake *stranger = fake_add(stage->net);
+    struct buf cert = unproven_cert(stranger);
+    stranger->links.cert = (struct slice){cert.data, cert.len};
+    bool is_open = fake_dial(stranger, stage->one, PURPOSE_MESH) != NULL;
+    buf_free(&cert);
+    return is_open;
+}
+
+static void a_stranger_may_wait_for_its_checkpoint(void **state) {
+    assert_true(may_wait(*state));
+}
+
+static void by_hand_nobody_hears_of_elections(void **state) {
+    struct stage *stage = *state;
+    assert_false(may_wait(stage));
+    struct link *link = fake_dial(stage->bob, stage->one, PURPOSE_MESH);
+    assert_non_null(link);
+    assert_false(timer_is_set(&supernode_of(stage->one)->election.timer));
+    struct buf candidacy = candidacy_of(stage->bob, 1);
+    send_have(stage, link, &candidacy);
+    assert_int_equal(fake_count(stage->bob, MSG_TRUST_WANT), 0);
+    fake_send(link, MSG_CANDIDACY, &candidacy);
+    net_run(stage->net, 1000);
+    assert_int_equal(trust_of(stage)->records.count, 0);
+    assert_false(link->closing);
+}
+
+/* A record of an epoch far ahead is none; nor does a clock that was there for a while last. */
+static void a_wrong_clock_does_not_last(void **state) {
+    struct stage *stage = *state;
+    struct trust *trust = trust_of(stage);
+    trust_advance(trust, EPOCH_NOW + 10000);
+    net_run(stage->net, 1000);
+    struct link *link = fake_dial(stage->bob, stage->one, PURPOSE_MESH);
+    assert_non_null(link);
+    assert_int_equal(trust->now_epoch, EPOCH_NOW);
+    struct buf candidacy = candidacy_of(stage->bob, 1);
+    send_have(stage, link, &candidacy);
+    fake_send(link, MSG_CANDIDACY, &candidacy);
+    net_run(stage->net, 1000);
+    assert_int_equal(trust->candidates.count, 1);
+}
+
+static struct buf row_by(struct fake *issuer, const struct node_id *id, uint8_t subject) {
+    const struct node_env *env = &issuer->place->env;
+    struct row_record row = {
+        .issuer = *id, .epoch = EPOCH_NOW, .count = 1, .entries = {{{{subject}}, 1}}};
+    struct signer_env signer = {env->crypto, &env->network->id};
+    struct buf bytes = {0};
+    wire_row_sign(&row, &signer);
+    wire_row_encode(&bytes, &row);
+    return bytes;
+}
+
+/* The proof that this one contradicted himself. */
+static struct buf fraud_of(struct fake *fake) {
+    struct buf one = row_by(fake, &fake->place->env.id, 1);
+    struct buf two = row_by(fake, &fake->place->env.id, 2), bytes = {0};
+    struct fraud fraud = {
+        .type = RECORD_ROW, .first = {one.data, one.len}, .second = {two.data, two.len}};
+    wire_fraud_encode(&bytes, &fraud);
+    buf_free(&one);
+    buf_free(&two);
+    return bytes;
+}
+
+static void only_who_counts_is_condemned(void **state) {
+    struct stage *stage = *state;
+    struct fake *nobody = fake_add(stage->net);
+    struct buf made_up = fraud_of(nobody), real = fraud_of(stage->bob);
+    struct trust_record *added;
+    assert_int_equal(
+        trust_take(trust_of(stage), MSG_FRAUD, (struct slice){made_up.data, made_up.len}, &added),
+        ERR_POLICY);
+    assert_int_equal(
+        trust_take(trust_of(stage), MSG_FRAUD, (struct slice){real.data, real.len}, &added), OK);
+    assert_int_equal(trust_of(stage)->frauds.count, 1);
+    buf_free(&made_up);
+    buf_free(&real);
+}
+
+/* Who measures cannot claim more bytes than there are, to no one's good or harm. */
+static void weights_stand_for_no_more_than_a_stream(void **state) {
+    (void)state;
+    struct row_load load = {.bytes = UINT64_MAX, .ms = 1};
+    struct buf tlvs = {0};
+    wire_row_load_put(&tlvs, &load);
+    struct row_record row = {.tlvs = {tlvs.data, tlvs.len}};
+    assert_int_equal(wire_row_bytes(&row, ROW_WEIGHT_SUM), MEASURE_BYTES_MAX);
+    tlvs.len = 0;
+    load.bytes = 1000003;
+    wire_row_load_put(&tlvs, &load);
+    assert_int_equal(wire_row_bytes(&row, ROW_WEIGHT_SUM), 1000003);
+    assert_int_equal(wire_row_bytes(&row, 0), 0);
+    buf_free(&tlvs);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(only_what_was_asked_for_is_looked_at, elected, teardown),
+        cmocka_unit_test_setup_teardown(a_leaf_stands_for_one_key, elected, teardown),
+        cmocka_unit_test_setup_teardown(a_stranger_may_wait_for_its_checkpoint, elected, teardown),
+        cmocka_unit_test_setup_teardown(a_wrong_clock_does_not_last, elected, teardown),
+        cmocka_unit_test_setup_teardown(only_who_counts_is_condemned, elected, teardown),
+        cmocka_unit_test(weights_stand_for_no_more_than_a_stream),
+        cmocka_unit_test_setup_teardown(by_hand_nobody_hears_of_elections, by_hand, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
