@@ -88,6 +88,16 @@ static bool is_somebody(const struct trust *trust, const struct node_id *id) {
     return is_known;
 }
 
+/* How many proofs there may be with one against this key. Anybody can make keys that contradict
+ * themselves: those of nobody do not count, and candidates may not take the room of others. One who
+ * was condemned before we came is a candidate, and so condemned, when he comes back. */
+static uint32_t room_for(const struct trust *trust, const struct node_id *signer) {
+    if (trust->is_loading || is_somebody(trust, signer)) {
+        return TRUST_FRAUDS_MAX;
+    }
+    return map_get(&trust->candidates, signer->b) != NULL ? TRUST_FRAUDS_MAX / 2 : 0;
+}
+
 /* Who signed the records of a proof, when both signatures are right. */
 static enum err check_fraud(const struct trust *trust, const struct fraud *fraud,
                             struct node_id *signer) {
@@ -120,10 +130,7 @@ static enum err take_fraud(struct trust *trust, struct slice bytes, struct trust
     if (err == OK && trust_is_fraud(trust, &signer)) {
         return OK; /* another proof of the same */
     }
-    if (err == OK && !trust->is_loading && !is_somebody(trust, &signer)) {
-        err = ERR_POLICY; /* anybody can make keys that contradict themselves */
-    }
-    if (err == OK && trust->frauds.count >= TRUST_FRAUDS_MAX) {
+    if (err == OK && trust->frauds.count >= room_for(trust, &signer)) {
         err = ERR_BUSY;
     }
     if (err == OK) {
