@@ -71,6 +71,32 @@ static void add_row(struct rank *rank, const struct row_record *row) {
     }
 }
 
+/* Walk over the rows of a checkpoint's members for its epoch, by id: all fill up alike. */
+static const struct trust_record *
+next_row(const struct trust *trust, const struct trust_checkpoint *checkpoint, uint32_t *cursor) {
+    const struct trust_record *record = NULL;
+    while (record == NULL && *cursor < checkpoint->checkpoint.members) {
+        const struct trust_issuer *issuer =
+            map_get(&trust->issuers, checkpoint->members[(*cursor)++].b);
+        record = issuer != NULL ? row_at(issuer, checkpoint->checkpoint.epoch) : NULL;
+    }
+    return record;
+}
+
+/* A digest of all that build_rank looks at, whatever order it came in. */
+static uint64_t evidence_of(const struct trust *trust, const struct trust_checkpoint *checkpoint) {
+    const struct network *network = trust->env.network;
+    uint64_t digest = 0;
+    for (uint32_t i = 0; i < network->anchor_count; i++) {
+        digest ^= (uint64_t)trust_is_fraud(trust, &network->anchors[i]) << i;
+    }
+    uint32_t cursor = 0;
+    for (const struct trust_record *row; (row = next_row(trust, checkpoint, &cursor)) != NULL;) {
+        digest ^= row->prefix;
+    }
+    return digest;
+}
+
 static struct rank *build_rank(const struct decide *decide, const struct trust *trust,
                                const struct trust_checkpoint *checkpoint) {
     struct rank_config config = rank_defaults(decide->seed);
@@ -85,15 +111,12 @@ static struct rank *build_rank(const struct decide *decide, const struct trust *
             rank_seed(rank, rank_node(rank, anchor));
         }
     }
-    for (uint32_t i = 0; i < checkpoint->checkpoint.members; i++) { /* by id: all fill up alike */
-        const struct trust_issuer *issuer = map_get(&trust->issuers, checkpoint->members[i].b);
-        const struct trust_record *record =
-            issuer != NULL ? row_at(issuer, checkpoint->checkpoint.epoch) : NULL;
-        if (record != NULL) {
-            struct row_record row;
-            read_row(record, &row);
-            add_row(rank, &row);
-        }
+    uint32_t cursor = 0;
+    for (const struct trust_record *record;
+         (record = next_row(trust, checkpoint, &cursor)) != NULL;) {
+        struct row_record row;
+        read_row(record, &row);
+        add_row(rank, &row);
     }
     rank_begin(rank);
     return rank;
@@ -111,7 +134,9 @@ static struct decide_rank *rank_at(struct decide *decide, const struct trust *tr
                  memcmp(place->checkpoint.b, checkpoint->hash.b, sizeof place->checkpoint.b) == 0;
     if (!is_it) {
         free_rank(place);
-        *place = (struct decide_rank){.epoch = epoch, .checkpoint = checkpoint->hash};
+        *place = (struct decide_rank){.epoch = epoch,
+                                      .checkpoint = checkpoint->hash,
+                                      .evidence = evidence_of(trust, checkpoint)};
         place->rank = build_rank(decide, trust, checkpoint);
     }
     return place;
@@ -124,7 +149,14 @@ static uint32_t oldest_ranked(uint32_t epoch) {
 void decide_begin(struct decide *decide, const struct trust *trust,
                   const struct trust_checkpoint *checkpoint) {
     CHECK(decide->policy != NULL && checkpoint->members != NULL);
-    (void)trust;
+    for (uint32_t i = 0; i < SEATS_HISTORY; i++) {
+        struct decide_rank *rank = &decide->ranks[i];
+        const struct trust_checkpoint *past = trust_checkpoint_at(trust, rank->epoch);
+        if (rank->rank != NULL &&
+            (past == NULL || past->members == NULL || evidence_of(trust, past) != rank->evidence)) {
+            free_rank(rank); /* rows have come late, or a fraud took some away */
+        }
+    }
     decide->epoch = checkpoint->checkpoint.epoch;
     decide->under = checkpoint->hash;
 }

@@ -26,6 +26,7 @@ struct decide_row {
 struct decide_rank {
     uint32_t epoch; /* 0 = none */
     struct hash checkpoint;
+    uint64_t evidence; /* a digest of what it was built from */
     struct rank *rank;
     bool is_done;
 };

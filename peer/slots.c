@@ -198,6 +198,7 @@ static void forecast_turns(const struct peer *peer, struct forecast *forecast) {
 }
 
 static void forecast_make(const struct peer *peer, struct forecast *forecast) {
+    CHECK(peer->upload_slots > 0); /* a look at slots always finds a first one */
     forecast_turns(peer, forecast);
     for (uint32_t i = 0; i < peer->upload_slots; i++) {
         const struct serving *serving = peer->serve->slots[i];

@@ -125,7 +125,7 @@ static void make_files(void) {
         char path[4096];
         file->holder = i % PEERS;
         snprintf(file->word, sizeof file->word, "honest%03u", i);
-        snprintf(file->name, sizeof file->name, "a %s file.txt", file->word);
+        snprintf(file->name, sizeof file->name, "a honest%03u file.txt", i);
         snprintf(path, sizeof path, "%s/%s", test.net.peers[file->holder].files, file->name);
         must(deal_generate(path, 1000 + i, i + 1));
     }

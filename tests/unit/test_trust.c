@@ -200,6 +200,29 @@ static void test_row_fraud(void **state) {
     trust_free(&third);
 }
 
+/* A proof against nobody is refused: anybody can make keys that contradict themselves. */
+static void test_fraud_of_nobody(void **state) {
+    (void)state;
+    struct trust trust;
+    make_network(1);
+    raise(&trust, 11);
+    for (uint32_t who = 1; who < 3; who++) { /* a member, a stranger */
+        struct buf one = row_of(people[who], EPOCH, 10), two = row_of(people[who], EPOCH, 20);
+        bool is_first = wire_compare_signed(slice_of(&one), slice_of(&two)) < 0;
+        struct fraud fraud = {.type = RECORD_ROW,
+                              .first = slice_of(is_first ? &one : &two),
+                              .second = slice_of(is_first ? &two : &one)};
+        struct buf proof = {0};
+        wire_fraud_encode(&proof, &fraud);
+        assert_int_equal(take(&trust, MSG_FRAUD, &proof), who == 1 ? OK : ERR_POLICY);
+        assert_int_equal(trust_is_fraud(&trust, &people[who]->id), who == 1);
+        buf_free(&one);
+        buf_free(&two);
+        buf_free(&proof);
+    }
+    trust_free(&trust);
+}
+
 /* A signer may draw its nonce as it likes (RFC 8032 only proposes one), so one body can carry more
  * than one right signature. Stands in for that: the last byte of a signature does not matter. */
 static bool verify_loosely(void *context, const struct node_id *signer, struct slice message,
@@ -583,6 +606,28 @@ static void test_fraud_among_signers(void **state) {
     trust_free(&trust);
 }
 
+/* One member cannot take the room for everybody's votes with names that nobody else knows. */
+static void test_votes_alone(void **state) {
+    (void)state;
+    struct trust trust;
+    struct hash fixed;
+    struct node_id subject = {{1}};
+    make_network(1);
+    open_trust(&trust, 56);
+    fix(&trust, EPOCH, 4, &fixed);
+    uint32_t begun = 0;
+    for (uint8_t i = 0; i < 200; i++) {
+        subject.b[1] = i;
+        enum err err = take_vote_of(&trust, 3, &subject, &fixed);
+        assert_int_equal(err, begun == i && err == OK ? OK : ERR_BUSY); /* once too many, always */
+        begun += err == OK;
+    }
+    assert_in_range(begun, 4, 199);
+    assert_int_equal(take_vote_of(&trust, 2, &people[9]->id, &fixed), OK); /* others may */
+    assert_int_equal(take_vote_of(&trust, 3, &people[9]->id, &fixed), OK); /* and it with them */
+    trust_free(&trust);
+}
+
 /* ---- Time ---- */
 
 static void test_by_hand(void **state) {
@@ -690,6 +735,7 @@ int main(void) {
         cmocka_unit_test(test_forged_rows),
         cmocka_unit_test(test_rows_expire),
         cmocka_unit_test(test_row_fraud),
+        cmocka_unit_test(test_fraud_of_nobody),
         cmocka_unit_test(test_signed_twice),
         cmocka_unit_test(test_checkpoint_fraud),
         cmocka_unit_test(test_checkpoints),
@@ -702,6 +748,7 @@ int main(void) {
         cmocka_unit_test(test_quorum_shared),
         cmocka_unit_test(test_quorum_drawn),
         cmocka_unit_test(test_fraud_among_signers),
+        cmocka_unit_test(test_votes_alone),
         cmocka_unit_test(test_by_hand),
         cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_freeze),

@@ -130,7 +130,7 @@ static inline struct buf candidacy_of(struct test_identity *owner, const struct 
                                   .address_record = slice_of(&record),
                                   .epoch = epoch,
                                   .rate_kib = rate_kib,
-                                  .day_mib = 1};
+                                  .day_mib = 20480};
     struct signer_env env = signer(owner);
     wire_candidacy_sign(&candidacy, &env);
     wire_candidacy_encode(&bytes, &candidacy);

@@ -1,0 +1,238 @@
+/* test_decide.c - everybody with the same evidence decides the same, however it came. */
+#include "tests/unit/trust_people.h"
+
+#include "common/decide.h"
+#include "common/mem.h"
+
+enum { ANCHORS = 3, MEMBERS = 6, CANDIDATES = 16, LAST = MEMBERS + CANDIDATES, EPOCHS = 5 };
+enum { RECORDS_MAX = EPOCHS * (2 + MEMBERS) + LAST };
+
+/* The evidence of a small network up to EPOCH, as messages. */
+struct evidence {
+    struct {
+        uint8_t type;
+        struct buf bytes;
+    } records[RECORDS_MAX];
+    uint32_t count;
+};
+
+static void add(struct evidence *evidence, uint8_t type, struct buf bytes) {
+    assert_true(evidence->count < RECORDS_MAX);
+    evidence->records[evidence->count].type = type;
+    evidence->records[evidence->count++].bytes = bytes;
+}
+
+static void make_electing_network(void) {
+    make_network(ANCHORS);
+    network.promotion = (struct promotion){
+        .policy = "reputation", .dwell_s = EPOCH_S, .measure_bytes = 1 << 20, .seats_min = 12};
+    assert_int_equal(network_seal(&network, &people[0]->crypto), OK);
+}
+
+/* Some of those that are measured; whom and how much the dice say. */
+static struct buf measured_row(struct test_identity *issuer, uint32_t epoch, struct rng *rng) {
+    struct row_record row = {.issuer = issuer->id, .epoch = epoch};
+    for (uint32_t i = ANCHORS; i < LAST; i++) {
+        if (people[i] != issuer && rng_below(rng, 4) != 0) {
+            row.entries[row.count++] = (struct row_entry){
+                .subject = people[i]->id, .weight = (uint16_t)(1 + rng_below(rng, 3000))};
+        }
+    }
+    struct buf tlvs = {0}, bytes = {0};
+    struct row_load load = {.leaves = 40, .slots = 100, .bytes = 8000000, .ms = 2500};
+    wire_row_load_put(&tlvs, &load);
+    row.tlvs = slice_of(&tlvs);
+    struct signer_env env = signer(issuer);
+    wire_row_sign(&row, &env);
+    wire_row_encode(&bytes, &row);
+    buf_free(&tlvs);
+    return bytes;
+}
+
+/* Checkpoints first, each with its members; then candidacies, then rows, the last epoch's last. */
+static void make_evidence(struct evidence *evidence, uint64_t seed) {
+    struct rng rng;
+    rng_seed(&rng, seed);
+    *evidence = (struct evidence){0};
+    for (uint32_t epoch = EPOCH - EPOCHS + 1; epoch <= EPOCH; epoch++) {
+        uint8_t beacon = (uint8_t)(rng_u64(&rng) & 0xff);
+        add(evidence, MSG_CHECKPOINT, checkpoint_of(0, epoch, MEMBERS, beacon));
+        add(evidence, MSG_MEMBERS, members_of(0, epoch, MEMBERS, (struct slice){0}));
+    }
+    for (uint32_t i = ANCHORS; i < LAST; i++) {
+        add(evidence, MSG_CANDIDACY, candidacy_of(people[i], &people[i]->id, EPOCH, 1024));
+    }
+    for (uint32_t epoch = EPOCH - EPOCHS + 1; epoch <= EPOCH; epoch++) {
+        for (uint32_t i = 0; i < MEMBERS; i++) {
+            add(evidence, MSG_ROW, measured_row(people[i], epoch, &rng));
+        }
+    }
+}
+
+static void free_evidence(struct evidence *evidence) {
+    for (uint32_t i = 0; i < evidence->count; i++) {
+        buf_free(&evidence->records[i].bytes);
+    }
+}
+
+/* Take records in an order that the dice say, those that came too early again: all are taken. */
+static void take_shuffled(struct trust *trust, const struct evidence *evidence, uint64_t seed) {
+    uint32_t order[RECORDS_MAX];
+    struct rng rng;
+    rng_seed(&rng, seed);
+    for (uint32_t i = 0; i < evidence->count; i++) {
+        uint32_t at = (uint32_t)rng_below(&rng, i + 1);
+        order[i] = order[at];
+        order[at] = i;
+    }
+    bool is_whole = false;
+    for (int round = 0; round < 4 && !is_whole; round++) {
+        is_whole = true;
+        for (uint32_t i = 0; i < evidence->count; i++) {
+            uint32_t at = order[i];
+            enum err err = take(trust, evidence->records[at].type, &evidence->records[at].bytes);
+            is_whole = is_whole && err == OK;
+        }
+    }
+    assert_true(is_whole);
+}
+
+static void decide_at(struct decide *decide, const struct trust *trust, uint32_t epoch,
+                      uint32_t budget) {
+    const struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, epoch);
+    uint32_t steps = 0;
+    decide_begin(decide, trust, checkpoint);
+    while (!decide_step(decide, trust, budget)) {
+        assert_true(++steps < 1000000);
+    }
+}
+
+static void assert_same(const struct decide *a, const struct decide *b) {
+    assert_int_equal(a->count, b->count);
+    assert_int_equal(a->members, b->members);
+    assert_int_equal(a->wanted, b->wanted);
+    for (uint32_t i = 0; i < a->count; i++) {
+        const struct decide_row *x = &a->rows[i], *y = &b->rows[i];
+        assert_true(node_id_equal(&x->id, &y->id));
+        assert_int_equal(x->verdict, y->verdict);
+        assert_string_equal(x->reason, y->reason);
+        assert_true(x->gate == y->gate && x->is_member == y->is_member);
+        assert_true(x->score == y->score && x->draw == y->draw && x->threshold == y->threshold);
+        assert_true(x->rate == y->rate && x->witnessed_s == y->witnessed_s);
+    }
+}
+
+static uint32_t promoted(const struct decide *decide) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < decide->count; i++) {
+        count += decide->rows[i].verdict == POLICY_PROMOTE;
+    }
+    return count;
+}
+
+/* One who knows it all in the order it was made. */
+struct decider {
+    struct trust trust;
+    struct decide decide;
+};
+
+static void open_decider(struct decider *decider, uint64_t seed) {
+    open_trust(&decider->trust, seed);
+    decide_init(&decider->decide, &network, &identities[0].crypto, seed);
+}
+
+static void close_decider(struct decider *decider) {
+    decide_free(&decider->decide);
+    trust_free(&decider->trust);
+}
+
+static void test_any_order(void **state) {
+    (void)state;
+    struct evidence evidence;
+    make_electing_network();
+    uint32_t all = 0;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct decider first, other;
+        make_evidence(&evidence, seed);
+        open_decider(&first, 100 + seed);
+        open_decider(&other, 200 + seed);
+        take_shuffled(&first.trust, &evidence, 300 + seed);
+        take_shuffled(&other.trust, &evidence, 400 + seed);
+        decide_at(&first.decide, &first.trust, EPOCH, 20000);
+        decide_at(&other.decide, &other.trust, EPOCH, 7); /* and in other slices */
+        assert_same(&first.decide, &other.decide);
+        assert_int_equal(first.decide.count, LAST);
+        all += promoted(&first.decide);
+        close_decider(&first);
+        close_decider(&other);
+        free_evidence(&evidence);
+    }
+    assert_true(all >= 8); /* there was something to decide */
+}
+
+/* A row that comes after one decision counts in the next: whoever was offline then decides as those
+ * who were not. */
+static void test_late_row(void **state) {
+    (void)state;
+    struct evidence evidence;
+    make_electing_network();
+    make_evidence(&evidence, 21);
+    struct decider there, late;
+    open_decider(&there, 22);
+    open_decider(&late, 23);
+    take_shuffled(&there.trust, &evidence, 24);
+    uint32_t missed = evidence.count - MEMBERS - 1; /* of the epoch before the last */
+    struct buf row = evidence.records[missed].bytes;
+    assert_int_equal(evidence.records[missed].type, MSG_ROW);
+    evidence.records[missed].bytes = evidence.records[0].bytes; /* known anyway */
+    evidence.records[missed].type = evidence.records[0].type;
+    take_shuffled(&late.trust, &evidence, 25);
+    decide_at(&there.decide, &there.trust, EPOCH - 1, 20000);
+    decide_at(&late.decide, &late.trust, EPOCH - 1, 20000);
+    assert_int_equal(take(&late.trust, MSG_ROW, &row), OK);
+    decide_at(&there.decide, &there.trust, EPOCH, 20000);
+    decide_at(&late.decide, &late.trust, EPOCH, 20000);
+    assert_same(&there.decide, &late.decide);
+    evidence.records[missed].bytes = row;
+    close_decider(&there);
+    close_decider(&late);
+    free_evidence(&evidence);
+}
+
+/* So does what a FRAUD takes away, also of past epochs. */
+static void test_late_fraud(void **state) {
+    (void)state;
+    struct evidence evidence;
+    struct rng rng;
+    make_electing_network();
+    make_evidence(&evidence, 31);
+    rng_seed(&rng, 32);
+    struct buf twin = measured_row(people[4], EPOCH, &rng);
+    struct decider before, after;
+    open_decider(&before, 33);
+    open_decider(&after, 34);
+    take_shuffled(&before.trust, &evidence, 35);
+    take_shuffled(&after.trust, &evidence, 36);
+    decide_at(&after.decide, &after.trust, EPOCH - 1, 20000);
+    assert_int_equal(take(&before.trust, MSG_ROW, &twin), OK);
+    assert_int_equal(take(&after.trust, MSG_ROW, &twin), OK);
+    assert_true(trust_is_fraud(&after.trust, &people[4]->id));
+    decide_at(&before.decide, &before.trust, EPOCH, 20000);
+    decide_at(&after.decide, &after.trust, EPOCH, 20000);
+    assert_same(&before.decide, &after.decide);
+    const struct decide_row *row = decide_find(&after.decide, &people[4]->id);
+    assert_true(row != NULL && (row->gate & DECISION_GATE_HONEST) == 0);
+    buf_free(&twin);
+    close_decider(&before);
+    close_decider(&after);
+    free_evidence(&evidence);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_any_order),
+        cmocka_unit_test(test_late_row),
+        cmocka_unit_test(test_late_fraud),
+    };
+    return cmocka_run_group_tests(tests, make_people, free_people);
+}
