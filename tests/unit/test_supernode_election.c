@@ -206,7 +206,7 @@ static void only_who_counts_is_condemned(void **state) {
     struct trust_record *added;
     assert_int_equal(
         trust_take(trust_of(stage), MSG_FRAUD, (struct slice){made_up.data, made_up.len}, &added),
-        ERR_BUSY);
+        ERR_POLICY);
     assert_int_equal(
         trust_take(trust_of(stage), MSG_FRAUD, (struct slice){real.data, real.len}, &added), OK);
     assert_int_equal(trust_of(stage)->frauds.count, 1);
