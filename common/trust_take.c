@@ -5,8 +5,8 @@
 #include "common/mem.h"
 #include "common/trust_parts.h"
 
-#define EARLY_EPOCHS 1      /* that a record may be ahead of our clock */
-#define VOTES_ALONE_MIN 256 /* of one signer that nobody else has signed */
+#define EARLY_EPOCHS 1     /* that a record may be ahead of our clock */
+#define VOTES_ALONE_MIN 64 /* of one signer that nobody else has signed */
 
 static bool is_current(const struct trust *trust, uint32_t epoch, uint32_t kept) {
     return epoch <= trust->now_epoch + EARLY_EPOCHS && epoch + kept > trust->now_epoch;
@@ -88,6 +88,16 @@ static bool is_somebody(const struct trust *trust, const struct node_id *id) {
     return is_known;
 }
 
+/* How many proofs there may be with one against this key. Anybody can make keys that contradict
+ * themselves: those of nobody do not count, and candidates may not take the room of others. One who
+ * was condemned before we came is a candidate, and so condemned, when he comes back. */
+static uint32_t room_for(const struct trust *trust, const struct node_id *signer) {
+    if (trust->is_loading || is_somebody(trust, signer)) {
+        return TRUST_FRAUDS_MAX;
+    }
+    return map_get(&trust->candidates, signer->b) != NULL ? TRUST_FRAUDS_MAX / 2 : 0;
+}
+
 /* Who signed the records of a proof, when both signatures are right. */
 static enum err check_fraud(const struct trust *trust, const struct fraud *fraud,
                             struct node_id *signer) {
@@ -120,11 +130,9 @@ static enum err take_fraud(struct trust *trust, struct slice bytes, struct trust
     if (err == OK && trust_is_fraud(trust, &signer)) {
         return OK; /* another proof of the same */
     }
-    if (err == OK && !trust->is_loading && !is_somebody(trust, &signer)) {
-        err = ERR_POLICY; /* anybody can make keys that contradict themselves */
-    }
-    if (err == OK && trust->frauds.count >= TRUST_FRAUDS_MAX) {
-        err = ERR_BUSY;
+    uint32_t room = err == OK ? room_for(trust, &signer) : 0;
+    if (err == OK && trust->frauds.count >= room) {
+        err = room == 0 ? ERR_POLICY : ERR_BUSY;
     }
     if (err == OK) {
         *added = trust_keep(trust, MSG_FRAUD, trust->now_epoch, bytes);
@@ -397,7 +405,8 @@ static void complete(struct trust *trust, const struct cert *cert) {
 }
 
 /* Whether this signer is the first of more certificates under a checkpoint than one decision makes:
- * a liar could fill the room for all votes with names that nobody knows. */
+ * a liar could fill the room for all votes with names that nobody knows. Anchors that sign alone
+ * may: they raise the first supernodes of a network at once. */
 static bool begins_too_many(const struct trust *trust, const struct trust_checkpoint *checkpoint,
                             const struct cert *cert) {
     uint32_t begun = 0;
@@ -409,7 +418,8 @@ static bool begins_too_many(const struct trust *trust, const struct trust_checkp
             growing->cert.signers[0].signer == cert->signers[0].signer &&
             memcmp(growing->cert.checkpoint.b, cert->checkpoint.b, sizeof cert->checkpoint) == 0;
     }
-    return begun >= VOTES_ALONE_MIN + 2 * checkpoint->checkpoint.members;
+    uint32_t members = checkpoint->checkpoint.members;
+    return members >= SEATS_QUORUM_SHARED && begun >= VOTES_ALONE_MIN + 2 * members;
 }
 
 static enum err take_vote(struct trust *trust, struct slice bytes, struct trust_record **added) {
