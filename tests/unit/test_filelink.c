@@ -1,4 +1,5 @@
-/* test_filelink.c - links as people pass them on: read, written, and what is wrong with bad ones. */
+/* test_filelink.c - links as people pass them on: read, written, and what is wrong with bad ones.
+ */
 #include "common/filelink.h"
 #include "tests/unit/testlib.h"
 
