@@ -110,7 +110,7 @@ static uint32_t pick(struct query_cycles *cycles, const uint32_t *answers, uint3
     }
     uint64_t at = rng_below(&cycles->rng, sum);
     uint32_t i = 0;
-    for (; at >= cycles->trust[answers[i]]; i++) {
+    for (; i + 1 < count && at >= cycles->trust[answers[i]]; i++) {
         at -= cycles->trust[answers[i]];
     }
     return answers[i];
