@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,8 @@
 #include "src/cluster/guard.h"
 
 #define SETTLE_POLL_MS 250
-#define LAST_MS 500 /* for the answers to the last sample */
+#define QUIET_MS 1000 /* before descriptors are counted at the end */
+#define LAST_MS 500   /* for the answers to the last sample */
 
 /* ---- Small things ---- */
 
@@ -575,6 +577,7 @@ void cluster_settle(struct cluster *cluster, int timeout_ms) {
         cluster_tick(cluster, 50);
     }
     asker_cancel(cluster->asker);
+    poll(NULL, 0, QUIET_MS); /* the nodes see that nobody asks any more, and close their ends */
     load_close(cluster);
     close_gaps(cluster);
     for (uint32_t i = 0; i < cluster->spec.check_count; i++) {
