@@ -146,17 +146,7 @@ static const struct cli_command commands[] = {
              "candidacy: what was required, the score, the draw, and each piece of evidence.",
      .words_max = 1,
      .run = cli_why},
-    {.name = "limit",
-     .words = "[[DAYS] [HH:MM-HH:MM] KIND=RATE...|none]",
-     .help = "show or change the limits on traffic",
-     .more =
-         "KIND is up or down (everything that is sent or received), uploads or downloads\n"
-         "(files), or overlay (all the rest, each way); RATE is bytes per second, such as\n"
-         "500K or 2M, or none. With days (mon-fri, sat,sun) or hours it holds then, whatever\n"
-         "holds otherwise. `none` lifts all limits. Changes hold until the program ends; those\n"
-         "for good stand in the configuration file as `limit = ...` lines.",
-     .words_max = OPTION_VALUES_MAX,
-     .run = cli_limit},
+    CLI_LIMIT_COMMAND,
     {.name = "stop", .words = "", .help = "stop the peer and wait for its end", .run = cli_stop},
 };
 

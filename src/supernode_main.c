@@ -84,17 +84,7 @@ static const struct cli_command commands[] = {
      .accepted = RUN_SETTINGS,
      .run = run},
     {.name = "status", .words = "", .help = "show leaves, neighbours and load", .run = cli_status},
-    {.name = "limit",
-     .words = "[[DAYS] [HH:MM-HH:MM] KIND=RATE...|none]",
-     .help = "show or change the limits on traffic",
-     .more =
-         "KIND is up or down (everything that is sent or received), uploads or downloads\n"
-         "(files), or overlay (all the rest, each way); RATE is bytes per second, such as\n"
-         "500K or 2M, or none. With days (mon-fri, sat,sun) or hours it holds then, whatever\n"
-         "holds otherwise. `none` lifts all limits. Changes hold until the program ends; those\n"
-         "for good stand in the configuration file as `limit = ...` lines.",
-     .words_max = OPTION_VALUES_MAX,
-     .run = cli_limit},
+    CLI_LIMIT_COMMAND,
     {.name = "id", .words = "", .help = "print the node id", .run = cli_id},
     {.name = "stop",
      .words = "",

@@ -261,6 +261,20 @@ uint32_t localnet_index(const struct localnet *net, const struct localnet_node *
     return node->number + (node->role == LOCALNET_PEER ? net->supernode_count : 0);
 }
 
+uint64_t localnet_memory_max(const struct localnet_node *node) {
+    char path[64], line[256];
+    unsigned long long kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)process_pid(node->process));
+    FILE *file = fopen(path, "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        (void)sscanf(line, "VmHWM: %llu", &kib);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return kib * 1024;
+}
+
 /* ---- Running ---- */
 
 static enum err does_not_start(struct localnet *net, const struct localnet_node *node,

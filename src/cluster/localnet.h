@@ -81,6 +81,9 @@ void localnet_free(struct localnet *net);
 /* Its number among all nodes, supernodes first. */
 uint32_t localnet_index(const struct localnet *net, const struct localnet_node *node);
 
+/* The most bytes that its process ever had resident; 0 when it does not run. */
+uint64_t localnet_memory_max(const struct localnet_node *node);
+
 /* Start a node, also one that ran before, and wait until it takes commands; */
 MUST_CHECK enum err localnet_start(struct localnet *net, struct localnet_node *node);
 /* ... or do not wait; */

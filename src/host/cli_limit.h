@@ -15,4 +15,19 @@ bool cli_limit_answer(struct cli_node *node, const struct control_request *reque
 /* `limit [ROW|none]` of both programs. */
 int cli_limit(struct cli *cli);
 
+/* The row of both programs. */
+#define CLI_LIMIT_COMMAND                                                                          \
+    {                                                                                              \
+        .name = "limit", .words = "[[DAYS] [HH:MM-HH:MM] KIND=RATE...|none]",                      \
+        .help = "show or change the limits on traffic",                                            \
+        .more =                                                                                    \
+            "KIND is up or down (everything that is sent or received), uploads or downloads\n"     \
+            "(files), or overlay (all the rest, each way); RATE is bytes per second, such as\n"    \
+            "500K or 2M, or none. With days (mon-fri, sat,sun) or hours it holds then, whatever\n" \
+            "holds otherwise. `none` lifts all limits. Changes hold until the program ends; "      \
+            "those\n"                                                                              \
+            "for good stand in the configuration file as `limit = ...` lines.",                    \
+        .words_max = OPTION_VALUES_MAX, .run = cli_limit                                           \
+    }
+
 #endif

@@ -682,20 +682,6 @@ static void do_wrong(const struct row *row) {
 
 /* ---- The end ---- */
 
-static uint64_t worst_memory(const struct localnet_node *node) {
-    char path[64], line[256];
-    unsigned long long kib = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)process_pid(node->process));
-    FILE *file = fopen(path, "re");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        (void)sscanf(line, "VmHWM: %llu", &kib);
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return kib * 1024;
-}
-
 static void check_descriptors(uint32_t i) {
     int64_t until_ms = process_now_ms() + FDS_MS;
     uint32_t now;
@@ -720,7 +706,7 @@ static void check_end(void) {
             continue;
         }
         check_descriptors(i);
-        uint64_t its = worst_memory(node);
+        uint64_t its = localnet_memory_max(node);
         memory = its > memory ? its : memory;
         if (stat(node->log, &status) == 0 && status.st_size > log) {
             log = status.st_size;

@@ -78,20 +78,6 @@ static uint32_t open_fds(const struct localnet_node *node) {
     return localnet_entries(path);
 }
 
-static uint64_t worst_memory(const struct localnet_node *node) {
-    char path[64], line[256];
-    unsigned long long kib = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)process_pid(node->process));
-    FILE *file = fopen(path, "re");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        (void)sscanf(line, "VmHWM: %llu", &kib);
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return kib * 1024;
-}
-
 static uint32_t log_lines(const struct localnet_node *node) {
     FILE *file = fopen(node->log, "re");
     uint32_t lines = 0;
@@ -362,7 +348,7 @@ static void run_memory(const char *cgroup) {
     if (!process_running(supernode->process)) {
         die("the supernode ended by itself");
     }
-    uint64_t memory = worst_memory(supernode);
+    uint64_t memory = localnet_memory_max(supernode);
     if (localnet_number(report, "full") == 0 || localnet_number(report, "answered") == 0) {
         fault("no list was taken, or none refused", supernode,
               (double)localnet_number(report, "answered"));
