@@ -233,7 +233,7 @@ uint32_t records_find_content(const struct index *index, const struct content_id
     while ((number = table_next(&walk)) != TABLE_NONE) {
         const struct segment *segment = segment_of(index, number);
         uint32_t at = number % SEGMENT_RECORDS;
-        if (memcmp(segment->root[at].b, content->root.b, sizeof content->root.b) == 0 &&
+        if (memcmp(segment->records[at].root.b, content->root.b, sizeof content->root.b) == 0 &&
             record_size(segment, at) == content->size && record_is_alive(index, number) &&
             (segment->rest[at] & REST_IS_VARIANT) == 0) {
             break;
@@ -352,11 +352,9 @@ uint32_t records_make(struct index *index, const struct file_record *file, enum 
     uint32_t number = take_number(index);
     struct segment *segment = segment_of(index, number);
     uint32_t at = number % SEGMENT_RECORDS;
-    segment->root[at] = file->content.root;
-    segment->size[at] = (uint32_t)file->content.size;
+    segment->records[at] = (struct record){file->content.root, (uint32_t)file->content.size, NONE};
     segment->rest[at] =
-        (uint16_t)((uint32_t)type << REST_TYPE_SHIFT | (uint32_t)(file->content.size >> 32));
-    segment->holder[at] = NONE;
+        (uint16_t)((uint32_t)type << REST_TYPE_SHIFT | size_class(file->content.size));
     names_put(index, number, file);
     if (main != NONE) {
         join_variants(index, main, number);
@@ -414,13 +412,17 @@ void records_condemn(struct index *index) {
 
 /* ---- Holders ---- */
 
+static uint32_t *holder_of(const struct index *index, uint32_t number) {
+    return &segment_of(index, number)->records[number % SEGMENT_RECORDS].holder;
+}
+
 static uint32_t *set_at(const struct index *index, uint32_t holder) {
     return pool_at(&index->pool, holder & ~HOLDER_SET);
 }
 
 const uint32_t *records_holders(const struct index *index, uint32_t number, uint32_t *one,
                                 uint32_t *count) {
-    uint32_t holder = segment_of(index, number)->holder[number % SEGMENT_RECORDS];
+    uint32_t holder = *holder_of(index, number);
     if ((holder & HOLDER_SET) == 0) {
         *one = holder;
         *count = 1;
@@ -445,7 +447,7 @@ static void make_set(struct index *index, uint32_t *holder, const uint32_t *list
 }
 
 void records_hold(struct index *index, uint32_t number, uint32_t list) {
-    uint32_t *holder = &segment_of(index, number)->holder[number % SEGMENT_RECORDS];
+    uint32_t *holder = holder_of(index, number);
     if (*holder == NONE) {
         *holder = list;
         return;
@@ -464,7 +466,7 @@ void records_hold(struct index *index, uint32_t number, uint32_t list) {
 }
 
 void records_let_go(struct index *index, uint32_t number, uint32_t list) {
-    uint32_t *holder = &segment_of(index, number)->holder[number % SEGMENT_RECORDS];
+    uint32_t *holder = holder_of(index, number);
     if (*holder == list) {
         *holder = NONE;
         kill(index, number);
