@@ -193,7 +193,7 @@
     4                    /* until then one block more may be on its way for so many right ones */
 #define FETCH_LOST_MAX 8 /* runs of a source that others were asked for: it may still send them */
 #define FETCH_SETTLED_MAX 16   /* pieces whose block hashes are kept to judge such, 2 KiB each */
-#define FETCH_HASHES_MS 1000   /* that an answer with hashes may take; then another is asked */
+#define FETCH_HASHES_MS 250    /* that an answer with hashes may take; then another is asked */
 #define FETCH_LATE_MS_MIN 2000 /* twice the expected time is at least this: disks and queues */
 #define FETCH_RAREST_LOOK 1024 /* wanted pieces among which the rarest is picked */
 #define FETCH_PROBE_MS 10000   /* between two slow sources that make room for untried ones */
