@@ -257,9 +257,9 @@ static void look_by(struct supernode *supernode, uint64_t due_us) {
     }
 }
 
-/* Show a list on the word of the one who leaves; the leaf itself has SNAPSHOT_KEEP_MS to come. */
-static void vouch(struct supernode *supernode, struct leaf *leaf) {
-    leaf->vouched_us = supernode_after_ms(supernode, SNAPSHOT_KEEP_MS);
+void handover_vouch(struct leaf *leaf, uint64_t ms) {
+    struct supernode *supernode = leaf->supernode;
+    leaf->vouched_us = supernode_after_ms(supernode, ms);
     index_list_show(leaf->list, true);
     look_by(supernode, leaf->vouched_us);
 }
@@ -357,7 +357,7 @@ enum err handover_take_snapshot(struct supernode *supernode, struct link *link,
     leaf = leaves_enter(supernode, &snapshot.leaf);
     note_record(supernode, leaf, &snapshot);
     if (leaf->list != NULL && register_is_held(leaf, &snapshot.list)) {
-        vouch(supernode, leaf); /* kept since it was here */
+        handover_vouch(leaf, SNAPSHOT_KEEP_MS); /* kept since it was here */
         return OK;
     }
     struct incoming *incoming = mem_new(sizeof *incoming);
@@ -379,7 +379,7 @@ static void take_over(struct supernode *supernode, struct neighbour *neighbour) 
         leaf->list = coming->list;
         leaf->held = coming->promised;
         coming->list = NULL;
-        vouch(supernode, leaf);
+        handover_vouch(leaf, SNAPSHOT_KEEP_MS);
         supernode->counts.snapshots++;
         log_debug(supernode->env->log, "handover.taken link=%u files=%u", neighbour->link->number,
                   leaf->held.count);
