@@ -313,8 +313,9 @@
 /* A supernode that leaves. */
 #define HANDOVER_MS 4000           /* for the lists of its leaves to reach others, at most ... */
 #define HANDOVER_MS_MIN 1500       /* ... and at least: the leaves register elsewhere meanwhile */
-#define HANDOVER_TICK_MS 10        /* between two steps of sending ... */
-#define HANDOVER_STEP_BYTES 262144 /* ... of so much */
+#define HANDOVER_TICK_MS 5         /* between two steps of sending ... */
+#define HANDOVER_STEP_BYTES 131072 /* ... of so much */
+#define HANDOVER_BATCH 500         /* records that are copied and put in order at a time */
 #define SNAPSHOT_KEEP_MS 60000     /* that a list is shown on another's word, not its leaf's */
 #define SNAPSHOTS_MAX 600          /* of one neighbour: as many as departed leaves are kept */
 #define FILL_MS 10000              /* between two looks at who has too few leaves */
