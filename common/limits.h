@@ -99,6 +99,7 @@
 #define SUMMARY_CHUNK_BYTES 32768
 #define SUMMARY_DELTA_MAX 8192    /* bits per message */
 #define SUMMARY_PUSH_MS 1000      /* additions are told together */
+#define SUMMARY_COUNT_PART 16     /* of the leaves told: a larger change is told without words */
 #define SUMMARY_PACE_MS 20        /* between two chunks for one neighbour */
 #define SUMMARY_REBUILD_MS 600000 /* words that are gone leave the filter */
 #define SUMMARY_SLICE_WORDS 4096  /* hashed per step of a rebuild, a third of a millisecond */
@@ -312,10 +313,20 @@
 /* A supernode that leaves. */
 #define HANDOVER_MS 4000           /* for the lists of its leaves to reach others, at most ... */
 #define HANDOVER_MS_MIN 1500       /* ... and at least: the leaves register elsewhere meanwhile */
-#define HANDOVER_TICK_MS 10        /* between two steps of sending ... */
-#define HANDOVER_STEP_BYTES 262144 /* ... of so much */
+#define HANDOVER_TICK_MS 5         /* between two steps of sending ... */
+#define HANDOVER_STEP_BYTES 131072 /* ... of so much */
+#define HANDOVER_BATCH 500         /* records that are copied and put in order at a time */
 #define SNAPSHOT_KEEP_MS 60000     /* that a list is shown on another's word, not its leaf's */
 #define SNAPSHOTS_MAX 600          /* of one neighbour: as many as departed leaves are kept */
+#define FILL_MS 10000              /* between two looks at who has too few leaves */
+#define FILL_LEAVES_MIN 8          /* below the mean, at least, to be filled */
+#define FILL_LEAVES_MAX 16         /* sent on at a time, and at most ... */
+#define FILL_SHARE 16              /* ... such a part of those there are, ... */
+#define FILL_PART 4                /* ... and such a part of what is lacking, by all together */
+#define FILL_VAIN_MAX 4            /* times that leaves are sent where none arrives */
+#define FILL_KEEP_MS 15000         /* that the list of a leaf which was sent on is still shown */
+#define FILL_RETRY_S 120           /* until it may come back */
+#define FILL_DIAL_MS 5000          /* that such a leaf waits for the supernode it was told of */
 
 /* A peer that would be a supernode, too. */
 #define MEASURES_EPOCH_MAX 16        /* streams that a candidate sends in an epoch ... */
