@@ -252,13 +252,14 @@ static bool needs_renewal(const struct supernode *supernode, const struct decide
     return held == NULL || held->cert.epoch + held->cert.life <= epoch + 1 + RENEW_EPOCHS;
 }
 
-/* A supernode that is not wanted any more goes, politely. */
+/* A supernode that is not wanted any more goes, politely, when the epoch is over: until then others
+ * may still ask it for what it has just signed, and certificates of others need that. */
 static void check_own_seat(struct supernode *supernode) {
     const struct decide_row *own = decide_find(&supernode->election.decide, &supernode->env->id);
     bool is_sure = !supernode->election.is_unsure && !supernode->is_stopping;
     if (own != NULL && own->verdict == POLICY_DEMOTE && is_sure) {
         log_info(supernode->env->log, "election.demoted reason=\"%s\"", own->reason);
-        supernode_shutdown(supernode);
+        supernode->election.is_demoted = true;
     }
 }
 
@@ -569,6 +570,9 @@ void election_timer(struct supernode *supernode) {
     if (epoch != election->epoch) {
         measure_end(supernode);
         enter_epoch(supernode, epoch, into_us);
+        if (election->is_demoted) {
+            supernode_shutdown(supernode);
+        }
     }
     while (election->phase < PHASES && phase_us(supernode, election->phase) <= into_us &&
            !supernode->is_stopping) {

@@ -12,7 +12,7 @@
  *     logs/NAME.log     what each node printed
  *     timeline.log      what was done to the network and what came of it
  *     merged.log        all of these by time
- *     nodes.csv searches.csv downloads.csv samples.csv traffic.csv
+ *     nodes.csv searches.csv downloads.csv samples.csv traffic.csv liars.csv
  *     result.json report.html */
 #ifndef TRUNKLINE_CLUSTER_CLUSTER_H
 #define TRUNKLINE_CLUSTER_CLUSTER_H
@@ -104,6 +104,17 @@ struct fleet {
     bool is_searching;
 };
 
+/* Candidates that lie, in one process, and what they won in the epochs that count. */
+struct liars {
+    bool is_started;
+    struct process *process; /* NULL = none, not yet, not any more */
+    uint32_t epochs;
+    double seat_shares; /* sum over these */
+    double seat_share_max;
+    uint64_t bytes;     /* measured by honest supernodes ... */
+    uint64_t own_bytes; /* ... of liars */
+};
+
 struct cluster {
     struct spec spec;
     struct owner *owner;
@@ -112,6 +123,7 @@ struct cluster {
     struct asker *asker;
     struct netns *netns; /* NULL = loopback */
     struct fleet fleet;
+    struct liars liars;
     struct process *proxy; /* NULL without link faults */
     int proxy_control;     /* its control socket */
     struct rng rng;
@@ -124,6 +136,7 @@ struct cluster {
     FILE *downloads_csv;
     FILE *samples_csv;
     FILE *traffic_csv;
+    FILE *liars_csv;
     struct traffic_count traffic[TRAFFIC_TYPES]; /* sent by all nodes */
     struct member *members;                      /* supernodes first */
     uint32_t member_count;
