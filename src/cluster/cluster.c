@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "src/cluster/cluster_again.h"
 #include "src/cluster/cluster_control.h"
 #include "src/cluster/cluster_fleet.h"
 #include "src/cluster/cluster_liars.h"
@@ -299,6 +300,7 @@ static enum err launch(struct cluster *cluster, struct member *member) {
     }
     member->state = CLUSTER_RUNNING;
     member->is_leaving = member->is_registered = member->was_registered = false;
+    member->up_count = 0;
     member->parents = member->links = member->leaves = member->files = 0;
     traffic_forget(member);
     return OK;
@@ -385,6 +387,7 @@ static void apply_to(struct cluster *cluster, const struct spec_event *event,
     struct localnet_node *node = member->node;
     switch (event->verb) {
     case SPEC_KILL:
+        cluster->counts.kills_fetching += load_is_fetching(cluster, member);
         localnet_cut(node);
         member->state = CLUSTER_DOWN;
         break;
@@ -452,6 +455,7 @@ void cluster_apply(struct cluster *cluster, const struct spec_event *event) {
     if (event->verb == SPEC_LINK || event->verb == SPEC_SPLIT || event->verb == SPEC_HEAL) {
         cluster_links_apply(cluster);
     }
+    again_begin(cluster, event, chosen, wanted);
     if (wanted == 0) {
         cluster_note(cluster, "%s: nobody to do it to", event->text);
     }
@@ -518,6 +522,7 @@ void cluster_tick(struct cluster *cluster, int wait_ms) {
         sample_tick(cluster);
         load_look_at_cut(cluster);
     }
+    again_tick(cluster);
     begin_checks(cluster, now, cluster->checked_ms);
     cluster->checked_ms = now;
     uint64_t until = cluster->spec.load_until_ms;
@@ -547,6 +552,12 @@ static double measure_at_end(struct cluster *cluster, enum spec_measure measure)
         return series_quantile(&cluster->latencies, 0.99);
     case SPEC_GAP_P99:
         return series_quantile(&cluster->gaps, 0.99);
+    case SPEC_AGAIN_P99:
+        return series_quantile(&cluster->agains, 0.99);
+    case SPEC_AGAIN_WARM_P99:
+        return series_quantile(&cluster->agains_warm, 0.99);
+    case SPEC_KILLS_FETCHING:
+        return (double)cluster->counts.kills_fetching;
     case SPEC_MEMORY:
         return (double)memory;
     case SPEC_MEMORY_TOTAL:
@@ -584,6 +595,13 @@ static double measure_at_end(struct cluster *cluster, enum spec_measure measure)
     }
 }
 
+/* Where nobody lost a parent nothing was shown. */
+static bool is_measured(const struct cluster *cluster, enum spec_measure measure) {
+    return measure == SPEC_AGAIN_P99        ? cluster->agains.count > 0
+           : measure == SPEC_AGAIN_WARM_P99 ? cluster->agains_warm.count > 0
+                                            : true;
+}
+
 /* A peer that has no parent when all is over has a gap that is at least so long. */
 static void close_gaps(struct cluster *cluster) {
     for (uint32_t i = 0; i < cluster->member_count; i++) {
@@ -609,11 +627,12 @@ void cluster_settle(struct cluster *cluster, int timeout_ms) {
     poll(NULL, 0, QUIET_MS); /* the nodes see that nobody asks any more, and close their ends */
     load_close(cluster);
     close_gaps(cluster);
+    again_close(cluster);
     for (uint32_t i = 0; i < cluster->spec.check_count; i++) {
         const struct spec_check *check = &cluster->spec.checks[i];
         struct outcome *outcome = &cluster->outcomes[i];
         if (!check->is_timed) {
-            *outcome = (struct outcome){.is_known = true,
+            *outcome = (struct outcome){.is_known = is_measured(cluster, check->measure),
                                         .value = measure_at_end(cluster, check->measure)};
         }
         outcome->is_held = outcome->is_known && (spec_measures[check->measure].is_least
@@ -672,6 +691,8 @@ void cluster_free(struct cluster *cluster) {
     mem_free(cluster->latencies.values);
     mem_free(cluster->gaps.values);
     mem_free(cluster->fetches.values);
+    mem_free(cluster->agains.values);
+    mem_free(cluster->agains_warm.values);
     mem_free(cluster->folder);
     spec_free(&cluster->spec);
     *cluster = (struct cluster){.lock = -1, .control = -1};

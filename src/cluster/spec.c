@@ -21,11 +21,14 @@ const struct spec_measure_row spec_measures[SPEC_MEASURES] = {
     [SPEC_RECALL] = {"recall", true},
     [SPEC_REGISTERED] = {"registered", true},
     [SPEC_SEARCH_P99] = {"search p99", false},
+    [SPEC_AGAIN_P99] = {"again p99", false},
+    [SPEC_AGAIN_WARM_P99] = {"again warm p99", false},
     [SPEC_GAP_P99] = {"gap p99", false},
     [SPEC_MEMORY] = {"memory", false},
     [SPEC_MEMORY_TOTAL] = {"memory total", false},
     [SPEC_DOWNLOADS_FAILED] = {"downloads failed", false},
     [SPEC_DOWNLOADS_DONE] = {"downloads done", true},
+    [SPEC_KILLS_FETCHING] = {"kills fetching", true},
     [SPEC_OVERHEAD] = {"overhead", false},
     [SPEC_DESCRIPTORS] = {"descriptors", false},
     [SPEC_DESCRIPTORS_GROWN] = {"descriptors grown", false},
@@ -291,6 +294,8 @@ static bool read_bound(struct spec_check *check, const char *value) {
         check->bound = (double)number / 1000;
         return is_fine;
     case SPEC_SEARCH_P99:
+    case SPEC_AGAIN_P99:
+    case SPEC_AGAIN_WARM_P99:
     case SPEC_GAP_P99:
     case SPEC_DOWNLOAD_P99:
     case SPEC_EXIT:
@@ -303,6 +308,7 @@ static bool read_bound(struct spec_check *check, const char *value) {
         break;
     case SPEC_DOWNLOADS_FAILED:
     case SPEC_DOWNLOADS_DONE:
+    case SPEC_KILLS_FETCHING:
     case SPEC_DESCRIPTORS:
     case SPEC_DESCRIPTORS_GROWN:
     case SPEC_MEASURES:
@@ -334,10 +340,10 @@ static const char *take_check(struct spec *spec, const char *key, const char *va
             strcmp(name, spec_measures[i].name) == 0 ? (enum spec_measure)i : check->measure;
     }
     if (check->measure == SPEC_MEASURES) {
-        return "write recall, registered, search p99, gap p99, memory, memory total, downloads "
-               "failed, downloads done, supernodes, supernodes most, role flaps, overhead, "
-               "descriptors, descriptors grown, memory slope, download p99, exit, liar seats, "
-               "liar bandwidth or liar ratio";
+        return "write recall, registered, search p99, again p99, again warm p99, gap p99, memory, "
+               "memory total, downloads failed, downloads done, kills fetching, supernodes, "
+               "supernodes most, role flaps, overhead, descriptors, descriptors grown, memory slope, "
+               "download p99, exit, liar seats, liar bandwidth or liar ratio";
     }
     check->is_timed = at != NULL;
     if (at != NULL && (!take_span(at + 4, 0, &check->at_ms) || !may_be_timed(check->measure))) {

@@ -98,11 +98,14 @@ enum spec_measure {
     SPEC_RECALL,            /* share of the wanted files that a sweep of searches finds */
     SPEC_REGISTERED,        /* share of the running peers that have a registered parent */
     SPEC_SEARCH_P99,        /* milliseconds */
+    SPEC_AGAIN_P99,         /* milliseconds until a peer that lost a parent finds something */
+    SPEC_AGAIN_WARM_P99,    /* ... and had another link */
     SPEC_GAP_P99,           /* milliseconds that a running peer was without a parent */
     SPEC_MEMORY,            /* bytes resident, the largest process at its worst */
     SPEC_MEMORY_TOTAL,      /* bytes, all processes together, what they share counted once */
     SPEC_DOWNLOADS_FAILED,  /* downloads that ended with an error or did not end */
     SPEC_DOWNLOADS_DONE,    /* at least so many */
+    SPEC_KILLS_FETCHING,    /* at least so many, of peers in the middle of a download */
     SPEC_OVERHEAD,          /* blocks sent beyond what was fetched, as a share of it */
     SPEC_DESCRIPTORS,       /* the most that one process had open */
     SPEC_DESCRIPTORS_GROWN, /* all processes together: at the end, less those at the start */

@@ -54,7 +54,8 @@ static void test_everything_is_read(void **state) {
                                "30s = link peers 10% black-hole=yes\n"
                                "10s = kill supernode 1-2 ; a remark\n"
                                "10s = freeze peers 50%\n"
-                               "[checks]\nrecall at 60s = 0.99\ngap p99 = 10s\nmemory = 64M\n",
+                               "[checks]\nrecall at 60s = 0.99\ngap p99 = 10s\nmemory = 64M\n"
+                               "again p99 = 10s\nagain warm p99 = 2s\nkills fetching = 300\n",
                                trouble),
                      OK);
     assert_string_equal(spec.name, "lab-1");
@@ -77,12 +78,15 @@ static void test_everything_is_read(void **state) {
     assert_int_equal(spec.events[1].targets.percent, 50);
     assert_int_equal(spec.events[2].verb, SPEC_LINK);
     assert_true(spec.events[2].link.black_hole);
-    assert_int_equal(spec.check_count, 3);
+    assert_int_equal(spec.check_count, 6);
     assert_true(spec.checks[0].is_timed);
     assert_int_equal(spec.checks[0].at_ms, 60000);
     assert_true(spec.checks[0].bound > 0.989 && spec.checks[0].bound < 0.991);
     assert_int_equal((int)spec.checks[1].bound, 10000);
     assert_int_equal((int)spec.checks[2].bound, 64 << 20);
+    assert_int_equal(spec.checks[3].measure, SPEC_AGAIN_P99);
+    assert_int_equal((int)spec.checks[4].bound, 2000);
+    assert_true(spec_measures[spec.checks[5].measure].is_least);
     spec_free(&spec);
 }
 
