@@ -194,7 +194,7 @@
     4                    /* until then one block more may be on its way for so many right ones */
 #define FETCH_LOST_MAX 8 /* runs of a source that others were asked for: it may still send them */
 #define FETCH_SETTLED_MAX 16   /* pieces whose block hashes are kept to judge such, 2 KiB each */
-#define FETCH_HASHES_MS 1000   /* that an answer with hashes may take; then another is asked */
+#define FETCH_HASHES_MS 250    /* that an answer with hashes may take; then another is asked */
 #define FETCH_LATE_MS_MIN 2000 /* twice the expected time is at least this: disks and queues */
 #define FETCH_RAREST_LOOK 1024 /* wanted pieces among which the rarest is picked */
 #define FETCH_PROBE_MS 10000   /* between two slow sources that make room for untried ones */
@@ -301,7 +301,8 @@
 #define MEASURE_BYTES_MAX (4 * 1024 * 1024) /* of one stream ... */
 #define MEASURERS 3                 /* ... of so many supernodes in an epoch: 288 MiB a day */
 #define MESH_UNPROVEN_MAX 8         /* neighbours whose certificates wait for their checkpoint */
-#define CANDIDATES_MAX 8192         /* known to a supernode; 300 bytes each */
+#define CANDIDATES_MAX 8192         /* known to a supernode; 600 bytes each */
+#define CANDIDATES_SPONSOR_MAX 512  /* of these that one supernode stands for: its leaves */
 #define MEASURE_LINKS_MAX 8         /* to one candidate at a time */
 #define CANDIDACIES_MILLI_PER_S 500 /* of one leaf; a candidate sends one in an epoch */
 #define CANDIDACIES_BURST 10

@@ -34,9 +34,16 @@ struct trust_issuer {
     struct trust_record *rows[TRUST_EPOCHS];
 };
 
+/* A supernode that stands for candidates. */
+struct trust_sponsor {
+    struct node_id id;
+    uint32_t candidates;
+};
+
 struct trust_candidate {
     struct node_id subject;
     struct node_id owner;
+    struct trust_sponsor *sponsor;
     struct address address; /* of the owner, where it is measured */
     struct trust_record *record;
     uint32_t rate_kib;
@@ -79,6 +86,7 @@ struct trust {
     struct map records;    /* prefix -> struct trust_record */
     struct map issuers;    /* node id -> struct trust_issuer */
     struct map candidates; /* subject -> struct trust_candidate */
+    struct map sponsors;   /* node id -> struct trust_sponsor of at least one candidate */
     struct map votes;      /* subject and checkpoint hash -> struct trust_certified, growing */
     struct map certified;  /* subject -> struct trust_certified that is complete, the latest */
     struct map frauds;     /* signer -> struct trust_record */

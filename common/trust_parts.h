@@ -26,6 +26,15 @@ static inline void trust_vote_key(uint8_t key[VOTE_KEY_BYTES], const struct node
     memcpy(key + sizeof subject->b, checkpoint->b, sizeof checkpoint->b);
 }
 
+/* True when the epoch is one ahead of ours at most, and one of the last `kept`. */
+bool trust_is_current(const struct trust *trust, uint32_t epoch, uint32_t kept);
+
+/* ---- trust_candidates.c ---- */
+
+enum err trust_take_candidacy(struct trust *trust, struct slice bytes, struct trust_record **added);
+/* Forget a candidate; NULL is fine. */
+void trust_drop_candidate(struct trust *trust, struct trust_candidate *candidate);
+
 static inline struct signer_env trust_signer_env(const struct trust *trust) {
     return (struct signer_env){trust->env.crypto, &trust->env.network->id};
 }

@@ -128,7 +128,9 @@ enum record_type { /* the type inside signatures */
                    RECORD_ROW = 3,
                    RECORD_CHECKPOINT = 4,
                    RECORD_FRAUD = 5,
-                   RECORD_CANDIDACY = 6
+                   RECORD_CANDIDACY = 6, /* the owner's signature; others of the same: */
+                   RECORD_CANDIDACY_SUBJECT = 7,
+                   RECORD_CANDIDACY_SPONSOR = 8
 };
 
 /* Where a node can be dialled, signed by itself: key 32, seq u64, minutes u16, flags u16, n u8,

@@ -443,7 +443,7 @@ static void brief(struct supernode *supernode, struct link *link) {
     }
 }
 
-/* Three signatures are checked for each. */
+/* Four signatures are checked for each, and one is made. */
 static bool may_stand(struct supernode *supernode, struct leaf *leaf) {
     return election_is_on(supernode) &&
            ratelimit_take(&leaf->candidacies, CANDIDACIES_MILLI_PER_S, CANDIDACIES_BURST, 1,
@@ -464,6 +464,28 @@ static bool stands_for_another(const struct supernode *supernode, const struct c
     return false;
 }
 
+/* We stand for it from now on. */
+static enum err sponsor(struct supernode *supernode, struct link *link,
+                        struct candidacy *candidacy) {
+    struct signer_env env = signer_env(supernode);
+    bool is_known = map_get(&supernode->trust.candidates, candidacy->subject.b) != NULL;
+    wire_candidacy_sponsor(candidacy, &env);
+    struct buf bytes = {0};
+    wire_candidacy_encode(&bytes, candidacy);
+    enum err err = evidence_add(supernode, MSG_CANDIDACY, (struct slice){bytes.data, bytes.len});
+    buf_free(&bytes);
+    if (err == OK && !is_known) {
+        brief(supernode, link);
+        hand_out(supernode, &candidacy->subject);
+    }
+    if (err == ERR_POLICY || err == ERR_BUSY) {
+        log_debug(supernode->env->log, "election.candidacy_refused link=%u error=%s", link->number,
+                  err_name(err));
+        return OK;
+    }
+    return err;
+}
+
 enum err election_take_candidacy(struct supernode *supernode, struct link *link,
                                  struct slice payload) {
     struct candidacy candidacy;
@@ -475,21 +497,16 @@ enum err election_take_candidacy(struct supernode *supernode, struct link *link,
     if (!node_id_equal(&owner, &link->id)) {
         return ERR_AUTH;
     }
-    bool is_known = map_get(&supernode->trust.candidates, candidacy.subject.b) != NULL;
     bool is_late = supernode->election.phase > PHASE_ROW;
-    if (is_late || stands_for_another(supernode, &candidacy, &owner) ||
+    if (is_late || !node_id_equal(&candidacy.sponsor, &supernode->env->id) ||
+        stands_for_another(supernode, &candidacy, &owner) ||
         candidacy.epoch != supernode->trust.now_epoch ||
         !leaves_record_is_seen(supernode, link, candidacy.address_record)) {
         log_debug(supernode->env->log, "election.candidacy_ignored link=%u late=%d", link->number,
                   is_late);
         return OK;
     }
-    err = evidence_add(supernode, MSG_CANDIDACY, payload);
-    if (err == OK && !is_known) {
-        brief(supernode, link);
-        hand_out(supernode, &candidacy.subject);
-    }
-    return err == ERR_POLICY || err == ERR_BUSY ? OK : err;
+    return sponsor(supernode, link, &candidacy);
 }
 
 /* ---- The calendar ---- */

@@ -88,8 +88,10 @@ struct world_node {
     bool reads_nothing;   /* what comes to it waits */
     bool is_stopped;
     uint32_t life;
-    bool syncs_never;         /* its store is never done */
-    uint32_t supernode_names; /* ACTION_SUPERNODE_NAME, _START and _STOP */
+    bool syncs_never;                   /* its store is never done */
+    const struct crypto *supernode_key; /* what signs for ACTION_SUPERNODE_SIGN; NULL = nothing */
+    uint32_t supernode_names;           /* ACTION_SUPERNODE_NAME, _SIGN, _START and _STOP */
+    uint32_t supernode_signs;
     uint32_t supernode_starts;
     uint32_t supernode_stops;
     struct buf supernode_cert; /* of the last start */
@@ -479,6 +481,16 @@ static inline void world_report(struct world_node *node, const struct action *ac
     node->reports_end = &report->next;
 }
 
+static inline void world_sign(struct world_node *node, uint8_t type, struct slice body) {
+    node->supernode_signs++;
+    if (node->supernode_key != NULL) {
+        struct world_item *item = world_post(node, NODE_SUPERNODE, DISK_US);
+        struct signed_bytes bytes = {&node->world->network.id, type, body};
+        item->event.supernode.state = SUPERNODE_SIGNED;
+        crypto_sign(node->supernode_key, &bytes, item->event.supernode.signature);
+    }
+}
+
 static inline void world_supernode(struct world_node *node, enum action_kind kind,
                                    struct slice cert) {
     node->supernode_names += kind == ACTION_SUPERNODE_NAME;
@@ -530,6 +542,9 @@ static inline void world_act(struct world_node *node, struct action *action, str
         break;
     case ACTION_REPORT:
         world_report(node, action, bytes);
+        break;
+    case ACTION_SUPERNODE_SIGN:
+        world_sign(node, (uint8_t)action->token32, bytes);
         break;
     case ACTION_SUPERNODE_NAME:
     case ACTION_SUPERNODE_START:

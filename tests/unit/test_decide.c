@@ -60,7 +60,7 @@ static void make_evidence(struct evidence *evidence, uint64_t seed) {
         add(evidence, MSG_MEMBERS, members_of(0, epoch, MEMBERS, (struct slice){0}));
     }
     for (uint32_t i = ANCHORS; i < LAST; i++) {
-        add(evidence, MSG_CANDIDACY, candidacy_of(people[i], &people[i]->id, EPOCH, 1024));
+        add(evidence, MSG_CANDIDACY, candidacy_of(people[i], people[i], EPOCH, 1024));
     }
     for (uint32_t epoch = EPOCH - EPOCHS + 1; epoch <= EPOCH; epoch++) {
         for (uint32_t i = 0; i < MEMBERS; i++) {

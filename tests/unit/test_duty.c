@@ -71,6 +71,11 @@ static void start_peer(struct scene *scene) {
 
 static void tell(struct scene *scene, enum supernode_state state, uint64_t bytes, bool certified) {
     struct node_event event = {.kind = NODE_SUPERNODE};
+    for (int i = 0; i < WORLD_NODES; i++) {
+        const struct test_identity *key = &scene->world->nodes[i].identity;
+        bool is_named = state == SUPERNODE_NAMED && node_id_equal(&key->id, &scene->child);
+        scene->peer->supernode_key = is_named ? &key->crypto : scene->peer->supernode_key;
+    }
     event.supernode.state = (uint8_t)state;
     event.supernode.id = scene->child;
     event.supernode.bytes_in = bytes;
@@ -157,6 +162,10 @@ static void test_candidacy_is_signed_and_whole(void **state) {
     struct slice payload = raw_payload(scene.parent, MSG_CANDIDACY, 0);
     assert_int_equal(wire_candidacy_decode(payload, &candidacy), OK);
     const struct signer_env env = {&scene.parent->node->identity.crypto, &scene.world->network.id};
+    assert_true(node_id_equal(&candidacy.sponsor, &scene.parent->node->identity.id));
+    assert_int_equal(wire_candidacy_check_subject(&candidacy, &env), OK);
+    assert_int_equal(wire_candidacy_check(&candidacy, &env), ERR_AUTH); /* nobody stands for it */
+    wire_candidacy_sponsor(&candidacy, &env);
     assert_int_equal(wire_candidacy_check(&candidacy, &env), OK);
     struct node_id owner = wire_candidacy_owner(&candidacy);
     assert_true(node_id_equal(&owner, &scene.peer->identity.id));
@@ -214,6 +223,29 @@ static void test_never_two_that_differ(void **state) {
     tell(&scene, SUPERNODE_NAMED, 0, false);
     world_run_for(scene.world, 60 * SECOND_US);
     assert_int_equal(raw_count(scene.parent, MSG_CANDIDACY), 0);
+    next_epoch(&scene, EPOCH_S / 5 + 2);
+    assert_int_equal(raw_count(scene.parent, MSG_CANDIDACY), 1);
+    world_free(scene.world);
+}
+
+/* Without the key's own signature there is nothing to show, and a wrong one is none. */
+static void test_the_key_must_agree(void **state) {
+    (void)state;
+    struct scene scene = scene_new(22, NETWORK_CERTIFIED);
+    start_peer(&scene);
+    consent(&scene, "256K", "64M");
+    struct node_id child = scene.child;
+    scene.child = (struct node_id){{1}}; /* a key that nobody here signs with: another one does */
+    scene.peer->supernode_key = &scene.peer->identity.crypto;
+    tell(&scene, SUPERNODE_NAMED, 0, false);
+    scene.child = child;
+    world_run_for(scene.world, 60 * SECOND_US);
+    assert_int_equal(scene.peer->supernode_signs, 1);
+    assert_int_equal(raw_count(scene.parent, MSG_CANDIDACY), 0);
+    tell(&scene, SUPERNODE_SIGNED, 0, false);
+    world_run_for(scene.world, 60 * SECOND_US);
+    assert_int_equal(raw_count(scene.parent, MSG_CANDIDACY), 0);
+    tell(&scene, SUPERNODE_NAMED, 0, false);
     next_epoch(&scene, EPOCH_S / 5 + 2);
     assert_int_equal(raw_count(scene.parent, MSG_CANDIDACY), 1);
     world_free(scene.world);
@@ -663,6 +695,7 @@ int main(void) {
         cmocka_unit_test(test_candidacy_is_signed_and_whole),
         cmocka_unit_test(test_one_candidacy_per_epoch),
         cmocka_unit_test(test_never_two_that_differ),
+        cmocka_unit_test(test_the_key_must_agree),
         cmocka_unit_test(test_shown_only_when_durable),
         cmocka_unit_test(test_consent_is_remembered_and_configured),
         cmocka_unit_test(test_bad_caps_are_refused),

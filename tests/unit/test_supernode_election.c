@@ -55,27 +55,47 @@ static struct trust *trust_of(const struct stage *stage) {
     return &supernode_of(stage->one)->trust;
 }
 
-/* `owner` would run the supernode with this number. */
-static struct buf candidacy_of(const struct fake *owner, uint8_t number) {
+/* `owner` would run the supernode with this number, and names who is to stand for it. */
+static struct buf candidacy_for(const struct fake *owner, uint8_t number,
+                                const struct node_env *sponsor) {
     const struct node_env *env = &owner->place->env;
     struct address_record record = {.key = env->id,
                                     .seq = NET_WALL_S,
                                     .minutes = 60,
                                     .address_count = 1,
                                     .addresses = {env->listen[0]}};
-    struct buf address = {0}, bytes = {0};
+    static struct net_node child; /* whose id signs, and nothing else */
+    child.env.id = (struct node_id){{number}};
+    struct crypto its_key = net_crypto;
+    its_key.context = &child;
+    struct buf address = {0}, body = {0}, bytes = {0};
     wire_address_record_sign(&record, env->crypto, &env->network->id);
     wire_address_record_encode(&address, &record);
-    struct candidacy candidacy = {.subject = {{number}},
+    struct candidacy candidacy = {.subject = child.env.id,
                                   .address_record = {address.data, address.len},
                                   .epoch = EPOCH_NOW,
                                   .rate_kib = 64,
-                                  .day_mib = 64};
+                                  .day_mib = 64,
+                                  .sponsor = sponsor->id};
     struct signer_env signer = {env->crypto, &env->network->id};
+    struct signer_env stander = {sponsor->crypto, &env->network->id};
+    wire_candidacy_subject_bytes(&body, &candidacy);
+    struct signed_bytes agreed = {
+        &env->network->id, RECORD_CANDIDACY_SUBJECT, {body.data, body.len}};
+    crypto_sign(&its_key, &agreed, candidacy.by_subject);
     wire_candidacy_sign(&candidacy, &signer);
+    if (sponsor == env) {
+        wire_candidacy_sponsor(&candidacy, &stander);
+    }
     wire_candidacy_encode(&bytes, &candidacy);
+    buf_free(&body);
     buf_free(&address);
     return bytes;
+}
+
+/* It stands for itself: of an anchor's such a record is whole. */
+static struct buf candidacy_of(const struct fake *owner, uint8_t number) {
+    return candidacy_for(owner, number, &owner->place->env);
 }
 
 static void send_have(struct stage *stage, struct link *link, const struct buf *record) {
@@ -112,12 +132,37 @@ static void a_leaf_stands_for_one_key(void **state) {
     struct fake *leaf = fake_add(stage->net);
     struct link *link = fake_dial(leaf, stage->one, PURPOSE_LEAF);
     for (uint8_t number = 1; number < 6; number++) {
-        struct buf candidacy = candidacy_of(leaf, number);
+        struct buf candidacy = candidacy_for(leaf, number, &stage->one->env);
         fake_send(link, MSG_CANDIDACY, &candidacy);
         net_run(stage->net, 1000);
     }
     assert_int_equal(trust_of(stage)->candidates.count, 1);
     assert_false(link->closing);
+}
+
+/* Only the one that a candidate names stands for it, and every other supernode sees that it does.
+ */
+static void who_is_named_stands_for_it(void **state) {
+    struct stage *stage = *state;
+    struct fake *leaf = fake_add(stage->net);
+    struct link *link = fake_dial(leaf, stage->one, PURPOSE_LEAF);
+    struct buf other = candidacy_for(leaf, 1, &stage->bob->place->env);
+    struct buf ours = candidacy_for(leaf, 1, &stage->one->env);
+    fake_send(link, MSG_CANDIDACY, &other);
+    net_run(stage->net, 1000);
+    assert_int_equal(trust_of(stage)->candidates.count, 0);
+    fake_send(link, MSG_CANDIDACY, &ours);
+    net_run(stage->net, 1000);
+    assert_int_equal(trust_of(stage)->candidates.count, 1);
+    uint32_t cursor = 0;
+    const struct trust_candidate *known = map_next(&trust_of(stage)->candidates, &cursor, NULL);
+    struct candidacy candidacy;
+    struct signer_env env = {stage->one->env.crypto, &stage->net->network.id};
+    assert_int_equal(
+        wire_candidacy_decode((struct slice){known->record->bytes, known->record->len}, &candidacy),
+        OK);
+    assert_int_equal(wire_candidacy_check(&candidacy, &env), OK);
+    assert_true(node_id_equal(&candidacy.sponsor, &stage->one->env.id));
 }
 
 /* A certificate that a made-up checkpoint is said to stand behind. */
@@ -234,6 +279,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(only_what_was_asked_for_is_looked_at, elected, teardown),
         cmocka_unit_test_setup_teardown(a_leaf_stands_for_one_key, elected, teardown),
+        cmocka_unit_test_setup_teardown(who_is_named_stands_for_it, elected, teardown),
         cmocka_unit_test_setup_teardown(a_stranger_may_wait_for_its_checkpoint, elected, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_clock_does_not_last, elected, teardown),
         cmocka_unit_test_setup_teardown(only_who_counts_is_condemned, elected, teardown),

@@ -553,7 +553,10 @@ static void make_candidacy(struct maker *maker, struct candidacy *candidacy) {
     candidacy->mean_uptime_s = (uint32_t)any(maker);
     candidacy->flags = (uint8_t)any(maker);
     candidacy->tlvs = make_tlvs(maker, RECORD_HEADROOM);
-    rng_fill(&maker->rng, candidacy->signature, sizeof candidacy->signature);
+    rng_fill(&maker->rng, candidacy->sponsor.b, sizeof candidacy->sponsor.b);
+    rng_fill(&maker->rng, candidacy->by_subject, sizeof candidacy->by_subject);
+    rng_fill(&maker->rng, candidacy->by_owner, sizeof candidacy->by_owner);
+    rng_fill(&maker->rng, candidacy->by_sponsor, sizeof candidacy->by_sponsor);
 }
 
 static void make_checkpoint(struct maker *maker, struct checkpoint *checkpoint) {
