@@ -24,6 +24,15 @@ bool report_is_good(const struct cluster *cluster, uint32_t untidy) {
     return good;
 }
 
+/* How often a peer has become a supernode. */
+static double promotions(const struct cluster *cluster) {
+    double sum = 0;
+    for (uint32_t i = 0; i < cluster->member_count; i++) {
+        sum += cluster->members[i].promotions;
+    }
+    return sum;
+}
+
 json_t *report_json(struct cluster *cluster, uint32_t untidy) {
     const struct cluster_counts *counts = &cluster->counts;
     json_t *checks = json_array();
@@ -56,6 +65,7 @@ json_t *report_json(struct cluster *cluster, uint32_t untidy) {
         {"gaps", (double)cluster->gaps.count},
         {"gap_p99_ms", series_quantile(&cluster->gaps, 0.99)},
         {"memory_total_max_bytes", (double)cluster->memory_total_max},
+        {"promotions", promotions(cluster)},
         {"crashes", (double)counts->crashes},
         {"untidy_ends", (double)untidy},
     };
