@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "supernode/core.h"
+#include "supernode/hints.h"
 
 #define SIXTEENTHS 16 /* of an epoch, in which the calendar counts */
 #define WINDOW_US_MAX 2500000
@@ -568,6 +569,7 @@ void election_timer(struct supernode *supernode) {
     uint64_t into_us = now_us % epoch_us(supernode);
     if (epoch != election->epoch) {
         measure_end(supernode);
+        hints_sweep(supernode);
         enter_epoch(supernode, epoch, into_us);
     }
     while (election->phase < PHASES && phase_us(supernode, election->phase) <= into_us &&
@@ -594,6 +596,7 @@ void election_init(struct supernode *supernode) {
     supernode->election.timer.kind = TIMER_ELECTION;
     evidence_init(supernode);
     measure_init(supernode);
+    hints_init(supernode);
     decide_init(&supernode->election.decide, supernode->env->network, supernode->env->crypto,
                 supernode->env->seed);
     supernode->links.cert = supernode->env->cert;
@@ -606,5 +609,6 @@ void election_free(struct supernode *supernode) {
     buf_free(&supernode->election.said_members);
     decide_free(&supernode->election.decide);
     measure_free(supernode);
+    hints_free(supernode);
     evidence_free(supernode);
 }
