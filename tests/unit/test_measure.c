@@ -113,8 +113,8 @@ static uint64_t row_bytes(const struct measured_one *one) {
     const struct election *election = &supernode_of(one->stage->one)->election;
     struct row_record row;
     assert_int_equal(election->said_type, MSG_ROW);
-    assert_int_equal(
-        wire_row_decode((struct slice){election->said.data, election->said.len}, &row), OK);
+    assert_int_equal(wire_row_decode((struct slice){election->said.data, election->said.len}, &row),
+                     OK);
     assert_int_equal(row.count, 1);
     assert_int_equal(row.entries[0].subject.b[0], 1);
     return wire_row_load(&row).bytes;
