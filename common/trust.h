@@ -63,11 +63,15 @@ struct trust_checkpoint {
 /* A certificate and since when who holds it. */
 struct trust_certified {
     struct cert cert; /* without TLVs */
+    /* Of a vote: who is to sign, where a committee is drawn; to draw one is a hash per member. */
+    uint16_t committee[SEATS_COMMITTEE];
+    uint8_t committee_count;
 };
 
-/* A supernode that did not sign what it should have. */
+/* A supernode that did not sign what it should have, or has lost its seat. */
 struct trust_shirker {
     uint32_t until_epoch; /* it is no member before that: its certificate is over then */
+    uint32_t cert_epoch;  /* a certificate of a later one makes it a member again; 0 = none does */
 };
 
 struct trust_env {
@@ -148,6 +152,10 @@ uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct no
  * hold a third of the signatures could keep everybody else out (docs/PROMOTION.md). Called by an
  * anchor before it makes the next checkpoint. */
 void trust_note_shirkers(struct trust *trust, uint32_t epoch);
+/* Who lost its seat by the decision under the checkpoint of that epoch is no member of the next
+ * ones until it is certified anew, though its certificate is still in time and its last row counts.
+ */
+void trust_note_demoted(struct trust *trust, const struct node_id *id, uint32_t epoch);
 
 /* Root of a sorted list of keys, and of all rows and candidacies that count for a checkpoint. */
 void trust_set_root(const struct trust *trust, const struct node_id *keys, uint32_t count,

@@ -366,8 +366,7 @@ static enum err take_vote(struct trust *trust, struct slice bytes, struct trust_
         return err;
     }
     uint8_t key[VOTE_KEY_BYTES];
-    memcpy(key, cert.subject.b, 32);
-    memcpy(key + 32, cert.checkpoint.b, 32);
+    trust_vote_key(key, &cert.subject, &cert.checkpoint);
     struct trust_certified *growing = map_get(&trust->votes, key);
     if (growing == NULL) {
         if (trust->votes.count >= TRUST_VOTES_MAX || begins_too_many(trust, checkpoint, &cert)) {
@@ -375,6 +374,7 @@ static enum err take_vote(struct trust *trust, struct slice bytes, struct trust_
         }
         growing = mem_new(sizeof *growing);
         growing->cert = cert;
+        trust_draw_committee(trust, checkpoint, growing);
         map_put(&trust->votes, key, growing);
     } else if (!add_signer(&growing->cert, &cert.signers[0])) {
         return ERR_POLICY;

@@ -14,6 +14,8 @@
 #define WINDOW_US_MAX 2500000
 #define OFFSET_STRAY_US 2500000 /* the clock was set */
 #define DECIDE_BUDGET 20000     /* edges per step: a millisecond */
+#define VOTE_BUDGET 4000        /* hashes per step: some milliseconds ... */
+#define VOTE_COST 200           /* ... and a signature in hashes */
 #define ANCHOR_TURN_US 200000   /* that the next anchor waits for the one before it */
 #define RENEW_EPOCHS 2          /* left, when a certificate is renewed */
 
@@ -253,42 +255,86 @@ static bool needs_renewal(const struct supernode *supernode, const struct decide
     return held == NULL || held->cert.epoch + held->cert.life <= epoch + 1 + RENEW_EPOCHS;
 }
 
-/* A supernode that is not wanted any more goes, politely. */
+/* A supernode that is not wanted any more goes, politely, when the epoch is over: until then others
+ * may still ask it for what it has just signed, and certificates of others need that. */
 static void check_own_seat(struct supernode *supernode) {
     const struct decide_row *own = decide_find(&supernode->election.decide, &supernode->env->id);
     bool is_sure = !supernode->election.is_unsure && !supernode->is_stopping;
     if (own != NULL && own->verdict == POLICY_DEMOTE && is_sure) {
         log_info(supernode->env->log, "election.demoted reason=\"%s\"", own->reason);
-        supernode_shutdown(supernode);
+        supernode->election.is_demoted = true;
     }
 }
 
-static void decided(struct supernode *supernode) {
+/* Whether we are to sign for it. */
+static bool is_voted_for(const struct supernode *supernode, const struct decide_row *row) {
+    return row->verdict == POLICY_PROMOTE ||
+           (row->is_member && row->verdict == POLICY_KEEP &&
+            !network_is_anchor(supernode->env->network, &row->id) &&
+            needs_renewal(supernode, row, supernode->election.decide.epoch));
+}
+
+/* Sign for some; true when all that is to be signed is. To draw a committee is a hash for each
+ * member. */
+static bool vote_some(struct supernode *supernode) {
     struct election *election = &supernode->election;
     const struct decide *decide = &election->decide;
     const struct trust_checkpoint *checkpoint =
         trust_checkpoint_at(&supernode->trust, decide->epoch);
-    election->is_deciding = false;
     if (!decide_holds(decide, &supernode->trust)) {
+        return true;
+    }
+    for (uint32_t spent = 0; spent < VOTE_BUDGET && election->vote_at < decide->count; spent++) {
+        const struct decide_row *row = &decide->rows[election->vote_at++];
+        if (is_voted_for(supernode, row)) {
+            vote(supernode, checkpoint, &row->id);
+            spent += VOTE_COST + decide->members;
+        }
+    }
+    return election->vote_at == decide->count;
+}
+
+/* It is decided: vote from now on. */
+static void decided(struct supernode *supernode) {
+    struct election *election = &supernode->election;
+    const struct decide *decide = &election->decide;
+    election->is_voting = decide_holds(decide, &supernode->trust);
+    if (!election->is_voting) {
         return; /* what there is of a decision is on another checkpoint */
     }
     election->decided = decide->epoch;
+    election->vote_at = 0;
     uint32_t promoted = 0;
     for (uint32_t i = 0; i < decide->count; i++) {
-        const struct decide_row *row = &decide->rows[i];
-        bool is_kept = row->is_member && row->verdict == POLICY_KEEP &&
-                       !network_is_anchor(supernode->env->network, &row->id) &&
-                       needs_renewal(supernode, row, decide->epoch);
-        if (row->verdict == POLICY_PROMOTE || is_kept) {
-            vote(supernode, checkpoint, &row->id);
-            promoted += row->verdict == POLICY_PROMOTE;
+        promoted += decide->rows[i].verdict == POLICY_PROMOTE;
+        if (decide->rows[i].verdict == POLICY_DEMOTE && !election->is_unsure) {
+            trust_note_demoted(&supernode->trust, &decide->rows[i].id, decide->epoch);
         }
     }
     log_info(supernode->env->log,
              "election.decided epoch=%u members=%u wanted=%u candidates=%u promoted=%u sure=%d",
              decide->epoch, decide->members, decide->wanted, decide->count, promoted,
              !election->is_unsure);
-    check_own_seat(supernode);
+}
+
+/* A slice of a decision, or of the votes that follow; true when there is no more to do. */
+static bool go_on_deciding(struct supernode *supernode) {
+    struct election *election = &supernode->election;
+    if (!election->is_voting) {
+        if (decide_step(&election->decide, &supernode->trust, DECIDE_BUDGET)) {
+            decided(supernode);
+            return !election->is_voting;
+        }
+        return false;
+    }
+    if (!vote_some(supernode)) {
+        return false;
+    }
+    election->is_voting = false;
+    if (decide_holds(&election->decide, &supernode->trust)) {
+        check_own_seat(supernode);
+    }
+    return true;
 }
 
 /* True when we hold exactly what the anchor fixed: no more, no less. */
@@ -314,6 +360,7 @@ static void decide_on(struct supernode *supernode, bool anyway) {
     }
     decide_begin(&election->decide, &supernode->trust, latest);
     election->is_deciding = true;
+    election->is_voting = false;
     timers_set(&supernode->timers, &election->timer, supernode_next_step(supernode));
 }
 
@@ -558,11 +605,11 @@ static void set_timer(struct supernode *supernode) {
 void election_timer(struct supernode *supernode) {
     struct election *election = &supernode->election;
     if (election->is_deciding) {
-        if (!decide_step(&election->decide, &supernode->trust, DECIDE_BUDGET)) {
+        if (!go_on_deciding(supernode)) {
             timers_set(&supernode->timers, &election->timer, supernode_next_step(supernode));
             return;
         }
-        decided(supernode);
+        election->is_deciding = false;
     }
     uint64_t now_us = wall_us(supernode);
     uint32_t epoch = (uint32_t)(now_us / epoch_us(supernode));
@@ -571,6 +618,9 @@ void election_timer(struct supernode *supernode) {
         measure_end(supernode);
         hints_sweep(supernode);
         enter_epoch(supernode, epoch, into_us);
+        if (election->is_demoted) {
+            supernode_shutdown(supernode);
+        }
     }
     while (election->phase < PHASES && phase_us(supernode, election->phase) <= into_us &&
            !supernode->is_stopping) {

@@ -86,6 +86,9 @@ struct election {
     uint64_t said_token;
     struct decide decide;
     bool is_deciding;
+    bool is_demoted;  /* and ends with the epoch */
+    bool is_voting;   /* it is decided, and we sign, slice by slice: */
+    uint32_t vote_at; /* the next row of the decision */
     bool is_unsure;   /* our evidence is not quite the one that the anchor fixed */
     uint32_t decided; /* epoch of the checkpoint that was last decided under */
     struct buf cert;  /* our own, encoded, when it came by election */

@@ -50,6 +50,7 @@ static void report_counts(struct outbox *out, const struct supernode_counts *cou
         {"nodes_limited", counts->nodes_limited},
         {"dialbacks", counts->dialbacks},
         {"snapshots", counts->snapshots},
+        {"sent_on", counts->sent_on},
         {"dialbacks_limited", counts->dialbacks_limited},
         {"pushes", counts->pushes},
         {"pushes_dropped", counts->pushes_dropped},

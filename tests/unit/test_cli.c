@@ -388,6 +388,34 @@ static void sharing_with_some(struct world *world) {
     "head -n "                                                                                     \
     "1)"
 
+/* Others find, see and fetch what has an alias by that alone; the rest of the rules hold. */
+static void sharing_under_other_names(struct world *world) {
+    run(world,
+        "mkdir -p home/q7/x && echo opal >home/q7/x/draft7.txt && $P share add home/q7 --dir p1 "
+        "--as 'Field notes' --alias 'x/draft7.txt=topaz report.txt' && cat p1/shares");
+    assert_result(world, 0, "home/q7: 1 files, 5 B would be shared as Field notes\n");
+    assert_result(world, 0, "x/draft7.txt as topaz report.txt\n");
+    assert_result(world, 0, "\n as Field notes\n");
+    assert_result(world, 0, "\n alias x/draft7.txt=topaz report.txt\n");
+    search_until(world, "$P search topaz --dir p2 --links >topaz; cat topaz", "topaz report.txt");
+    assert_result(world, 0, "name=topaz%20report.txt");
+    search_until(world, "$P search draft7 --dir p2; true", "; asked ");
+    assert_null(strstr(output(world), "draft7.txt"));
+    run(world, "$P get \"$(grep -o 'trunkline:.*' topaz)\" --dir p2 && "
+               "cmp home/q7/x/draft7.txt 'down/topaz report.txt'");
+    assert_result(world, 0, "/down/topaz report.txt\n");
+    run(world, "$P browse " PLACE_OF("p1") " --dir p2");
+    assert_result(world, 0, "Field notes/x/\n");
+    assert_result(world, 0, "topaz report.txt\n");
+    assert_null(strstr(output(world), "q7"));
+    assert_null(strstr(output(world), "draft7"));
+    run(world, "$P share add home/q7 --dir p1 --yes");
+    assert_int_equal(world->status, 0);
+    search_until(world, "$P search draft7 --dir p2", "draft7.txt");
+    run(world, "$P share remove home/q7 --dir p1");
+    assert_int_equal(world->status, 0);
+}
+
 /* What one peer shares, a folder of it fetched with its sub-folders, and one that says no. */
 static void browsing(struct world *world) {
     run(world,
@@ -514,6 +542,7 @@ static void a_network_of_three(void **state) {
     fetching(world);
     sharing_while_it_runs(world);
     sharing_with_some(world);
+    sharing_under_other_names(world);
     browsing(world);
     limiting(world);
     refusing_a_second(world);

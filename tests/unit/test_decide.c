@@ -104,6 +104,7 @@ static void decide_at(struct decide *decide, const struct trust *trust, uint32_t
     decide_begin(decide, trust, checkpoint);
     while (!decide_step(decide, trust, budget)) {
         assert_true(++steps < 1000000);
+        assert_in_range(decide->spent, 0, budget + DECIDE_BUDGET_PAST);
     }
 }
 

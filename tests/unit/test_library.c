@@ -249,14 +249,17 @@ static void test_cache(void **state) {
     shelf_free(&shelf);
 }
 
-/* What a filter leaves out, and what looks private, is never told to the node. */
+/* What a filter leaves out, and what looks private, is never told to the node, nor are names that
+ * have an alias. */
 static void add_filtered(struct probe *probe, const struct node_event *event, struct outbox *out) {
     struct shelf *shelf = probe->context;
     struct host_error error;
     (void)out;
     assert_int_equal(host_share_add(probe->node, shelf->other, "smell bad\n", &error), ERR_CONFIG);
     assert_int_equal(
-        host_share_add(probe->node, shelf->other, "only *.pdf\nonly id_rsa\nmax 6000\n", &error),
+        host_share_add(probe->node, shelf->other,
+                       "only *.pdf\nonly id_rsa\nmax 6000\nas Papers\nalias in/b.pdf=c.pdf\n",
+                       &error),
         OK);
     probe_wake(probe, event, 20);
 }
@@ -266,13 +269,15 @@ static void end_when_filtered(struct probe *probe, const struct node_event *even
     struct shelf *shelf = probe->context;
     (void)out;
     const struct share_left left = host_share_left(probe->node);
-    if (find(shelf, "wanted.pdf") == NULL || left.filtered < 2) {
+    if (find(shelf, "wanted.pdf") == NULL || find(shelf, "c.pdf") == NULL || left.filtered < 2) {
         probe_wake(probe, event, 20);
         return;
     }
     assert_int_equal(left.filtered, 2);
     assert_int_equal(left.private, 2); /* the key, and the folder of mail */
-    assert_int_equal(shelf->count, 2);
+    assert_int_equal(shelf->count, 3);
+    assert_string_equal(find(shelf, "wanted.pdf")->folder, "Papers");
+    assert_string_equal(find(shelf, "c.pdf")->folder, "Papers/in");
     host_stop(shelf->host);
 }
 
@@ -287,6 +292,9 @@ static void test_a_filter_keeps_files_back(void **state) {
     put(&other, "unwanted.txt", 5000, 3);
     put(&other, "large.pdf", 7000, 4);
     put(&other, "id_rsa", 5000, 5);
+    snprintf(path, sizeof path, "%s/in", other.folder);
+    assert_int_equal(mkdir(path, 0755), 0);
+    put(&other, "in/b.pdf", 5000, 7);
     snprintf(path, sizeof path, "%s/Mail", other.folder);
     assert_int_equal(mkdir(path, 0755), 0);
     put(&other, "Mail/letter.pdf", 5000, 6);
