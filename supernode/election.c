@@ -123,8 +123,9 @@ static void issue_row(struct supernode *supernode) {
     crypto_hash(supernode->env->crypto, (struct slice){bytes.data, bytes.len}, &hash);
     memcpy(election->previous, hash.b, sizeof election->previous);
     election->last_row = election->epoch;
-    log_info(supernode->env->log, "election.row epoch=%u measured=%u bytes=%llu", row.epoch,
-             row.count, (unsigned long long)load.bytes);
+    log_info(supernode->env->log, "election.row epoch=%u measured=%u bytes=%llu blocks=%llu",
+             row.epoch, row.count, (unsigned long long)load.bytes,
+             (unsigned long long)measure_by_blocks(supernode));
     say(supernode, MSG_ROW, (struct slice){bytes.data, bytes.len});
     buf_free(&bytes);
     buf_free(&tlvs);

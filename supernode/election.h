@@ -54,6 +54,8 @@ enum err measure_take_block(struct supernode *supernode, struct link *link, stru
 void measure_closed(struct link *link);
 /* Fill in the entries of our row; return the bytes that they stand for. */
 uint64_t measure_row(struct supernode *supernode, struct row_record *row);
+/* How many of these were blocks of files. */
+uint64_t measure_by_blocks(const struct supernode *supernode);
 /* Close what is left. */
 void measure_end(struct supernode *supernode);
 

@@ -14,6 +14,7 @@ struct measure_state {
     struct map streams; /* subject -> struct stream, of this epoch */
     bool is_counting;
     uint64_t until_us;
+    uint64_t blocks_before; /* counts.measured_blocks when this epoch's slot began */
 };
 
 /* ---- Whom to measure ---- */
@@ -141,6 +142,7 @@ void measure_opened(struct supernode *supernode, struct link *link) {
 void measure_begin(struct supernode *supernode, uint32_t window_ms) {
     struct measure_state *measure = supernode->measure;
     measure->is_counting = true;
+    measure->blocks_before = supernode->counts.measured_blocks;
     measure->until_us = supernode_after_ms(supernode, window_ms);
     uint32_t cursor = 0;
     for (struct stream *stream; (stream = map_next(&measure->streams, &cursor, NULL)) != NULL;) {
@@ -217,6 +219,10 @@ uint64_t measure_row(struct supernode *supernode, struct row_record *row) {
     }
     qsort(row->entries, row->count, sizeof row->entries[0], compare_entries);
     return total;
+}
+
+uint64_t measure_by_blocks(const struct supernode *supernode) {
+    return supernode->counts.measured_blocks - supernode->measure->blocks_before;
 }
 
 void measure_end(struct supernode *supernode) {
