@@ -165,6 +165,7 @@ struct leaf {
     uint64_t dialback_us;    /* when it was last asked about this address; 0 = never */
     struct ratelimit lists;
     struct ratelimit candidacies;
+    struct ratelimit receipts;
     uint64_t departed_us;
     uint64_t banned_until_us; /* asked far too much */
     uint64_t vouched_us; /* until when `list` is shown on another supernode's word; 0 = it is not */
@@ -215,7 +216,10 @@ struct supernode_counts {
     uint64_t snapshots;         /* lists taken over from neighbours that left */
     uint64_t sent_on;           /* leaves, to neighbours with fewer of them */
     uint64_t pushes;            /* passed on to a leaf */
-    uint64_t measured;          /* bytes that candidates delivered */
+    uint64_t measured;          /* bytes that candidates delivered, verified ... */
+    uint64_t measured_blocks;   /* ... of these as blocks of their files */
+    uint64_t receipts;          /* of leaves, taken as hints */
+    uint64_t receipts_ignored;  /* too many, too late, or for nobody who is a candidate */
     uint64_t pushes_dropped;    /* for nobody here, or not to be trusted */
 };
 
@@ -234,6 +238,7 @@ struct supernode {
     struct trust trust;
     struct evidence *evidence;
     struct measure_state *measure;
+    struct map hints; /* subject -> struct hint: candidates that receipts speak for */
     struct election election;
     struct map leaves;             /* node id -> struct leaf */
     struct map mesh_rates;         /* node id -> struct ratelimit of its queries, parted or not */
