@@ -365,6 +365,8 @@ struct reg_add {
 };
 void wire_reg_add_encode(struct buf *out, const struct reg_add *add);
 MUST_CHECK enum err wire_reg_add_decode(struct slice payload, struct reg_add *add);
+/* The roots in an encoded REG_ADD, which deflate cannot shrink. */
+struct slice wire_reg_add_noise(struct slice payload);
 
 /* Append a REG_ADD of the first of `count` (at least 1) strictly rising records, as many as fit;
  * return how many. */

@@ -140,6 +140,13 @@ struct intake {
     uint32_t slice_cost; /* REG_SLICE_COST but in tests */
 };
 
+/* What audits took out of a list: the leaf's next offer brings it back without being sent. */
+struct lost {
+    struct reg_state held; /* what the list was with it */
+    struct buf records;    /* encoded */
+    uint32_t count;
+};
+
 enum reach { REACH_UNKNOWN, REACH_ASKED, REACH_PROVEN, REACH_FAILED };
 
 struct audit;
@@ -153,6 +160,7 @@ struct leaf {
     struct timer timer;
     struct index_list *list; /* complete, NULL = none; shown while it is known to be true */
     struct reg_state held;   /* what `list` is; root zero = not known, a record was taken out */
+    struct lost *lost;       /* NULL = nothing */
     struct registration *coming;
     struct audit *audit;    /* NULL before the first list */
     struct buf record;      /* encoded address record that may be passed on, or empty */
@@ -371,8 +379,8 @@ void register_send_status(struct leaf *leaf, enum reg_verdict verdict);
 /* Forget what is on its way, or the list itself. */
 void register_drop_coming(struct leaf *leaf);
 void register_drop_list(struct leaf *leaf);
-/* The list has lost a record: nobody knows what it comes to. */
-void register_restate(struct leaf *leaf);
+/* Take a record out of the list, until the leaf offers the list again, or a later one. */
+void register_lose(struct leaf *leaf, const struct file_record *file);
 /* TIMER_INTAKE, TIMER_SETTLE, TIMER_RECLAIM. */
 void register_intake_timer(struct supernode *supernode);
 void register_settle_timer(struct supernode *supernode);
