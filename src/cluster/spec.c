@@ -342,7 +342,8 @@ static const char *take_check(struct spec *spec, const char *key, const char *va
     if (check->measure == SPEC_MEASURES) {
         return "write recall, registered, search p99, again p99, again warm p99, gap p99, memory, "
                "memory total, downloads failed, downloads done, kills fetching, supernodes, "
-               "supernodes most, role flaps, overhead, descriptors, descriptors grown, memory slope, "
+               "supernodes most, role flaps, overhead, descriptors, descriptors grown, memory "
+               "slope, "
                "download p99, exit, liar seats, liar bandwidth or liar ratio";
     }
     check->is_timed = at != NULL;

@@ -231,6 +231,26 @@ static void test_demoted_stays_away(void **state) {
     world_free(scene.world);
 }
 
+/* Others may have counted it among the supernodes once more, and renewed what it had. */
+static void test_demoted_keeps_its_role_for_a_while(void **state) {
+    (void)state;
+    struct scene scene = scene_of_candidate(21, NETWORK_CERTIFIED);
+    scene.world->network.promotion.dwell_s = 2 * EPOCH_S;
+    uint32_t epoch = epoch_now(&scene);
+    send_cert(&scene, &scene.child, epoch, 6);
+    tell(&scene, SUPERNODE_STARTED, 0, false);
+    tell(&scene, SUPERNODE_READY, 0, true);
+    tell(&scene, SUPERNODE_STOPPED, 0, false);
+    next_epoch(&scene, 10);
+    send_cert(&scene, &scene.child, epoch + 1, 6);
+    state_is(&scene, "candidate");
+    assert_int_equal(scene.peer->supernode_starts, 1);
+    next_epoch(&scene, 10);
+    send_cert(&scene, &scene.child, epoch + 2, 6);
+    assert_int_equal(scene.peer->supernode_starts, 2);
+    world_free(scene.world);
+}
+
 static void test_withdraw_drains(void **state) {
     (void)state;
     struct scene scene = scene_of_candidate(9, NETWORK_CERTIFIED);
@@ -364,6 +384,7 @@ int main(void) {
         cmocka_unit_test(test_certificate_starts_and_renews),
         cmocka_unit_test(test_demoted_ends_renewed_goes_on),
         cmocka_unit_test(test_demoted_stays_away),
+        cmocka_unit_test(test_demoted_keeps_its_role_for_a_while),
         cmocka_unit_test(test_withdraw_drains),
         cmocka_unit_test(test_stops_with_the_peer),
         cmocka_unit_test(test_rests_when_the_day_is_used_up),
