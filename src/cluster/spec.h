@@ -129,6 +129,8 @@ struct spec {
     uint64_t size_max;
     char *names;             /* file with a name per line; NULL = those of /usr/share/doc */
     uint64_t load_until_ms;  /* then no search or download begins; 0 = the end */
+    uint32_t load_first;     /* peers that search and fetch ... */
+    uint32_t load_last;      /* ... to this one; 0 = all */
     uint64_t search_milli;   /* searches per second in all, thousandths */
     uint64_t download_milli; /* downloads begun per second in all, thousandths */
     uint64_t upload_rate;    /* bytes per second of each peer; 0 = unlimited */
