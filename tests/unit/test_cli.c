@@ -523,6 +523,22 @@ static void refusing_a_second(struct world *world) {
     assert_result(world, 1, "another program listens there");
 }
 
+/* On a terminal a peer says what it will share before it does so for the first time. */
+static void showing_first(struct world *world) {
+    for (int times = 1; times >= 0; times--) {
+        run(world,
+            "script -qefc '%s run --dir p7 --network sn/network.ini --listen 127.78.2.7:0 --share "
+            "home/shared --downloads home/extra' said >/dev/null & "
+            "for i in $(seq 200); do grep -q listening said && break; sleep 0.05; done; sleep 0.5; "
+            "%s stop --dir p7; wait; sed -n '1,/listening/p' said",
+            BIN_DIR "/peer", BIN_DIR "/peer");
+        assert_result(world, 0, "sharing 2 folders");
+        assert_int_equal(strstr(output(world), "home/shared: ") != NULL, times);
+        assert_int_equal(strstr(output(world), "would be shared") != NULL, times);
+        assert_int_equal(strstr(output(world), "  blue whale song.bin") != NULL, times);
+    }
+}
+
 /* What is bound, what is dialled from, and what others are told are three things. */
 static void binding(struct world *world) {
     struct process *bound =
@@ -563,6 +579,7 @@ static void a_network_of_three(void **state) {
     browsing(world);
     limiting(world);
     binding(world);
+    showing_first(world);
     refusing_a_second(world);
     run(world, "$P status --dir p1 --json; $S status --dir sn --json");
     assert_json_lines(world);
