@@ -175,6 +175,10 @@ static const struct {
     {"$P share add missing", 1, "mkdir"},
     {"$S init --anchor --dir n && $P run --network n/network.ini --downloads .", 1, "home folder"},
     {"$P run --network n/network.ini --downloads missing", 1, "mkdir"},
+    {"$P run --network n/network.ini --downloads n --interface nosuch0", 1,
+     "`ip link` lists those"},
+    {"$P run --network n/network.ini --downloads n --interface lo --listen 127.0.0.9:0", 2,
+     "chooses the address itself"},
     {"$P --version >/dev/full", 1, "standard output"},
     {"$P supernode resign", 2, "consent, withdraw and status are"},
     {"$P supernode consent --cap-rate 1K", 2, "cap-rate"},
@@ -522,6 +526,35 @@ static void refusing_a_second(struct world *world) {
     assert_result(world, 1, "another program listens there");
 }
 
+/* On a terminal a peer says what it will share before it does so for the first time. */
+static void showing_first(struct world *world) {
+    for (int times = 1; times >= 0; times--) {
+        run(world,
+            "script -qefc '%s run --dir p7 --network sn/network.ini --listen 127.78.2.7:0 --share "
+            "home/shared --downloads home/extra' said >/dev/null & "
+            "for i in $(seq 200); do grep -q listening said && break; sleep 0.05; done; sleep 0.5; "
+            "%s stop --dir p7; wait; sed -n '1,/listening/p' said",
+            BIN_DIR "/peer", BIN_DIR "/peer");
+        assert_result(world, 0, "sharing 2 folders");
+        assert_int_equal(strstr(output(world), "home/shared: ") != NULL, times);
+        assert_int_equal(strstr(output(world), "would be shared") != NULL, times);
+        assert_int_equal(strstr(output(world), "  blue whale song.bin") != NULL, times);
+    }
+}
+
+/* What is bound, what is dialled from, and what others are told are three things. */
+static void binding(struct world *world) {
+    struct process *bound =
+        start(world, "peer",
+              "--dir p8 --network sn/network.ini --interface lo --listen 0.0.0.0:0 "
+              "--advertise 127.78.9.9:7777 --downloads down --log p8.log");
+    assert_result(world, 0, "listening on 127.0.0.1:");
+    search_until(world, "$P status --dir p8 --json", "\"state\":\"registered\"");
+    assert_result(world, 0, "\"address\":\"127.78.9.9:7777\"");
+    assert_int_equal(process_stop(bound, END_MS), 0);
+    process_free(bound);
+}
+
 static void a_network_of_three(void **state) {
     struct world *world = *state;
     int status = -1;
@@ -550,6 +583,8 @@ static void a_network_of_three(void **state) {
     sharing_under_other_names(world);
     browsing(world);
     limiting(world);
+    binding(world);
+    showing_first(world);
     refusing_a_second(world);
     run(world, "$P status --dir p1 --json; $S status --dir sn --json");
     assert_json_lines(world);
