@@ -1,5 +1,5 @@
 /* elect_world.h - one simulated network that elects its supernodes epoch by epoch, with the code
- * that real ones use: common/rank.h, seats.h and policy.h. */
+ * that real ones use: common/decide.h over their records, seats.h and policy.h. */
 #ifndef TRUNKLINE_LAB_ELECT_WORLD_H
 #define TRUNKLINE_LAB_ELECT_WORLD_H
 
@@ -16,6 +16,7 @@ struct elect_epoch {
     uint32_t promoted;
     uint32_t demoted;  /* by decision */
     uint32_t left;     /* went away */
+    uint32_t returned; /* came back in the time of their certificates */
     uint32_t expired;  /* certificates that nobody renewed */
     uint32_t expelled; /* who had not signed what they should have */
     uint32_t blocked;  /* promotions without a quorum */
