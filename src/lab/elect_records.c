@@ -196,6 +196,38 @@ void records_candidacy(struct records *records, const struct person *person,
     map_put(&records->trust.candidates, person->id.b, candidate);
 }
 
+void records_vote(struct records *records, const struct node_id *subject, const uint32_t *places,
+                  uint32_t count) {
+    const struct trust_checkpoint *checkpoint =
+        trust_checkpoint_at(&records->trust, records->epoch);
+    for (uint32_t i = 0; i < count; i++) {
+        struct cert cert = {.subject = *subject,
+                            .epoch = records->epoch + 1,
+                            .life = CERT_VALID_EPOCHS,
+                            .checkpoint = checkpoint->hash,
+                            .signer_count = 1,
+                            .signers = {{.signer = (uint16_t)places[i]}}};
+        struct buf bytes = {0};
+        wire_cert_encode(&bytes, &cert);
+        take(records, MSG_CERT, &bytes);
+    }
+}
+
+void records_frozen(struct records *records, uint32_t epoch) {
+    forget_candidacies(records);
+    trust_advance(&records->trust, epoch);
+}
+
+bool records_is_certified(const struct records *records, const struct node_id *id) {
+    struct buf cert = {0};
+    uint32_t until;
+    bool is_good =
+        trust_cert_of(&records->trust, id, &cert) &&
+        trust_certified(&records->trust, id, (struct slice){cert.data, cert.len}, &until) == OK;
+    buf_free(&cert);
+    return is_good;
+}
+
 const struct decide *records_decide(struct records *records) {
     decide_begin(&records->decide, &records->trust,
                  trust_checkpoint_at(&records->trust, records->epoch));

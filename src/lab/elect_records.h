@@ -34,6 +34,17 @@ void records_row(struct records *records, const struct records_row *row);
 void records_candidacy(struct records *records, const struct person *person,
                        const struct policy_claims *claims);
 
+/* These members, by their places in the checkpoint, sign for a subject: as many votes. */
+void records_vote(struct records *records, const struct node_id *subject, const uint32_t *places,
+                  uint32_t count);
+
+/* An epoch without a checkpoint. */
+void records_frozen(struct records *records, uint32_t epoch);
+
+/* True when a supernode's certificate can be checked by what everybody keeps, and is good. False
+ * also for one that has none. */
+bool records_is_certified(const struct records *records, const struct node_id *id);
+
 /* Decide about the epoch; true for a row that passes every gate. */
 const struct decide *records_decide(struct records *records);
 bool records_is_gated(const struct decide_row *row);

@@ -108,7 +108,7 @@ static void change_role(struct world *world, struct person *person, bool by_deci
                    world->now_s - person->changed_s < (int64_t)world->config->dwell_s;
     world->figures.flaps += by_decision && is_soon;
     person->is_member = !person->is_member;
-    person->changed_s = world->now_s;
+    person->changed_s = by_decision ? world->now_s : person->changed_s; /* to go home is no flap */
 }
 
 /* Its certificate is worth nothing any more. */
@@ -160,10 +160,16 @@ static bool is_signed(struct world *world, const struct person *subject, bool is
         bool is_liar = signer->is_forged && (world->config->attack & ELECT_SIGN_OWN) != 0;
         bool signs = is_there && (is_liar ? subject->is_forged : is_favoured);
         signer->has_refused = signer->has_refused || (is_there && is_favoured && !signs);
-        signatures += signs;
         has_anchor = has_anchor || (signs && signer->is_anchor);
+        if (signs) {
+            places[signatures++] = places[i];
+        }
     }
-    return seats_quorum_is_met(&quorum, signatures, has_anchor);
+    bool is_met = seats_quorum_is_met(&quorum, signatures, has_anchor);
+    if (is_met) {
+        records_vote(world->records, &subject->id, places, signatures);
+    }
+    return is_met;
 }
 
 static void promote(struct world *world, struct person *person, bool is_favoured) {
@@ -242,6 +248,17 @@ static void note_bandwidth(struct world *world) {
     world->figures.bandwidth = all > 0 ? forged / all : 0;
 }
 
+/* Certificates by hand, from before elections began, hold for so long. */
+static void check_certificates(struct world *world) {
+    for (uint32_t i = 0; i < world->people.count; i++) {
+        const struct person *person = &world->people.list[i];
+        bool is_elected =
+            person->is_member && !person->is_anchor && person->signed_until > CERT_VALID_EPOCHS;
+        world->figures.uncertified +=
+            is_elected && !records_is_certified(world->records, &person->id);
+    }
+}
+
 static void step(struct world *world) {
     const struct elect_config *config = world->config;
     world->epoch++;
@@ -264,7 +281,10 @@ static void step(struct world *world) {
         const struct decide *decide = records_decide(world->records);
         world->wanted = decide->wanted;
         carry_out(world, decide);
+    } else {
+        records_frozen(world->records, world->epoch);
     }
+    check_certificates(world);
     count_layer(world);
     world->figures.wanted = world->wanted;
     world->figures.is_frozen = is_frozen;
@@ -341,6 +361,7 @@ static void add(struct elect_result *sum, struct tally *tally, const struct elec
     sum->homeless += epoch->homeless;
     sum->homeless_max = epoch->homeless > sum->homeless_max ? epoch->homeless : sum->homeless_max;
     sum->flaps += epoch->flaps;
+    sum->uncertified += epoch->uncertified;
     sum->captured += epoch->captured;
     sum->blocked += epoch->blocked;
     sum->expired += epoch->expired;
