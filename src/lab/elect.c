@@ -472,13 +472,13 @@ static bool keeps_promises(const struct outcome *outcome) {
     return is_good;
 }
 
-/* More identities are worth no more: of one policy and share, 10 and 200 differ by at most a third
- * of the share, beside what chance explains (and ten have no more than ten seats). A thousand crowd
- * others out of the rows, which have so much room: for them twice the share is the promise. */
+/* More identities are worth no more: of one policy and share, 10 and 200 differ by at most half of
+ * the share, beside what chance explains: ten have no more than ten seats. A thousand crowd others
+ * out of the rows, which have so much room: for them twice the share is the promise. */
 static bool is_flat(const struct outcome *outcomes, uint32_t count, const struct outcome *one) {
     for (const struct outcome *other = outcomes; other < outcomes + count; other++) {
         double difference = fabs(other->mean.seats - one->mean.seats);
-        double limit = one->share_percent / 300.0 + one->seats_error + other->seats_error;
+        double limit = one->share_percent / 200.0 + one->seats_error + other->seats_error;
         if (other->policy == one->policy && other->share_percent == one->share_percent &&
             other->identities >= 10 && one->identities >= 10 && other->identities <= FLAT_MAX &&
             one->identities <= FLAT_MAX && difference > limit) {

@@ -108,9 +108,10 @@ void records_checkpoint(struct records *records, const struct beacon *beacon,
     struct checkpoint checkpoint = {
         .epoch = beacon->epoch, .members = count, .beacon = beacon->hash};
     struct buf bytes = {0}, tlvs = {0};
-    forget_candidacies(records);
     records->epoch = beacon->epoch;
-    trust_advance(&records->trust, records->epoch);
+    if (records->trust.latest != NULL) {
+        checkpoint.previous = records->trust.latest->hash;
+    }
     qsort(members, count, sizeof *members, compare_ids);
     trust_set_root(&records->trust, members, count, &checkpoint.set_root);
     if (wanted > 0) {
@@ -213,7 +214,7 @@ void records_vote(struct records *records, const struct node_id *subject, const 
     }
 }
 
-void records_frozen(struct records *records, uint32_t epoch) {
+void records_advance(struct records *records, uint32_t epoch) {
     forget_candidacies(records);
     trust_advance(&records->trust, epoch);
 }

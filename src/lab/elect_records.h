@@ -38,8 +38,8 @@ void records_candidacy(struct records *records, const struct person *person,
 void records_vote(struct records *records, const struct node_id *subject, const uint32_t *places,
                   uint32_t count);
 
-/* An epoch without a checkpoint. */
-void records_frozen(struct records *records, uint32_t epoch);
+/* The next epoch begins. */
+void records_advance(struct records *records, uint32_t epoch);
 
 /* True when a supernode's certificate can be checked by what everybody keeps, and is good. False
  * also for one that has none. */

@@ -186,12 +186,21 @@ static void promote(struct world *world, struct person *person, bool is_favoured
 
 /* ---- One epoch ---- */
 
+/* It has a certificate that everybody can check; those by hand, from before elections began, end in
+ * their time. */
+static bool is_certified(const struct world *world, const struct person *person) {
+    bool is_by_hand = person->signed_until == CERT_VALID_EPOCHS;
+    return person->signed_until > 0 &&
+           (is_by_hand ? world->checkpoints <= CERT_VALID_EPOCHS
+                       : records_is_certified(world->records, &person->id));
+}
+
 /* Who went away is no supernode; who comes back in the time of its certificate goes on as one, as
  * a peer does that starts again. Without checkpoints no certificate ends. */
 static void lose_members(struct world *world) {
     for (uint32_t i = 0; i < world->people.count; i++) {
         struct person *person = &world->people.list[i];
-        bool is_good = person->is_anchor || world->checkpoints <= person->signed_until;
+        bool is_good = person->is_anchor || is_certified(world, person);
         if (person->is_member && (!person->is_online || !is_good)) {
             world->figures.left += !person->is_online;
             world->figures.expired += person->is_online;
@@ -248,14 +257,11 @@ static void note_bandwidth(struct world *world) {
     world->figures.bandwidth = all > 0 ? forged / all : 0;
 }
 
-/* Certificates by hand, from before elections began, hold for so long. */
 static void check_certificates(struct world *world) {
     for (uint32_t i = 0; i < world->people.count; i++) {
         const struct person *person = &world->people.list[i];
-        bool is_elected =
-            person->is_member && !person->is_anchor && person->signed_until > CERT_VALID_EPOCHS;
         world->figures.uncertified +=
-            is_elected && !records_is_certified(world->records, &person->id);
+            person->is_member && !person->is_anchor && !is_certified(world, person);
     }
 }
 
@@ -264,6 +270,7 @@ static void step(struct world *world) {
     world->epoch++;
     world->now_s += config->epoch_s;
     world->figures = (struct elect_epoch){.epoch = world->epoch - 1 - config->warm_up};
+    records_advance(world->records, world->epoch);
     people_churn(&world->people, world->now_s);
     lose_members(world);
     share_line(world);
@@ -281,8 +288,6 @@ static void step(struct world *world) {
         const struct decide *decide = records_decide(world->records);
         world->wanted = decide->wanted;
         carry_out(world, decide);
-    } else {
-        records_frozen(world->records, world->epoch);
     }
     check_certificates(world);
     count_layer(world);
