@@ -555,6 +555,20 @@ static void binding(struct world *world) {
     process_free(bound);
 }
 
+/* Said while it does not run, it counts when it does; what it was to give stays as it was. */
+static void consenting_for_later(struct world *world) {
+    run(world, "$P supernode consent --cap-rate 3M --dir p1 && $P supernode consent --dir p1");
+    assert_result(world, 0, "from its next start on\n");
+    struct process *again = start(
+        world, "peer", "--dir p1 --network sn/network.ini --listen 127.78.2.1:0 --log p1.log");
+    run(world, "$P supernode status --dir p1");
+    assert_result(world, 0, "gives up to        3.0 MiB/s\n");
+    run(world, "$P supernode consent --cap-rate 2M --dir p1 2>&1"); /* now it is asked */
+    assert_result(world, 0, "up to 2.0 MiB/s");
+    assert_int_equal(process_stop(again, END_MS), 0);
+    process_free(again);
+}
+
 static void a_network_of_three(void **state) {
     struct world *world = *state;
     int status = -1;
@@ -595,6 +609,7 @@ static void a_network_of_three(void **state) {
     assert_result(world, 1, "start one with `peer run`");
     assert_int_equal(process_wait(sharer, END_MS, &status), OK);
     assert_int_equal(status, 0);
+    consenting_for_later(world);
     assert_int_equal(process_stop(seeker, END_MS), 0); /* SIGTERM is a proper end */
     assert_int_equal(process_stop(supernode, END_MS), 0);
     process_free(sharer);
