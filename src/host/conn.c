@@ -110,6 +110,7 @@ static void bury(struct conn *conn) {
 
 static void conn_free(struct conn *conn) {
     conn->node->host->conns--;
+    trim_soon(conn->node->host);
     buf_free(&conn->out);
     if (conn->held != NULL) {
         evbuffer_free(conn->held);
@@ -600,6 +601,7 @@ static void link_up(struct conn *conn) {
         return;
     }
     end_handshake(conn, true);
+    trim_soon(node->host);
     drop_event(&conn->timer); /* of most links for good */
     conn->state = CONN_UP;
     conn->is_held = node->is_behind;
@@ -757,6 +759,7 @@ void conns_init(struct host *host) {
     host->reap = event_new(host->base, -1, 0, on_reap, host);
     host->heavy = evtimer_new(host->base, on_heavy, host);
     CHECK(host->flush != NULL && host->reap != NULL && host->heavy != NULL);
+    trim_init(host);
     CHECK(event_priority_set(host->heavy, PRIORITY_LAST) == 0);
 }
 
@@ -773,4 +776,5 @@ void conns_free(struct host *host) {
     event_free(host->flush);
     event_free(host->reap);
     event_free(host->heavy);
+    trim_free(host);
 }
