@@ -369,12 +369,14 @@ static bool is_over(const struct turn *turn) {
     return turn->is_dry || turn->taken >= READ_TURN_MAX || clock_mono_us() >= turn->until_us;
 }
 
-/* Whole records, as many as fit: the bytes then lie in one piece, and a frame is seldom cut. When
+/* One record, since what many links are to get of it should still be in a near cache when they get
+ * it; then as many as fit: the bytes lie in one piece, and a frame is seldom cut. When
  * OpenSSL has less than it could have read ahead, the kernel has no more: it is not asked in vain.
  */
 static struct slice read_records(struct conn *conn, struct turn *turn) {
     struct host *host = conn->node->host;
-    size_t most = flow_is_limited(conn, DIRECTION_IN) ? 1 : BULK_BYTES - SSL3_RT_MAX_PLAIN_LENGTH;
+    bool is_one = turn->taken == 0 || flow_is_limited(conn, DIRECTION_IN);
+    size_t most = is_one ? 1 : BULK_BYTES - SSL3_RT_MAX_PLAIN_LENGTH;
     size_t len = 0;
     if (host->bulk == NULL) {
         host->bulk = mem_new(BULK_BYTES);
