@@ -84,7 +84,10 @@ enum message_type {
     MSG_MEASURE = 100,
     MSG_MEASURED = 101,
     MSG_WHY = 102,
-    MSG_DECISION = 103
+    MSG_DECISION = 103,
+    MSG_MEASURE_FILES = 104,
+    MSG_MEASURE_BLOCKS = 106,
+    MSG_RECEIPT = 108
 };
 
 /* One row per spoken message: its name for logs and traces, and its longest payload. */
@@ -128,7 +131,10 @@ enum record_type { /* the type inside signatures */
                    RECORD_ROW = 3,
                    RECORD_CHECKPOINT = 4,
                    RECORD_FRAUD = 5,
-                   RECORD_CANDIDACY = 6
+                   RECORD_CANDIDACY = 6, /* the owner's signature; others of the same: */
+                   RECORD_CANDIDACY_SUBJECT = 7,
+                   RECORD_CANDIDACY_SPONSOR = 8,
+                   RECORD_RECEIPT = 9
 };
 
 /* Where a node can be dialled, signed by itself: key 32, seq u64, minutes u16, flags u16, n u8,

@@ -80,6 +80,7 @@ static struct conn *conn_new(struct host_node *node, int fd, const struct addres
 static void end_handshake(struct conn *conn, bool proven) {
     if (conn->counts_as_handshake) {
         conn->counts_as_handshake = false;
+        handshakes_end(&conn->node->host->handshakes, conn);
         gate_left(&conn->node->host->gate, &conn->remote, proven);
     }
 }
@@ -656,6 +657,7 @@ void conn_accept(struct host_node *node, int fd, const struct address *remote) {
     struct conn *conn = conn_new(node, fd, remote);
     conn->is_accepted = true;
     conn->counts_as_handshake = true;
+    handshakes_begin(&node->host->handshakes, conn, clock_mono_us());
     socket_tune(fd);
     start_tls(conn);
 }
@@ -710,7 +712,7 @@ static int open_socket(const struct host_node *node, const struct address *addre
 void conn_dial(struct host_node *node, uint32_t token, const struct node_id *id,
                const struct address *address) {
     struct host *host = node->host;
-    if (host->conns >= host->conns_max) {
+    if (host->conns >= host->conns_max && !handshakes_yield(&host->handshakes, clock_mono_us())) {
         node_queue_dial_failed(node, token, ERR_BUSY);
         return;
     }
