@@ -7,6 +7,7 @@
 
 #include "common/limits.h"
 #include "common/mem.h"
+#include "src/cluster/cluster_again.h"
 #include "src/cluster/cluster_control.h"
 #include "src/cluster/cluster_fleet.h"
 #include "src/cluster/cluster_traffic.h"
@@ -55,6 +56,7 @@ static void on_status(void *context, enum err err, const json_t *answer) {
     traffic_take(cluster, member, answer);
     if (member->node->role == LOCALNET_PEER) {
         member->parents = localnet_parents(answer);
+        again_take_links(cluster, member, answer);
         take_registration(cluster, member);
     } else {
         member->leaves = (uint64_t)localnet_number(status, "leaves");
@@ -96,7 +98,8 @@ static void look_at_role(struct cluster *cluster, struct member *member) {
     cluster_control_describe(cluster);
     cluster_note(cluster, "%s %s", member->node->name,
                  is_elected ? "is a supernode, too" : "is no supernode any more");
-    if (member->role_ms != 0 && now - member->role_ms < (int64_t)cluster->spec.election.dwell_ms) {
+    if (!member->is_leaving && member->role_ms != 0 &&
+        now - member->role_ms < (int64_t)cluster->spec.election.dwell_ms) {
         cluster->role_flaps++;
         cluster_note(cluster, "FLAP: %s changes its role after %" PRId64 " ms", member->node->name,
                      now - member->role_ms);

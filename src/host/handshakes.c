@@ -27,7 +27,7 @@ void handshakes_end(struct handshakes *handshakes, const struct conn *conn) {
 /* It has sent nothing, not even what we have not read yet. */
 static bool is_silent(const struct conn *conn) {
     char byte;
-    return BIO_number_read(SSL_get_rbio(conn_ssl(conn))) == 0 &&
+    return BIO_number_read(SSL_get_rbio(conn->ssl)) == 0 &&
            recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 

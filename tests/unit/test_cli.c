@@ -175,6 +175,10 @@ static const struct {
     {"$P share add missing", 1, "mkdir"},
     {"$S init --anchor --dir n && $P run --network n/network.ini --downloads .", 1, "home folder"},
     {"$P run --network n/network.ini --downloads missing", 1, "mkdir"},
+    {"$P run --network n/network.ini --downloads n --interface nosuch0", 1,
+     "`ip link` lists those"},
+    {"$P run --network n/network.ini --downloads n --interface lo --listen 127.0.0.9:0", 2,
+     "chooses the address itself"},
     {"$P --version >/dev/full", 1, "standard output"},
     {"$P supernode resign", 2, "consent, withdraw and status are"},
     {"$P supernode consent --cap-rate 1K", 2, "cap-rate"},
@@ -391,6 +395,34 @@ static void sharing_with_some(struct world *world) {
     "head -n "                                                                                     \
     "1)"
 
+/* Others find, see and fetch what has an alias by that alone; the rest of the rules hold. */
+static void sharing_under_other_names(struct world *world) {
+    run(world,
+        "mkdir -p home/q7/x && echo opal >home/q7/x/draft7.txt && $P share add home/q7 --dir p1 "
+        "--as 'Field notes' --alias 'x/draft7.txt=topaz report.txt' && cat p1/shares");
+    assert_result(world, 0, "home/q7: 1 files, 5 B would be shared as Field notes\n");
+    assert_result(world, 0, "x/draft7.txt as topaz report.txt\n");
+    assert_result(world, 0, "\n as Field notes\n");
+    assert_result(world, 0, "\n alias x/draft7.txt=topaz report.txt\n");
+    search_until(world, "$P search topaz --dir p2 --links >topaz; cat topaz", "topaz report.txt");
+    assert_result(world, 0, "name=topaz%20report.txt");
+    search_until(world, "$P search draft7 --dir p2; true", "; asked ");
+    assert_null(strstr(output(world), "draft7.txt"));
+    run(world, "$P get \"$(grep -o 'trunkline:.*' topaz)\" --dir p2 && "
+               "cmp home/q7/x/draft7.txt 'down/topaz report.txt'");
+    assert_result(world, 0, "/down/topaz report.txt\n");
+    run(world, "$P browse " PLACE_OF("p1") " --dir p2");
+    assert_result(world, 0, "Field notes/x/\n");
+    assert_result(world, 0, "topaz report.txt\n");
+    assert_null(strstr(output(world), "q7"));
+    assert_null(strstr(output(world), "draft7"));
+    run(world, "$P share add home/q7 --dir p1 --yes");
+    assert_int_equal(world->status, 0);
+    search_until(world, "$P search draft7 --dir p2", "draft7.txt");
+    run(world, "$P share remove home/q7 --dir p1");
+    assert_int_equal(world->status, 0);
+}
+
 /* What one peer shares, a folder of it fetched with its sub-folders, and one that says no. */
 static void browsing(struct world *world) {
     run(world,
@@ -494,6 +526,49 @@ static void refusing_a_second(struct world *world) {
     assert_result(world, 1, "another program listens there");
 }
 
+/* On a terminal a peer says what it will share before it does so for the first time. */
+static void showing_first(struct world *world) {
+    for (int times = 1; times >= 0; times--) {
+        run(world,
+            "script -qefc '%s run --dir p7 --network sn/network.ini --listen 127.78.2.7:0 --share "
+            "home/shared --downloads home/extra' said >/dev/null & "
+            "for i in $(seq 200); do grep -q listening said && break; sleep 0.05; done; sleep 0.5; "
+            "%s stop --dir p7; wait; sed -n '1,/listening/p' said",
+            BIN_DIR "/peer", BIN_DIR "/peer");
+        assert_result(world, 0, "sharing 2 folders");
+        assert_int_equal(strstr(output(world), "home/shared: ") != NULL, times);
+        assert_int_equal(strstr(output(world), "would be shared") != NULL, times);
+        assert_int_equal(strstr(output(world), "  blue whale song.bin") != NULL, times);
+    }
+}
+
+/* What is bound, what is dialled from, and what others are told are three things. */
+static void binding(struct world *world) {
+    struct process *bound =
+        start(world, "peer",
+              "--dir p8 --network sn/network.ini --interface lo --listen 0.0.0.0:0 "
+              "--advertise 127.78.9.9:7777 --downloads down --log p8.log");
+    assert_result(world, 0, "listening on 127.0.0.1:");
+    search_until(world, "$P status --dir p8 --json", "\"state\":\"registered\"");
+    assert_result(world, 0, "\"address\":\"127.78.9.9:7777\"");
+    assert_int_equal(process_stop(bound, END_MS), 0);
+    process_free(bound);
+}
+
+/* Said while it does not run, it counts when it does; what it was to give stays as it was. */
+static void consenting_for_later(struct world *world) {
+    run(world, "$P supernode consent --cap-rate 3M --dir p1 && $P supernode consent --dir p1");
+    assert_result(world, 0, "from its next start on\n");
+    struct process *again = start(
+        world, "peer", "--dir p1 --network sn/network.ini --listen 127.78.2.1:0 --log p1.log");
+    run(world, "$P supernode status --dir p1");
+    assert_result(world, 0, "gives up to        3.0 MiB/s\n");
+    run(world, "$P supernode consent --cap-rate 2M --dir p1 2>&1"); /* now it is asked */
+    assert_result(world, 0, "up to 2.0 MiB/s");
+    assert_int_equal(process_stop(again, END_MS), 0);
+    process_free(again);
+}
+
 static void a_network_of_three(void **state) {
     struct world *world = *state;
     int status = -1;
@@ -519,8 +594,11 @@ static void a_network_of_three(void **state) {
     fetching(world);
     sharing_while_it_runs(world);
     sharing_with_some(world);
+    sharing_under_other_names(world);
     browsing(world);
     limiting(world);
+    binding(world);
+    showing_first(world);
     refusing_a_second(world);
     run(world, "$P status --dir p1 --json; $S status --dir sn --json");
     assert_json_lines(world);
@@ -531,6 +609,7 @@ static void a_network_of_three(void **state) {
     assert_result(world, 1, "start one with `peer run`");
     assert_int_equal(process_wait(sharer, END_MS, &status), OK);
     assert_int_equal(status, 0);
+    consenting_for_later(world);
     assert_int_equal(process_stop(seeker, END_MS), 0); /* SIGTERM is a proper end */
     assert_int_equal(process_stop(supernode, END_MS), 0);
     process_free(sharer);
