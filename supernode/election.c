@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "supernode/core.h"
+#include "supernode/hints.h"
 
 #define SIXTEENTHS 16 /* of an epoch, in which the calendar counts */
 #define WINDOW_US_MAX 2500000
@@ -122,8 +123,9 @@ static void issue_row(struct supernode *supernode) {
     crypto_hash(supernode->env->crypto, (struct slice){bytes.data, bytes.len}, &hash);
     memcpy(election->previous, hash.b, sizeof election->previous);
     election->last_row = election->epoch;
-    log_info(supernode->env->log, "election.row epoch=%u measured=%u bytes=%llu", row.epoch,
-             row.count, (unsigned long long)load.bytes);
+    log_info(supernode->env->log, "election.row epoch=%u measured=%u bytes=%llu blocks=%llu",
+             row.epoch, row.count, (unsigned long long)load.bytes,
+             (unsigned long long)measure_by_blocks(supernode));
     say(supernode, MSG_ROW, (struct slice){bytes.data, bytes.len});
     buf_free(&bytes);
     buf_free(&tlvs);
@@ -254,15 +256,32 @@ static bool needs_renewal(const struct supernode *supernode, const struct decide
     return held == NULL || held->cert.epoch + held->cert.life <= epoch + 1 + RENEW_EPOCHS;
 }
 
+static bool is_listed(const struct supernode *supernode, uint32_t epoch) {
+    const struct trust_checkpoint *known = trust_checkpoint_at(&supernode->trust, epoch);
+    return known != NULL && known->members != NULL &&
+           trust_place(known->members, known->checkpoint.members, &supernode->env->id) >= 0;
+}
+
+/* The anchor had our row and named us no more: it had decided so, when we were not sure. */
+static bool has_lost_seat(const struct supernode *supernode) {
+    const struct election *election = &supernode->election;
+    uint32_t epoch = election->decide.epoch;
+    return epoch > 0 && election->last_row == epoch && anchor_place(supernode) < 0 &&
+           is_listed(supernode, epoch - 1) && !is_listed(supernode, epoch);
+}
+
 /* A supernode that is not wanted any more goes, politely, when the epoch is over: until then others
  * may still ask it for what it has just signed, and certificates of others need that. */
 static void check_own_seat(struct supernode *supernode) {
     const struct decide_row *own = decide_find(&supernode->election.decide, &supernode->env->id);
-    bool is_sure = !supernode->election.is_unsure && !supernode->is_stopping;
-    if (own != NULL && own->verdict == POLICY_DEMOTE && is_sure) {
-        log_info(supernode->env->log, "election.demoted reason=\"%s\"", own->reason);
-        supernode->election.is_demoted = true;
+    bool is_demoted = own != NULL && own->verdict == POLICY_DEMOTE;
+    if (supernode->election.is_unsure || supernode->is_stopping ||
+        (!is_demoted && !has_lost_seat(supernode))) {
+        return;
     }
+    log_info(supernode->env->log, "election.demoted reason=\"%s\"",
+             is_demoted ? own->reason : "the checkpoint does not name it any more");
+    supernode->election.is_demoted = true;
 }
 
 /* Whether we are to sign for it. */
@@ -615,6 +634,7 @@ void election_timer(struct supernode *supernode) {
     uint64_t into_us = now_us % epoch_us(supernode);
     if (epoch != election->epoch) {
         measure_end(supernode);
+        hints_sweep(supernode);
         enter_epoch(supernode, epoch, into_us);
         if (election->is_demoted) {
             supernode_shutdown(supernode);
@@ -644,6 +664,7 @@ void election_init(struct supernode *supernode) {
     supernode->election.timer.kind = TIMER_ELECTION;
     evidence_init(supernode);
     measure_init(supernode);
+    hints_init(supernode);
     decide_init(&supernode->election.decide, supernode->env->network, supernode->env->crypto,
                 supernode->env->seed);
     supernode->links.cert = supernode->env->cert;
@@ -656,5 +677,6 @@ void election_free(struct supernode *supernode) {
     buf_free(&supernode->election.said_members);
     decide_free(&supernode->election.decide);
     measure_free(supernode);
+    hints_free(supernode);
     evidence_free(supernode);
 }

@@ -708,8 +708,7 @@ static int open_socket(const struct host_node *node, const struct address *addre
 void conn_dial(struct host_node *node, uint32_t token, const struct node_id *id,
                const struct address *address) {
     struct host *host = node->host;
-    if (host->conns >= host->conns_max &&
-        !handshakes_yield(&host->handshakes, clock_mono_us())) {
+    if (host->conns >= host->conns_max && !handshakes_yield(&host->handshakes, clock_mono_us())) {
         node_queue_dial_failed(node, token, ERR_BUSY);
         return;
     }
