@@ -32,6 +32,7 @@ struct policy_node {
     struct policy_claims claimed;
     uint32_t leaves; /* of a member */
     uint32_t slots;  /* of a member */
+    uint64_t number; /* seats_number, where it is known already; 0 = it is not */
 };
 
 struct policy_view {

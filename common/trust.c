@@ -16,6 +16,7 @@ void trust_init(struct trust *trust, const struct trust_env *env) {
     map_init(&trust->records, sizeof(uint64_t), env->seed ^ 0x7265636f726473);
     map_init(&trust->issuers, sizeof(struct node_id), env->seed ^ 0x69737375657273);
     map_init(&trust->candidates, sizeof(struct node_id), env->seed ^ 0x63616e6469);
+    map_init(&trust->sponsors, sizeof(struct node_id), env->seed ^ 0x73706f6e73);
     map_init(&trust->votes, VOTE_KEY_BYTES, env->seed ^ 0x766f746573);
     map_init(&trust->certified, sizeof(struct node_id), env->seed ^ 0x63657274);
     map_init(&trust->shirkers, sizeof(struct node_id), env->seed ^ 0x736869726b);
@@ -126,9 +127,7 @@ static void expire_candidates(struct trust *trust, uint32_t oldest) {
     for (struct trust_candidate *candidate;
          (candidate = map_next(&trust->candidates, &cursor, NULL)) != NULL;) {
         if (candidate->record->epoch < oldest) {
-            map_remove(&trust->candidates, candidate->subject.b);
-            trust_drop(trust, candidate->record);
-            mem_free(candidate);
+            trust_drop_candidate(trust, candidate);
         }
     }
 }
@@ -233,6 +232,7 @@ void trust_free(struct trust *trust) {
     free_values(&trust->records);
     free_values(&trust->issuers);
     free_values(&trust->candidates);
+    free_values(&trust->sponsors);
     free_values(&trust->votes);
     free_values(&trust->certified);
     free_values(&trust->shirkers);

@@ -58,9 +58,11 @@ struct duty {
     struct node_id id;  /* the supernode's */
 
     struct timer timer;
-    struct buf candidacy; /* signed; never another one in the same epoch: that would be a fraud */
-    uint32_t epoch;       /* of it */
-    bool is_durable;      /* it may be shown: a restart in this epoch will find it */
+    struct buf candidacy;   /* the last one */
+    uint32_t epoch;         /* of it */
+    struct node_id sponsor; /* the parent that it is for */
+    bool is_signed;         /* by the supernode's key and ours */
+    bool is_durable;        /* it may be shown: a restart in this epoch will find it */
     uint32_t sessions;
     uint64_t sessions_s; /* of those before this one, together */
 

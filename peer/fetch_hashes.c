@@ -11,7 +11,7 @@
 #include "peer/fetch.h"
 #include "peer/state.h"
 
-#define LATE_MAX 5 /* answers that did not come: 31 s of waiting */
+#define LATE_MAX 7 /* answers that did not come: 32 s of waiting */
 
 static uint32_t run_count(const struct download *download) {
     return (download->piece_count + HASHES_MAX - 1) / HASHES_MAX;
@@ -128,16 +128,18 @@ static void is_late(struct hash_request *request) {
     request->source = NULL;
 }
 
-static bool is_waiting(const struct peer *peer, const struct hash_request *request) {
+/* When another is asked. */
+static uint64_t due_us(const struct download *download) {
+    const struct hash_request *request = &download->hash_request;
     uint64_t wait_us = ((uint64_t)FETCH_HASHES_MS << request->source->late_hashes) * 1000;
-    return peer->links.mono_us - request->asked_us < wait_us + 4 * request->source->rtt_us;
+    return request->asked_us + wait_us + 4 * request->source->rtt_us;
 }
 
 void fetch_hashes_ask(struct peer *peer, struct download *download) {
     struct hash_request *request = &download->hash_request;
     uint64_t now_us = peer->links.mono_us;
     if (request->source != NULL) {
-        if (is_waiting(peer, request)) {
+        if (now_us < due_us(download)) {
             return;
         }
         is_late(request);
@@ -168,6 +170,10 @@ void fetch_hashes_ask(struct peer *peer, struct download *download) {
     struct buf payload = {0};
     wire_hashes_request_encode(&payload, &message);
     peer_send(source->transfer->link, MSG_HASHES_REQUEST, &payload);
+    struct timer *tick = &download->tick;
+    if (!timer_is_set(tick) || tick->due_us > due_us(download)) {
+        timers_set(&peer->timers, tick, due_us(download));
+    }
 }
 
 void fetch_hashes_forget(struct source *source) {

@@ -111,9 +111,9 @@ static const struct cli_command commands[] = {
              "hidden files, links, names that are no UTF-8, files of keys, passwords, mail and\n"
              "wallets (--private lets them in). Removing a folder that an option or the\n"
              "configuration file names holds until the next start.",
-     .accepted = SETTING(LINKS) | SETTING(ONLY) | SETTING(EXCLUDE) | SETTING(MIN_SIZE) |
-                 SETTING(MAX_SIZE) | SETTING(PRIVATE) | SETTING(FOR) | SETTING(LOCKED) |
-                 SETTING(DRY_RUN) | SETTING(YES),
+     .accepted = SETTING(LINKS) | SETTING(ONLY) | SETTING(EXCLUDE) | SETTING(AS) | SETTING(ALIAS) |
+                 SETTING(MIN_SIZE) | SETTING(MAX_SIZE) | SETTING(PRIVATE) | SETTING(FOR) |
+                 SETTING(LOCKED) | SETTING(DRY_RUN) | SETTING(YES),
      .words_max = 2,
      .run = cli_share},
     {.name = "status", .words = "", .help = "show how the peer is doing", .run = cli_status},

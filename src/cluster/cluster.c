@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "src/cluster/cluster_again.h"
 #include "src/cluster/cluster_control.h"
 #include "src/cluster/cluster_fleet.h"
+#include "src/cluster/cluster_liars.h"
 #include "src/cluster/cluster_links.h"
 #include "src/cluster/cluster_load.h"
 #include "src/cluster/cluster_sample.h"
@@ -181,9 +183,13 @@ static enum err take_folder(struct cluster *cluster) {
                                          "time_s,running,registered,memory_bytes,bytes_in,"
                                          "bytes_out");
         cluster->traffic_csv = open_file(cluster, "traffic.csv", NULL);
+        cluster->liars_csv =
+            open_file(cluster, "liars.csv",
+                      "time_s,elected,liars,bytes,liar_bytes,streams,liar_streams,counted");
         if (cluster->timeline == NULL || cluster->traffic_csv == NULL ||
-            cluster->nodes_csv == NULL || cluster->searches_csv == NULL ||
-            cluster->downloads_csv == NULL || cluster->samples_csv == NULL) {
+            cluster->liars_csv == NULL || cluster->nodes_csv == NULL ||
+            cluster->searches_csv == NULL || cluster->downloads_csv == NULL ||
+            cluster->samples_csv == NULL) {
             err = trouble(cluster, ERR_IO, "cannot write in %.600s: %s", cluster->folder,
                           strerror(errno));
         }
@@ -205,6 +211,20 @@ static void make_members(struct cluster *cluster) {
             i < net->supernode_count ? &net->supernodes[i] : &net->peers[i - net->supernode_count];
         mem_free(member->node->log);
         member->node->log = format_path("%s/logs/%s.log", cluster->folder, member->node->name);
+    }
+}
+
+/* Evenly by logarithm, the slowest first. */
+static void set_lines(struct cluster *cluster) {
+    const struct spec_election *election = &cluster->spec.election;
+    double least = (double)election->line_min;
+    double range = least > 0 ? (double)election->line_max / least : 1;
+    for (uint32_t i = 0; i < election->consenting && i < cluster->spec.peers; i++) {
+        double place = election->consenting > 1 ? (double)i / (election->consenting - 1) : 0;
+        if (election->line_max > 0) {
+            snprintf(cluster->net.peers[i].line, sizeof cluster->net.peers[i].line, "up=%.0f",
+                     least * pow(range, place));
+        }
     }
 }
 
@@ -250,6 +270,7 @@ static enum err make_network(struct cluster *cluster, const char *bin) {
             cluster->net.peers[i].upload_rate = cluster->upload_rate;
         }
     }
+    set_lines(cluster);
     char why[SPEC_TROUBLE_BYTES] = "";
     err = corpus_make(&cluster->corpus, spec, &cluster->net, why);
     return err == OK ? OK : trouble(cluster, err, "%s", why);
@@ -323,6 +344,7 @@ enum err cluster_begin(struct cluster *cluster, cluster_show_fn *show, void *con
             asker_step(cluster->asker, (int)(next - process_now_ms()));
             cluster_control_step(cluster);
             cluster_fleet_step(cluster);
+            cluster_liars_step(cluster);
         }
         show(context, cluster);
     }
@@ -490,6 +512,7 @@ void cluster_tick(struct cluster *cluster, int wait_ms) {
     asker_step(cluster->asker, wait_ms);
     cluster_control_step(cluster);
     cluster_fleet_step(cluster);
+    cluster_liars_step(cluster);
     watch_processes(cluster);
     int64_t now = cluster_now(cluster);
     while (cluster->next_event < cluster->spec.event_count &&
@@ -562,6 +585,12 @@ static double measure_at_end(struct cluster *cluster, enum spec_measure measure)
         return (double)cluster->role_flaps;
     case SPEC_EXIT:
         return (double)cluster->exit_ms_max;
+    case SPEC_LIAR_SEATS:
+        return liars_seats(&cluster->liars);
+    case SPEC_LIAR_BANDWIDTH:
+        return liars_bandwidth(&cluster->liars);
+    case SPEC_LIAR_RATIO:
+        return liars_ratio(&cluster->liars);
     case SPEC_MEASURES:
     default:
         return 0;
@@ -635,7 +664,8 @@ uint32_t cluster_stop(struct cluster *cluster) {
         }
     }
     if (cluster->member_count > 0) {
-        untidy = cluster_fleet_stop(cluster) + localnet_stop_all(&cluster->net);
+        untidy = cluster_fleet_stop(cluster) + cluster_liars_stop(cluster) +
+                 localnet_stop_all(&cluster->net);
         cluster_note(cluster, "all nodes have ended, %u of them not as they should%s%s", untidy,
                      untidy > 0 ? ": " : "", untidy > 0 ? cluster->net.trouble : "");
     }
@@ -655,6 +685,7 @@ void cluster_free(struct cluster *cluster) {
     close_file(&cluster->downloads_csv);
     close_file(&cluster->samples_csv);
     close_file(&cluster->traffic_csv);
+    close_file(&cluster->liars_csv);
     if (cluster->lock >= 0) {
         close(cluster->lock); /* the file stays: it marks the folder as a run's */
     }

@@ -7,12 +7,13 @@
  * begins searches and downloads, samples, and evaluates timed checks. The run's folder keeps what
  * outlives it:
  *
- *     cluster.json      which process owns it, where the nodes are (while it runs)
+ *     cluster.json      which process owns it, where the nodes are, who was promoted (while
+ *                       it runs)
  *     control.sock      `fault ...` and `stop` (while it runs)
  *     logs/NAME.log     what each node printed
  *     timeline.log      what was done to the network and what came of it
  *     merged.log        all of these by time
- *     nodes.csv searches.csv downloads.csv samples.csv traffic.csv
+ *     nodes.csv searches.csv downloads.csv samples.csv traffic.csv liars.csv
  *     result.json report.html */
 #ifndef TRUNKLINE_CLUSTER_CLUSTER_H
 #define TRUNKLINE_CLUSTER_CLUSTER_H
@@ -50,6 +51,7 @@ struct member {
     bool was_registered; /* since it was last started */
     bool is_elected;     /* peers: the supernode beside it runs */
     bool was_seen;       /* ... has been looked for since the peer was registered */
+    uint32_t promotions; /* how often it has become one */
     int64_t role_ms;     /* since when; 0 = it has not changed since the peer was started */
     uint64_t parents;    /* registered ones */
     struct up up[PARENTS + 1];
@@ -112,6 +114,18 @@ struct fleet {
     struct process *process; /* NULL = none */
     uint32_t registered;     /* of its peers, as it last said */
     bool is_searching;
+    struct member member; /* what all of them together send and take */
+};
+
+/* Candidates that lie, in one process, and what they won in the epochs that count. */
+struct liars {
+    bool is_started;
+    struct process *process; /* NULL = none, not yet, not any more */
+    uint32_t epochs;
+    double seat_shares; /* sum over these */
+    double seat_share_max;
+    uint64_t bytes;     /* measured by honest supernodes ... */
+    uint64_t own_bytes; /* ... of liars */
 };
 
 struct cluster {
@@ -122,6 +136,7 @@ struct cluster {
     struct asker *asker;
     struct netns *netns; /* NULL = loopback */
     struct fleet fleet;
+    struct liars liars;
     struct process *proxy; /* NULL without link faults */
     int proxy_control;     /* its control socket */
     struct rng rng;
@@ -134,6 +149,7 @@ struct cluster {
     FILE *downloads_csv;
     FILE *samples_csv;
     FILE *traffic_csv;
+    FILE *liars_csv;
     struct traffic_count traffic[TRAFFIC_TYPES]; /* sent by all nodes */
     struct member *members;                      /* supernodes first */
     uint32_t member_count;

@@ -24,6 +24,7 @@
 #define SPEC_EVENTS_MAX 1024
 #define SPEC_CHECKS_MAX 64
 #define SPEC_FLEET_MAX 5000 /* peers of one process; descriptors are the limit */
+#define SPEC_LIARS_MAX 1000
 #define SPEC_FLEET_FILES_MAX 1000
 #define SPEC_RATE_MILLI_MAX (1000 * 1000) /* 1000/s */
 #define SPEC_LOSS_ALL 100000              /* 100 % */
@@ -82,6 +83,16 @@ struct spec_election {
     uint64_t measure; /* bytes of one stream */
     uint32_t minimum;
     uint32_t consenting; /* peers that would be supernodes: the first ones */
+    uint64_t line_min;   /* bytes per second that these can send, evenly by logarithm ... */
+    uint64_t line_max;   /* ... up to this; 0 = unlimited */
+};
+
+/* Candidates that lie about themselves, in one process. */
+struct spec_liars {
+    uint32_t identities;
+    uint64_t rate;    /* bytes per second of the line that they share */
+    uint64_t join_ms; /* when they come */
+    uint64_t from_ms; /* since when epochs count */
 };
 
 enum spec_measure {
@@ -105,6 +116,9 @@ enum spec_measure {
     SPEC_SUPERNODES_MOST,   /* ... and at most */
     SPEC_ROLE_FLAPS,        /* changes of one peer's role sooner than the dwell time allows */
     SPEC_EXIT,              /* milliseconds from `stop` to the end of the slowest process */
+    SPEC_LIAR_SEATS,        /* mean share of the elected seats that liars have, at least */
+    SPEC_LIAR_BANDWIDTH,    /* share of the measured bandwidth that is theirs, at most */
+    SPEC_LIAR_RATIO,        /* that as a multiple of their share of the bandwidth, at most */
     SPEC_MEASURES
 };
 
@@ -142,6 +156,7 @@ struct spec {
     struct spec_link link;
     bool is_netns; /* each node has a network namespace of its own */
     struct spec_election election;
+    struct spec_liars liars;
     bool has_faults; /* some link is ever other than loopback */
     bool has_delays; /* ... in a way that only the proxy can */
     bool has_loss;   /* ... in a way that only namespaces can */

@@ -305,12 +305,15 @@ static void write_filter(const struct settings *settings, struct buf *text) {
     const struct {
         const char *key;
         const struct option_list *list;
-    } lists[] = {
-        {"only ", &settings->only}, {"exclude ", &settings->exclude}, {"for ", &settings->readers}};
+    } lists[] = {{"only ", &settings->only},
+                 {"exclude ", &settings->exclude},
+                 {"alias ", &settings->aliases},
+                 {"for ", &settings->readers}};
     const struct {
         const char *key;
         const char *value;
-    } values[] = {{"min ", settings->min_size},
+    } values[] = {{"as ", settings->as},
+                  {"min ", settings->min_size},
                   {"max ", settings->max_size},
                   {"private ", settings->private ? "yes" : NULL},
                   {"locked ", settings->locked ? "yes" : NULL}};

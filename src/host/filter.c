@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "common/names.h"
 #include "common/units.h"
 #include "src/host/failure.h"
 
@@ -13,8 +14,14 @@ struct filter {
     char *lines; /* the same, cut up */
     const char *only[FILTER_LINES_MAX];
     const char *exclude[FILTER_LINES_MAX];
+    struct {
+        const char *path;
+        const char *name;
+    } aliases[FILTER_LINES_MAX];
+    const char *label;
     uint32_t only_count;
     uint32_t exclude_count;
+    uint32_t alias_count;
     uint64_t min;
     uint64_t max;
     bool has_private;
@@ -81,18 +88,56 @@ static enum err take_reader(struct filter *filter, const char *value, struct hos
                       "`%.70s` is no node id; `peer status` shows there its own, as `id`", value);
 }
 
-static enum err take_rule(struct filter *filter, const char *key, const char *value,
+/* Others see the name as it is given here, or it is refused. */
+static enum err check_alias(const char *name, struct host_error *error) {
+    char safe[NAMES_DISK_MAX + 1];
+    names_sanitise((struct slice){(const uint8_t *)name, strlen(name)}, safe);
+    return strcmp(name, safe) == 0
+               ? OK
+               : fail(error, ERR_CONFIG,
+                      "`%.250s` cannot be the name of a file everywhere; `%s` can", name, safe);
+}
+
+/* "PATH=NAME", in the filter's own memory. */
+static enum err take_alias(struct filter *filter, char *value, struct host_error *error) {
+    char *name = strrchr(value, '=');
+    if (name == NULL || name == value || value[0] == '/') {
+        return fail(error, ERR_CONFIG,
+                    "`%.250s` is no alias; write PATH=NAME, the path from the shared folder on",
+                    value);
+    }
+    *name++ = '\0';
+    filter->aliases[filter->alias_count].path = value;
+    filter->aliases[filter->alias_count++].name = name;
+    return check_alias(name, error);
+}
+
+/* The rules of which there may be several. */
+static enum err take_listed(struct filter *filter, const char *key, char *value,
+                            struct host_error *error) {
+    if (filter->only_count + filter->exclude_count + filter->alias_count == FILTER_LINES_MAX) {
+        return fail(error, ERR_LIMIT, "more than %d patterns and aliases for one folder",
+                    FILTER_LINES_MAX);
+    }
+    if (key[0] == 'a') {
+        return take_alias(filter, value, error);
+    }
+    if (key[0] == 'o') {
+        filter->only[filter->only_count++] = value;
+    } else {
+        filter->exclude[filter->exclude_count++] = value;
+    }
+    return OK;
+}
+
+static enum err take_rule(struct filter *filter, const char *key, char *value,
                           struct host_error *error) {
-    if (strcmp(key, "only") == 0 || strcmp(key, "exclude") == 0) {
-        if (filter->only_count + filter->exclude_count == FILTER_LINES_MAX) {
-            return fail(error, ERR_LIMIT, "more than %d patterns for one folder", FILTER_LINES_MAX);
-        }
-        if (key[0] == 'o') {
-            filter->only[filter->only_count++] = value;
-        } else {
-            filter->exclude[filter->exclude_count++] = value;
-        }
-        return OK;
+    if (strcmp(key, "only") == 0 || strcmp(key, "exclude") == 0 || strcmp(key, "alias") == 0) {
+        return take_listed(filter, key, value, error);
+    }
+    if (strcmp(key, "as") == 0) {
+        filter->label = value;
+        return check_alias(value, error);
     }
     if (strcmp(key, "for") == 0) {
         return take_reader(filter, value, error);
@@ -108,8 +153,8 @@ static enum err take_rule(struct filter *filter, const char *key, const char *va
                                               : NULL;
     if (flag == NULL || strcmp(value, "yes") != 0) {
         return fail(error, ERR_CONFIG,
-                    "`%.40s %.40s` is no rule; there are only, exclude, min, max, for, locked yes "
-                    "and private yes",
+                    "`%.40s %.40s` is no rule; there are only, exclude, min, max, as, alias, for, "
+                    "locked yes and private yes",
                     key, value);
     }
     *flag = true;
@@ -166,6 +211,19 @@ void filter_free(struct filter *filter) {
 
 bool filter_lets_private(const struct filter *filter) {
     return filter->has_private;
+}
+
+const char *filter_label(const struct filter *filter) {
+    return filter->label;
+}
+
+const char *filter_alias(const struct filter *filter, const char *path) {
+    for (uint32_t i = 0; i < filter->alias_count; i++) {
+        if (strcmp(filter->aliases[i].path, path) == 0) {
+            return filter->aliases[i].name;
+        }
+    }
+    return NULL;
 }
 
 uint32_t filter_readers(const struct filter *filter, const struct node_id **ids) {

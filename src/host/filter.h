@@ -1,5 +1,5 @@
-/* filter.h - which files of a shared folder are shared: patterns, sizes, and what is private by its
- * name.
+/* filter.h - which files of a shared folder are shared, with whom, and under which names: patterns,
+ * sizes, aliases, and what is private by its name.
  *
  * People were found to share their mail and keys without knowing (Good and Krekelberg, CHI 2003):
  * so names that such things have are left out unless somebody says otherwise. */
@@ -30,10 +30,13 @@ enum filter_verdict {
  *     private yes       private names too
  *     for ID            only for this node, and others that are named so
  *     locked yes        ... and everybody may see that the files are there
+ *     as NAME           others are told this name of the folder
+ *     alias PATH=NAME   ... and this one of the file at PATH below it
  *
  * Patterns are those of the shell, in any case; one with a slash is for the path below the shared
- * folder, one without for the name of a file or folder. NULL with the reason in *error (ERR_CONFIG,
- * ERR_LIMIT). */
+ * folder, one without for the name of a file or folder. Aliases are names that names_sanitise
+ * leaves as they are, without `=`; what is judged is the name on the disk. NULL with the reason in
+ * *error (ERR_CONFIG, ERR_LIMIT). */
 struct filter *filter_new(const char *text, struct host_error *error);
 void filter_free(struct filter *filter);
 
@@ -43,6 +46,10 @@ const char *filter_text(const struct filter *filter);
 /* `path` is below the shared folder; a folder that is out is not looked into. */
 enum filter_verdict filter_file(const struct filter *filter, const char *path, uint64_t size);
 enum filter_verdict filter_folder(const struct filter *filter, const char *path);
+
+/* What others are told instead of the name of the folder, or of a file in it; NULL = its own. */
+const char *filter_label(const struct filter *filter);
+const char *filter_alias(const struct filter *filter, const char *path);
 
 /* The nodes that the files are for; none = everybody. */
 uint32_t filter_readers(const struct filter *filter, const struct node_id **ids);

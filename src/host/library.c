@@ -150,12 +150,20 @@ static void append_folder(struct buf *out, const struct library *library,
     }
 }
 
+/* What others are told as a file's name. */
+static const char *name_of(const struct library *library, const struct shared *shared) {
+    const struct folder *folder = &library->folders[find_folder(library, shared->root)];
+    const char *path = shared->source->path;
+    const char *alias = filter_alias(folder->filter, path);
+    const char *slash = strrchr(path, '/');
+    return alias != NULL ? alias : slash != NULL ? slash + 1 : path;
+}
+
 /* `pieces` may be NULL when the node has them already. */
 static void tell_shared(struct library *library, const struct shared *shared,
                         const struct hash *pieces, struct slice meta) {
     uint32_t group = group_of(library, shared->root);
-    const char *slash = strrchr(shared->source->path, '/');
-    const char *name = slash != NULL ? slash + 1 : shared->source->path;
+    const char *name = name_of(library, shared);
     uint32_t count = hashtree_pieces(shared->content.size);
     struct buf owned = {0};
     buf_append(&owned, pieces, count > 1 && pieces != NULL ? count * sizeof *pieces : 0);
@@ -439,9 +447,11 @@ static void look_soon(struct library *library) {
     }
 }
 
-/* The folder's name, numbered when another folder is told by it already; mem_* memory. */
-static char *label_of(const struct library *library, const char *real) {
-    const char *name = strrchr(real, '/') + 1; /* real paths are absolute */
+/* The folder's name or alias, numbered when another folder is told by it already; mem_* memory. */
+static char *label_of(const struct library *library, const char *real,
+                      const struct filter *filter) {
+    const char *alias = filter_label(filter);
+    const char *name = alias != NULL ? alias : strrchr(real, '/') + 1; /* real is absolute */
     size_t size = strlen(name) + 16;
     char *label = mem_new(size);
     snprintf(label, size, "%s", name[0] != '\0' ? name : "files");
@@ -477,7 +487,7 @@ enum err library_add_folder(struct library *library, const char *folder, const c
         if (err == OK) {
             uint32_t place = library->folder_count;
             library->folders[place] = (struct folder){.path = mem_string(real), .filter = read};
-            library->folders[place].label = label_of(library, real);
+            library->folders[place].label = label_of(library, real, read);
             library->folder_count++;
             look_soon(library);
         }

@@ -53,6 +53,8 @@ enum setting {
     /* share */
     SETTING_ONLY,
     SETTING_EXCLUDE,
+    SETTING_AS,
+    SETTING_ALIAS,
     SETTING_MIN_SIZE,
     SETTING_MAX_SIZE,
     SETTING_PRIVATE,
@@ -119,6 +121,8 @@ struct settings {
     bool done;
     struct option_list only;
     struct option_list exclude;
+    const char *as;
+    struct option_list aliases; /* PATH=NAME */
     const char *min_size;
     const char *max_size;
     bool private;

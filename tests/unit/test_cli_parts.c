@@ -197,15 +197,44 @@ static void filters_judge_files(void **state) {
     filter_free(filter);
 }
 
+static void filters_know_aliases(void **state) {
+    (void)state;
+    struct filter *filter = filter_new(
+        "as My papers\nalias a=b/draft 7.pdf=whales.pdf\nalias x=y.txt\nexclude whales*\n", NULL);
+    assert_non_null(filter);
+    assert_string_equal(filter_label(filter), "My papers");
+    assert_string_equal(filter_alias(filter, "a=b/draft 7.pdf"), "whales.pdf");
+    assert_string_equal(filter_alias(filter, "x"), "y.txt");
+    assert_null(filter_alias(filter, "a/x"));
+    assert_int_equal(filter_file(filter, "a=b/draft 7.pdf", 1), FILTER_IN);
+    filter_free(filter);
+    filter = filter_new("only x\n", NULL);
+    assert_null(filter_label(filter));
+    assert_null(filter_alias(filter, "x"));
+    filter_free(filter);
+    struct buf many = {0};
+    for (int i = 0; i <= FILTER_LINES_MAX; i++) {
+        buf_append(&many, "alias a=b\n", 10);
+    }
+    buf_u8(&many, 0);
+    struct host_error error = {0};
+    assert_null(filter_new((const char *)many.data, &error));
+    assert_int_equal(error.err, ERR_LIMIT);
+    buf_free(&many);
+}
+
 static void bad_filters_say_why(void **state) {
     (void)state;
     static const struct {
         const char *text;
         const char *why;
-    } cases[] = {{"only\n", "its value is missing"}, {"min big\n", "is no size"},
-                 {"smell bad\n", "is no rule"},      {"private no\n", "is no rule"},
-                 {"for ann\n", "is no node id"},     {"locked yes\n", "--for"},
-                 {"min 2K\nmax 1K\n", "no file is"}};
+    } cases[] = {{"only\n", "its value is missing"},  {"min big\n", "is no size"},
+                 {"smell bad\n", "is no rule"},       {"private no\n", "is no rule"},
+                 {"for ann\n", "is no node id"},      {"locked yes\n", "--for"},
+                 {"min 2K\nmax 1K\n", "no file is"},  {"as ../etc\n", "etc` can"},
+                 {"as CON\n", "`_CON` can"},          {"alias b.txt\n", "is no alias"},
+                 {"alias =b\n", "is no alias"},       {"alias /b=c\n", "is no alias"},
+                 {"alias b.txt=\n", "`unnamed` can"}, {"alias b.txt=a/b.txt\n", "`a_b.txt` can"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct host_error error = {0};
         assert_null(filter_new(cases[i].text, &error));
@@ -542,6 +571,7 @@ int main(void) {
         TEST(careless_folders_are_refused),
         TEST(who_means_it_may_share_more),
         TEST(filters_judge_files),
+        TEST(filters_know_aliases),
         TEST(bad_filters_say_why),
         TEST(shares_are_remembered),
         TEST(a_damaged_list_names_its_line),

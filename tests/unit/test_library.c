@@ -1,5 +1,9 @@
 /* test_library.c - what is shared and what is not, what is remembered, and what is served. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
+#include <sys/inotify.h>
 
 #include "common/hashtree.h"
 #include "src/host/crypto.h"
@@ -249,14 +253,17 @@ static void test_cache(void **state) {
     shelf_free(&shelf);
 }
 
-/* What a filter leaves out, and what looks private, is never told to the node. */
+/* What a filter leaves out, and what looks private, is never told to the node, nor are names that
+ * have an alias. */
 static void add_filtered(struct probe *probe, const struct node_event *event, struct outbox *out) {
     struct shelf *shelf = probe->context;
     struct host_error error;
     (void)out;
     assert_int_equal(host_share_add(probe->node, shelf->other, "smell bad\n", &error), ERR_CONFIG);
     assert_int_equal(
-        host_share_add(probe->node, shelf->other, "only *.pdf\nonly id_rsa\nmax 6000\n", &error),
+        host_share_add(probe->node, shelf->other,
+                       "only *.pdf\nonly id_rsa\nmax 6000\nas Papers\nalias in/b.pdf=c.pdf\n",
+                       &error),
         OK);
     probe_wake(probe, event, 20);
 }
@@ -266,13 +273,15 @@ static void end_when_filtered(struct probe *probe, const struct node_event *even
     struct shelf *shelf = probe->context;
     (void)out;
     const struct share_left left = host_share_left(probe->node);
-    if (find(shelf, "wanted.pdf") == NULL || left.filtered < 2) {
+    if (find(shelf, "wanted.pdf") == NULL || find(shelf, "c.pdf") == NULL || left.filtered < 2) {
         probe_wake(probe, event, 20);
         return;
     }
     assert_int_equal(left.filtered, 2);
     assert_int_equal(left.private, 2); /* the key, and the folder of mail */
-    assert_int_equal(shelf->count, 2);
+    assert_int_equal(shelf->count, 3);
+    assert_string_equal(find(shelf, "wanted.pdf")->folder, "Papers");
+    assert_string_equal(find(shelf, "c.pdf")->folder, "Papers/in");
     host_stop(shelf->host);
 }
 
@@ -287,6 +296,9 @@ static void test_a_filter_keeps_files_back(void **state) {
     put(&other, "unwanted.txt", 5000, 3);
     put(&other, "large.pdf", 7000, 4);
     put(&other, "id_rsa", 5000, 5);
+    snprintf(path, sizeof path, "%s/in", other.folder);
+    assert_int_equal(mkdir(path, 0755), 0);
+    put(&other, "in/b.pdf", 5000, 7);
     snprintf(path, sizeof path, "%s/Mail", other.folder);
     assert_int_equal(mkdir(path, 0755), 0);
     put(&other, "Mail/letter.pdf", 5000, 6);
@@ -562,6 +574,51 @@ static void test_changes_are_noticed(void **state) {
     shelf_free(&watching.shelf);
 }
 
+/* ---- Without watches ---- */
+
+static bool has_no_watches; /* as when max_user_watches is reached */
+static uint32_t minutes;    /* that were waited for a rescan; here a moment */
+
+int inotify_add_watch(int fd, const char *path, uint32_t mask) {
+    typedef int real_fn(int, const char *, uint32_t);
+    real_fn *real = (real_fn *)(uintptr_t)dlsym(RTLD_NEXT, "inotify_add_watch");
+    if (has_no_watches) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return real(fd, path, mask);
+}
+
+int event_add(struct event *event, const struct timeval *wait) {
+    typedef int real_fn(struct event *, const struct timeval *);
+    real_fn *real = (real_fn *)(uintptr_t)dlsym(RTLD_NEXT, "event_add");
+    const struct timeval moment = {.tv_usec = 50000};
+    bool is_minute = has_no_watches && wait != NULL && wait->tv_sec == 60 && wait->tv_usec == 0;
+    minutes += is_minute;
+    return real(event, is_minute ? &moment : wait);
+}
+
+/* A system that has no more watches: the folders are walked through every minute instead. */
+static void test_changes_are_found_without_watches(void **state) {
+    (void)state;
+    static const struct change changes[] = {
+        {make_new, new_is_known},
+        {make_renamed, renamed_is_known},
+        {make_rewritten, rewritten_is_known},
+        {make_gone, all_is_gone},
+    };
+    struct watching watching = {.changes = changes, .count = sizeof changes / sizeof *changes};
+    shelf_init(&watching.shelf);
+    watching.shelf.when_ready = watch_changes;
+    watching.shelf.later = watch_changes;
+    has_no_watches = true;
+    minutes = 0;
+    shelf_run(&watching.shelf);
+    has_no_watches = false;
+    assert_true(minutes >= watching.count);
+    shelf_free(&watching.shelf);
+}
+
 /* ---- Blocks ---- */
 
 #define SERVED_BYTES (300 * BLOCK_BYTES + 100)
@@ -710,6 +767,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_cache),
         cmocka_unit_test(test_folders_come_and_go),
         cmocka_unit_test(test_changes_are_noticed),
+        cmocka_unit_test(test_changes_are_found_without_watches),
         cmocka_unit_test(test_blocks_are_sent),
         cmocka_unit_test(test_pace),
         cmocka_unit_test(test_changed_file_is_not_sent),

@@ -134,6 +134,24 @@ static void test_who_signs_nothing_is_out(void **state) {
     assert_int_equal(scene->trust.shirkers.count, 0);
 }
 
+/* Its row of that epoch, and its certificate, would make it a member of the next checkpoint: one
+ * epoch without a seat, and then with it again. */
+static void test_who_lost_its_seat_is_out(void **state) {
+    struct scene *scene = *state;
+    sign_for(scene, 1, 4);
+    sign_for(scene, 2, 4);
+    assert_true(is_live(scene, 1, EPOCH + 1));
+    trust_note_demoted(&scene->trust, &scene->people[1].id, EPOCH + 1);
+    assert_false(is_live(scene, 1, EPOCH + 2));
+    assert_false(is_live(scene, 1, EPOCH + 1));
+    assert_true(is_live(scene, 2, EPOCH + 1));
+    trust_note_demoted(&scene->trust, &scene->people[2].id, EPOCH - 1); /* certified anew since */
+    assert_true(is_live(scene, 2, EPOCH + 1));
+    trust_note_shirkers(&scene->trust, EPOCH); /* and who shirks is out in any case */
+    trust_note_demoted(&scene->trust, &scene->people[SHIRKER].id, EPOCH - 1);
+    assert_false(is_live(scene, SHIRKER, EPOCH + 1));
+}
+
 /* What was not completed may have been wrong: nobody had to sign it. */
 static void test_nothing_is_owed_without_a_quorum(void **state) {
     struct scene *scene = *state;
@@ -146,6 +164,7 @@ static void test_nothing_is_owed_without_a_quorum(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_who_signs_nothing_is_out, open_scene, close_scene),
+        cmocka_unit_test_setup_teardown(test_who_lost_its_seat_is_out, open_scene, close_scene),
         cmocka_unit_test_setup_teardown(test_nothing_is_owed_without_a_quorum, open_scene,
                                         close_scene),
     };
