@@ -7,8 +7,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 
-#define GATE_LOOK 2        /* epochs in one of which enough must have reached a candidate ... */
-#define GATE_LOOK_MEMBER 4 /* ... and a supernode, whose links may be busy */
+#define GATE_LOOK 4        /* epochs in one of which enough must have reached a candidate */
 #define GATE_EPOCHS 2      /* in which a candidate must have been measured */
 #define GATE_ISSUERS 2     /* that must have reached it, of as many as there are */
 #define GATE_RATE_KIB 32   /* that it gives, at least: a tenth of what 300 leaves take */
@@ -28,6 +27,10 @@ void decide_init(struct decide *decide, const struct network *network, const str
     }
 }
 
+/* What things cost, in edges of a rank, some 50 ns each. */
+#define COST_ROW 16  /* beside its entries */
+#define COST_NODE 64 /* gates, masses, the epochs of its role, its number */
+
 static void free_rank(struct decide_rank *rank) {
     if (rank->rank != NULL) {
         rank_free(rank->rank);
@@ -35,10 +38,13 @@ static void free_rank(struct decide_rank *rank) {
     *rank = (struct decide_rank){0};
 }
 
+static void forget_work(struct decide *decide);
+
 void decide_free(struct decide *decide) {
     for (uint32_t i = 0; i < SEATS_HISTORY; i++) {
         free_rank(&decide->ranks[i]);
     }
+    forget_work(decide);
     mem_free(decide->rows);
     decide->rows = NULL;
 }
@@ -97,8 +103,7 @@ static uint64_t evidence_of(const struct trust *trust, const struct trust_checkp
     return digest;
 }
 
-static struct rank *build_rank(const struct decide *decide, const struct trust *trust,
-                               const struct trust_checkpoint *checkpoint) {
+static struct rank *open_rank(const struct decide *decide, const struct trust *trust) {
     struct rank_config config = rank_defaults(decide->seed);
     if (decide->policy->teleport_milli != 0) {
         config.teleport_milli = decide->policy->teleport_milli;
@@ -111,14 +116,6 @@ static struct rank *build_rank(const struct decide *decide, const struct trust *
             rank_seed(rank, rank_node(rank, anchor));
         }
     }
-    uint32_t cursor = 0;
-    for (const struct trust_record *record;
-         (record = next_row(trust, checkpoint, &cursor)) != NULL;) {
-        struct row_record row;
-        read_row(record, &row);
-        add_row(rank, &row);
-    }
-    rank_begin(rank);
     return rank;
 }
 
@@ -137,9 +134,39 @@ static struct decide_rank *rank_at(struct decide *decide, const struct trust *tr
         *place = (struct decide_rank){.epoch = epoch,
                                       .checkpoint = checkpoint->hash,
                                       .evidence = evidence_of(trust, checkpoint)};
-        place->rank = build_rank(decide, trust, checkpoint);
+        place->rank = open_rank(decide, trust);
     }
     return place;
+}
+
+/* Put rows into a rank, then rank them; true when a slice was worked. What came or went meanwhile
+ * begins it anew. */
+static bool work_on_rank(struct decide *decide, const struct trust *trust,
+                         struct decide_rank *place, uint32_t budget) {
+    const struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, place->epoch);
+    if (place->is_done) {
+        return false;
+    }
+    if (place->is_whole) {
+        place->is_done = rank_step(place->rank, budget);
+        decide->spent = budget;
+        return true;
+    }
+    const struct trust_record *record = NULL;
+    while (decide->spent < budget &&
+           (record = next_row(trust, checkpoint, &place->members)) != NULL) {
+        struct row_record row;
+        read_row(record, &row);
+        add_row(place->rank, &row);
+        decide->spent += COST_ROW + 2u * row.count;
+    }
+    if (record == NULL && evidence_of(trust, checkpoint) == place->evidence) {
+        rank_begin(place->rank);
+        place->is_whole = true;
+    } else if (record == NULL) {
+        free_rank(place);
+    }
+    return true;
 }
 
 static uint32_t oldest_ranked(uint32_t epoch) {
@@ -149,6 +176,7 @@ static uint32_t oldest_ranked(uint32_t epoch) {
 void decide_begin(struct decide *decide, const struct trust *trust,
                   const struct trust_checkpoint *checkpoint) {
     CHECK(decide->policy != NULL && checkpoint->members != NULL);
+    forget_work(decide);
     for (uint32_t i = 0; i < SEATS_HISTORY; i++) {
         struct decide_rank *rank = &decide->ranks[i];
         const struct trust_checkpoint *past = trust_checkpoint_at(trust, rank->epoch);
@@ -168,8 +196,9 @@ static uint64_t mass_of(struct decide *decide, const struct trust *trust,
     uint32_t count = 0;
     for (uint32_t ago = 0; ago < SEATS_HISTORY && ago <= decide->epoch; ago++) {
         const struct decide_rank *rank = rank_at(decide, trust, decide->epoch - ago);
-        uint32_t node = rank != NULL ? rank_find(rank->rank, id) : RANK_NONE;
-        if (rank != NULL) {
+        bool is_done = rank != NULL && rank->is_done; /* else its checkpoint has just come */
+        uint32_t node = is_done ? rank_find(rank->rank, id) : RANK_NONE;
+        if (is_done) {
             masses[count++] = (struct seats_mass){
                 decide->epoch - ago, node != RANK_NONE ? rank_mass(rank->rank, node) : 0};
         }
@@ -182,9 +211,9 @@ static uint64_t mass_of(struct decide *decide, const struct trust *trust,
 struct facts {
     struct node_id id;
     uint64_t rate; /* bytes a second in the epoch that is decided about, of all issuers */
-    uint32_t issuers[GATE_LOOK_MEMBER]; /* who measured it, by how many epochs ago */
-    bool issued[GATE_LOOK_MEMBER];      /* a row of its own */
-    uint32_t epochs;                    /* bit n: measured n epochs ago */
+    uint32_t issuers[GATE_LOOK]; /* who measured it, by how many epochs ago */
+    bool issued[GATE_LOOK];      /* a row of its own */
+    uint32_t epochs;             /* bit n: measured n epochs ago */
     uint32_t leaves;
     uint32_t slots;
 };
@@ -192,7 +221,7 @@ struct facts {
 /* Node id -> struct facts, of all who are named in a row or issued one. */
 struct facts_table {
     struct map map;
-    uint32_t rows[GATE_LOOK_MEMBER]; /* by how many epochs ago */
+    uint32_t rows[GATE_LOOK]; /* by how many epochs ago */
 };
 
 static struct facts *facts_of(struct facts_table *table, const struct node_id *id) {
@@ -212,35 +241,18 @@ static void note_row(struct facts_table *table, const struct row_record *row, ui
         issuer->leaves = load.leaves;
         issuer->slots = load.slots;
     }
-    if (ago < GATE_LOOK_MEMBER) {
+    if (ago < GATE_LOOK) {
         issuer->issued[ago] = true;
         table->rows[ago]++;
     }
     for (uint8_t i = 0; i < row->count; i++) {
         struct facts *subject = facts_of(table, &row->entries[i].subject);
         subject->epochs |= 1u << ago;
-        if (ago < GATE_LOOK_MEMBER) {
+        if (ago < GATE_LOOK) {
             subject->issuers[ago]++;
         }
         if (ago == 0 && load.ms > 0) {
             subject->rate += wire_row_bytes(row, row->entries[i].weight) * 1000 / load.ms;
-        }
-    }
-}
-
-static void gather(struct facts_table *table, const struct decide *decide,
-                   const struct trust *trust) {
-    map_init(&table->map, sizeof(struct node_id), decide->seed ^ 0x6661637473);
-    uint32_t cursor = 0;
-    for (const struct trust_issuer *issuer;
-         (issuer = map_next(&trust->issuers, &cursor, NULL)) != NULL;) {
-        for (uint32_t ago = 0; ago < TRUST_EPOCHS && ago <= decide->epoch; ago++) {
-            const struct trust_record *record = row_at(issuer, decide->epoch - ago);
-            if (record != NULL) {
-                struct row_record row;
-                read_row(record, &row);
-                note_row(table, &row, ago);
-            }
         }
     }
 }
@@ -258,6 +270,8 @@ struct table {
     struct decide *decide;
     const struct trust *trust;
     struct facts_table facts;
+    struct beacon dice[SEATS_TERM_EPOCHS];
+    struct beacons beacons;
     struct policy_node *nodes;
     uint8_t *gates;
     uint32_t count;
@@ -276,10 +290,11 @@ static bool is_old_enough(const struct decide *decide, const struct facts *facts
     return !is_asked || oldest >= (age < TRUST_EPOCHS ? age : TRUST_EPOCHS);
 }
 
-/* Reached by two, or by all that there were beside itself; one bad epoch is forgiven. */
-static bool is_dialled(const struct facts_table *table, const struct facts *facts, bool is_member) {
+/* Reached by two, or by all that there were beside itself. Bad epochs are forgiven: supernodes that
+ * were to measure it may have left, or tell nothing of anybody but their friends. */
+static bool is_dialled(const struct facts_table *table, const struct facts *facts) {
     bool is_there = false;
-    for (uint32_t ago = 0; ago < (is_member ? GATE_LOOK_MEMBER : GATE_LOOK); ago++) {
+    for (uint32_t ago = 0; ago < GATE_LOOK; ago++) {
         uint32_t others = table->rows[ago] - facts->issued[ago];
         uint32_t wanted = others < GATE_ISSUERS ? others : GATE_ISSUERS;
         is_there = is_there || (table->rows[ago] > 0 && facts->issuers[ago] >= wanted);
@@ -301,7 +316,7 @@ static uint8_t gate_of(const struct table *table, const struct trust_candidate *
     bool gives =
         consents && candidate->rate_kib >= GATE_RATE_KIB && candidate->day_mib >= GATE_DAY_MIB;
     return (uint8_t)((consents ? DECISION_GATE_CONSENT : 0) |
-                     (is_dialled(&table->facts, facts, is_member) ? DECISION_GATE_DIALLED : 0) |
+                     (is_dialled(&table->facts, facts) ? DECISION_GATE_DIALLED : 0) |
                      (count_bits(facts->epochs) >= GATE_EPOCHS ? DECISION_GATE_UPTIME : 0) |
                      (gives ? DECISION_GATE_CAPS : 0) |
                      (!trust_is_fraud(table->trust, &facts->id) ? DECISION_GATE_HONEST : 0) |
@@ -317,7 +332,8 @@ static bool was_member(const struct trust *trust, const struct node_id *id, uint
     return *is_known && trust_place(checkpoint->members, checkpoint->checkpoint.members, id) >= 0;
 }
 
-/* Since when it has had the role it has, as far as checkpoints tell. */
+/* Since when it has had the role it has, as far as checkpoints tell. Who lost its seat may hear of
+ * that an epoch later: its time begins then. */
 static uint32_t role_age_s(const struct decide *decide, const struct trust *trust,
                            const struct node_id *id) {
     bool is_known;
@@ -325,7 +341,8 @@ static uint32_t role_age_s(const struct decide *decide, const struct trust *trus
     for (uint32_t ago = 1; ago < TRUST_EPOCHS && ago <= decide->epoch; ago++) {
         bool was = was_member(trust, id, decide->epoch - ago, &is_known);
         if (is_known && was != is_now) {
-            return (ago - 1) * network_epoch_s(decide->network);
+            uint32_t epochs = ago - 1;
+            return (epochs - (!is_now && epochs > 0)) * network_epoch_s(decide->network);
         }
     }
     return UINT32_MAX;
@@ -368,6 +385,7 @@ static void add_node(struct table *table, const struct node_id *id) {
         .role_s = role_s,
         .leaves = facts->leaves,
         .slots = facts->slots,
+        .number = seats_number(decide->crypto, &table->beacons, id),
     };
     if (candidate != NULL) {
         fill_claims(candidate, &node->claimed);
@@ -405,24 +423,28 @@ static uint32_t list_ids(const struct decide *decide, const struct trust *trust,
 
 /* ---- The decision ---- */
 
-static void fill_view(const struct table *table, const struct trust_checkpoint *checkpoint,
-                      struct beacon beacons[SEATS_TERM_EPOCHS], struct policy_view *view) {
-    const struct decide *decide = table->decide;
+static void note_beacons(struct table *table) {
     uint32_t count = 0;
-    for (uint32_t ago = 0; ago < SEATS_TERM_EPOCHS && ago <= decide->epoch; ago++) {
-        const struct trust_checkpoint *past =
-            trust_checkpoint_at(table->trust, decide->epoch - ago);
+    uint32_t epoch = table->decide->epoch;
+    for (uint32_t ago = 0; ago < SEATS_TERM_EPOCHS && ago <= epoch; ago++) {
+        const struct trust_checkpoint *past = trust_checkpoint_at(table->trust, epoch - ago);
         if (past != NULL) {
-            beacons[count++] = (struct beacon){past->checkpoint.beacon, past->checkpoint.epoch};
+            table->dice[count++] = (struct beacon){past->checkpoint.beacon, past->checkpoint.epoch};
         }
     }
+    table->beacons = (struct beacons){table->dice, count};
+}
+
+static void fill_view(const struct table *table, const struct trust_checkpoint *checkpoint,
+                      struct policy_view *view) {
+    const struct decide *decide = table->decide;
     *view = (struct policy_view){
         .crypto = decide->crypto,
-        .beacons = {beacons, count},
+        .beacons = table->beacons,
         .epoch_s = network_epoch_s(decide->network),
         .dwell_s = decide->network->promotion.dwell_s,
         .members = checkpoint->checkpoint.members,
-        .wanted = trust_checkpoint_at(table->trust, decide->epoch)->wanted,
+        .wanted = checkpoint->wanted,
         .minimum = decide->network->promotion.seats_min,
     };
     for (uint32_t i = 0; i < table->count; i++) {
@@ -455,29 +477,118 @@ static void keep_rows(struct decide *decide, const struct table *table,
     }
 }
 
-static void finish(struct decide *decide, const struct trust *trust,
-                   const struct trust_checkpoint *checkpoint) {
+/* ---- In slices ---- */
+
+enum work_phase { WORK_LIST, WORK_ROWS, WORK_NODES, WORK_DECIDE };
+
+struct decide_work {
+    uint8_t phase;  /* enum work_phase, once ranks are done */
+    uint32_t at;    /* in `rows`, then in `ids` */
+    uint64_t *rows; /* prefixes of those that count, whatever comes meanwhile */
+    uint32_t row_count;
     struct node_id *ids;
-    decide->members = checkpoint->checkpoint.members;
-    uint32_t count = list_ids(decide, trust, checkpoint, &ids);
-    struct table table = {.decide = decide, .trust = trust};
-    gather(&table.facts, decide, trust);
-    table.nodes = mem_array(count + 1, sizeof *table.nodes);
-    table.gates = mem_array(count + 1, 1);
-    for (uint32_t i = 0; i < count; i++) {
-        add_node(&table, &ids[i]);
+    uint32_t count;
+    struct table table;
+};
+
+static void forget_work(struct decide *decide) {
+    struct decide_work *work = decide->work;
+    if (work != NULL) {
+        free_facts(&work->table.facts);
+        mem_free(work->table.nodes);
+        mem_free(work->table.gates);
+        mem_free(work->rows);
+        mem_free(work->ids);
+        mem_free(work);
+        decide->work = NULL;
     }
-    struct beacon beacons[SEATS_TERM_EPOCHS];
+}
+
+/* Which rows and whom it is about. */
+static void list_work(struct decide *decide, const struct trust *trust,
+                      const struct trust_checkpoint *checkpoint) {
+    struct decide_work *work = decide->work;
+    decide->members = checkpoint->checkpoint.members;
+    work->rows = mem_array((size_t)trust->issuers.count * TRUST_EPOCHS + 1, sizeof *work->rows);
+    uint32_t cursor = 0;
+    for (const struct trust_issuer *issuer;
+         (issuer = map_next(&trust->issuers, &cursor, NULL)) != NULL;) {
+        for (uint32_t ago = 0; ago < TRUST_EPOCHS && ago <= decide->epoch; ago++) {
+            const struct trust_record *record = row_at(issuer, decide->epoch - ago);
+            if (record != NULL) {
+                work->rows[work->row_count++] = record->prefix;
+            }
+        }
+    }
+    work->count = list_ids(decide, trust, checkpoint, &work->ids);
+    work->table = (struct table){.decide = decide, .trust = trust};
+    work->table.nodes = mem_array(work->count + 1, sizeof *work->table.nodes);
+    work->table.gates = mem_array(work->count + 1, 1);
+    map_init(&work->table.facts.map, sizeof(struct node_id), decide->seed ^ 0x6661637473);
+    note_beacons(&work->table);
+}
+
+/* True when all rows are noted. */
+static bool note_rows(struct decide *decide, const struct trust *trust, uint32_t budget) {
+    struct decide_work *work = decide->work;
+    while (work->at < work->row_count && decide->spent < budget) {
+        const struct trust_record *record = trust_find(trust, work->rows[work->at++]);
+        if (record == NULL || record->epoch > decide->epoch) {
+            continue; /* gone meanwhile: outdated, or its signer is a fraud */
+        }
+        struct row_record row;
+        read_row(record, &row);
+        note_row(&work->table.facts, &row, decide->epoch - record->epoch);
+        decide->spent += COST_ROW + 2u * row.count;
+    }
+    return work->at == work->row_count;
+}
+
+/* True when all nodes are there. */
+static bool add_nodes(struct decide *decide, uint32_t budget) {
+    struct decide_work *work = decide->work;
+    while (work->at < work->count && decide->spent < budget) {
+        add_node(&work->table, &work->ids[work->at++]);
+        decide->spent += COST_NODE;
+    }
+    return work->at == work->count;
+}
+
+static void conclude(struct decide *decide, const struct trust_checkpoint *checkpoint) {
+    struct table *table = &decide->work->table;
     struct policy_view view;
-    fill_view(&table, checkpoint, beacons, &view);
-    struct policy_decision *decisions = mem_array(count + 1, sizeof *decisions);
-    decide->wanted = policy_decide(decide->policy, &view, table.nodes, count, decisions);
-    keep_rows(decide, &table, decisions);
+    fill_view(table, checkpoint, &view);
+    struct policy_decision *decisions = mem_array(table->count + 1, sizeof *decisions);
+    decide->wanted = policy_decide(decide->policy, &view, table->nodes, table->count, decisions);
+    keep_rows(decide, table, decisions);
     mem_free(decisions);
-    mem_free(table.gates);
-    mem_free(table.nodes);
-    free_facts(&table.facts);
-    mem_free(ids);
+}
+
+/* One slice of what follows the ranks; true when it is decided. */
+static bool work_on(struct decide *decide, const struct trust *trust,
+                    const struct trust_checkpoint *checkpoint, uint32_t budget) {
+    struct decide_work *work = decide->work;
+    bool is_over = true;
+    switch (work->phase) {
+    case WORK_LIST:
+        list_work(decide, trust, checkpoint);
+        break;
+    case WORK_ROWS:
+        is_over = note_rows(decide, trust, budget);
+        break;
+    case WORK_NODES:
+        is_over = add_nodes(decide, budget);
+        break;
+    default:
+        conclude(decide, checkpoint);
+        forget_work(decide);
+        return true;
+    }
+    if (is_over) {
+        work->phase++;
+        work->at = 0;
+    }
+    return false;
 }
 
 bool decide_holds(const struct decide *decide, const struct trust *trust) {
@@ -488,19 +599,22 @@ bool decide_holds(const struct decide *decide, const struct trust *trust) {
 
 bool decide_step(struct decide *decide, const struct trust *trust, uint32_t budget) {
     const struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, decide->epoch);
+    decide->spent = 0;
     if (!decide_holds(decide, trust)) {
+        forget_work(decide);
         return true;
     }
     for (uint32_t at = oldest_ranked(decide->epoch);
-         decide->policy->teleport_milli != 0 && at <= decide->epoch; at++) {
+         decide->work == NULL && decide->policy->teleport_milli != 0 && at <= decide->epoch; at++) {
         struct decide_rank *rank = rank_at(decide, trust, at);
-        if (rank != NULL && !rank->is_done) {
-            rank->is_done = rank_step(rank->rank, budget);
+        if (rank != NULL && work_on_rank(decide, trust, rank, budget)) {
             return false;
         }
     }
-    finish(decide, trust, checkpoint);
-    return true;
+    if (decide->work == NULL) {
+        decide->work = mem_new(sizeof *decide->work);
+    }
+    return work_on(decide, trust, checkpoint, budget);
 }
 
 const struct decide_row *decide_find(const struct decide *decide, const struct node_id *id) {

@@ -28,8 +28,12 @@ struct decide_rank {
     struct hash checkpoint;
     uint64_t evidence; /* a digest of what it was built from */
     struct rank *rank;
+    uint32_t members; /* of the checkpoint, whose rows are in it */
+    bool is_whole;    /* all rows are: it is being ranked */
     bool is_done;
 };
+
+struct decide_work;
 
 struct decide {
     const struct network *network;
@@ -43,6 +47,8 @@ struct decide {
     uint32_t wanted;
     struct decide_row *rows; /* by id; those of the last decision */
     uint32_t count;
+    struct decide_work *work; /* a decision that is under way, or NULL */
+    uint32_t spent;           /* of its budget by the last step, and what went beyond it */
 };
 
 void decide_init(struct decide *decide, const struct network *network, const struct crypto *crypto,
@@ -56,8 +62,9 @@ void decide_begin(struct decide *decide, const struct trust *trust,
 /* False when another anchor's checkpoint has taken the place of the one decided under. */
 bool decide_holds(const struct decide *decide, const struct trust *trust);
 
-/* Work through about `budget` edges; true when rows, members and wanted are set, or when that is
- * for nothing: see decide_holds. */
+/* Work through about `budget` edges (at most DECIDE_BUDGET_PAST more); true when rows, members and
+ * wanted are set, or when that is for nothing: see decide_holds. */
+#define DECIDE_BUDGET_PAST 1000
 bool decide_step(struct decide *decide, const struct trust *trust, uint32_t budget);
 
 /* The row of a node, or NULL. */

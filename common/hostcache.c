@@ -305,6 +305,9 @@ struct host *hostcache_pick(struct hostcache *cache, struct rng *rng, uint64_t n
             continue;
         }
         *wait_us = host->retry_us < *wait_us ? host->retry_us : *wait_us;
+        if (host->is_first && host->retry_us <= now_us) {
+            return host;
+        }
         if (host->retry_us > now_us || host->failures > fewest) {
             continue;
         }

@@ -29,9 +29,10 @@ struct host {
     struct node_id id;
     struct address address;
     uint8_t failures;    /* since the last success; stays at the highest number */
-    bool introducer;     /* configured by hand: never dropped */
-    bool in_use;         /* a link (or a dial) exists: the role sets it */
-    bool has_record;     /* false for an introducer whose record never came */
+    bool introducer : 1; /* configured by hand: never dropped */
+    bool in_use : 1;     /* a link (or a dial) exists: the role sets it */
+    bool has_record : 1; /* false for an introducer whose record never came */
+    bool is_first : 1;   /* to be dialled before any other: the role sets it */
     uint64_t retry_us;   /* do not dial before */
     int64_t succeeded_s; /* wall clock of the last open link; 0 = never */
 };
@@ -61,8 +62,9 @@ struct slice hostcache_record(const struct hostcache *cache, const struct host *
 
 struct host *hostcache_find(const struct hostcache *cache, const struct node_id *id);
 
-/* Choose a host that is not in use and may be dialled now: by few failures, then at random. NULL
- * when there is none; *wait_us then is the time to ask again (UINT64_MAX = never). */
+/* Choose a host that is not in use and may be dialled now: one that is first, else by few failures,
+ * then at random. NULL when there is none; *wait_us then is the time to ask again (UINT64_MAX =
+ * never). */
 struct host *hostcache_pick(struct hostcache *cache, struct rng *rng, uint64_t now_us,
                             uint64_t *wait_us);
 

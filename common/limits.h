@@ -41,6 +41,8 @@
 /* A link. */
 #define DIAL_TIMEOUT_MS 15000
 #define HANDSHAKE_TIMEOUT_MS 10000    /* TLS and HELLO/WELCOME together */
+#define HANDSHAKE_PRESSED_MS 2000     /* ... while others want its place */
+#define HANDSHAKE_SILENT_MS 100       /* ... and it has not said a word */
 #define PING_AFTER_MS 90000           /* of silence, as Syncthing */
 #define DEAD_AFTER_MS 300000          /* of silence, as Syncthing */
 #define PROBE_TIMEOUT_MS 4000         /* of silence when life is asked for: TCP sends thrice more */
@@ -99,6 +101,7 @@
 #define SUMMARY_CHUNK_BYTES 32768
 #define SUMMARY_DELTA_MAX 8192    /* bits per message */
 #define SUMMARY_PUSH_MS 1000      /* additions are told together */
+#define SUMMARY_COUNT_PART 16     /* of the leaves told: a larger change is told without words */
 #define SUMMARY_PACE_MS 20        /* between two chunks for one neighbour */
 #define SUMMARY_REBUILD_MS 600000 /* words that are gone leave the filter */
 #define SUMMARY_SLICE_WORDS 4096  /* hashed per step of a rebuild, a third of a millisecond */
@@ -298,9 +301,19 @@
 #define TRUST_EPOCHS 24     /* of rows and checkpoints that are kept: the age of a key */
 #define CERT_VALID_EPOCHS 6 /* of one that a quorum signed */
 #define MEASURE_BYTES_MAX (4 * 1024 * 1024) /* of one stream ... */
+#define MEASURE_FILES_MAX 16                /* that a candidate offers to be measured by */
+#define MEASURE_RUNS_MAX 16       /* of their blocks that are asked for: of one piece each */
+#define MEASURE_BLIND 32          /* places for candidates that no receipt speaks for, of 64 */
+#define HINTS_MAX 2048            /* candidates that receipts speak for; 100 bytes each */
+#define HINT_HOSTS_MAX 3          /* addresses whose receipts for one count: 8 times the chance */
+#define RECEIPTS_LEAF_MAX 8       /* subjects that one leaf speaks for in an epoch */
+#define RECEIPTS_MILLI_PER_S 1000 /* of one leaf that are looked at */
+#define RECEIPTS_BURST 16
+#define RECEIPT_BYTES_MIN (1 << 20) /* less than a piece is no transfer to speak of */
 #define MEASURERS 3                 /* ... of so many supernodes in an epoch: 288 MiB a day */
 #define MESH_UNPROVEN_MAX 8         /* neighbours whose certificates wait for their checkpoint */
-#define CANDIDATES_MAX 8192         /* known to a supernode; 300 bytes each */
+#define CANDIDATES_MAX 8192         /* known to a supernode; 600 bytes each */
+#define CANDIDATES_SPONSOR_MAX 512  /* of these that one supernode stands for: its leaves */
 #define MEASURE_LINKS_MAX 8         /* to one candidate at a time */
 #define CANDIDACIES_MILLI_PER_S 500 /* of one leaf; a candidate sends one in an epoch */
 #define CANDIDACIES_BURST 10
@@ -312,10 +325,20 @@
 /* A supernode that leaves. */
 #define HANDOVER_MS 4000           /* for the lists of its leaves to reach others, at most ... */
 #define HANDOVER_MS_MIN 1500       /* ... and at least: the leaves register elsewhere meanwhile */
-#define HANDOVER_TICK_MS 10        /* between two steps of sending ... */
-#define HANDOVER_STEP_BYTES 262144 /* ... of so much */
+#define HANDOVER_TICK_MS 5         /* between two steps of sending ... */
+#define HANDOVER_STEP_BYTES 131072 /* ... of so much */
+#define HANDOVER_BATCH 500         /* records that are copied and put in order at a time */
 #define SNAPSHOT_KEEP_MS 60000     /* that a list is shown on another's word, not its leaf's */
 #define SNAPSHOTS_MAX 600          /* of one neighbour: as many as departed leaves are kept */
+#define FILL_MS 10000              /* between two looks at who has too few leaves */
+#define FILL_LEAVES_MIN 8          /* below the mean, at least, to be filled */
+#define FILL_LEAVES_MAX 16         /* sent on at a time, and at most ... */
+#define FILL_SHARE 16              /* ... such a part of those there are, ... */
+#define FILL_PART 4                /* ... and such a part of what is lacking, by all together */
+#define FILL_VAIN_MAX 4            /* times that leaves are sent where none arrives */
+#define FILL_KEEP_MS 15000         /* that the list of a leaf which was sent on is still shown */
+#define FILL_RETRY_S 120           /* until it may come back */
+#define FILL_DIAL_MS 5000          /* that such a leaf waits for the supernode it was told of */
 
 /* A peer that would be a supernode, too. */
 #define MEASURES_EPOCH_MAX 16        /* streams that a candidate sends in an epoch ... */

@@ -100,6 +100,7 @@ enum node_event_kind {
 
 enum supernode_state {
     SUPERNODE_NAMED,   /* answer to ACTION_SUPERNODE_NAME: its `id` */
+    SUPERNODE_SIGNED,  /* answer to ACTION_SUPERNODE_SIGN: its `id` and `signature` */
     SUPERNODE_STARTED, /* its process runs; its counts begin at zero */
     SUPERNODE_READY,   /* it answers; told every few seconds, with its counts */
     SUPERNODE_STOPPED, /* it has ended as it should: asked to, or wanted by nobody any more */
@@ -176,13 +177,14 @@ struct node_event {
             uint64_t token;
         } stored;
         struct {
-            uint8_t state;          /* enum supernode_state */
-            enum err reason;        /* FAILED */
-            struct node_id id;      /* NAMED */
-            struct address address; /* READY: where it listens */
-            bool is_certified;      /* READY: it says so */
-            uint32_t leaves;        /* READY: now */
-            uint64_t bytes_in;      /* READY, STOPPED, FAILED: of this process, as last heard ... */
+            uint8_t state;                      /* enum supernode_state */
+            enum err reason;                    /* FAILED */
+            struct node_id id;                  /* NAMED, SIGNED */
+            uint8_t signature[SIGNATURE_BYTES]; /* SIGNED */
+            struct address address;             /* READY: where it listens */
+            bool is_certified;                  /* READY: it says so */
+            uint32_t leaves;                    /* READY: now */
+            uint64_t bytes_in; /* READY, STOPPED, FAILED: of this process, as last heard ... */
             uint64_t bytes_out;
             uint64_t cpu_ms;
         } supernode;
@@ -218,6 +220,7 @@ enum action_kind {
     ACTION_FILE_CLOSE,      /* keep part file and journal */
     ACTION_FILE_DISCARD,    /* remove both */
     ACTION_SUPERNODE_NAME,  /* make the key of a supernode beside this peer; answered by NAMED */
+    ACTION_SUPERNODE_SIGN,  /* with that key, as a record of type token32; answered by SIGNED */
     ACTION_SUPERNODE_START, /* run it with this certificate, or hand it to the one that runs */
     ACTION_SUPERNODE_STOP,  /* have it take leave and end */
     ACTION_REPORT,          /* one record of a command's answer */
@@ -227,7 +230,7 @@ enum action_kind {
 struct action {
     enum action_kind kind;
     uint32_t link;
-    uint32_t token32;          /* DIAL, RESOLVE */
+    uint32_t token32;          /* DIAL, RESOLVE, SUPERNODE_SIGN */
     uint64_t token;            /* SEND_BLOCK, FILE_HASH, REPORT (the command's id) */
     uint64_t file;             /* SEND_BLOCK, FILE_* */
     uint64_t offset;           /* SEND_BLOCK, FILE_WRITE (bytes); FILE_HASH (first block) */
@@ -240,7 +243,7 @@ struct action {
     uint8_t *owned;            /* FILE_WRITE: mem_* memory, the driver frees it */
     size_t bytes_at;           /* WRITE, SEND_BLOCK (header), RESOLVE (host), FILE_OPEN and */
     size_t bytes_len;          /* FILE_FINISH (wanted name), FILE_COMMIT (bitmap), REPORT, */
-                               /* SUPERNODE_START (certificate) */
+                               /* SUPERNODE_START (certificate), SUPERNODE_SIGN (body) */
 };
 
 /* What a step leaves behind. The driver empties it with outbox_clear after carrying it out. */

@@ -37,6 +37,10 @@ struct ticket policy_score_ticket(const struct policy_node *node, uint64_t score
         .id = node->id, .mass = score < RANK_ONE ? score : RANK_ONE, .number = POLICY_EVEN};
 }
 
+uint64_t policy_number(const struct policy_view *view, const struct policy_node *node) {
+    return node->number != 0 ? node->number : seats_number(view->crypto, &view->beacons, &node->id);
+}
+
 bool policy_may_change(const struct policy_view *view, const struct policy_node *node) {
     return node->role_s >= view->dwell_s;
 }

@@ -141,7 +141,7 @@ static uint32_t decide(const struct policy_view *view, const struct policy_node 
         if (nodes[i].is_member || nodes[i].is_gated) {
             note(nodes[i].is_member ? &comparison.supernodes : &comparison.candidates, &nodes[i]);
         }
-        order[i] = (struct turn){seats_number(view->crypto, &view->beacons, &nodes[i].id), i};
+        order[i] = (struct turn){policy_number(view, &nodes[i]), i};
     }
     sort(&comparison.supernodes);
     sort(&comparison.candidates);

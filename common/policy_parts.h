@@ -14,6 +14,9 @@ extern const struct policy policy_reputation, policy_capacity, policy_age, polic
 /* A ticket by score alone. */
 struct ticket policy_score_ticket(const struct policy_node *node, uint64_t score);
 
+/* Its number in the draw. */
+uint64_t policy_number(const struct policy_view *view, const struct policy_node *node);
+
 /* True when the role may be changed: its last change is a dwell time ago. */
 bool policy_may_change(const struct policy_view *view, const struct policy_node *node);
 

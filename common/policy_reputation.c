@@ -2,9 +2,7 @@
 #include "common/policy_parts.h"
 
 static struct ticket ticket(const struct policy_view *view, const struct policy_node *node) {
-    return (struct ticket){.id = node->id,
-                           .mass = node->mass,
-                           .number = seats_number(view->crypto, &view->beacons, &node->id)};
+    return (struct ticket){.id = node->id, .mass = node->mass, .number = policy_number(view, node)};
 }
 
 const struct policy policy_reputation = {

@@ -34,9 +34,16 @@ struct trust_issuer {
     struct trust_record *rows[TRUST_EPOCHS];
 };
 
+/* A supernode that stands for candidates. */
+struct trust_sponsor {
+    struct node_id id;
+    uint32_t candidates;
+};
+
 struct trust_candidate {
     struct node_id subject;
     struct node_id owner;
+    struct trust_sponsor *sponsor;
     struct address address; /* of the owner, where it is measured */
     struct trust_record *record;
     uint32_t rate_kib;
@@ -48,6 +55,7 @@ struct trust_checkpoint {
     struct checkpoint checkpoint; /* without TLVs */
     uint16_t wanted;              /* seats, as the decision before came to; 0 = not told */
     struct hash hash;             /* of the encoded record */
+    uint32_t gap; /* epochs without a checkpoint before it, as it says itself; 0 = not known */
     struct trust_record *record;
     struct trust_record *members_record; /* NULL = not here yet */
     struct node_id *members;             /* checkpoint.members of them, rising; or NULL */
@@ -56,11 +64,15 @@ struct trust_checkpoint {
 /* A certificate and since when who holds it. */
 struct trust_certified {
     struct cert cert; /* without TLVs */
+    /* Of a vote: who is to sign, where a committee is drawn; to draw one is a hash per member. */
+    uint16_t committee[SEATS_COMMITTEE];
+    uint8_t committee_count;
 };
 
-/* A supernode that did not sign what it should have. */
+/* A supernode that did not sign what it should have, or has lost its seat. */
 struct trust_shirker {
     uint32_t until_epoch; /* it is no member before that: its certificate is over then */
+    uint32_t cert_epoch;  /* a certificate of a later one makes it a member again; 0 = none does */
 };
 
 struct trust_env {
@@ -75,6 +87,7 @@ struct trust {
     struct map records;    /* prefix -> struct trust_record */
     struct map issuers;    /* node id -> struct trust_issuer */
     struct map candidates; /* subject -> struct trust_candidate */
+    struct map sponsors;   /* node id -> struct trust_sponsor of at least one candidate */
     struct map votes;      /* subject and checkpoint hash -> struct trust_certified, growing */
     struct map certified;  /* subject -> struct trust_certified that is complete, the latest */
     struct map frauds;     /* signer -> struct trust_record */
@@ -140,6 +153,10 @@ uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct no
  * hold a third of the signatures could keep everybody else out (docs/PROMOTION.md). Called by an
  * anchor before it makes the next checkpoint. */
 void trust_note_shirkers(struct trust *trust, uint32_t epoch);
+/* Who lost its seat by the decision under the checkpoint of that epoch is no member of the next
+ * ones until it is certified anew, though its certificate is still in time and its last row counts.
+ */
+void trust_note_demoted(struct trust *trust, const struct node_id *id, uint32_t epoch);
 
 /* Root of a sorted list of keys, and of all rows and candidacies that count for a checkpoint. */
 void trust_set_root(const struct trust *trust, const struct node_id *keys, uint32_t count,

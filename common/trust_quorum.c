@@ -25,13 +25,41 @@ int32_t trust_place(const struct node_id *keys, uint32_t count, const struct nod
 
 /* ---- Who may sign ---- */
 
+/* The committee of a subject: as it was drawn for the first vote, or drawn now. */
+static uint32_t committee_of(const struct trust *trust, const struct trust_checkpoint *checkpoint,
+                             const struct node_id *subject, uint32_t places[SEATS_COMMITTEE]) {
+    uint8_t key[VOTE_KEY_BYTES];
+    trust_vote_key(key, subject, &checkpoint->hash);
+    const struct trust_certified *vote = map_get(&trust->votes, key);
+    if (vote != NULL && vote->committee_count > 0) {
+        for (uint32_t i = 0; i < vote->committee_count; i++) {
+            places[i] = vote->committee[i];
+        }
+        return vote->committee_count;
+    }
+    struct slice members = {checkpoint->members[0].b,
+                            checkpoint->checkpoint.members * sizeof(struct node_id)};
+    return seats_committee(trust->env.crypto, &checkpoint->checkpoint.beacon, subject, members,
+                           places);
+}
+
+void trust_draw_committee(const struct trust *trust, const struct trust_checkpoint *checkpoint,
+                          struct trust_certified *vote) {
+    uint32_t places[SEATS_COMMITTEE];
+    uint32_t count = 0;
+    if (checkpoint->members != NULL && seats_quorum(checkpoint->checkpoint.members).is_drawn) {
+        count = committee_of(trust, checkpoint, &vote->cert.subject, places);
+    }
+    vote->committee_count = (uint8_t)count;
+    for (uint32_t i = 0; i < count; i++) {
+        vote->committee[i] = (uint16_t)places[i];
+    }
+}
+
 static bool is_drawn(const struct trust *trust, const struct trust_checkpoint *checkpoint,
                      const struct node_id *subject, uint16_t place) {
     uint32_t places[SEATS_COMMITTEE];
-    struct slice members = {checkpoint->members[0].b,
-                            checkpoint->checkpoint.members * sizeof(struct node_id)};
-    uint32_t count = seats_committee(trust->env.crypto, &checkpoint->checkpoint.beacon, subject,
-                                     members, places);
+    uint32_t count = committee_of(trust, checkpoint, subject, places);
     bool is_there = false;
     for (uint32_t i = 0; i < count; i++) {
         is_there = is_there || places[i] == place;
@@ -193,7 +221,7 @@ enum err trust_certified(const struct trust *trust, const struct node_id *id, st
         return ERR_AUTH;
     }
     uint32_t at = is_by_hand(&cert) ? trust->now_epoch : trust_cert_epoch(trust);
-    *until_epoch = cert.epoch + cert.life;
+    *until_epoch = is_by_hand(&cert) ? cert.epoch + cert.life : trust_cert_end(trust, &cert);
     bool is_early = cert.epoch > trust->now_epoch + (is_by_hand(&cert) ? 0 : 1);
     return is_early || at >= *until_epoch ? ERR_POLICY : trust_check_signers(trust, &cert);
 }
@@ -217,7 +245,7 @@ bool trust_may_issue(const struct trust *trust, const struct node_id *id, uint32
     }
     const struct trust_certified *held = map_get(&trust->certified, id->b);
     return held != NULL && epoch + 1 >= held->cert.epoch &&
-           trust_cert_epoch(trust) < held->cert.epoch + held->cert.life;
+           trust_cert_epoch(trust) < trust_cert_end(trust, &held->cert);
 }
 
 /* ---- Members ---- */
@@ -248,11 +276,8 @@ static void count_duties(const struct trust *trust, const struct trust_checkpoin
                          const struct cert *cert, struct duty *duties) {
     uint32_t places[SEATS_COMMITTEE];
     uint32_t members = checkpoint->checkpoint.members;
-    struct slice keys = {checkpoint->members[0].b, members * sizeof(struct node_id)};
     bool is_drawn = seats_quorum(members).is_drawn;
-    uint32_t count = !is_drawn ? members
-                               : seats_committee(trust->env.crypto, &checkpoint->checkpoint.beacon,
-                                                 &cert->subject, keys, places);
+    uint32_t count = is_drawn ? committee_of(trust, checkpoint, &cert->subject, places) : members;
     for (uint32_t i = 0; i < count; i++) {
         duties[is_drawn ? places[i] : i].owed++;
     }
@@ -261,15 +286,40 @@ static void count_duties(const struct trust *trust, const struct trust_checkpoin
     }
 }
 
+static void exclude(struct trust *trust, const struct node_id *id,
+                    const struct trust_shirker *what) {
+    struct trust_shirker *shirker = map_get(&trust->shirkers, id->b);
+    if (shirker == NULL) {
+        shirker = mem_new(sizeof *shirker);
+        map_put(&trust->shirkers, id->b, shirker);
+    }
+    *shirker = *what;
+}
+
 static void note_shirker(struct trust *trust, const struct node_id *id, uint32_t epoch) {
-    if (map_get(&trust->shirkers, id->b) == NULL) {
+    const struct trust_shirker *known = map_get(&trust->shirkers, id->b);
+    if (known == NULL || known->cert_epoch > 0) {
         char text[NODE_ID_SHORT_BYTES];
         node_id_short(text, id);
         log_warn(trust->env.log, "trust.shirker id=%s epoch=%u", text, epoch);
-        struct trust_shirker *shirker = mem_new(sizeof *shirker);
-        shirker->until_epoch = epoch + CERT_VALID_EPOCHS;
-        map_put(&trust->shirkers, id->b, shirker);
+        exclude(trust, id, &(struct trust_shirker){.until_epoch = epoch + CERT_VALID_EPOCHS});
     }
+}
+
+/* It may have gone, or not: its certificate is still good, and a row of the epoch before counts. */
+void trust_note_demoted(struct trust *trust, const struct node_id *id, uint32_t epoch) {
+    const struct trust_shirker *known = map_get(&trust->shirkers, id->b);
+    if (known == NULL || known->cert_epoch > 0) {
+        exclude(trust, id,
+                &(struct trust_shirker){.until_epoch = epoch + 1 + CERT_VALID_EPOCHS,
+                                        .cert_epoch = epoch + 1});
+    }
+}
+
+static bool is_excluded(const struct trust *trust, const struct node_id *id,
+                        const struct cert *cert) {
+    const struct trust_shirker *shirker = map_get(&trust->shirkers, id->b);
+    return shirker != NULL && (shirker->cert_epoch == 0 || cert->epoch <= shirker->cert_epoch);
 }
 
 void trust_note_shirkers(struct trust *trust, uint32_t epoch) {
@@ -307,6 +357,8 @@ uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct no
             live[count++] = network->anchors[i];
         }
     }
+    uint32_t last = trust->latest != NULL ? trust->latest->checkpoint.epoch : epoch;
+    uint32_t gap = last + 1 < epoch ? epoch - last - 1 : 0; /* which this checkpoint ends */
     uint32_t cursor = 0;
     const void *key;
     for (const struct trust_certified *held;
@@ -314,10 +366,10 @@ uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct no
         const struct node_id *id = key;
         bool is_new =
             held->cert.epoch + NEW_EPOCHS > epoch && map_get(&trust->issuers, id->b) == NULL;
-        bool holds = held->cert.epoch <= epoch + 1 && epoch < held->cert.epoch + held->cert.life;
-        bool is_excluded =
-            network_is_anchor(network, id) || map_get(&trust->shirkers, id->b) != NULL;
-        if (holds && (is_new || is_heard(trust, id, epoch)) && !is_excluded) {
+        bool holds =
+            held->cert.epoch <= epoch + 1 && epoch < trust_cert_end(trust, &held->cert) + gap;
+        bool is_out = network_is_anchor(network, id) || is_excluded(trust, id, &held->cert);
+        if (holds && (is_new || is_heard(trust, id, epoch)) && !is_out) {
             live[count++] = *id;
         }
     }

@@ -8,7 +8,7 @@
 #define EARLY_EPOCHS 1     /* that a record may be ahead of our clock */
 #define VOTES_ALONE_MIN 64 /* of one signer that nobody else has signed */
 
-static bool is_current(const struct trust *trust, uint32_t epoch, uint32_t kept) {
+bool trust_is_current(const struct trust *trust, uint32_t epoch, uint32_t kept) {
     return epoch <= trust->now_epoch + EARLY_EPOCHS && epoch + kept > trust->now_epoch;
 }
 
@@ -42,9 +42,7 @@ static void condemn(struct trust *trust, const struct node_id *signer,
         trust_drop(trust, issuer->rows[i]);
     }
     mem_free(issuer);
-    struct trust_candidate *candidate = map_remove(&trust->candidates, signer->b);
-    trust_drop(trust, candidate != NULL ? candidate->record : NULL);
-    mem_free(candidate);
+    trust_drop_candidate(trust, map_get(&trust->candidates, signer->b));
     mem_free(map_remove(&trust->certified, signer->b));
     drop_contested(trust, record);
     char id[NODE_ID_SHORT_BYTES];
@@ -126,6 +124,7 @@ static enum err take_fraud(struct trust *trust, struct slice bytes, struct trust
     struct fraud fraud;
     struct node_id signer = {0};
     enum err err = wire_fraud_decode(bytes, &fraud);
+    err = err == OK && fraud.tlvs.len > 0 ? ERR_POLICY : err; /* nobody has signed those */
     err = err != OK ? err : check_fraud(trust, &fraud, &signer);
     if (err == OK && trust_is_fraud(trust, &signer)) {
         return OK; /* another proof of the same */
@@ -160,7 +159,7 @@ static enum err take_row(struct trust *trust, struct slice bytes, struct trust_r
     if (err != OK) {
         return err;
     }
-    if (!is_current(trust, row.epoch, TRUST_EPOCHS) || trust_is_fraud(trust, &row.issuer) ||
+    if (!trust_is_current(trust, row.epoch, TRUST_EPOCHS) || trust_is_fraud(trust, &row.issuer) ||
         !trust_may_issue(trust, &row.issuer, row.epoch)) {
         return ERR_POLICY;
     }
@@ -182,86 +181,6 @@ static enum err take_row(struct trust *trust, struct slice bytes, struct trust_r
     return OK;
 }
 
-/* ---- CANDIDACY ---- */
-
-/* Both signatures. */
-static enum err check_candidacy(const struct trust *trust, const struct candidacy *candidacy,
-                                const struct address_record *record) {
-    struct signer_env env = trust_signer_env(trust);
-    int64_t wall_s = (int64_t)trust->now_epoch * network_epoch_s(trust->env.network);
-    enum err err = wire_address_record_check(record, env.crypto, env.network_id, wall_s);
-    return err != OK ? err : wire_candidacy_check(candidacy, &env);
-}
-
-/* A candidate's first address that may be dialled; false when it has none. */
-static bool pick_address(const struct trust *trust, const struct address_record *record,
-                         struct address *address) {
-    for (uint8_t i = 0; i < record->address_count; i++) {
-        if (network_may_dial(trust->env.network, &record->addresses[i])) {
-            *address = record->addresses[i];
-            return true;
-        }
-    }
-    return false;
-}
-
-static struct trust_candidate *candidate_of(struct trust *trust, const struct node_id *subject,
-                                            uint32_t epoch) {
-    struct trust_candidate *candidate = map_get(&trust->candidates, subject->b);
-    if (candidate == NULL) {
-        candidate = mem_new(sizeof *candidate);
-        candidate->subject = *subject;
-        candidate->first_epoch = epoch;
-        map_put(&trust->candidates, subject->b, candidate);
-    }
-    return candidate;
-}
-
-/* Of two of one epoch (its owner was started again) everybody keeps the one with the smaller hash.
- */
-static bool replaces(const struct trust *trust, const struct trust_record *known, uint32_t epoch,
-                     struct slice bytes) {
-    return epoch > known->epoch ||
-           (epoch == known->epoch && trust_prefix(trust, bytes) < known->prefix);
-}
-
-static enum err take_candidacy(struct trust *trust, struct slice bytes,
-                               struct trust_record **added) {
-    struct candidacy candidacy;
-    struct address_record record;
-    struct address address;
-    enum err err = wire_candidacy_decode(bytes, &candidacy);
-    if (err != OK) {
-        return err;
-    }
-    CHECK(wire_address_record_decode(candidacy.address_record, &record) == OK);
-    struct trust_candidate *known = map_get(&trust->candidates, candidacy.subject.b);
-    if (!is_current(trust, candidacy.epoch, 2) || trust_is_fraud(trust, &candidacy.subject) ||
-        !pick_address(trust, &record, &address) ||
-        (known != NULL && !node_id_equal(&known->owner, &record.key))) {
-        return ERR_POLICY; /* the first who named this key keeps it */
-    }
-    if (known != NULL && !replaces(trust, known->record, candidacy.epoch, bytes)) {
-        return ERR_POLICY;
-    }
-    if (known == NULL && trust->candidates.count >= CANDIDATES_MAX) {
-        return ERR_BUSY;
-    }
-    err = check_candidacy(trust, &candidacy, &record); /* last, since it costs most */
-    if (err != OK) {
-        return err;
-    }
-    struct trust_candidate *candidate = candidate_of(trust, &candidacy.subject, candidacy.epoch);
-    trust_drop(trust, candidate->record);
-    candidate->owner = record.key;
-    candidate->address = address;
-    candidate->rate_kib = candidacy.rate_kib;
-    candidate->day_mib = candidacy.day_mib;
-    candidate->record = trust_keep(trust, MSG_CANDIDACY, candidacy.epoch, bytes);
-    *added = candidate->record;
-    return OK;
-}
-
 /* ---- CHECKPOINT and MEMBERS ---- */
 
 static void keep_checkpoint(struct trust *trust, const struct checkpoint *checkpoint,
@@ -280,6 +199,7 @@ static void keep_checkpoint(struct trust *trust, const struct checkpoint *checkp
     if (trust->latest == NULL || trust->latest->checkpoint.epoch < checkpoint->epoch) {
         trust->latest = kept;
     }
+    trust_note_gaps(trust);
     *added = kept->record;
 }
 
@@ -328,6 +248,9 @@ static enum err take_members(struct trust *trust, struct slice bytes, struct tru
     enum err err = wire_members_decode(bytes, &members);
     if (err != OK) {
         return err;
+    }
+    if (members.tlvs.len > 0) {
+        return ERR_POLICY; /* the root does not stand for them: anybody could have put them there */
     }
     struct trust_checkpoint *checkpoint = trust_checkpoint_at(trust, members.epoch);
     if (checkpoint == NULL) {
@@ -435,7 +358,7 @@ static enum err take_vote(struct trust *trust, struct slice bytes, struct trust_
     bool is_regular = cert.signer_count == 1 && cert.tlvs.len == 0 && cert.flags == 0 &&
                       cert.life == CERT_VALID_EPOCHS && /* all votes sign the same bytes */
                       cert.epoch == checkpoint->checkpoint.epoch + 1;
-    bool is_over = cert.epoch + cert.life < trust_cert_epoch(trust);
+    bool is_over = trust_cert_end(trust, &cert) < trust_cert_epoch(trust);
     if (!is_regular || is_over || trust_is_fraud(trust, &cert.subject)) {
         return ERR_POLICY;
     }
@@ -444,8 +367,7 @@ static enum err take_vote(struct trust *trust, struct slice bytes, struct trust_
         return err;
     }
     uint8_t key[VOTE_KEY_BYTES];
-    memcpy(key, cert.subject.b, 32);
-    memcpy(key + 32, cert.checkpoint.b, 32);
+    trust_vote_key(key, &cert.subject, &cert.checkpoint);
     struct trust_certified *growing = map_get(&trust->votes, key);
     if (growing == NULL) {
         if (trust->votes.count >= TRUST_VOTES_MAX || begins_too_many(trust, checkpoint, &cert)) {
@@ -453,6 +375,7 @@ static enum err take_vote(struct trust *trust, struct slice bytes, struct trust_
         }
         growing = mem_new(sizeof *growing);
         growing->cert = cert;
+        trust_draw_committee(trust, checkpoint, growing);
         map_put(&trust->votes, key, growing);
     } else if (!add_signer(&growing->cert, &cert.signers[0])) {
         return ERR_POLICY;
@@ -470,7 +393,7 @@ enum err trust_take(struct trust *trust, uint8_t type, struct slice bytes,
         uint8_t type;
         enum err (*take)(struct trust *trust, struct slice bytes, struct trust_record **added);
     } takers[] = {
-        {MSG_ROW, take_row},         {MSG_CANDIDACY, take_candidacy},
+        {MSG_ROW, take_row},         {MSG_CANDIDACY, trust_take_candidacy},
         {MSG_FRAUD, take_fraud},     {MSG_CHECKPOINT, take_checkpoint},
         {MSG_MEMBERS, take_members}, {MSG_CERT, take_vote},
     };

@@ -11,14 +11,20 @@
 
 /* ---- What several have in common ---- */
 
-/* The TLVs and the signature that end a record. */
-static enum err get_signed_end(struct reader *reader, struct slice *tlvs, uint8_t *signature) {
-    if (reader->failed || reader_left(reader) < SIGNATURE_BYTES) {
+/* The TLVs that stand before so many bytes of signatures. */
+static enum err get_signed_tlvs(struct reader *reader, size_t signatures, struct slice *tlvs) {
+    if (reader->failed || reader_left(reader) < signatures) {
         return ERR_FORMAT;
     }
-    *tlvs = reader_slice(reader, reader_left(reader) - SIGNATURE_BYTES);
-    reader_copy(reader, signature, SIGNATURE_BYTES);
+    *tlvs = reader_slice(reader, reader_left(reader) - signatures);
     return tlvs->len <= RECORD_HEADROOM ? wire_tlvs_check(*tlvs) : ERR_LIMIT;
+}
+
+/* The TLVs and the signature that end a record. */
+static enum err get_signed_end(struct reader *reader, struct slice *tlvs, uint8_t *signature) {
+    enum err err = get_signed_tlvs(reader, SIGNATURE_BYTES, tlvs);
+    reader_copy(reader, signature, SIGNATURE_BYTES);
+    return err;
 }
 
 /* Encoded records end in their signature: what stands before it is what it covers. */
@@ -64,8 +70,7 @@ static void put_hash(struct buf *out, const struct hash *hash) {
     buf_append(out, hash->b, sizeof hash->b);
 }
 
-/* The value of a tag; empty when it is not there. */
-static struct slice find_tlv(struct slice tlvs, uint8_t wanted) {
+struct slice wire_tlv_find(struct slice tlvs, uint8_t wanted) {
     struct reader reader = reader_of(tlvs.data, tlvs.len);
     while (reader_left(&reader) > 0) {
         uint8_t tag = reader_u8(&reader);
@@ -139,7 +144,7 @@ void wire_row_load_put(struct buf *tlvs, const struct row_load *load) {
 }
 
 struct row_load wire_row_load(const struct row_record *row) {
-    struct slice value = find_tlv(row->tlvs, ROW_TAG_LOAD);
+    struct slice value = wire_tlv_find(row->tlvs, ROW_TAG_LOAD);
     struct row_load load = {0};
     if (value.len == ROW_LOAD_BYTES) {
         struct reader reader = reader_of(value.data, value.len);
@@ -194,8 +199,11 @@ void wire_candidacy_encode(struct buf *out, const struct candidacy *candidacy) {
     buf_u32(out, candidacy->uptime_s);
     buf_u32(out, candidacy->mean_uptime_s);
     buf_u8(out, candidacy->flags);
+    put_id(out, &candidacy->sponsor);
     wire_put_tlvs(out, candidacy->tlvs);
-    buf_append(out, candidacy->signature, sizeof candidacy->signature);
+    buf_append(out, candidacy->by_subject, sizeof candidacy->by_subject);
+    buf_append(out, candidacy->by_owner, sizeof candidacy->by_owner);
+    buf_append(out, candidacy->by_sponsor, sizeof candidacy->by_sponsor);
 }
 
 enum err wire_candidacy_decode(struct slice bytes, struct candidacy *candidacy) {
@@ -214,7 +222,12 @@ enum err wire_candidacy_decode(struct slice bytes, struct candidacy *candidacy) 
     candidacy->uptime_s = reader_u32(&reader);
     candidacy->mean_uptime_s = reader_u32(&reader);
     candidacy->flags = reader_u8(&reader);
-    enum err err = get_signed_end(&reader, &candidacy->tlvs, candidacy->signature);
+    get_id(&reader, &candidacy->sponsor);
+    enum err err =
+        get_signed_tlvs(&reader, CANDIDACY_SIGNATURES * SIGNATURE_BYTES, &candidacy->tlvs);
+    reader_copy(&reader, candidacy->by_subject, SIGNATURE_BYTES);
+    reader_copy(&reader, candidacy->by_owner, SIGNATURE_BYTES);
+    reader_copy(&reader, candidacy->by_sponsor, SIGNATURE_BYTES);
     return wire_first(err, candidacy_rule(candidacy));
 }
 
@@ -224,17 +237,62 @@ struct node_id wire_candidacy_owner(const struct candidacy *candidacy) {
     return record.key;
 }
 
+/* What the last `signatures` of a candidacy's end stand behind. */
+static void encode_before(struct buf *out, const struct candidacy *candidacy, int signatures) {
+    wire_candidacy_encode(out, candidacy);
+    out->len -= (size_t)signatures * SIGNATURE_BYTES;
+}
+
+void wire_candidacy_subject_bytes(struct buf *out, const struct candidacy *candidacy) {
+    encode_before(out, candidacy, CANDIDACY_SIGNATURES);
+}
+
+/* The three parties, in the order in which they sign. */
+static const uint8_t parties[CANDIDACY_SIGNATURES] = {RECORD_CANDIDACY_SUBJECT, RECORD_CANDIDACY,
+                                                      RECORD_CANDIDACY_SPONSOR};
+
+static void sign_as(const struct candidacy *candidacy, int party, const struct signer_env *env,
+                    uint8_t *signature) {
+    struct buf body = {0};
+    encode_before(&body, candidacy, CANDIDACY_SIGNATURES - party);
+    struct signed_bytes bytes = {env->network_id, parties[party], {body.data, body.len}};
+    crypto_sign(env->crypto, &bytes, signature);
+    buf_free(&body);
+}
+
 void wire_candidacy_sign(struct candidacy *candidacy, const struct signer_env *env) {
-    struct buf encoded = {0};
-    wire_candidacy_encode(&encoded, candidacy);
-    sign_encoded(&encoded, RECORD_CANDIDACY, env, candidacy->signature);
+    sign_as(candidacy, 1, env, candidacy->by_owner);
+}
+
+void wire_candidacy_sponsor(struct candidacy *candidacy, const struct signer_env *env) {
+    sign_as(candidacy, 2, env, candidacy->by_sponsor);
+}
+
+static enum err check_party(const struct candidacy *candidacy, int party,
+                            const struct signer_env *env) {
+    struct node_id owner = wire_candidacy_owner(candidacy);
+    const struct node_id *ids[] = {&candidacy->subject, &owner, &candidacy->sponsor};
+    const uint8_t *signatures[] = {candidacy->by_subject, candidacy->by_owner,
+                                   candidacy->by_sponsor};
+    struct buf body = {0};
+    encode_before(&body, candidacy, CANDIDACY_SIGNATURES - party);
+    struct signed_bytes bytes = {env->network_id, parties[party], {body.data, body.len}};
+    enum err err = crypto_verify(env->crypto, &bytes, ids[party], signatures[party]);
+    buf_free(&body);
+    return err;
+}
+
+enum err wire_candidacy_check_subject(const struct candidacy *candidacy,
+                                      const struct signer_env *env) {
+    return check_party(candidacy, 0, env);
 }
 
 enum err wire_candidacy_check(const struct candidacy *candidacy, const struct signer_env *env) {
-    struct buf encoded = {0};
-    wire_candidacy_encode(&encoded, candidacy);
-    struct node_id owner = wire_candidacy_owner(candidacy);
-    return check_encoded(&encoded, RECORD_CANDIDACY, env, &owner, candidacy->signature);
+    enum err err = OK;
+    for (int party = CANDIDACY_SIGNATURES - 1; party >= 0 && err == OK; party--) {
+        err = check_party(candidacy, party, env);
+    }
+    return err;
 }
 
 /* ---- CHECKPOINT ---- */
@@ -296,7 +354,7 @@ void wire_checkpoint_wanted_put(struct buf *tlvs, uint16_t wanted) {
 }
 
 uint16_t wire_checkpoint_wanted(const struct checkpoint *checkpoint) {
-    struct slice value = find_tlv(checkpoint->tlvs, CHECKPOINT_TAG_WANTED);
+    struct slice value = wire_tlv_find(checkpoint->tlvs, CHECKPOINT_TAG_WANTED);
     struct reader reader = reader_of(value.data, value.len);
     return value.len == sizeof(uint16_t) ? reader_u16(&reader) : 0;
 }

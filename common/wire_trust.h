@@ -58,12 +58,16 @@ struct row_load wire_row_load(const struct row_record *row);
 uint64_t wire_row_bytes(const struct row_record *row, uint16_t weight);
 
 /* ---- CANDIDACY: subject 32, owner's address record bytes16, epoch u32, rate_kib u32, day_mib u32,
- * up_kib u32, down_kib u32, uptime_s u32, mean_uptime_s u32, flags u8, TLVs, signature 64 by the
- * owner: a peer would run `subject` (a key it made for that) as a supernode, and gives so much of
- * its line. What follows day_mib is what it says of itself: only policies that exist to be compared
- * with believe it. ---- */
+ * up_kib u32, down_kib u32, uptime_s u32, mean_uptime_s u32, flags u8, sponsor 32, TLVs, three
+ * signatures, each over all that stands before it: the subject's, the owner's, the sponsor's. A
+ * peer would run `subject` (a key it made for that, which agrees) as a supernode, and gives so much
+ * of its line; the supernode that it is a leaf of stands for it. What follows day_mib is what it
+ * says of itself: only policies that exist to be compared with believe it. ---- */
 #define CANDIDACY_ACCEPTS_LINKS 0x01
-#define CANDIDACY_BYTES_MAX (32 + 2 + ADDRESS_RECORD_BYTES_MAX + 7 * 4 + 1 + RECORD_HEADROOM + 64)
+#define CANDIDACY_SIGNATURES 3
+#define CANDIDACY_BYTES_MAX                                                                        \
+    (32 + 2 + ADDRESS_RECORD_BYTES_MAX + 7 * 4 + 1 + 32 + RECORD_HEADROOM +                        \
+     CANDIDACY_SIGNATURES * 64)
 struct candidacy {
     struct node_id subject;
     struct slice address_record; /* its key is the owner's */
@@ -75,8 +79,11 @@ struct candidacy {
     uint32_t uptime_s;
     uint32_t mean_uptime_s;
     uint8_t flags; /* CANDIDACY_* */
+    struct node_id sponsor;
     struct slice tlvs;
-    uint8_t signature[SIGNATURE_BYTES];
+    uint8_t by_subject[SIGNATURE_BYTES];
+    uint8_t by_owner[SIGNATURE_BYTES];
+    uint8_t by_sponsor[SIGNATURE_BYTES]; /* zero until the sponsor has it */
 };
 void wire_candidacy_encode(struct buf *out, const struct candidacy *candidacy);
 MUST_CHECK enum err wire_candidacy_decode(struct slice bytes, struct candidacy *candidacy);
@@ -139,7 +146,14 @@ int wire_compare_signed(struct slice first, struct slice second);
  */
 void wire_row_sign(struct row_record *row, const struct signer_env *env);
 MUST_CHECK enum err wire_row_check(const struct row_record *row, const struct signer_env *env);
+/* What the subject signs, as RECORD_CANDIDACY_SUBJECT; its key is not the owner's. */
+void wire_candidacy_subject_bytes(struct buf *out, const struct candidacy *candidacy);
+MUST_CHECK enum err wire_candidacy_check_subject(const struct candidacy *candidacy,
+                                                 const struct signer_env *env);
+/* The owner's, once the subject's is there; the sponsor's, once both are. */
 void wire_candidacy_sign(struct candidacy *candidacy, const struct signer_env *env);
+void wire_candidacy_sponsor(struct candidacy *candidacy, const struct signer_env *env);
+/* All three. */
 MUST_CHECK enum err wire_candidacy_check(const struct candidacy *candidacy,
                                          const struct signer_env *env);
 void wire_checkpoint_sign(struct checkpoint *checkpoint, const struct signer_env *env);
@@ -159,6 +173,9 @@ struct trust_list {
 };
 void wire_trust_list_encode(struct buf *out, const struct trust_list *list);
 MUST_CHECK enum err wire_trust_list_decode(struct slice payload, struct trust_list *list);
+
+/* The value of a tag among checked TLVs; empty when it is not there. */
+struct slice wire_tlv_find(struct slice tlvs, uint8_t wanted);
 
 /* MEASURE: seed u64, bytes u32 (1 to MEASURE_BYTES_MAX), ms u16 (at least 1), TLVs. On a link of
  * purpose MEASURE, from a supernode that has shown its certificate: send so many bytes, as fast as
@@ -232,6 +249,10 @@ struct decision {
     struct decision_evidence evidence[DECISION_EVIDENCE_MAX];
     struct slice tlvs;
 };
+/* TLV 2 of a decision: u8: from how many addresses receipts speak for measuring it. */
+#define DECISION_TAG_RECEIPTS 2
+void wire_decision_receipts_put(struct buf *tlvs, uint8_t hosts);
+uint8_t wire_decision_receipts(const struct decision *decision); /* 0 = none, or not told */
 void wire_decision_encode(struct buf *out, const struct decision *decision);
 MUST_CHECK enum err wire_decision_decode(struct slice payload, struct decision *decision);
 

@@ -1,8 +1,9 @@
 /* duty.c - decides when a peer offers itself as a supernode, and when its supernode runs.
  *
- * A candidacy is signed once per epoch and is durable before anybody sees it: two that differ would
- * be a proof of fraud. A certificate outlives the process, so that a peer that starts again within
- * its time goes on with its supernode at once. */
+ * A candidacy is signed once per epoch, by the supernode's key and by ours, for one parent that is
+ * to stand for it, and is durable before anybody sees it: a restart makes no other one. A
+ * certificate outlives the process, so that a peer that starts again within its time goes on with
+ * its supernode at once. */
 #include "peer/duty.h"
 
 #include <string.h>
@@ -14,7 +15,6 @@
 #include "peer/measured.h"
 #include "peer/state.h"
 
-#define STATE_KEY "duty"
 #define DAY_KEY "duty.day"
 #define CANDIDACY_KEY "duty.candidacy"
 #define CERT_KEY "duty.cert"
@@ -40,26 +40,18 @@ static uint64_t uptime_s(const struct peer *peer) {
     return (peer->links.mono_us - peer->started_us) / 1000000;
 }
 
-static void save(struct peer *peer) {
-    const struct duty *duty = peer->duty;
-    struct buf value = {0};
-    buf_u8(&value, STATE_VERSION);
-    buf_u8(&value, duty->is_remembered);
-    buf_u64(&value, duty->rate);
-    buf_u64(&value, duty->day_bytes);
-    buf_u32(&value, duty->sessions + 1);
-    buf_u64(&value, duty->sessions_s + uptime_s(peer));
-    buf_u32(&value, duty->void_until);
-    put(peer, STATE_KEY, &value);
-    buf_free(&value);
+static void encode(const struct duty *duty, struct buf *value) {
+    buf_u8(value, STATE_VERSION);
+    buf_u8(value, duty->is_remembered);
+    buf_u64(value, duty->rate);
+    buf_u64(value, duty->day_bytes);
+    buf_u32(value, duty->sessions);
+    buf_u64(value, duty->sessions_s);
+    buf_u32(value, duty->void_until);
 }
 
-static void load(struct peer *peer) {
-    struct duty *duty = peer->duty;
-    struct slice value;
-    if (!store_get(peer->env->store, STORE_META, text_key(STATE_KEY), &value)) {
-        return;
-    }
+/* False when it is damaged; then nothing is set. */
+static bool decode(struct slice value, struct duty *duty) {
     struct reader reader = reader_of(value.data, value.len);
     uint8_t version = reader_u8(&reader);
     bool consents = reader_u8(&reader) == 1;
@@ -70,8 +62,7 @@ static void load(struct peer *peer) {
     uint32_t void_until = reader_u32(&reader);
     if (!reader_done(&reader) || version != STATE_VERSION || rate < DUTY_RATE_MIN ||
         day_bytes < DUTY_DAY_BYTES_MIN) {
-        log_warn(peer->env->log, "duty.state_damaged");
-        return;
+        return false;
     }
     duty->is_remembered = consents;
     duty->rate = rate;
@@ -79,6 +70,34 @@ static void load(struct peer *peer) {
     duty->sessions = sessions;
     duty->sessions_s = sessions_s;
     duty->void_until = void_until;
+    return true;
+}
+
+static void save(struct peer *peer) {
+    struct duty now = *peer->duty;
+    struct buf value = {0};
+    now.sessions++; /* this one */
+    now.sessions_s += uptime_s(peer);
+    encode(&now, &value);
+    put(peer, DUTY_STATE_KEY, &value);
+    buf_free(&value);
+}
+
+static void load(struct peer *peer) {
+    struct slice value;
+    if (store_get(peer->env->store, STORE_META, text_key(DUTY_STATE_KEY), &value) &&
+        !decode(value, peer->duty)) {
+        log_warn(peer->env->log, "duty.state_damaged");
+    }
+}
+
+void duty_consent_kept(struct slice before, uint64_t rate, uint64_t day_bytes, struct buf *after) {
+    struct duty duty = {.rate = DUTY_RATE, .day_bytes = DUTY_DAY_BYTES};
+    (void)decode(before, &duty);
+    duty.is_remembered = true;
+    duty.rate = rate > 0 ? rate : duty.rate;
+    duty.day_bytes = day_bytes > 0 ? day_bytes : duty.day_bytes;
+    encode(&duty, after);
 }
 
 static void save_day(struct peer *peer) {
@@ -142,6 +161,8 @@ static void load_records(struct peer *peer) {
     if (store_get(peer->env->store, STORE_META, text_key(CANDIDACY_KEY), &value) &&
         wire_candidacy_decode(value, &candidacy) == OK) {
         duty->epoch = candidacy.epoch;
+        duty->sponsor = candidacy.sponsor;
+        duty->is_signed = true;
         duty->is_durable = true;
         buf_append(&duty->candidacy, value.data, value.len);
     }
@@ -226,10 +247,10 @@ static uint32_t capped(uint64_t value) {
     return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
 }
 
-/* By the address that a parent has seen: others pass on no other. */
-static void sign_candidacy(struct peer *peer, uint32_t epoch, const struct link *parent) {
+/* By the address that a parent has seen, who is to stand for it: others pass on no other. The
+ * supernode's key signs first. */
+static void draw_up(struct peer *peer, uint32_t epoch, const struct link *parent) {
     struct duty *duty = peer->duty;
-    const struct signer_env env = {peer->env->crypto, &peer->env->network->id};
     uint64_t up = peer->upload_bytes_per_s > 0 ? peer->upload_bytes_per_s : duty->rate;
     struct candidacy candidacy = {
         .subject = duty->id,
@@ -242,47 +263,88 @@ static void sign_candidacy(struct peer *peer, uint32_t epoch, const struct link 
         .uptime_s = capped(uptime_s(peer)),
         .mean_uptime_s = capped((duty->sessions_s + uptime_s(peer)) / (duty->sessions + 1)),
         .flags = CANDIDACY_ACCEPTS_LINKS,
+        .sponsor = parent->id,
     };
-    wire_candidacy_sign(&candidacy, &env);
     buf_free(&duty->candidacy);
     wire_candidacy_encode(&duty->candidacy, &candidacy);
     duty->epoch = epoch;
+    duty->sponsor = parent->id;
+    duty->is_signed = false;
     duty->is_durable = false;
-    put(peer, CANDIDACY_KEY, &duty->candidacy);
-    save(peer);
-    store_sync(peer->env->store, STORED_TOKEN | epoch);
+    struct buf body = {0};
+    wire_candidacy_subject_bytes(&body, &candidacy);
+    struct action *action = outbox_add_bytes(peer->links.out, ACTION_SUPERNODE_SIGN,
+                                             (struct slice){body.data, body.len});
+    action->token32 = RECORD_CANDIDACY_SUBJECT;
+    buf_free(&body);
 }
 
-static void show_candidacy(struct peer *peer, struct link *link) {
+/* The supernode's key agrees. An answer to what has been drawn up anew since fits no more. */
+static void take_signature(struct peer *peer, const struct node_event *event) {
+    struct duty *duty = peer->duty;
+    const struct signer_env env = {peer->env->crypto, &peer->env->network->id};
+    struct candidacy candidacy;
+    struct slice bytes = {duty->candidacy.data, duty->candidacy.len};
+    if (duty->is_signed || wire_candidacy_decode(bytes, &candidacy) != OK) {
+        return;
+    }
+    memcpy(candidacy.by_subject, event->supernode.signature, sizeof candidacy.by_subject);
+    if (wire_candidacy_check_subject(&candidacy, &env) != OK) {
+        log_debug(peer->env->log, "duty.signature_ignored epoch=%u", duty->epoch);
+        return;
+    }
+    wire_candidacy_sign(&candidacy, &env);
+    struct buf whole = {0};
+    wire_candidacy_encode(&whole, &candidacy);
+    buf_free(&duty->candidacy);
+    duty->candidacy = whole;
+    duty->is_signed = true;
+    put(peer, CANDIDACY_KEY, &duty->candidacy);
+    save(peer);
+    store_sync(peer->env->store, STORED_TOKEN | duty->epoch);
+}
+
+static void show_candidacy(struct peer *peer) {
     const struct duty *duty = peer->duty;
+    struct link *link = uplink_link_to(peer, &duty->sponsor);
     if (duty->is_durable && duty->candidacy.len > 0 && duty->epoch == epoch_now(peer) &&
-        duty_is_candidate(peer)) {
+        duty_is_candidate(peer) && link != NULL) {
         links_send(link, MSG_CANDIDACY, (struct slice){duty->candidacy.data, duty->candidacy.len});
     }
 }
 
-static void show_all(struct peer *peer) {
+/* Parents take turns, so that one who passes nothing on keeps nobody out for long. */
+static const struct link *next_sponsor(const struct peer *peer, uint32_t epoch) {
+    const struct link *links[PARENTS + 1];
+    uint32_t count = 0;
     for (uint32_t i = 0; i <= PARENTS; i++) {
         const struct parent *parent = peer->uplink.parents[i];
         if (parent != NULL && parent->link->open && !parent->link->closing) {
-            show_candidacy(peer, parent->link);
+            links[count++] = parent->link;
         }
     }
+    return count > 0 ? links[epoch % count] : NULL;
 }
 
-/* Of this epoch, unless there is one: as soon as somebody is there to see it. */
+/* Of this epoch, unless there is one: as soon as somebody is there to see it. Another one, when its
+ * sponsor has gone and another parent is there. */
 static void offer(struct peer *peer) {
+    struct duty *duty = peer->duty;
     uint32_t epoch = epoch_now(peer);
-    const struct link *link = uplink_link(peer, NULL);
-    if (duty_is_candidate(peer) && epoch > peer->duty->epoch && link != NULL) {
-        sign_candidacy(peer, epoch, link);
+    const struct link *link = next_sponsor(peer, epoch);
+    bool is_orphaned = epoch == duty->epoch && duty->is_durable && duty->candidacy.len > 0 &&
+                       uplink_link_to(peer, &duty->sponsor) == NULL;
+    if (duty_is_candidate(peer) && (epoch > duty->epoch || is_orphaned) && link != NULL) {
+        draw_up(peer, epoch, link);
     }
 }
 
 void duty_parent_opened(struct peer *peer, struct link *link) {
     if (peer->duty != NULL) {
         offer(peer);
-        show_candidacy(peer, link);
+        if (node_id_equal(&link->id, &peer->duty->sponsor)) {
+            show_candidacy(peer);
+        }
     }
 }
 
@@ -290,7 +352,7 @@ void duty_stored(struct peer *peer, const struct node_event *event) {
     struct duty *duty = peer->duty;
     if (duty != NULL && event->stored.token == (STORED_TOKEN | duty->epoch) && !duty->is_durable) {
         duty->is_durable = true;
-        show_all(peer);
+        show_candidacy(peer);
     }
 }
 
@@ -401,11 +463,13 @@ static void account(struct peer *peer, const struct node_event *event) {
     settle_day(peer);
 }
 
-/* Its certificate may still be in time; the next one that counts is of a later decision. */
+/* Its certificate may still be in time, and those who decide next count it among the supernodes
+ * once more: the next one that counts is of a decision after the dwell time. */
 static void forget_cert(struct peer *peer) {
     struct duty *duty = peer->duty;
     log_info(peer->env->log, "duty.demoted");
-    duty->void_until = epoch_now(peer);
+    duty->void_until =
+        epoch_now(peer) + peer->env->network->promotion.dwell_s / (uint32_t)epoch_s(peer);
     duty->until_s = 0;
     buf_free(&duty->cert);
     store_remove(peer->env->store, STORE_META, text_key(CERT_KEY));
@@ -473,7 +537,10 @@ void duty_child_event(struct peer *peer, const struct node_event *event) {
     case SUPERNODE_NAMED:
         take_name(peer, &event->supernode.id);
         tend(peer);
-        show_all(peer);
+        show_candidacy(peer);
+        break;
+    case SUPERNODE_SIGNED:
+        take_signature(peer, event);
         break;
     case SUPERNODE_STARTED:
         duty->heard = (struct duty_heard){.at_us = peer->links.mono_us};
@@ -512,7 +579,7 @@ void duty_child_event(struct peer *peer, const struct node_event *event) {
 static void name(struct peer *peer) {
     if (peer->duty->is_named) {
         tend(peer);
-        show_all(peer);
+        show_candidacy(peer);
     } else {
         outbox_add(peer->links.out, ACTION_SUPERNODE_NAME);
     }
@@ -541,7 +608,7 @@ void duty_withdraw(struct peer *peer) {
 
 void duty_configure(struct peer *peer, const struct peer_config *config) {
     struct slice value;
-    bool is_known = store_get(peer->env->store, STORE_META, text_key(STATE_KEY), &value);
+    bool is_known = store_get(peer->env->store, STORE_META, text_key(DUTY_STATE_KEY), &value);
     if (!config->consents && !is_known) {
         return;
     }

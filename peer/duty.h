@@ -58,9 +58,11 @@ struct duty {
     struct node_id id;  /* the supernode's */
 
     struct timer timer;
-    struct buf candidacy; /* signed; never another one in the same epoch: that would be a fraud */
-    uint32_t epoch;       /* of it */
-    bool is_durable;      /* it may be shown: a restart in this epoch will find it */
+    struct buf candidacy;   /* the last one */
+    uint32_t epoch;         /* of it */
+    struct node_id sponsor; /* the parent that it is for */
+    bool is_signed;         /* by the supernode's key and ours */
+    bool is_durable;        /* it may be shown: a restart in this epoch will find it */
     uint32_t sessions;
     uint64_t sessions_s; /* of those before this one, together */
 
@@ -112,5 +114,12 @@ void duty_spent(struct peer *peer, uint64_t measured_bytes);
 void duty_consent_command(struct peer *peer, const struct node_event *event);
 void duty_withdraw_command(struct peer *peer, const struct node_event *event);
 void duty_status_command(struct peer *peer, const struct node_event *event);
+
+/* ---- While no peer runs ---- */
+
+/* Where the consent is kept in STORE_META, and what is to stand there: `before` is what does (may
+ * be empty), 0 = as it was, or the default. */
+#define DUTY_STATE_KEY "duty"
+void duty_consent_kept(struct slice before, uint64_t rate, uint64_t day_bytes, struct buf *after);
 
 #endif

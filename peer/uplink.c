@@ -213,15 +213,51 @@ static uint64_t dial_missing(struct peer *peer) {
     return TIMERS_NEVER;
 }
 
-static void promote(struct peer *peer) {
-    uint32_t registered = uplink_count(peer, PARENT_REGISTERING);
-    for (uint32_t i = 0; i <= PARENTS && registered < PARENTS; i++) {
+/* True while the one that a parent sent us on to is dialled, and another parent has our list: its
+ * place is kept. */
+static bool is_kept(const struct peer *peer, const struct parent *parent) {
+    return parent->host->is_first && parent->state == PARENT_DIALLING && !parent->link->closing &&
+           parent->since_us + FILL_DIAL_MS * 1000ull > peer->links.mono_us &&
+           uplink_count(peer, PARENT_REGISTERED) > 0;
+}
+
+/* The next to be registered with, the one that we were sent on to first; NULL when there is none.
+ */
+static struct parent *next_parent(const struct peer *peer) {
+    struct parent *next = NULL;
+    for (uint32_t i = 0; i <= PARENTS; i++) {
         struct parent *parent = peer->uplink.parents[i];
-        if (parent != NULL && parent->state == PARENT_STANDBY && !parent->link->closing) {
-            register_begin(peer, parent);
-            registered++;
+        if (parent == NULL) {
+            continue;
+        }
+        if (is_kept(peer, parent)) {
+            return NULL;
+        }
+        bool is_open = parent->state == PARENT_STANDBY && !parent->link->closing;
+        if (is_open && (next == NULL || parent->host->is_first)) {
+            next = parent;
         }
     }
+    return next;
+}
+
+/* Return when the place that is kept may be another's. */
+static uint64_t promote(struct peer *peer) {
+    for (uint32_t n = uplink_count(peer, PARENT_REGISTERING); n < PARENTS; n++) {
+        struct parent *parent = next_parent(peer);
+        if (parent == NULL) {
+            break;
+        }
+        parent->host->is_first = false;
+        register_begin(peer, parent);
+    }
+    for (uint32_t i = 0; i <= PARENTS; i++) {
+        const struct parent *parent = peer->uplink.parents[i];
+        if (parent != NULL && is_kept(peer, parent)) {
+            return parent->since_us + FILL_DIAL_MS * 1000ull;
+        }
+    }
+    return TIMERS_NEVER;
 }
 
 /* Send off parents that do not answer; return when the next one is due. */
@@ -248,14 +284,11 @@ void uplink_tend(struct peer *peer) {
         return;
     }
     uint64_t next_us = drop_silent(peer);
-    if (register_is_ready(peer)) {
-        promote(peer);
-    } else {
-        uint64_t ready_us = peer->started_us + REGISTER_SCAN_MS * 1000ull;
-        next_us = ready_us < next_us ? ready_us : next_us;
-    }
-    uint64_t dial_us = dial_missing(peer);
+    uint64_t dial_us = dial_missing(peer); /* first: it may be one that is waited for */
     next_us = dial_us < next_us ? dial_us : next_us;
+    uint64_t ready_us =
+        register_is_ready(peer) ? promote(peer) : peer->started_us + REGISTER_SCAN_MS * 1000ull;
+    next_us = ready_us < next_us ? ready_us : next_us;
     if (next_us == TIMERS_NEVER) {
         timers_cancel(&peer->timers, &peer->uplink.timer);
     } else {
@@ -325,6 +358,7 @@ void uplink_closed(struct peer *peer, struct link *link, enum err reason) {
         uplink->trouble = (uint8_t)reason;
     }
     parent->host->in_use = false;
+    parent->host->is_first = false;
     hostcache_failed(&peer->hosts, parent->host, &peer->rng, parent->retry_s, peer->links.mono_us);
     log_info(peer->env->log, "uplink.lost link=%u state=%u reason=%s", link->number, parent->state,
              err_name(reason));
@@ -352,6 +386,18 @@ static void take_records(struct peer *peer, const struct record_list *list) {
     }
 }
 
+/* A parent that has our list names one with fewer leaves, which gets the next place. */
+static void note_first(struct peer *peer, const struct record_list *list) {
+    struct address_record record;
+    if (list->count == 0 || wire_address_record_decode(list->records[0], &record) != OK) {
+        return;
+    }
+    struct host *host = hostcache_find(&peer->hosts, &record.key);
+    if (host != NULL && (host->in_use || host->retry_us <= peer->links.mono_us)) {
+        host->is_first = true;
+    }
+}
+
 enum err uplink_take_nodes(struct peer *peer, struct link *link, struct slice payload) {
     struct parent *parent = link->owner;
     struct nodes nodes;
@@ -376,6 +422,9 @@ enum err uplink_take_goaway(struct peer *peer, struct link *link, struct slice p
     log_info(peer->env->log, "uplink.goaway link=%u reason=%u retry_s=%u", link->number,
              goaway.reason, goaway.retry_after_s);
     take_records(peer, &goaway.alternatives);
+    if (goaway.reason == GOAWAY_FULL && parent->state == PARENT_REGISTERED) {
+        note_first(peer, &goaway.alternatives);
+    }
     links_close(link, GOAWAY_SHUTDOWN, ERR_REFUSED);
     return OK;
 }

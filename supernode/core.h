@@ -37,6 +37,7 @@ enum timer_kind {
     TIMER_EVIDENCE,  /* neighbours are told of new records */
     TIMER_ELECTION,  /* the next date of the epoch's calendar */
     TIMER_HANDOVER,  /* lists go on to neighbours, or come from them */
+    TIMER_FILL,      /* is there a neighbour with few leaves? */
     TIMER_STOP,      /* goodbyes have taken long enough */
     TIMER_KINDS
 };
@@ -74,6 +75,9 @@ struct neighbour {
     uint64_t opened_us;
     uint8_t silences;      /* copies in a row that it did not answer in time */
     uint64_t mute_us;      /* when it is asked again, after MUTE_SILENCES of them */
+    bool is_filled;        /* it has too few leaves: fill.c */
+    uint8_t vain_fills;    /* in a row after which it had not more */
+    uint32_t fill_leaves;  /* that it had when it was last sent some */
     struct hearsay told;   /* which words it has */
     uint32_t told_version; /* of our summary that it is being told, 0 = none */
     uint32_t told_bytes;   /* of that */
@@ -136,6 +140,13 @@ struct intake {
     uint32_t slice_cost; /* REG_SLICE_COST but in tests */
 };
 
+/* What audits took out of a list: the leaf's next offer brings it back without being sent. */
+struct lost {
+    struct reg_state held; /* what the list was with it */
+    struct buf records;    /* encoded */
+    uint32_t count;
+};
+
 enum reach { REACH_UNKNOWN, REACH_ASKED, REACH_PROVEN, REACH_FAILED };
 
 struct audit;
@@ -149,17 +160,20 @@ struct leaf {
     struct timer timer;
     struct index_list *list; /* complete, NULL = none; shown while it is known to be true */
     struct reg_state held;   /* what `list` is; root zero = not known, a record was taken out */
+    struct lost *lost;       /* NULL = nothing */
     struct registration *coming;
     struct audit *audit;    /* NULL before the first list */
     struct buf record;      /* encoded address record that may be passed on, or empty */
     struct address address; /* observed host and the port it listens on; port 0 = none */
     enum reach reach;
     uint8_t tries;           /* dial-backs asked for during this stay */
+    bool is_sent_on;         /* to a supernode with fewer leaves */
     uint32_t dialback_link;  /* of the neighbour asked */
     uint64_t dialback_nonce; /* of the question */
     uint64_t dialback_us;    /* when it was last asked about this address; 0 = never */
     struct ratelimit lists;
     struct ratelimit candidacies;
+    struct ratelimit receipts;
     uint64_t departed_us;
     uint64_t banned_until_us; /* asked far too much */
     uint64_t vouched_us; /* until when `list` is shown on another supernode's word; 0 = it is not */
@@ -208,8 +222,12 @@ struct supernode_counts {
     uint64_t dialbacks_limited; /* ... probes, beyond their rate: not answered */
     uint64_t dialbacks;         /* probes dialled for others */
     uint64_t snapshots;         /* lists taken over from neighbours that left */
+    uint64_t sent_on;           /* leaves, to neighbours with fewer of them */
     uint64_t pushes;            /* passed on to a leaf */
-    uint64_t measured;          /* bytes that candidates delivered */
+    uint64_t measured;          /* bytes that candidates delivered, verified ... */
+    uint64_t measured_blocks;   /* ... of these as blocks of their files */
+    uint64_t receipts;          /* of leaves, taken as hints */
+    uint64_t receipts_ignored;  /* too many, too late, or for nobody who is a candidate */
     uint64_t pushes_dropped;    /* for nobody here, or not to be trusted */
 };
 
@@ -228,6 +246,7 @@ struct supernode {
     struct trust trust;
     struct evidence *evidence;
     struct measure_state *measure;
+    struct map hints; /* subject -> struct hint: candidates that receipts speak for */
     struct election election;
     struct map leaves;             /* node id -> struct leaf */
     struct map mesh_rates;         /* node id -> struct ratelimit of its queries, parted or not */
@@ -242,6 +261,7 @@ struct supernode {
     struct timer resolve_timer;
     struct timer reclaim_timer;
     struct timer probes_timer;
+    struct timer fill_timer;
     struct timer stop_timer;
     struct handover *handover; /* NULL until somebody leaves */
     struct supernode_counts counts;
@@ -359,8 +379,8 @@ void register_send_status(struct leaf *leaf, enum reg_verdict verdict);
 /* Forget what is on its way, or the list itself. */
 void register_drop_coming(struct leaf *leaf);
 void register_drop_list(struct leaf *leaf);
-/* The list has lost a record: nobody knows what it comes to. */
-void register_restate(struct leaf *leaf);
+/* Take a record out of the list, until the leaf offers the list again, or a later one. */
+void register_lose(struct leaf *leaf, const struct file_record *file);
 /* TIMER_INTAKE, TIMER_SETTLE, TIMER_RECLAIM. */
 void register_intake_timer(struct supernode *supernode);
 void register_settle_timer(struct supernode *supernode);
@@ -405,6 +425,13 @@ enum err audit_take_have(struct supernode *supernode, struct link *link, struct 
 enum err audit_take_block(struct supernode *supernode, struct link *link, struct slice payload);
 enum err audit_take_hashes(struct supernode *supernode, struct link *link, struct slice payload);
 enum err audit_take_reject(struct supernode *supernode, struct link *link, struct slice payload);
+
+/* ---- fill.c ---- */
+
+/* Look regularly whether a neighbour has too few leaves. */
+void fill_look_on(struct supernode *supernode);
+/* TIMER_FILL. */
+void fill_timer(struct supernode *supernode);
 
 /* ---- dialback.c ---- */
 

@@ -8,11 +8,14 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "supernode/core.h"
+#include "supernode/hints.h"
 
 #define SIXTEENTHS 16 /* of an epoch, in which the calendar counts */
 #define WINDOW_US_MAX 2500000
 #define OFFSET_STRAY_US 2500000 /* the clock was set */
 #define DECIDE_BUDGET 20000     /* edges per step: a millisecond */
+#define VOTE_BUDGET 4000        /* hashes per step: some milliseconds ... */
+#define VOTE_COST 200           /* ... and a signature in hashes */
 #define ANCHOR_TURN_US 200000   /* that the next anchor waits for the one before it */
 #define RENEW_EPOCHS 2          /* left, when a certificate is renewed */
 
@@ -120,8 +123,9 @@ static void issue_row(struct supernode *supernode) {
     crypto_hash(supernode->env->crypto, (struct slice){bytes.data, bytes.len}, &hash);
     memcpy(election->previous, hash.b, sizeof election->previous);
     election->last_row = election->epoch;
-    log_info(supernode->env->log, "election.row epoch=%u measured=%u bytes=%llu", row.epoch,
-             row.count, (unsigned long long)load.bytes);
+    log_info(supernode->env->log, "election.row epoch=%u measured=%u bytes=%llu blocks=%llu",
+             row.epoch, row.count, (unsigned long long)load.bytes,
+             (unsigned long long)measure_by_blocks(supernode));
     say(supernode, MSG_ROW, (struct slice){bytes.data, bytes.len});
     buf_free(&bytes);
     buf_free(&tlvs);
@@ -252,42 +256,103 @@ static bool needs_renewal(const struct supernode *supernode, const struct decide
     return held == NULL || held->cert.epoch + held->cert.life <= epoch + 1 + RENEW_EPOCHS;
 }
 
-/* A supernode that is not wanted any more goes, politely. */
-static void check_own_seat(struct supernode *supernode) {
-    const struct decide_row *own = decide_find(&supernode->election.decide, &supernode->env->id);
-    bool is_sure = !supernode->election.is_unsure && !supernode->is_stopping;
-    if (own != NULL && own->verdict == POLICY_DEMOTE && is_sure) {
-        log_info(supernode->env->log, "election.demoted reason=\"%s\"", own->reason);
-        supernode_shutdown(supernode);
-    }
+static bool is_listed(const struct supernode *supernode, uint32_t epoch) {
+    const struct trust_checkpoint *known = trust_checkpoint_at(&supernode->trust, epoch);
+    return known != NULL && known->members != NULL &&
+           trust_place(known->members, known->checkpoint.members, &supernode->env->id) >= 0;
 }
 
-static void decided(struct supernode *supernode) {
+/* The anchor had our row and named us no more: it had decided so, when we were not sure. */
+static bool has_lost_seat(const struct supernode *supernode) {
+    const struct election *election = &supernode->election;
+    uint32_t epoch = election->decide.epoch;
+    return epoch > 0 && election->last_row == epoch && anchor_place(supernode) < 0 &&
+           is_listed(supernode, epoch - 1) && !is_listed(supernode, epoch);
+}
+
+/* A supernode that is not wanted any more goes, politely, when the epoch is over: until then others
+ * may still ask it for what it has just signed, and certificates of others need that. */
+static void check_own_seat(struct supernode *supernode) {
+    const struct decide_row *own = decide_find(&supernode->election.decide, &supernode->env->id);
+    bool is_demoted = own != NULL && own->verdict == POLICY_DEMOTE;
+    if (supernode->election.is_unsure || supernode->is_stopping ||
+        (!is_demoted && !has_lost_seat(supernode))) {
+        return;
+    }
+    log_info(supernode->env->log, "election.demoted reason=\"%s\"",
+             is_demoted ? own->reason : "the checkpoint does not name it any more");
+    supernode->election.is_demoted = true;
+}
+
+/* Whether we are to sign for it. */
+static bool is_voted_for(const struct supernode *supernode, const struct decide_row *row) {
+    return row->verdict == POLICY_PROMOTE ||
+           (row->is_member && row->verdict == POLICY_KEEP &&
+            !network_is_anchor(supernode->env->network, &row->id) &&
+            needs_renewal(supernode, row, supernode->election.decide.epoch));
+}
+
+/* Sign for some; true when all that is to be signed is. To draw a committee is a hash for each
+ * member. */
+static bool vote_some(struct supernode *supernode) {
     struct election *election = &supernode->election;
     const struct decide *decide = &election->decide;
     const struct trust_checkpoint *checkpoint =
         trust_checkpoint_at(&supernode->trust, decide->epoch);
-    election->is_deciding = false;
     if (!decide_holds(decide, &supernode->trust)) {
+        return true;
+    }
+    for (uint32_t spent = 0; spent < VOTE_BUDGET && election->vote_at < decide->count; spent++) {
+        const struct decide_row *row = &decide->rows[election->vote_at++];
+        if (is_voted_for(supernode, row)) {
+            vote(supernode, checkpoint, &row->id);
+            spent += VOTE_COST + decide->members;
+        }
+    }
+    return election->vote_at == decide->count;
+}
+
+/* It is decided: vote from now on. */
+static void decided(struct supernode *supernode) {
+    struct election *election = &supernode->election;
+    const struct decide *decide = &election->decide;
+    election->is_voting = decide_holds(decide, &supernode->trust);
+    if (!election->is_voting) {
         return; /* what there is of a decision is on another checkpoint */
     }
     election->decided = decide->epoch;
+    election->vote_at = 0;
     uint32_t promoted = 0;
     for (uint32_t i = 0; i < decide->count; i++) {
-        const struct decide_row *row = &decide->rows[i];
-        bool is_kept = row->is_member && row->verdict == POLICY_KEEP &&
-                       !network_is_anchor(supernode->env->network, &row->id) &&
-                       needs_renewal(supernode, row, decide->epoch);
-        if (row->verdict == POLICY_PROMOTE || is_kept) {
-            vote(supernode, checkpoint, &row->id);
-            promoted += row->verdict == POLICY_PROMOTE;
+        promoted += decide->rows[i].verdict == POLICY_PROMOTE;
+        if (decide->rows[i].verdict == POLICY_DEMOTE && !election->is_unsure) {
+            trust_note_demoted(&supernode->trust, &decide->rows[i].id, decide->epoch);
         }
     }
     log_info(supernode->env->log,
              "election.decided epoch=%u members=%u wanted=%u candidates=%u promoted=%u sure=%d",
              decide->epoch, decide->members, decide->wanted, decide->count, promoted,
              !election->is_unsure);
-    check_own_seat(supernode);
+}
+
+/* A slice of a decision, or of the votes that follow; true when there is no more to do. */
+static bool go_on_deciding(struct supernode *supernode) {
+    struct election *election = &supernode->election;
+    if (!election->is_voting) {
+        if (decide_step(&election->decide, &supernode->trust, DECIDE_BUDGET)) {
+            decided(supernode);
+            return !election->is_voting;
+        }
+        return false;
+    }
+    if (!vote_some(supernode)) {
+        return false;
+    }
+    election->is_voting = false;
+    if (decide_holds(&election->decide, &supernode->trust)) {
+        check_own_seat(supernode);
+    }
+    return true;
 }
 
 /* True when we hold exactly what the anchor fixed: no more, no less. */
@@ -313,6 +378,7 @@ static void decide_on(struct supernode *supernode, bool anyway) {
     }
     decide_begin(&election->decide, &supernode->trust, latest);
     election->is_deciding = true;
+    election->is_voting = false;
     timers_set(&supernode->timers, &election->timer, supernode_next_step(supernode));
 }
 
@@ -397,7 +463,7 @@ static void brief(struct supernode *supernode, struct link *link) {
     }
 }
 
-/* Three signatures are checked for each. */
+/* Four signatures are checked for each, and one is made. */
 static bool may_stand(struct supernode *supernode, struct leaf *leaf) {
     return election_is_on(supernode) &&
            ratelimit_take(&leaf->candidacies, CANDIDACIES_MILLI_PER_S, CANDIDACIES_BURST, 1,
@@ -418,6 +484,28 @@ static bool stands_for_another(const struct supernode *supernode, const struct c
     return false;
 }
 
+/* We stand for it from now on. */
+static enum err sponsor(struct supernode *supernode, struct link *link,
+                        struct candidacy *candidacy) {
+    struct signer_env env = signer_env(supernode);
+    bool is_known = map_get(&supernode->trust.candidates, candidacy->subject.b) != NULL;
+    wire_candidacy_sponsor(candidacy, &env);
+    struct buf bytes = {0};
+    wire_candidacy_encode(&bytes, candidacy);
+    enum err err = evidence_add(supernode, MSG_CANDIDACY, (struct slice){bytes.data, bytes.len});
+    buf_free(&bytes);
+    if (err == OK && !is_known) {
+        brief(supernode, link);
+        hand_out(supernode, &candidacy->subject);
+    }
+    if (err == ERR_POLICY || err == ERR_BUSY) {
+        log_debug(supernode->env->log, "election.candidacy_refused link=%u error=%s", link->number,
+                  err_name(err));
+        return OK;
+    }
+    return err;
+}
+
 enum err election_take_candidacy(struct supernode *supernode, struct link *link,
                                  struct slice payload) {
     struct candidacy candidacy;
@@ -429,21 +517,16 @@ enum err election_take_candidacy(struct supernode *supernode, struct link *link,
     if (!node_id_equal(&owner, &link->id)) {
         return ERR_AUTH;
     }
-    bool is_known = map_get(&supernode->trust.candidates, candidacy.subject.b) != NULL;
     bool is_late = supernode->election.phase > PHASE_ROW;
-    if (is_late || stands_for_another(supernode, &candidacy, &owner) ||
+    if (is_late || !node_id_equal(&candidacy.sponsor, &supernode->env->id) ||
+        stands_for_another(supernode, &candidacy, &owner) ||
         candidacy.epoch != supernode->trust.now_epoch ||
         !leaves_record_is_seen(supernode, link, candidacy.address_record)) {
         log_debug(supernode->env->log, "election.candidacy_ignored link=%u late=%d", link->number,
                   is_late);
         return OK;
     }
-    err = evidence_add(supernode, MSG_CANDIDACY, payload);
-    if (err == OK && !is_known) {
-        brief(supernode, link);
-        hand_out(supernode, &candidacy.subject);
-    }
-    return err == ERR_POLICY || err == ERR_BUSY ? OK : err;
+    return sponsor(supernode, link, &candidacy);
 }
 
 /* ---- The calendar ---- */
@@ -540,18 +623,22 @@ static void set_timer(struct supernode *supernode) {
 void election_timer(struct supernode *supernode) {
     struct election *election = &supernode->election;
     if (election->is_deciding) {
-        if (!decide_step(&election->decide, &supernode->trust, DECIDE_BUDGET)) {
+        if (!go_on_deciding(supernode)) {
             timers_set(&supernode->timers, &election->timer, supernode_next_step(supernode));
             return;
         }
-        decided(supernode);
+        election->is_deciding = false;
     }
     uint64_t now_us = wall_us(supernode);
     uint32_t epoch = (uint32_t)(now_us / epoch_us(supernode));
     uint64_t into_us = now_us % epoch_us(supernode);
     if (epoch != election->epoch) {
         measure_end(supernode);
+        hints_sweep(supernode);
         enter_epoch(supernode, epoch, into_us);
+        if (election->is_demoted) {
+            supernode_shutdown(supernode);
+        }
     }
     while (election->phase < PHASES && phase_us(supernode, election->phase) <= into_us &&
            !supernode->is_stopping) {
@@ -577,6 +664,7 @@ void election_init(struct supernode *supernode) {
     supernode->election.timer.kind = TIMER_ELECTION;
     evidence_init(supernode);
     measure_init(supernode);
+    hints_init(supernode);
     decide_init(&supernode->election.decide, supernode->env->network, supernode->env->crypto,
                 supernode->env->seed);
     supernode->links.cert = supernode->env->cert;
@@ -589,5 +677,6 @@ void election_free(struct supernode *supernode) {
     buf_free(&supernode->election.said_members);
     decide_free(&supernode->election.decide);
     measure_free(supernode);
+    hints_free(supernode);
     evidence_free(supernode);
 }

@@ -47,9 +47,15 @@ void measure_opened(struct supernode *supernode, struct link *link);
 /* Ask all of them for their stream now. */
 void measure_begin(struct supernode *supernode, uint32_t window_ms);
 enum err measure_take(struct supernode *supernode, struct link *link, struct slice payload);
+enum err measure_take_files(struct supernode *supernode, struct link *link, struct slice payload);
+enum err measure_take_hashes(struct supernode *supernode, struct link *link, struct slice payload);
+enum err measure_take_reject(struct supernode *supernode, struct link *link, struct slice payload);
+enum err measure_take_block(struct supernode *supernode, struct link *link, struct slice payload);
 void measure_closed(struct link *link);
 /* Fill in the entries of our row; return the bytes that they stand for. */
 uint64_t measure_row(struct supernode *supernode, struct row_record *row);
+/* How many of these were blocks of files. */
+uint64_t measure_by_blocks(const struct supernode *supernode);
 /* Close what is left. */
 void measure_end(struct supernode *supernode);
 
@@ -82,6 +88,9 @@ struct election {
     uint64_t said_token;
     struct decide decide;
     bool is_deciding;
+    bool is_demoted;  /* and ends with the epoch */
+    bool is_voting;   /* it is decided, and we sign, slice by slice: */
+    uint32_t vote_at; /* the next row of the decision */
     bool is_unsure;   /* our evidence is not quite the one that the anchor fixed */
     uint32_t decided; /* epoch of the checkpoint that was last decided under */
     struct buf cert;  /* our own, encoded, when it came by election */

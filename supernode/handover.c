@@ -32,10 +32,14 @@ struct handover {
     uint64_t begun_us;
     bool is_leaving;
     uint64_t leave_us; /* when to go on with that */
-    /* The list that is being sent. */
+    /* The list that is being sent, a batch at a time. */
     uint32_t link; /* to whom; 0 = none */
+    struct node_id leaf;
+    struct hash root; /* that was announced */
+    uint32_t cursor;  /* in the list */
+    uint32_t left;    /* records that are in no batch yet */
     struct buf bytes;
-    struct file_record *records; /* borrowing from `bytes`, in the order of REG_ADD */
+    struct file_record *records; /* the batch, borrowing from `bytes`, in the order of REG_ADD */
     uint32_t record_count;
     uint32_t records_sent;
 };
@@ -149,29 +153,44 @@ static int compare_records(const void *a, const void *b) {
     return wire_file_record_compare(a, b);
 }
 
-static void forget_records(struct handover *handover) {
+static void forget_batch(struct handover *handover) {
     mem_free(handover->records);
     buf_free(&handover->bytes);
     handover->records = NULL;
-    handover->link = 0;
     handover->record_count = 0;
     handover->records_sent = 0;
 }
 
-/* Copy the list, since the index may change before all of it is sent. */
-static void copy_records(struct handover *handover, const struct index_list *list, uint32_t files) {
-    struct file_record record;
-    uint32_t cursor = 0;
-    while (index_list_next(list, &cursor, &record)) {
-        wire_file_record_encode(&handover->bytes, &record);
+static void forget_list(struct handover *handover) {
+    forget_batch(handover);
+    handover->link = 0;
+}
+
+/* Copy the next records of the list, and put them in order. False when it is not there any more as
+ * it was announced: a departed leaf may be forgotten. */
+static bool take_batch(struct supernode *supernode) {
+    struct handover *handover = supernode->handover;
+    const struct leaf *leaf = map_get(&supernode->leaves, handover->leaf.b);
+    if (leaf == NULL || leaf->list == NULL ||
+        memcmp(leaf->held.root.b, handover->root.b, sizeof handover->root.b) != 0) {
+        return false;
     }
-    handover->records = mem_array(files, sizeof *handover->records);
+    struct file_record record;
+    uint32_t wanted = handover->left < HANDOVER_BATCH ? handover->left : HANDOVER_BATCH;
+    uint32_t count = 0;
+    while (count < wanted && index_list_next(leaf->list, &handover->cursor, &record)) {
+        wire_file_record_encode(&handover->bytes, &record);
+        count++;
+    }
+    handover->left -= count;
+    handover->records = mem_array(wanted, sizeof *handover->records);
     struct reader reader = reader_of(handover->bytes.data, handover->bytes.len);
-    while (handover->record_count < files &&
+    while (handover->record_count < count &&
            wire_file_record_read(&reader, &handover->records[handover->record_count]) == OK) {
         handover->record_count++;
     }
     qsort(handover->records, handover->record_count, sizeof *handover->records, compare_records);
+    return count == wanted;
 }
 
 /* Announce the next list to the one who shall have it. False when there is none to be sent. */
@@ -194,8 +213,11 @@ static bool next_list(struct supernode *supernode) {
         struct buf payload = {0};
         wire_snapshot_encode(&payload, &snapshot);
         supernode_send(neighbour->link, MSG_SNAPSHOT, &payload);
-        copy_records(handover, leaf->list, departing->files);
         handover->link = neighbour->link->number;
+        handover->leaf = leaf->id;
+        handover->root = leaf->held.root;
+        handover->cursor = 0;
+        handover->left = departing->files;
         return true;
     }
     return false;
@@ -210,23 +232,26 @@ static bool send_some(struct supernode *supernode) {
             return false;
         }
         struct link *link = supernode_link(supernode, handover->link);
-        if (link == NULL || link->closing) {
-            forget_records(handover); /* this one is lost; the next goes to another */
+        bool is_there = link != NULL && !link->closing;
+        if (!is_there || (handover->record_count == 0 && !take_batch(supernode))) {
+            forget_list(handover); /* this one is lost; the next goes to another */
             continue;
         }
         if (link->stalled) {
             return true;
         }
-        uint32_t left = handover->record_count - handover->records_sent;
         struct buf payload = {0};
         handover->records_sent +=
             wire_reg_add_pack(&payload, &handover->records[handover->records_sent],
-                              left < REG_RECORDS_MAX ? left : REG_RECORDS_MAX);
+                              handover->record_count - handover->records_sent);
         bytes += payload.len;
         supernode_send(link, MSG_REG_ADD, &payload);
         if (handover->records_sent == handover->record_count) {
+            forget_batch(handover);
+        }
+        if (handover->record_count == 0 && handover->left == 0) {
             handover->sent++;
-            forget_records(handover);
+            forget_list(handover);
         }
     }
     return true;
@@ -257,9 +282,9 @@ static void look_by(struct supernode *supernode, uint64_t due_us) {
     }
 }
 
-/* Show a list on the word of the one who leaves; the leaf itself has SNAPSHOT_KEEP_MS to come. */
-static void vouch(struct supernode *supernode, struct leaf *leaf) {
-    leaf->vouched_us = supernode_after_ms(supernode, SNAPSHOT_KEEP_MS);
+void handover_vouch(struct leaf *leaf, uint64_t ms) {
+    struct supernode *supernode = leaf->supernode;
+    leaf->vouched_us = supernode_after_ms(supernode, ms);
     index_list_show(leaf->list, true);
     look_by(supernode, leaf->vouched_us);
 }
@@ -357,7 +382,7 @@ enum err handover_take_snapshot(struct supernode *supernode, struct link *link,
     leaf = leaves_enter(supernode, &snapshot.leaf);
     note_record(supernode, leaf, &snapshot);
     if (leaf->list != NULL && register_is_held(leaf, &snapshot.list)) {
-        vouch(supernode, leaf); /* kept since it was here */
+        handover_vouch(leaf, SNAPSHOT_KEEP_MS); /* kept since it was here */
         return OK;
     }
     struct incoming *incoming = mem_new(sizeof *incoming);
@@ -379,7 +404,7 @@ static void take_over(struct supernode *supernode, struct neighbour *neighbour) 
         leaf->list = coming->list;
         leaf->held = coming->promised;
         coming->list = NULL;
-        vouch(supernode, leaf);
+        handover_vouch(leaf, SNAPSHOT_KEEP_MS);
         supernode->counts.snapshots++;
         log_debug(supernode->env->log, "handover.taken link=%u files=%u", neighbour->link->number,
                   leaf->held.count);
@@ -451,7 +476,7 @@ void handover_timer(struct supernode *supernode) {
 void handover_free(struct supernode *supernode) {
     if (supernode->handover != NULL) {
         timers_cancel(&supernode->timers, &supernode->handover->timer);
-        forget_records(supernode->handover);
+        forget_list(supernode->handover);
         mem_free(supernode->handover->leaves);
         mem_free(supernode->handover);
     }

@@ -21,6 +21,9 @@ enum err handover_take_add(struct supernode *supernode, struct link *link, struc
 /* Forget what has come in part. */
 void handover_closed(struct supernode *supernode, struct neighbour *neighbour);
 
+/* Show the list of a leaf without a link for so long; the leaf itself has that time to come. */
+void handover_vouch(struct leaf *leaf, uint64_t ms);
+
 /* The same for a leaf that is being forgotten. */
 void handover_leaf_gone(struct leaf *leaf);
 

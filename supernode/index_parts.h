@@ -37,6 +37,8 @@
 #define REST_HAS_VARIANTS 0x4000U
 #define REST_IS_VARIANT 0x8000U
 
+#define KIND_ROW 8 /* types, of which there are 7 */
+
 #define HOLDER_SET 0x80000000U /* a holder that is a block of lists: count, then their numbers */
 
 struct segment {
@@ -69,6 +71,7 @@ struct records {
     uint64_t *alive;              /* bit per number */
     uint64_t *dead;               /* since the sweep began */
     uint64_t *condemned;          /* before: free when the sweep ends */
+    uint64_t *kinds;              /* per word of a sketch and type, the groups that may have it */
     uint64_t roomy[BITMAP_WORDS]; /* bit per segment with free_groups */
     uint64_t holed[BITMAP_WORDS]; /* ... with holed_groups */
     uint32_t live;
@@ -224,6 +227,16 @@ static inline struct content_id record_content(const struct index *index, uint32
     const struct segment *segment = segment_of(index, number);
     uint32_t at = number % SEGMENT_RECORDS;
     return (struct content_id){segment->root[at], record_size(segment, at)};
+}
+
+/* Of a sketch's word of numbers, a bit for each group that may have records of the types. */
+static inline uint64_t records_kinds(const struct index *index, uint32_t word, uint8_t types) {
+    const uint64_t *kinds = index->records.kinds + (size_t)word * KIND_ROW;
+    uint64_t bits = 0;
+    for (uint32_t left = types; left != 0; left &= left - 1) {
+        bits |= kinds[__builtin_ctz(left)];
+    }
+    return bits;
 }
 
 /* The hash of a content id; what is looked up by it next is being fetched into the cache. */

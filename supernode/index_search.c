@@ -32,7 +32,7 @@ struct scan {
     bool has_variants;
     struct name_reader reader;
     uint32_t sketch_count;
-    uint32_t sketch_words; /* of the shortest */
+    uint32_t sketch_words; /* of the shortest; NONE when neither words nor types have any */
     const uint64_t *sketches[QUERY_TERMS_MAX];
     struct postings_walk walks[QUERY_TERMS_MAX];
 };
@@ -164,12 +164,16 @@ static bool open_words(struct scan *scan) {
         weights[at] = weight;
         lists[at] = list;
     }
+    bool has_kinds = scan->filter.types != UINT8_MAX && scan->index->records.segment_cap > 0;
     scan->sketch_count = 0;
-    scan->sketch_words = UINT32_MAX;
+    scan->sketch_words =
+        has_kinds
+            ? (scan->index->records.segment_cap * SEGMENT_RECORDS - 1) / SKETCH_WORD_NUMBERS + 1
+            : NONE;
     for (uint32_t i = 0; i < count; i++) {
         postings_start(&scan->walks[i], &scan->index->pool, lists[i]);
         struct sketch sketch = scan->walks[i].sketch;
-        if (sketch.words > 0 && count > 1) {
+        if (sketch.words > 0 && (count > 1 || has_kinds)) {
             scan->sketches[scan->sketch_count++] = sketch.bits;
             scan->sketch_words =
                 sketch.words < scan->sketch_words ? sketch.words : scan->sketch_words;
@@ -185,16 +189,19 @@ static bool is_spent(struct scan *scan) {
 
 /* The groups that all sketched words may have numbers in, of one word of bits. */
 static inline uint64_t candidates(const struct scan *scan, uint32_t word) {
-    uint64_t bits = scan->sketches[0][word];
-    for (uint32_t i = 1; i < scan->sketch_count; i++) {
+    uint64_t bits = UINT64_MAX;
+    for (uint32_t i = 0; i < scan->sketch_count; i++) {
         bits &= scan->sketches[i][word];
+    }
+    if (bits != 0 && scan->filter.types != UINT8_MAX) {
+        bits &= records_kinds(scan->index, word, scan->filter.types);
     }
     return bits;
 }
 
 /* The first number from `number` on where all words may stand; NONE if there is none. */
 static uint32_t next_candidate(const struct scan *scan, uint32_t number) {
-    if (scan->sketch_count == 0) {
+    if (scan->sketch_words == NONE) {
         return number;
     }
     uint32_t word = number / SKETCH_WORD_NUMBERS, shift = number / SKETCH_GROUP % 64;
@@ -215,7 +222,7 @@ static uint32_t next_candidate(const struct scan *scan, uint32_t number) {
 /* Ask for what the rarest word's next runs need. */
 static void look_for_runs(struct scan *scan, uint32_t count) {
     struct postings_walk *walk = &scan->walks[0];
-    if (scan->sketch_count == 0) {
+    if (scan->sketch_words == NONE) {
         postings_fetch_on(walk);
         return;
     }

@@ -98,6 +98,7 @@ void leaves_opened(struct supernode *supernode, struct link *link, const struct 
     link->owner = leaf;
     supernode->leaf_links++;
     leaf->tries = 0;
+    leaf->is_sent_on = false;
     note_address(leaf, link, hello);
     log_info(supernode->env->log, "leaf.opened link=%u leaves=%u", link->number,
              supernode->leaf_links);
@@ -142,7 +143,11 @@ void leaves_closed(struct supernode *supernode, struct link *link) {
     register_drop_coming(leaf);
     if (leaf->list != NULL && !supernode->is_stopping) { /* else it is sent on, and still there */
         leaf->vouched_us = 0;
-        index_list_show(leaf->list, false);
+        if (leaf->is_sent_on) {
+            handover_vouch(leaf, FILL_KEEP_MS); /* until it is known elsewhere */
+        } else {
+            index_list_show(leaf->list, false);
+        }
     }
     if (leaf->reach == REACH_ASKED) {
         leaf->reach = REACH_UNKNOWN;

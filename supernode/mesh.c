@@ -324,6 +324,7 @@ static void accept(struct supernode *supernode, struct neighbour *neighbour) {
              link->token != 0, supernode->neighbour_count);
     ask_for_nodes(supernode, neighbour);
     summaries_opened(supernode, neighbour);
+    fill_look_on(supernode);
 }
 
 void mesh_opened(struct supernode *supernode, struct link *link, const struct hello *hello) {

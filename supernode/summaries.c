@@ -168,6 +168,7 @@ static void send_delta(struct supernode *supernode, uint32_t *bits, uint32_t cou
     struct summary_part part = head_of(supernode);
     struct buf payload = {0};
     summary_put_delta(own, &part, bits, count, &payload);
+    supernode->summaries.leaves = part.leaves;
     for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
         struct neighbour *neighbour = supernode->neighbours[i];
         if (neighbour->told_version != own->version) {
@@ -190,6 +191,15 @@ static void send_fresh(struct supernode *supernode) {
                    left < SUMMARY_DELTA_MAX ? left : SUMMARY_DELTA_MAX);
     }
     forget_fresh(summaries);
+}
+
+void summaries_recount(struct supernode *supernode) {
+    uint32_t now = index_count(supernode->index).leaves;
+    uint32_t told = supernode->summaries.leaves;
+    uint32_t change = now > told ? now - told : told - now;
+    if (change > told / SUMMARY_COUNT_PART) {
+        send_delta(supernode, NULL, 0);
+    }
 }
 
 void summaries_tell(struct supernode *supernode) {

@@ -16,6 +16,7 @@ struct summaries {
     uint32_t fresh_count;
     uint32_t fresh_cap;
     uint32_t degree;      /* that the neighbours were told last */
+    uint32_t leaves;      /* the same */
     struct timer timer;   /* TIMER_SUMMARY: something is to be told or built */
     struct timer rebuild; /* TIMER_REBUILD */
     size_t bytes;         /* of the neighbours' filters */
@@ -33,6 +34,9 @@ void summaries_free(struct supernode *supernode);
 /* Timers. */
 void summaries_tell(struct supernode *supernode);
 void summaries_rebuild(struct supernode *supernode);
+
+/* Tell the number of leaves when it is another than was told last. */
+void summaries_recount(struct supernode *supernode);
 
 /* A mesh link opened, or is gone. */
 void summaries_opened(struct supernode *supernode, struct neighbour *neighbour);

@@ -4,6 +4,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "supernode/core.h"
+#include "supernode/hints.h"
 
 /* ---- What the modules share ---- */
 
@@ -69,6 +70,11 @@ static const struct handler handlers[] = {
     {MSG_REG_ADD, MESH, handover_take_add},
     {MSG_GOAWAY, LEAF | MESH | PROBE | DIRECTORY | MEASURE, mesh_take_goaway},
     {MSG_MEASURED, MEASURE, measure_take},
+    {MSG_MEASURE_FILES, MEASURE, measure_take_files},
+    {MSG_HASHES, MEASURE, measure_take_hashes},
+    {MSG_BLOCK, MEASURE, measure_take_block},
+    {MSG_REJECT, MEASURE, measure_take_reject},
+    {MSG_RECEIPT, LEAF, hints_take},
     {MSG_TRUST_HAVE, MESH, evidence_take_have},
     {MSG_TRUST_WANT, MESH, evidence_take_want},
     {MSG_ROW, MESH, evidence_take_row},
@@ -235,6 +241,11 @@ static void on_handover(struct supernode *supernode, void *owner) {
     handover_timer(supernode);
 }
 
+static void on_fill(struct supernode *supernode, void *owner) {
+    (void)owner;
+    fill_timer(supernode);
+}
+
 static void on_election(struct supernode *supernode, void *owner) {
     (void)owner;
     election_timer(supernode);
@@ -264,7 +275,7 @@ static void (*const timer_handlers[TIMER_KINDS])(struct supernode *supernode, vo
     [TIMER_SUMMARY] = on_summary,     [TIMER_REBUILD] = on_rebuild,
     [TIMER_STOP] = on_stop,           [TIMER_EVIDENCE] = on_evidence,
     [TIMER_ELECTION] = on_election,   [TIMER_HANDOVER] = on_handover,
-    [TIMER_SETTLE] = on_settle,
+    [TIMER_SETTLE] = on_settle,       [TIMER_FILL] = on_fill,
 };
 
 static void run_timers(struct supernode *supernode) {
@@ -414,6 +425,7 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     supernode->reclaim_timer.kind = TIMER_RECLAIM;
     supernode->probes_timer.kind = TIMER_PROBES;
     supernode->stop_timer.kind = TIMER_STOP;
+    supernode->fill_timer.kind = TIMER_FILL;
     admission_init(supernode);
     register_init(supernode);
     supernode->turns.timer.kind = TIMER_TURNS;

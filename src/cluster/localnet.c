@@ -315,6 +315,9 @@ enum err localnet_launch(struct localnet *net, struct localnet_node *node) {
     if (node->upload_rate != NULL) {
         add_words(&words, (const char *const[]){"--upload-rate", node->upload_rate, NULL});
     }
+    if (node->line[0] != '\0') {
+        add_words(&words, (const char *const[]){"--limit", node->line, NULL});
+    }
     if (node->index_memory != NULL) {
         add_words(&words, (const char *const[]){"--index-memory", node->index_memory, NULL});
     }
@@ -445,6 +448,15 @@ const char *localnet_text(const json_t *object, const char *key) {
 
 int64_t localnet_number(const json_t *object, const char *key) {
     return json_integer_value(json_object_get(object, key));
+}
+
+uint64_t localnet_bytes(const json_t *status, const char *direction) {
+    char all[32], files[32], overlay[32]; /* a supernode tells `all`, a peer what it consists of */
+    snprintf(all, sizeof all, "bytes_%s", direction);
+    snprintf(files, sizeof files, "files_%s_bytes", direction);
+    snprintf(overlay, sizeof overlay, "overlay_%s_bytes", direction);
+    return (uint64_t)(localnet_number(status, all) + localnet_number(status, files) +
+                      localnet_number(status, overlay));
 }
 
 const json_t *localnet_find(const json_t *answer, const char *kind) {

@@ -38,6 +38,7 @@ struct localnet_node {
     char *log;
     char advertise[32];       /* the address that others are told; empty = `address` */
     const char *upload_rate;  /* borrowed, such as "8M"; NULL = unlimited */
+    char line[32];            /* limit on all that it sends, such as "up=100000"; empty = none */
     const char *index_memory; /* borrowed: of a supernode; NULL = as it is */
     uint64_t descriptors_max; /* as in process_options */
     uint64_t memory_max;
@@ -124,6 +125,8 @@ uint32_t localnet_parents(const json_t *answer);
 
 /* A number or a text of an object; 0 or "" when it has none. */
 int64_t localnet_number(const json_t *object, const char *key);
+/* Bytes that a node has sent ("out") or received ("in") over all links, from its status. */
+uint64_t localnet_bytes(const json_t *status, const char *direction);
 const char *localnet_text(const json_t *object, const char *key);
 
 #endif

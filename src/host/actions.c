@@ -103,6 +103,10 @@ static void do_supernode_name(const struct doing *doing) {
     child_name(doing->node);
 }
 
+static void do_supernode_sign(const struct doing *doing) {
+    child_sign(doing->node, (uint8_t)doing->action->token32, doing->bytes);
+}
+
 static void do_supernode_start(const struct doing *doing) {
     child_start(doing->node, doing->bytes);
 }
@@ -137,6 +141,7 @@ void actions_run(struct host_node *node, struct outbox *out) {
         [ACTION_FILE_CLOSE] = do_file_close,
         [ACTION_FILE_DISCARD] = do_file_discard,
         [ACTION_SUPERNODE_NAME] = do_supernode_name,
+        [ACTION_SUPERNODE_SIGN] = do_supernode_sign,
         [ACTION_SUPERNODE_START] = do_supernode_start,
         [ACTION_SUPERNODE_STOP] = do_supernode_stop,
         [ACTION_REPORT] = do_report,

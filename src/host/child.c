@@ -323,22 +323,42 @@ static void on_timer(evutil_socket_t fd, short what, void *context) {
 
 /* ---- What the node asks for ---- */
 
-void child_name(struct host_node *node) {
-    struct child *child = node->child;
+/* The supernode's key; NULL where none is run (the peer stays one that is being prepared), and
+ * after a line in the log. */
+static struct identity *child_identity(struct host_node *node) {
     struct host_error error = {0};
-    if (child == NULL) {
-        return; /* this driver runs none: the peer stays one that is being prepared */
+    struct identity *identity = NULL;
+    if (node->child != NULL) {
+        identity = identity_open(node->child->dir, IDENTITY_LOAD_OR_MAKE, &error);
+        if (identity == NULL) {
+            log_warn(&node->host->log, "child.no_key reason=\"%s\"", error.text);
+        }
     }
-    struct identity *identity = identity_open(child->dir, IDENTITY_LOAD_OR_MAKE, &error);
-    if (identity == NULL) {
-        log_warn(&node->host->log, "child.no_key reason=\"%s\"", error.text);
-        return;
-    }
+    return identity;
+}
+
+void child_name(struct host_node *node) {
+    struct identity *identity = child_identity(node);
     struct node_event event = {.kind = NODE_SUPERNODE};
-    event.supernode.state = SUPERNODE_NAMED;
-    event.supernode.id = *identity_id(identity);
-    node_queue(node, &event, NULL);
-    identity_free(identity);
+    if (identity != NULL) {
+        event.supernode.state = SUPERNODE_NAMED;
+        event.supernode.id = *identity_id(identity);
+        node_queue(node, &event, NULL);
+        identity_free(identity);
+    }
+}
+
+void child_sign(struct host_node *node, uint8_t record_type, struct slice body) {
+    struct identity *identity = child_identity(node);
+    struct node_event event = {.kind = NODE_SUPERNODE};
+    if (identity != NULL) {
+        struct signed_bytes bytes = {&node->env.network->id, record_type, body};
+        event.supernode.state = SUPERNODE_SIGNED;
+        event.supernode.id = *identity_id(identity);
+        crypto_sign(identity_crypto(identity), &bytes, event.supernode.signature);
+        node_queue(node, &event, NULL);
+        identity_free(identity);
+    }
 }
 
 void child_start(struct host_node *node, struct slice cert) {

@@ -9,8 +9,9 @@
 
 struct child;
 
-/* ACTION_SUPERNODE_NAME, _START and _STOP. */
+/* ACTION_SUPERNODE_NAME, _SIGN, _START and _STOP. */
 void child_name(struct host_node *node);
+void child_sign(struct host_node *node, uint8_t record_type, struct slice body);
 void child_start(struct host_node *node, struct slice cert);
 void child_stop(struct host_node *node);
 

@@ -2,13 +2,19 @@
 #include "src/host/cli_duty.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/limits.h"
+#include "common/store.h"
 #include "common/units.h"
+#include "peer/duty.h"
 #include "src/host/failure.h"
+#include "src/host/identity.h"
+#include "src/host/store_sqlite.h"
 #include "src/host/terminal.h"
 
 /* A call whose lines are printed as they come, or by `print`. */
@@ -82,11 +88,70 @@ static bool ask(const struct settings *settings) {
     return fgets(line, sizeof line, stdin) != NULL && (line[0] == 'y' || line[0] == 'Y');
 }
 
+/* What it says there now, and then that and the consent. False when there is nothing to write to.
+ */
+static bool write_consent(const struct cli *cli, sqlite3 *db) {
+    const struct settings *settings = &cli->settings;
+    static const char get[] = "SELECT value FROM entries WHERE tab = ?1 AND key = CAST(?2 AS BLOB)";
+    static const char set[] = "INSERT OR REPLACE INTO entries VALUES (?1, CAST(?2 AS BLOB), ?3)";
+    sqlite3_stmt *statement = NULL;
+    struct buf after = {0};
+    struct slice before = {0};
+    if (sqlite3_prepare_v2(db, get, -1, &statement, NULL) != SQLITE_OK) {
+        return false;
+    }
+    sqlite3_bind_int(statement, 1, STORE_META);
+    sqlite3_bind_text(statement, 2, DUTY_STATE_KEY, -1, SQLITE_STATIC);
+    if (sqlite3_step(statement) == SQLITE_ROW) {
+        before = (struct slice){sqlite3_column_blob(statement, 0),
+                                (size_t)sqlite3_column_bytes(statement, 0)};
+    }
+    duty_consent_kept(before, settings->cap_rate, settings->cap_bytes, &after);
+    sqlite3_finalize(statement);
+    statement = NULL;
+    bool is_good =
+        sqlite3_prepare_v2(db, set, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_bind_int(statement, 1, STORE_META) == SQLITE_OK &&
+        sqlite3_bind_text(statement, 2, DUTY_STATE_KEY, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_bind_blob(statement, 3, after.data, (int)after.len, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_DONE;
+    sqlite3_finalize(statement);
+    buf_free(&after);
+    return is_good;
+}
+
+/* No peer runs, and none can start meanwhile: remember it for the next one. False when a peer runs,
+ * or has never run here: it can be asked, or can say what is wrong. */
+static bool consent_for_later(const struct cli *cli) {
+    char path[PATH_MAX];
+    struct host_error ignored = {0};
+    sqlite3 *db = NULL;
+    bool is_named = snprintf(path, sizeof path, "%s/" STORE_FILE, cli->dir) < (int)sizeof path;
+    if (!is_named || access(path, R_OK | W_OK) != 0) {
+        return false;
+    }
+    int lock = state_lock(cli->dir, &ignored);
+    if (lock < 0) {
+        return false;
+    }
+    bool is_written = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+                      write_consent(cli, db);
+    sqlite3_close(db);
+    close(lock);
+    return is_written;
+}
+
 static int consent(struct cli *cli) {
     const struct settings *settings = &cli->settings;
     bool asks = !settings->yes && !settings->json && terminal_is(stdout) && isatty(0) == 1;
     if (asks && !ask(settings)) {
         printf("nothing was changed\n");
+        return CLI_OK;
+    }
+    if (consent_for_later(cli)) {
+        printf(settings->json ? "{\"kind\":\"supernode\",\"consents\":true,\"running\":false}\n"
+                              : "this peer would serve as a supernode, too, from its next start "
+                                "on\n");
         return CLI_OK;
     }
     char rate[32];
@@ -120,6 +185,9 @@ static void print_today(const json_t *object) {
     printf("%-18s %s in %" PRIu64 " measurements\n", "  being measured",
            bytes_of(object, "today_measured_bytes", measured),
            client_number(object, "today_measurements"));
+    printf("%-18s %s at a time, %s in an epoch\n", "  at most",
+           bytes_of(object, "measure_bytes_max", in),
+           bytes_of(object, "measure_epoch_bytes_max", out));
     printf("%-18s %" PRIu64 ".%" PRIu64 " s\n", "processor today", cpu_ms / 1000,
            cpu_ms / 100 % 10);
     printf("%-18s %" PRIu64 " at a time, %" PRIu64 ".%" PRIu64 " peer hours\n", "helped today",
@@ -249,6 +317,9 @@ static void print_decision(const json_t *object) {
     print_score(object);
     units_duration(seen, client_number(object, "witnessed_s"));
     printf("measured at %s/s, seen for %s\n", bytes_of(object, "rate", rate), seen);
+    printf("receipts of peers at %" PRIu64
+           " addresses suggest measuring it; no part of the score\n",
+           client_number(object, "receipts"));
 }
 
 static void print_why(const json_t *object, const char *kind) {

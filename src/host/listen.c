@@ -27,11 +27,20 @@ static void pause_listening(struct host_node *node, uint32_t ms) {
     event_add(&node->listen_again, &wait);
 }
 
+/* Somebody will soon give way: whoever comes waits in the kernel's line, and is not sent away to
+ * come back much later. */
+static bool must_wait(const struct host *host, uint64_t now_us) {
+    return host->conns >= host->conns_max && host->handshakes.count > 0 &&
+           !handshakes_can_yield(&host->handshakes, now_us);
+}
+
 static void on_listen_again(evutil_socket_t fd, short what, void *context) {
     (void)fd;
     (void)what;
     struct host_node *node = context;
-    if (node->listener != NULL) {
+    if (node->listener != NULL && must_wait(node->host, clock_mono_us())) {
+        pause_listening(node, PAUSE_FULL_MS);
+    } else if (node->listener != NULL) {
         evconnlistener_enable(node->listener);
     }
 }
@@ -46,6 +55,25 @@ static bool ends_turn(struct host *host, uint64_t now_us) {
     return ++host->accepted_in_turn >= host->gate.per_s * 4 * PAUSE_TURN_MS / 1000;
 }
 
+/* Where no place is left, one of those who came before may have had his time. */
+static enum gate_verdict ask_gate(struct host *host, const struct address *remote,
+                                  uint64_t now_us) {
+    bool is_full = host->conns >= host->conns_max;
+    if (is_full && !handshakes_can_yield(&host->handshakes, now_us)) {
+        host->counts.refused_full++;
+        return GATE_FULL;
+    }
+    enum gate_verdict verdict = gate_enter(&host->gate, remote, now_us);
+    if (verdict == GATE_FULL && handshakes_yield(&host->handshakes, now_us)) {
+        is_full = false;
+        verdict = gate_enter(&host->gate, remote, now_us);
+    }
+    if (verdict == GATE_OPEN && is_full) {
+        (void)handshakes_yield(&host->handshakes, now_us);
+    }
+    return verdict;
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
                       int len, void *context) {
     (void)listener;
@@ -54,18 +82,13 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     struct host *host = node->host;
     struct address remote = socket_address_read(from);
     uint64_t now_us = clock_mono_us();
-    enum gate_verdict verdict = GATE_FULL;
-    if (host->conns < host->conns_max) {
-        verdict = gate_enter(&host->gate, &remote, now_us);
-    } else {
-        host->counts.refused_full++;
-    }
+    enum gate_verdict verdict = ask_gate(host, &remote, now_us);
     if (verdict == GATE_OPEN) {
         conn_accept(node, fd, &remote);
     } else {
         close(fd);
     }
-    if (verdict == GATE_FULL || gate_wait(&host->gate, now_us) > 0) {
+    if (verdict == GATE_FULL || gate_wait(&host->gate, now_us) > 0 || must_wait(host, now_us)) {
         pause_listening(node, PAUSE_FULL_MS);
     } else if (verdict == GATE_OPEN && ends_turn(host, now_us)) {
         pause_listening(node, PAUSE_TURN_MS);

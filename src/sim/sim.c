@@ -202,6 +202,7 @@ static carry_out_fn *const carry_out[] = {
     [ACTION_FILE_CLOSE] = sim_files_job,
     [ACTION_FILE_DISCARD] = sim_files_job,
     [ACTION_SUPERNODE_NAME] = run_supernode,
+    [ACTION_SUPERNODE_SIGN] = run_supernode,
     [ACTION_SUPERNODE_START] = run_supernode,
     [ACTION_SUPERNODE_STOP] = run_supernode,
     [ACTION_REPORT] = report,

@@ -33,6 +33,7 @@ static const struct {
     {"load", bench_load, "2,000 leaves that search, for --minutes N"},
     {"overload", bench_overload, "what leaves notice of those who ask too much"},
     {"join", bench_join, "CPU time of a leaf's registration, without the handshake"},
+    {"decide", bench_decide, "a decision about 1,900 supernodes and 2,000 candidates, in steps"},
     {"rank", bench_rank, "the score of 50,000 candidates with 30 measurements each"},
     {"lists", bench_lists, "the same without links, and the longest step while long lists come"},
 };

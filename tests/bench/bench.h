@@ -73,6 +73,7 @@ void bench_handshakes(const struct bench *bench);
 void bench_queries(const struct bench *bench);
 void bench_join(const struct bench *bench);
 void bench_rank(const struct bench *bench);
+void bench_decide(const struct bench *bench);
 void bench_lists(const struct bench *bench);
 void bench_load(const struct bench *bench);
 void bench_overload(const struct bench *bench);

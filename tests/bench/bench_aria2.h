@@ -1,4 +1,5 @@
-/* bench_aria2.h - the named peer of downloads from unequal sources: aria2, from nginx over HTTPS. */
+/* bench_aria2.h - the named peer of downloads from unequal sources: aria2, from nginx over HTTPS.
+ */
 #ifndef TRUNKLINE_TESTS_BENCH_BENCH_ARIA2_H
 #define TRUNKLINE_TESTS_BENCH_BENCH_ARIA2_H
 

@@ -413,6 +413,10 @@ static void run(uint32_t kills) {
         }
         kill_one(next);
         go_on(next);
+        if (isatty(STDERR_FILENO)) {
+            fprintf(stderr, "\r%u of %u kills%s", trial.kills, kills,
+                    trial.kills < kills ? "" : "\n");
+        }
     }
 }
 
@@ -421,19 +425,37 @@ static bool has_seen_enough(void) {
            trial.downloads > 0;
 }
 
+static uint64_t number_of(const char *option, const char *text) {
+    char *end;
+    uint64_t value = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || value == 0) {
+        fprintf(stderr, "kill_trials: %s takes a number above 0, not '%s'\n", option, text);
+        exit(2);
+    }
+    return value;
+}
+
+static void read_options(int argc, char **argv, uint32_t *kills, uint64_t *seed) {
+    for (int i = 1; i < argc; i += 2) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (value != NULL && strcmp(argv[i], "--trials") == 0) {
+            *kills = (uint32_t)number_of(argv[i], value);
+        } else if (value != NULL && strcmp(argv[i], "--seed") == 0) {
+            *seed = number_of(argv[i], value);
+        } else if (value != NULL && strcmp(argv[i], "--bin") == 0) {
+            trial.bin = value;
+        } else {
+            fprintf(stderr, "usage: kill_trials [--trials N] [--seed S] [--bin FOLDER]\n");
+            exit(strcmp(argv[i], "--help") == 0 ? 0 : 2);
+        }
+    }
+}
+
 int main(int argc, char **argv) {
     uint32_t kills = 300;
     uint64_t seed = 1;
     trial.bin = BIN_DIR;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--trials") == 0) {
-            kills = (uint32_t)strtoul(argv[i + 1], NULL, 10);
-        } else if (strcmp(argv[i], "--seed") == 0) {
-            seed = strtoull(argv[i + 1], NULL, 10);
-        } else if (strcmp(argv[i], "--bin") == 0) {
-            trial.bin = argv[i + 1];
-        }
-    }
+    read_options(argc, argv, &kills, &seed);
     snprintf(trial.peer, sizeof trial.peer, "%s/peer", trial.bin);
     rng_seed(&trial.rng, seed);
     trial.owner = owner_new("trunkline-kill");

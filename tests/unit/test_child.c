@@ -64,7 +64,7 @@ static enum err message(void *role, struct link *link, uint8_t type, struct slic
     const struct signer_env signer = {anchor->env->crypto, &anchor->env->network->id};
     struct candidacy candidacy;
     if (type == MSG_CANDIDACY && wire_candidacy_decode(payload, &candidacy) == OK &&
-        wire_candidacy_check(&candidacy, &signer) == OK) {
+        wire_candidacy_check_subject(&candidacy, &signer) == OK) {
         certify(anchor, link, &candidacy.subject, LIFE);
         certify(anchor, link, &candidacy.subject, LIFE + 1); /* a renewal while it starts */
     }

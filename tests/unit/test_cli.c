@@ -30,6 +30,7 @@
 struct world {
     struct owner *owner;
     const char *root;
+    char net[16];   /* the beginning of its addresses: another process has others */
     struct buf out; /* of the last command, both streams */
     int status;
 };
@@ -37,14 +38,14 @@ struct world {
 /* ---- Running commands ---- */
 
 #define PRELUDE                                                                                    \
-    "export HOME='%s/home' P=" BIN_DIR "/peer S=" BIN_DIR "/supernode; "                           \
+    "export HOME='%s/home' NET=%s P=" BIN_DIR "/peer S=" BIN_DIR "/supernode; "                    \
     "unset XDG_STATE_HOME XDG_CONFIG_HOME XDG_DOWNLOAD_DIR; "
 
 /* Run a line in a shell in the scratch folder, where $P and $S are the programs. */
 static void run(struct world *world, const char *format, ...) {
     char line[4096];
     va_list list;
-    int len = snprintf(line, sizeof line, PRELUDE, world->root);
+    int len = snprintf(line, sizeof line, PRELUDE, world->root, world->net);
     va_start(list, format);
     vsnprintf(line + len, sizeof line - (size_t)len, format, list);
     va_end(list);
@@ -71,8 +72,8 @@ static void assert_result(const struct world *world, int status, const char *par
 static struct process *start(struct world *world, const char *program, const char *options) {
     char line[2048];
     struct process *process = NULL;
-    snprintf(line, sizeof line, PRELUDE "exec " BIN_DIR "/%s run %s", world->root, program,
-             options);
+    snprintf(line, sizeof line, PRELUDE "exec " BIN_DIR "/%s run %s", world->root, world->net,
+             program, options);
     const char *const argv[] = {"/bin/sh", "-c", line, NULL};
     struct process_options how = {.argv = argv, .cwd = world->root, .pipe = true};
     assert_int_equal(process_start(world->owner, &how, &process), OK);
@@ -87,6 +88,8 @@ static int set_up(void **state) {
     world->owner = owner_new("test_cli");
     assert_non_null(world->owner);
     world->root = owner_folder(world->owner);
+    snprintf(world->net, sizeof world->net, "127.%d.%d", 160 + (int)getpid() / 256 % 64,
+             (int)getpid() % 256);
     run(world, "mkdir home home/shared home/extra down");
     assert_int_equal(world->status, 0);
     *state = world;
@@ -518,7 +521,7 @@ static void limiting(struct world *world) {
 static void refusing_a_second(struct world *world) {
     run(world, "$P run --dir p1 --network sn/network.ini --downloads down 2>&1");
     assert_result(world, 1, "stop it, or give this one a folder of its own");
-    run(world, "$P run --dir p9 --network sn/network.ini --downloads down --listen 127.78.1.1:6346 "
+    run(world, "$P run --dir p9 --network sn/network.ini --downloads down --listen $NET.1:6346 "
                "2>&1");
     assert_result(world, 1, "another program listens there");
 }
@@ -555,24 +558,40 @@ static void binding(struct world *world) {
     process_free(bound);
 }
 
+/* Said while it does not run, it counts when it does; what it was to give stays as it was. */
+static void consenting_for_later(struct world *world) {
+    run(world, "$P supernode consent --cap-rate 3M --dir p1 && $P supernode consent --dir p1");
+    assert_result(world, 0, "from its next start on\n");
+    struct process *again = start(
+        world, "peer", "--dir p1 --network sn/network.ini --listen 127.78.2.1:0 --log p1.log");
+    run(world, "$P supernode status --dir p1");
+    assert_result(world, 0, "gives up to        3.0 MiB/s\n");
+    run(world, "$P supernode consent --cap-rate 2M --dir p1 2>&1"); /* now it is asked */
+    assert_result(world, 0, "up to 2.0 MiB/s");
+    assert_int_equal(process_stop(again, END_MS), 0);
+    process_free(again);
+}
+
 static void a_network_of_three(void **state) {
     struct world *world = *state;
     int status = -1;
     run(world, "head -c 3000000 /dev/urandom >'home/shared/blue whale song.bin' && "
                "echo leaves >'home/extra/green tea notes.txt' && "
-               "$S init --anchor --name three --address 127.78.1.1:6346 --dir sn");
+               "$S init --anchor --name three --address $NET.1:6346 --dir sn");
     assert_int_equal(world->status, 0);
     struct process *supernode =
-        start(world, "supernode", "--dir sn --listen 127.78.1.1:6346 --log sn.log");
-    assert_result(world, 0, "listening on 127.78.1.1:6346, network three");
+        start(world, "supernode", "--dir sn --listen $NET.1:6346 --log sn.log");
+    char line[128];
+    snprintf(line, sizeof line, "listening on %s.1:6346, network three", world->net);
+    assert_result(world, 0, line);
     struct process *sharer =
         start(world, "peer",
-              "--dir p1 --network sn/network.ini --listen 127.78.2.1:0 "
+              "--dir p1 --network sn/network.ini --listen $NET.2:0 "
               "--share home/shared --log p1.log --downloads down --limit up=64M "
               "--limit 'mon-sat 03:00-03:01 down=1M'");
     assert_result(world, 0, "sharing 2 folders"); /* and what it fetches */
-    run(world, "printf '[peer]\\ndir = p2\\nnetwork = sn/network.ini\\nlisten = 127.78.2.2:0\\n"
-               "downloads = down\\nno-browse = yes\\nlog = nowhere/p2.log\\n' >p2.ini");
+    run(world, "printf \"[peer]\\ndir = p2\\nnetwork = sn/network.ini\\nlisten = $NET.3:0\\n"
+               "downloads = down\\nno-browse = yes\\nlog = nowhere/p2.log\\n\" >p2.ini");
     struct process *seeker = start(world, "peer", "--config p2.ini --log p2.log --json");
     assert_json_lines(world);
     fetching(world);
@@ -593,6 +612,7 @@ static void a_network_of_three(void **state) {
     assert_result(world, 1, "start one with `peer run`");
     assert_int_equal(process_wait(sharer, END_MS, &status), OK);
     assert_int_equal(status, 0);
+    consenting_for_later(world);
     assert_int_equal(process_stop(seeker, END_MS), 0); /* SIGTERM is a proper end */
     assert_int_equal(process_stop(supernode, END_MS), 0);
     process_free(sharer);
@@ -605,7 +625,7 @@ static void closed_standard_streams(void **state) {
     struct world *world = *state;
     run(world,
         "$S init --anchor --dir mute >/dev/null; "
-        "$S run --dir mute --listen 127.78.1.2:6346 <&- >&- 2>&- & "
+        "$S run --dir mute --listen $NET.4:6346 <&- >&- 2>&- & "
         "for i in $(seq 200); do $S status --dir mute >/dev/null 2>&1 && break; sleep 0.1; done; "
         "readlink /proc/$!/fd/0 /proc/$!/fd/1 /proc/$!/fd/2; $S stop --dir mute");
     assert_result(world, 0, "/dev/null\n/dev/null\n/dev/null\nstopped\n");

@@ -1,82 +1,6 @@
 /* test_supernode_election.c - what strangers, leaves and neighbours may make a supernode do by the
  * messages of an election. */
-#include "tests/unit/supernode_fake.h"
-
-#include "common/policy.h"
-
-#define EPOCH_S 3600
-#define EPOCH_NOW (NET_WALL_S / EPOCH_S)
-
-/* Supernode `one` and the other end `bob` are the anchors. */
-struct stage {
-    struct net *net;
-    struct net_node *one;
-    struct fake *bob;
-};
-
-static struct stage *set_up(const char *policy) {
-    struct stage *stage = mem_new(sizeof *stage);
-    struct supernode_config config = {0};
-    stage->net = net_new(11);
-    stage->one = net_add(stage->net);
-    struct net_node *other = net_add(stage->net);
-    struct network *network = &stage->net->network;
-    network->policy = NETWORK_CERTIFIED;
-    network->anchor_count = 2;
-    network->anchors[0] = stage->one->env.id;
-    network->anchors[1] = other->env.id;
-    snprintf(network->promotion.policy, sizeof network->promotion.policy, "%s", policy);
-    network->promotion.measure_bytes = 65536;
-    assert_int_equal(network_seal(network, &stage->one->crypto), OK);
-    stage->one->node = supernode_new(&stage->one->env, &config);
-    net_start(stage->one);
-    stage->bob = fake_start(other);
-    return stage;
-}
-
-static int elected(void **state) {
-    *state = set_up(policy_find(NULL)->name);
-    return 0;
-}
-
-static int by_hand(void **state) {
-    *state = set_up("");
-    return 0;
-}
-
-static int teardown(void **state) {
-    struct stage *stage = *state;
-    net_free(stage->net);
-    mem_free(stage);
-    return 0;
-}
-
-static struct trust *trust_of(const struct stage *stage) {
-    return &supernode_of(stage->one)->trust;
-}
-
-/* `owner` would run the supernode with this number. */
-static struct buf candidacy_of(const struct fake *owner, uint8_t number) {
-    const struct node_env *env = &owner->place->env;
-    struct address_record record = {.key = env->id,
-                                    .seq = NET_WALL_S,
-                                    .minutes = 60,
-                                    .address_count = 1,
-                                    .addresses = {env->listen[0]}};
-    struct buf address = {0}, bytes = {0};
-    wire_address_record_sign(&record, env->crypto, &env->network->id);
-    wire_address_record_encode(&address, &record);
-    struct candidacy candidacy = {.subject = {{number}},
-                                  .address_record = {address.data, address.len},
-                                  .epoch = EPOCH_NOW,
-                                  .rate_kib = 64,
-                                  .day_mib = 64};
-    struct signer_env signer = {env->crypto, &env->network->id};
-    wire_candidacy_sign(&candidacy, &signer);
-    wire_candidacy_encode(&bytes, &candidacy);
-    buf_free(&address);
-    return bytes;
-}
+#include "tests/unit/supernode_stage.h"
 
 static void send_have(struct stage *stage, struct link *link, const struct buf *record) {
     struct buf prefix = {0}, payload = {0};
@@ -112,12 +36,37 @@ static void a_leaf_stands_for_one_key(void **state) {
     struct fake *leaf = fake_add(stage->net);
     struct link *link = fake_dial(leaf, stage->one, PURPOSE_LEAF);
     for (uint8_t number = 1; number < 6; number++) {
-        struct buf candidacy = candidacy_of(leaf, number);
+        struct buf candidacy = candidacy_for(leaf, number, &stage->one->env);
         fake_send(link, MSG_CANDIDACY, &candidacy);
         net_run(stage->net, 1000);
     }
     assert_int_equal(trust_of(stage)->candidates.count, 1);
     assert_false(link->closing);
+}
+
+/* Only the one that a candidate names stands for it, and every other supernode sees that it does.
+ */
+static void who_is_named_stands_for_it(void **state) {
+    struct stage *stage = *state;
+    struct fake *leaf = fake_add(stage->net);
+    struct link *link = fake_dial(leaf, stage->one, PURPOSE_LEAF);
+    struct buf other = candidacy_for(leaf, 1, &stage->bob->place->env);
+    struct buf ours = candidacy_for(leaf, 1, &stage->one->env);
+    fake_send(link, MSG_CANDIDACY, &other);
+    net_run(stage->net, 1000);
+    assert_int_equal(trust_of(stage)->candidates.count, 0);
+    fake_send(link, MSG_CANDIDACY, &ours);
+    net_run(stage->net, 1000);
+    assert_int_equal(trust_of(stage)->candidates.count, 1);
+    uint32_t cursor = 0;
+    const struct trust_candidate *known = map_next(&trust_of(stage)->candidates, &cursor, NULL);
+    struct candidacy candidacy;
+    struct signer_env env = {stage->one->env.crypto, &stage->net->network.id};
+    assert_int_equal(
+        wire_candidacy_decode((struct slice){known->record->bytes, known->record->len}, &candidacy),
+        OK);
+    assert_int_equal(wire_candidacy_check(&candidacy, &env), OK);
+    assert_true(node_id_equal(&candidacy.sponsor, &stage->one->env.id));
 }
 
 /* A certificate that a made-up checkpoint is said to stand behind. */
@@ -214,6 +163,55 @@ static void only_who_counts_is_condemned(void **state) {
     buf_free(&real);
 }
 
+static void add_evidence(struct stage *stage, uint8_t type, struct buf *bytes) {
+    enum err err =
+        evidence_add(supernode_of(stage->one), type, (struct slice){bytes->data, bytes->len});
+    assert_int_equal(err, OK);
+    buf_free(bytes);
+}
+
+/* The anchor `bob` fixes that both are members. */
+static void add_checkpoint(struct stage *stage) {
+    const struct node_env *env = &stage->bob->place->env;
+    struct node_id keys[2] = {env->id, stage->one->env.id};
+    if (memcmp(keys[0].b, keys[1].b, sizeof keys[0].b) > 0) {
+        keys[0] = stage->one->env.id;
+        keys[1] = env->id;
+    }
+    struct checkpoint checkpoint = {.epoch = EPOCH_NOW, .members = 2};
+    trust_set_root(trust_of(stage), keys, 2, &checkpoint.set_root);
+    trust_candidate_root(trust_of(stage), EPOCH_NOW, &checkpoint.candidate_root);
+    struct signer_env signer = {env->crypto, &env->network->id};
+    wire_checkpoint_sign(&checkpoint, &signer);
+    struct members members = {.epoch = EPOCH_NOW, .count = 2, .keys = {keys[0].b, sizeof keys}};
+    struct buf bytes = {0};
+    wire_checkpoint_encode(&bytes, &checkpoint);
+    add_evidence(stage, MSG_CHECKPOINT, &bytes);
+    wire_members_encode(&bytes, &members);
+    add_evidence(stage, MSG_MEMBERS, &bytes);
+}
+
+/* Others still want the votes that it gave in its last decision. */
+static void the_demoted_stay_until_the_epoch_ends(void **state) {
+    struct stage *stage = *state;
+    struct supernode *one = supernode_of(stage->one);
+    struct network *network = &stage->net->network;
+    network->anchor_count = 1;
+    network->anchors[0] = stage->bob->place->env.id;
+    assert_int_equal(network_seal(network, &stage->one->crypto), OK);
+    net_run(stage->net, 1000);
+    add_checkpoint(stage);
+    election_recheck(one);
+    struct node_event look = {.kind = NODE_TIMER};
+    net_step(stage->net, stage->one, &look);
+    net_run(stage->net, 1000);
+    assert_int_equal(one->election.decided, EPOCH_NOW);
+    assert_true(one->election.is_demoted); /* it does not consent */
+    assert_false(one->is_stopping);
+    net_run(stage->net, (EPOCH_S - NET_WALL_S % EPOCH_S) * 1000);
+    assert_true(one->is_stopping);
+}
+
 /* Who measures cannot claim more bytes than there are, to no one's good or harm. */
 static void weights_stand_for_no_more_than_a_stream(void **state) {
     (void)state;
@@ -234,9 +232,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(only_what_was_asked_for_is_looked_at, elected, teardown),
         cmocka_unit_test_setup_teardown(a_leaf_stands_for_one_key, elected, teardown),
+        cmocka_unit_test_setup_teardown(who_is_named_stands_for_it, elected, teardown),
         cmocka_unit_test_setup_teardown(a_stranger_may_wait_for_its_checkpoint, elected, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_clock_does_not_last, elected, teardown),
         cmocka_unit_test_setup_teardown(only_who_counts_is_condemned, elected, teardown),
+        cmocka_unit_test_setup_teardown(the_demoted_stay_until_the_epoch_ends, elected, teardown),
         cmocka_unit_test(weights_stand_for_no_more_than_a_stream),
         cmocka_unit_test_setup_teardown(by_hand_nobody_hears_of_elections, by_hand, teardown),
     };

@@ -123,9 +123,34 @@ static void a_leaf_speaks_for_itself(void **state) {
     assert_int_equal(found(stage, "whale"), 1);
 }
 
+/* What one step of the one who leaves does. */
+struct work {
+    const struct net *net;
+    uint64_t step_us;
+    uint32_t records;
+    uint32_t bytes;
+    uint32_t records_most; /* of a message: they are put in order at once */
+    uint32_t bytes_most;   /* of a step */
+};
+
+static void watch_work(void *watcher, const struct net_message *message) {
+    struct work *work = watcher;
+    struct reg_add add;
+    if (message->type != MSG_REG_ADD || wire_reg_add_decode(message->payload, &add) != OK) {
+        return;
+    }
+    work->bytes = work->step_us == work->net->now_us ? work->bytes : 0;
+    work->step_us = work->net->now_us;
+    work->bytes += (uint32_t)message->payload.len;
+    work->records += add.count;
+    work->records_most = add.count > work->records_most ? add.count : work->records_most;
+    work->bytes_most = work->bytes > work->bytes_most ? work->bytes : work->bytes_most;
+}
+
 static void long_lists_go_over_too(void **state) {
     struct stage *stage = *state;
-    static struct fake_file many[3000];
+    struct work work = {.net = stage->net};
+    static struct fake_file many[6000];
     static char names[LENGTH(many)][60];
     for (uint32_t i = 0; i < LENGTH(many); i++) {
         snprintf(names[i], sizeof names[i], "recording number %u of a series%s", i,
@@ -133,10 +158,16 @@ static void long_lists_go_over_too(void **state) {
         many[i] = (struct fake_file){(uint8_t)i, names[i]};
     }
     assert_int_equal(fake_register(stage->link, 7, many, LENGTH(many)), REG_DONE);
+    stage->net->watcher = &work;
+    stage->net->watch = watch_work;
     stop(stage->one);
     net_run(stage->net, HANDOVER_MS + STOP_MS);
+    stage->net->watch = NULL;
     assert_true(stage->one->is_stopped);
-    assert_int_equal(found(stage, "rarity"), 3);
+    assert_int_equal(work.records, LENGTH(many));
+    assert_in_range(work.records_most, HANDOVER_BATCH, HANDOVER_BATCH);
+    assert_in_range(work.bytes_most, HANDOVER_BATCH, HANDOVER_STEP_BYTES + FRAME_PAYLOAD_MAX);
+    assert_int_equal(found(stage, "rarity"), LENGTH(many) / 1000);
     assert_int_equal(alice_at(stage, stage->two)->held.count, LENGTH(many));
 }
 

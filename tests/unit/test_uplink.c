@@ -321,6 +321,55 @@ static void a_full_supernode_names_others(void **state) {
     assert_true(peer->dials > 4);
 }
 
+/* The second fastest to be registered with is somebody who was not even known before. */
+static void a_leaf_goes_where_it_is_sent_on_to(void **state) {
+    struct stage *stage = *state;
+    struct world_node *peer = start_peer(stage);
+    struct raw *fourth = raw_add(stage->world);
+    struct registry registry = {0};
+    fourth->answer = answer;
+    fourth->context = &registry;
+    uint32_t parent = stage->registries[0].commits > 0 ? 0 : 1;
+    uint32_t standby = 0;
+    while (stage->registries[standby].commits > 0) {
+        standby++;
+    }
+    struct raw *full = stage->supernodes[parent];
+    raw_begin(fourth);
+    struct goaway goaway = {.reason = GOAWAY_FULL, .retry_after_s = 60};
+    goaway.alternatives.records[goaway.alternatives.count++] =
+        links_own_record(&fourth->links, NULL);
+    struct buf payload = {0};
+    wire_goaway_encode(&payload, &goaway);
+    raw_send(full, full->link, MSG_GOAWAY, &payload);
+    world_run_for(stage->world, SECOND_US);
+    assert_non_null(fourth->link);
+    assert_int_equal(registry.commits, 1);
+    assert_int_equal(stage->registries[standby].commits, 0); /* it goes on standing by */
+    assert_int_equal(peer->dials, 4);
+}
+
+/* It is not there: who stands by takes the place. */
+static void nobody_waits_for_one_that_does_not_come(void **state) {
+    struct stage *stage = *state;
+    start_peer(stage);
+    struct raw *fourth = raw_add(stage->world);
+    uint32_t parent = stage->registries[0].commits > 0 ? 0 : 1;
+    struct raw *full = stage->supernodes[parent];
+    raw_begin(fourth);
+    struct goaway goaway = {.reason = GOAWAY_FULL, .retry_after_s = 600};
+    goaway.alternatives.records[goaway.alternatives.count++] =
+        links_own_record(&fourth->links, NULL);
+    struct buf payload = {0};
+    wire_goaway_encode(&payload, &goaway);
+    world_kill(fourth->node);
+    raw_send(full, full->link, MSG_GOAWAY, &payload);
+    world_run_for(stage->world, (FILL_DIAL_MS + 1000) * 1000ull);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_true(i == parent || stage->registries[i].commits == 1);
+    }
+}
+
 static void send_nodes(struct raw *raw, struct link *link, uint8_t count) {
     struct nodes nodes = {.list.count = count};
     for (uint8_t i = 0; i < count; i++) {
@@ -397,6 +446,8 @@ int main(void) {
         CASE(a_list_that_changes_on_its_way_ends_up_right),
         CASE(a_refusal_leads_to_another),
         CASE(a_full_supernode_names_others),
+        CASE(a_leaf_goes_where_it_is_sent_on_to),
+        CASE(nobody_waits_for_one_that_does_not_come),
         CASE(more_nodes_than_asked_for_are_refused),
         CASE(a_scan_that_lasts_is_not_waited_for),
         CASE(a_silent_parent_is_left),

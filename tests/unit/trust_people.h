@@ -123,19 +123,41 @@ static inline struct buf address_record_of(struct test_identity *owner, uint32_t
     return bytes;
 }
 
-static inline struct buf candidacy_of(struct test_identity *owner, const struct node_id *subject,
-                                      uint32_t epoch, uint32_t rate_kib) {
-    struct buf record = address_record_of(owner, epoch), bytes = {0};
-    struct candidacy candidacy = {.subject = *subject,
+/* All that is said of one who would serve. */
+struct standing {
+    struct test_identity *owner;
+    struct test_identity *subject;
+    struct test_identity *sponsor;
+    uint32_t epoch;
+    uint32_t rate_kib;
+};
+
+static inline struct buf standing_of(const struct standing *standing) {
+    struct buf record = address_record_of(standing->owner, standing->epoch), body = {0},
+               bytes = {0};
+    struct candidacy candidacy = {.subject = standing->subject->id,
                                   .address_record = slice_of(&record),
-                                  .epoch = epoch,
-                                  .rate_kib = rate_kib,
-                                  .day_mib = 20480};
-    struct signer_env env = signer(owner);
-    wire_candidacy_sign(&candidacy, &env);
+                                  .epoch = standing->epoch,
+                                  .rate_kib = standing->rate_kib,
+                                  .day_mib = 20480,
+                                  .sponsor = standing->sponsor->id};
+    struct signer_env owner = signer(standing->owner), sponsor = signer(standing->sponsor);
+    wire_candidacy_subject_bytes(&body, &candidacy);
+    struct signed_bytes agreed = {&network.id, RECORD_CANDIDACY_SUBJECT, slice_of(&body)};
+    crypto_sign(&standing->subject->crypto, &agreed, candidacy.by_subject);
+    wire_candidacy_sign(&candidacy, &owner);
+    wire_candidacy_sponsor(&candidacy, &sponsor);
     wire_candidacy_encode(&bytes, &candidacy);
+    buf_free(&body);
     buf_free(&record);
     return bytes;
+}
+
+/* The first anchor stands for it. */
+static inline struct buf candidacy_of(struct test_identity *owner, struct test_identity *subject,
+                                      uint32_t epoch, uint32_t rate_kib) {
+    const struct standing standing = {owner, subject, people[0], epoch, rate_kib};
+    return standing_of(&standing);
 }
 
 /* What a person at a place signs about a subject. */
