@@ -87,7 +87,7 @@ static void forget_candidacies(struct records *records) {
     records->count = 0;
 }
 
-void records_free(struct records *records) {
+void elect_records_free(struct records *records) {
     forget_candidacies(records);
     decide_free(&records->decide);
     trust_free(&records->trust);

@@ -21,7 +21,7 @@ struct records_row {
 /* Signatures are not made, nor looked at: who may issue what is. */
 struct records *records_new(const struct elect_config *config, const struct people *people,
                             const struct crypto *crypto);
-void records_free(struct records *records);
+void elect_records_free(struct records *records);
 
 /* Begin an epoch with an anchor's checkpoint: its members (none twice; they are sorted) and the
  * seats that were wanted before. */

@@ -332,7 +332,7 @@ static void world_init(struct world *world, const struct elect_config *config) {
 }
 
 static void world_free(struct world *world) {
-    records_free(world->records);
+    elect_records_free(world->records);
     map_free(&world->places);
     people_free(&world->people);
     mem_free(world->set);
