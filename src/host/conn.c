@@ -688,6 +688,12 @@ static int open_socket(const struct host_node *node, const struct address *addre
         return -1;
     }
     socket_tune(fd);
+    if (!socket_keep_to(fd, node->interface)) {
+        int number = errno;
+        close(fd);
+        errno = number;
+        return -1;
+    }
     struct address source = node->listen;
     source.port = 0;
     if (source.family == address->family && !address_is_any(&source)) {

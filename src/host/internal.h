@@ -8,6 +8,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <event2/listener.h>
+#include <net/if.h>
 #include <openssl/ssl.h>
 
 #include "common/map.h"
@@ -107,6 +108,7 @@ struct host_node {
     /* Links. */
     struct address listen;
     struct address advertise;
+    char interface[IFNAMSIZ]; /* that nothing may leave beside; "" = any */
     struct evconnlistener *listener;
     struct event listen_again;
     struct map links;   /* u32 -> struct conn that the node knows */
