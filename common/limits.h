@@ -41,6 +41,8 @@
 /* A link. */
 #define DIAL_TIMEOUT_MS 15000
 #define HANDSHAKE_TIMEOUT_MS 10000    /* TLS and HELLO/WELCOME together */
+#define HANDSHAKE_PRESSED_MS 2000     /* ... while others want its place */
+#define HANDSHAKE_SILENT_MS 250       /* ... and it has not said a word */
 #define PING_AFTER_MS 90000           /* of silence, as Syncthing */
 #define DEAD_AFTER_MS 300000          /* of silence, as Syncthing */
 #define PROBE_TIMEOUT_MS 4000         /* of silence when life is asked for: TCP sends thrice more */

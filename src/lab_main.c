@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "src/fleet/fleet.h"
+#include "src/fleet/liar_supernode.h"
 #include "src/lab/cluster.h"
 #include "src/lab/demo.h"
 #include "src/lab/elect.h"
@@ -18,6 +19,7 @@ static const struct subcommand {
     {"fleet", fleet_run, "many peers in one process, which search"},
     {"elect", elect_run, "elect supernodes in virtual time, under churn and attack"},
     {"paper", paper_run, "make published figures again, beside those that were printed"},
+    {"liar", liar_supernode_run, "a supernode that lies; started by a fleet that does"},
     {"proxy", cluster_proxy_run, "what the links of a cluster go through; started by it"},
 };
 

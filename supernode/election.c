@@ -268,7 +268,8 @@ static bool has_lost_seat(const struct supernode *supernode) {
            is_listed(supernode, epoch - 1) && !is_listed(supernode, epoch);
 }
 
-/* A supernode that is not wanted any more goes, politely. */
+/* A supernode that is not wanted any more goes, politely, when the epoch is over: until then others
+ * may still ask it for what it has just signed, and certificates of others need that. */
 static void check_own_seat(struct supernode *supernode) {
     const struct decide_row *own = decide_find(&supernode->election.decide, &supernode->env->id);
     bool is_demoted = own != NULL && own->verdict == POLICY_DEMOTE;
@@ -278,7 +279,7 @@ static void check_own_seat(struct supernode *supernode) {
     }
     log_info(supernode->env->log, "election.demoted reason=\"%s\"",
              is_demoted ? own->reason : "the checkpoint does not name it any more");
-    supernode_shutdown(supernode);
+    supernode->election.is_demoted = true;
 }
 
 /* Whether we are to sign for it. */
@@ -632,6 +633,9 @@ void election_timer(struct supernode *supernode) {
     if (epoch != election->epoch) {
         measure_end(supernode);
         enter_epoch(supernode, epoch, into_us);
+        if (election->is_demoted) {
+            supernode_shutdown(supernode);
+        }
     }
     while (election->phase < PHASES && phase_us(supernode, election->phase) <= into_us &&
            !supernode->is_stopping) {

@@ -82,6 +82,7 @@ struct election {
     uint64_t said_token;
     struct decide decide;
     bool is_deciding;
+    bool is_demoted;  /* and ends with the epoch */
     bool is_voting;   /* it is decided, and we sign, slice by slice: */
     uint32_t vote_at; /* the next row of the decision */
     bool is_unsure;   /* our evidence is not quite the one that the anchor fixed */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,8 +15,10 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "src/cluster/cluster_again.h"
 #include "src/cluster/cluster_control.h"
 #include "src/cluster/cluster_fleet.h"
+#include "src/cluster/cluster_liars.h"
 #include "src/cluster/cluster_links.h"
 #include "src/cluster/cluster_load.h"
 #include "src/cluster/cluster_sample.h"
@@ -180,9 +183,13 @@ static enum err take_folder(struct cluster *cluster) {
                                          "time_s,running,registered,memory_bytes,bytes_in,"
                                          "bytes_out");
         cluster->traffic_csv = open_file(cluster, "traffic.csv", NULL);
+        cluster->liars_csv =
+            open_file(cluster, "liars.csv",
+                      "time_s,elected,liars,bytes,liar_bytes,streams,liar_streams,counted");
         if (cluster->timeline == NULL || cluster->traffic_csv == NULL ||
-            cluster->nodes_csv == NULL || cluster->searches_csv == NULL ||
-            cluster->downloads_csv == NULL || cluster->samples_csv == NULL) {
+            cluster->liars_csv == NULL || cluster->nodes_csv == NULL ||
+            cluster->searches_csv == NULL || cluster->downloads_csv == NULL ||
+            cluster->samples_csv == NULL) {
             err = trouble(cluster, ERR_IO, "cannot write in %.600s: %s", cluster->folder,
                           strerror(errno));
         }
@@ -204,6 +211,20 @@ static void make_members(struct cluster *cluster) {
             i < net->supernode_count ? &net->supernodes[i] : &net->peers[i - net->supernode_count];
         mem_free(member->node->log);
         member->node->log = format_path("%s/logs/%s.log", cluster->folder, member->node->name);
+    }
+}
+
+/* Evenly by logarithm, the slowest first. */
+static void set_lines(struct cluster *cluster) {
+    const struct spec_election *election = &cluster->spec.election;
+    double least = (double)election->line_min;
+    double range = least > 0 ? (double)election->line_max / least : 1;
+    for (uint32_t i = 0; i < election->consenting && i < cluster->spec.peers; i++) {
+        double place = election->consenting > 1 ? (double)i / (election->consenting - 1) : 0;
+        if (election->line_max > 0) {
+            snprintf(cluster->net.peers[i].line, sizeof cluster->net.peers[i].line, "up=%.0f",
+                     least * pow(range, place));
+        }
     }
 }
 
@@ -249,6 +270,7 @@ static enum err make_network(struct cluster *cluster, const char *bin) {
             cluster->net.peers[i].upload_rate = cluster->upload_rate;
         }
     }
+    set_lines(cluster);
     char why[SPEC_TROUBLE_BYTES] = "";
     err = corpus_make(&cluster->corpus, spec, &cluster->net, why);
     return err == OK ? OK : trouble(cluster, err, "%s", why);
@@ -278,6 +300,7 @@ static enum err launch(struct cluster *cluster, struct member *member) {
     }
     member->state = CLUSTER_RUNNING;
     member->is_leaving = member->is_registered = member->was_registered = false;
+    member->up_count = 0;
     member->parents = member->links = member->leaves = member->files = 0;
     traffic_forget(member);
     return OK;
@@ -321,6 +344,7 @@ enum err cluster_begin(struct cluster *cluster, cluster_show_fn *show, void *con
             asker_step(cluster->asker, (int)(next - process_now_ms()));
             cluster_control_step(cluster);
             cluster_fleet_step(cluster);
+            cluster_liars_step(cluster);
         }
         show(context, cluster);
     }
@@ -363,6 +387,7 @@ static void apply_to(struct cluster *cluster, const struct spec_event *event,
     struct localnet_node *node = member->node;
     switch (event->verb) {
     case SPEC_KILL:
+        cluster->counts.kills_fetching += load_is_fetching(cluster, member);
         localnet_cut(node);
         member->state = CLUSTER_DOWN;
         break;
@@ -430,6 +455,7 @@ void cluster_apply(struct cluster *cluster, const struct spec_event *event) {
     if (event->verb == SPEC_LINK || event->verb == SPEC_SPLIT || event->verb == SPEC_HEAL) {
         cluster_links_apply(cluster);
     }
+    again_begin(cluster, event, chosen, wanted);
     if (wanted == 0) {
         cluster_note(cluster, "%s: nobody to do it to", event->text);
     }
@@ -484,6 +510,7 @@ void cluster_tick(struct cluster *cluster, int wait_ms) {
     asker_step(cluster->asker, wait_ms);
     cluster_control_step(cluster);
     cluster_fleet_step(cluster);
+    cluster_liars_step(cluster);
     watch_processes(cluster);
     int64_t now = cluster_now(cluster);
     while (cluster->next_event < cluster->spec.event_count &&
@@ -495,6 +522,7 @@ void cluster_tick(struct cluster *cluster, int wait_ms) {
         sample_tick(cluster);
         load_look_at_cut(cluster);
     }
+    again_tick(cluster);
     begin_checks(cluster, now, cluster->checked_ms);
     cluster->checked_ms = now;
     uint64_t until = cluster->spec.load_until_ms;
@@ -524,6 +552,12 @@ static double measure_at_end(struct cluster *cluster, enum spec_measure measure)
         return series_quantile(&cluster->latencies, 0.99);
     case SPEC_GAP_P99:
         return series_quantile(&cluster->gaps, 0.99);
+    case SPEC_AGAIN_P99:
+        return series_quantile(&cluster->agains, 0.99);
+    case SPEC_AGAIN_WARM_P99:
+        return series_quantile(&cluster->agains_warm, 0.99);
+    case SPEC_KILLS_FETCHING:
+        return (double)cluster->counts.kills_fetching;
     case SPEC_MEMORY:
         return (double)memory;
     case SPEC_MEMORY_TOTAL:
@@ -549,10 +583,23 @@ static double measure_at_end(struct cluster *cluster, enum spec_measure measure)
         return (double)cluster->role_flaps;
     case SPEC_EXIT:
         return (double)cluster->exit_ms_max;
+    case SPEC_LIAR_SEATS:
+        return liars_seats(&cluster->liars);
+    case SPEC_LIAR_BANDWIDTH:
+        return liars_bandwidth(&cluster->liars);
+    case SPEC_LIAR_RATIO:
+        return liars_ratio(&cluster->liars);
     case SPEC_MEASURES:
     default:
         return 0;
     }
+}
+
+/* Where nobody lost a parent nothing was shown. */
+static bool is_measured(const struct cluster *cluster, enum spec_measure measure) {
+    return measure == SPEC_AGAIN_P99        ? cluster->agains.count > 0
+           : measure == SPEC_AGAIN_WARM_P99 ? cluster->agains_warm.count > 0
+                                            : true;
 }
 
 /* A peer that has no parent when all is over has a gap that is at least so long. */
@@ -580,11 +627,12 @@ void cluster_settle(struct cluster *cluster, int timeout_ms) {
     poll(NULL, 0, QUIET_MS); /* the nodes see that nobody asks any more, and close their ends */
     load_close(cluster);
     close_gaps(cluster);
+    again_close(cluster);
     for (uint32_t i = 0; i < cluster->spec.check_count; i++) {
         const struct spec_check *check = &cluster->spec.checks[i];
         struct outcome *outcome = &cluster->outcomes[i];
         if (!check->is_timed) {
-            *outcome = (struct outcome){.is_known = true,
+            *outcome = (struct outcome){.is_known = is_measured(cluster, check->measure),
                                         .value = measure_at_end(cluster, check->measure)};
         }
         outcome->is_held = outcome->is_known && (spec_measures[check->measure].is_least
@@ -614,7 +662,8 @@ uint32_t cluster_stop(struct cluster *cluster) {
         }
     }
     if (cluster->member_count > 0) {
-        untidy = cluster_fleet_stop(cluster) + localnet_stop_all(&cluster->net);
+        untidy = cluster_fleet_stop(cluster) + cluster_liars_stop(cluster) +
+                 localnet_stop_all(&cluster->net);
         cluster_note(cluster, "all nodes have ended, %u of them not as they should%s%s", untidy,
                      untidy > 0 ? ": " : "", untidy > 0 ? cluster->net.trouble : "");
     }
@@ -634,6 +683,7 @@ void cluster_free(struct cluster *cluster) {
     close_file(&cluster->downloads_csv);
     close_file(&cluster->samples_csv);
     close_file(&cluster->traffic_csv);
+    close_file(&cluster->liars_csv);
     if (cluster->lock >= 0) {
         close(cluster->lock); /* the file stays: it marks the folder as a run's */
     }
@@ -641,6 +691,8 @@ void cluster_free(struct cluster *cluster) {
     mem_free(cluster->latencies.values);
     mem_free(cluster->gaps.values);
     mem_free(cluster->fetches.values);
+    mem_free(cluster->agains.values);
+    mem_free(cluster->agains_warm.values);
     mem_free(cluster->folder);
     spec_free(&cluster->spec);
     *cluster = (struct cluster){.lock = -1, .control = -1};

@@ -12,13 +12,14 @@
  *     logs/NAME.log     what each node printed
  *     timeline.log      what was done to the network and what came of it
  *     merged.log        all of these by time
- *     nodes.csv searches.csv downloads.csv samples.csv traffic.csv
+ *     nodes.csv searches.csv downloads.csv samples.csv traffic.csv liars.csv
  *     result.json report.html */
 #ifndef TRUNKLINE_CLUSTER_CLUSTER_H
 #define TRUNKLINE_CLUSTER_CLUSTER_H
 
 #include <stdio.h>
 
+#include "common/limits.h"
 #include "common/rng.h"
 #include "common/traffic.h"
 #include "src/cluster/ask.h"
@@ -30,6 +31,12 @@
 #define CLUSTER_LOCK "trunkline-cluster.lock" /* marks a run's folder; held while it is owned */
 
 enum cluster_state { CLUSTER_DOWN, CLUSTER_RUNNING, CLUSTER_FROZEN };
+
+/* A peer's link to a supernode. */
+struct up {
+    uint32_t supernode;
+    bool is_parent; /* it indexes the peer; else it stands by */
+};
 
 /* What is known of a node beside what localnet knows. */
 struct member {
@@ -45,7 +52,9 @@ struct member {
     bool was_seen;       /* ... has been looked for since the peer was registered */
     int64_t role_ms;     /* since when; 0 = it has not changed since the peer was started */
     uint64_t parents;    /* registered ones */
-    uint64_t links;      /* supernodes: neighbours */
+    struct up up[PARENTS + 1];
+    uint32_t up_count;
+    uint64_t links; /* supernodes: neighbours */
     uint64_t leaves;
     uint64_t files;
     int64_t lost_ms; /* when it was last seen registered, while it is not */
@@ -88,6 +97,7 @@ struct cluster_counts {
     uint64_t downloads_bytes; /* of these */
     uint64_t downloads_failed;
     uint64_t downloads_wrong;
+    uint64_t kills_fetching; /* of peers in the middle of a download */
     uint64_t crashes;
 };
 
@@ -104,6 +114,17 @@ struct fleet {
     bool is_searching;
 };
 
+/* Candidates that lie, in one process, and what they won in the epochs that count. */
+struct liars {
+    bool is_started;
+    struct process *process; /* NULL = none, not yet, not any more */
+    uint32_t epochs;
+    double seat_shares; /* sum over these */
+    double seat_share_max;
+    uint64_t bytes;     /* measured by honest supernodes ... */
+    uint64_t own_bytes; /* ... of liars */
+};
+
 struct cluster {
     struct spec spec;
     struct owner *owner;
@@ -112,6 +133,7 @@ struct cluster {
     struct asker *asker;
     struct netns *netns; /* NULL = loopback */
     struct fleet fleet;
+    struct liars liars;
     struct process *proxy; /* NULL without link faults */
     int proxy_control;     /* its control socket */
     struct rng rng;
@@ -124,6 +146,7 @@ struct cluster {
     FILE *downloads_csv;
     FILE *samples_csv;
     FILE *traffic_csv;
+    FILE *liars_csv;
     struct traffic_count traffic[TRAFFIC_TYPES]; /* sent by all nodes */
     struct member *members;                      /* supernodes first */
     uint32_t member_count;
@@ -135,15 +158,18 @@ struct cluster {
     int64_t checked_ms; /* timed checks up to here have begun */
     uint32_t next_event;
     struct cluster_counts counts;
-    struct series latencies; /* ms */
-    struct series gaps;      /* ms */
-    struct series fetches;   /* ms */
+    struct series latencies;   /* ms */
+    struct series gaps;        /* ms */
+    struct series fetches;     /* ms */
+    struct series agains;      /* ms that a peer could not search after it lost a parent */
+    struct series agains_warm; /* ... and had another link */
     uint64_t memory_total_max;
     uint32_t descriptors_start; /* of all processes, when the schedule began */
     uint32_t role_flaps;
     int64_t exit_ms_max;       /* from `stop` to the end of a process */
     struct trend memory_trend; /* of the mean process, by hours */
     struct download *downloads;
+    struct probe *probes;
     struct outcome outcomes[SPEC_CHECKS_MAX];
     uint32_t sweeps; /* that are under way */
     bool is_begun;   /* the schedule runs: rows are written */

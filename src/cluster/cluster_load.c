@@ -85,10 +85,20 @@ static bool draw(struct cluster *cluster, struct member **member, struct corpus_
     return false;
 }
 
+struct corpus_file *load_file_for(struct cluster *cluster, const struct member *member) {
+    const struct corpus *corpus = &cluster->corpus;
+    for (int i = 0; i < DRAWS_MAX && corpus->count > 0; i++) {
+        struct corpus_file *file = &corpus->files[rng_below(&cluster->rng, corpus->count)];
+        if (!corpus_holds(corpus, file, member->node->number) && exists(cluster, member, file)) {
+            return file;
+        }
+    }
+    return NULL;
+}
+
 /* ---- Searches ---- */
 
-/* The hit that has the file's word; NULL without one. */
-static const json_t *find_hit(const json_t *answer, const struct corpus_file *file) {
+const json_t *load_hit(const json_t *answer, const struct corpus_file *file) {
     for (size_t i = 0; i < json_array_size(answer); i++) {
         const json_t *object = json_array_get(answer, i);
         if (strcmp(localnet_text(object, "kind"), "hit") == 0 &&
@@ -121,7 +131,7 @@ static void go_on_sweeping(struct sweep *sweep, bool may_begin);
 static void on_search(void *context, enum err err, const json_t *answer) {
     struct search *search = context;
     struct cluster *cluster = search->cluster;
-    const json_t *hit = find_hit(answer, search->file);
+    const json_t *hit = load_hit(answer, search->file);
     double ms = (double)(process_now_us() - search->begun_us) / 1000;
     /* Whoever was killed or frozen meanwhile has not answered, and nobody waits for him. */
     bool counts = err != ERR_SHUTDOWN && search->member->state == CLUSTER_RUNNING &&
@@ -150,8 +160,8 @@ static void on_search(void *context, enum err err, const json_t *answer) {
     mem_free(search);
 }
 
-static void ask_search(struct cluster *cluster, const struct member *member,
-                       const struct corpus_file *file, asker_fn *done, void *context) {
+void load_ask(struct cluster *cluster, const struct member *member, const struct corpus_file *file,
+              asker_fn *done, void *context) {
     json_t *args = json_pack("{s:s,s:s}", "text", file->word, "want", "10");
     const struct ask ask = {
         .state_dir = member->node->dir, .command = "search", .args = args, .timeout_ms = SEARCH_MS};
@@ -163,7 +173,7 @@ static void begin_search(struct cluster *cluster, struct sweep *sweep, struct me
                          struct corpus_file *file) {
     struct search *search = mem_new(sizeof *search);
     *search = (struct search){cluster, sweep, member, file, process_now_us(), cluster_now(cluster)};
-    ask_search(cluster, member, file, on_search, search);
+    load_ask(cluster, member, file, on_search, search);
 }
 
 /* Begin what waits and may begin; end the sweep when nothing is left of it. */
@@ -254,7 +264,7 @@ static void on_get(void *context, enum err err, const json_t *answer) {
 static void on_found(void *context, enum err err, const json_t *answer) {
     struct download *download = context;
     struct cluster *cluster = download->cluster;
-    const json_t *hit = find_hit(answer, download->file);
+    const json_t *hit = load_hit(answer, download->file);
     note_content(download->file, hit);
     if (hit == NULL) {
         /* A search that was not answered is counted where searches are. */
@@ -285,6 +295,15 @@ static bool is_fetching(const struct cluster *cluster, const struct member *memb
     return false;
 }
 
+bool load_is_fetching(const struct cluster *cluster, const struct member *member) {
+    for (const struct download *at = cluster->downloads; at != NULL; at = at->next) {
+        if (at->member == member && at->stage != DOWNLOAD_SEARCHING) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void begin_download(struct cluster *cluster) {
     struct member *member;
     struct corpus_file *file;
@@ -303,7 +322,7 @@ static void begin_download(struct cluster *cluster) {
                                   .file = file,
                                   .begun_ms = cluster_now(cluster)};
     cluster->downloads = download;
-    ask_search(cluster, member, file, on_found, download);
+    load_ask(cluster, member, file, on_found, download);
 }
 
 void load_look_at_cut(struct cluster *cluster) {

@@ -9,6 +9,7 @@
 
 #include "common/mem.h"
 #include "common/units.h"
+#include "src/cluster/cluster_liars.h"
 #include "src/cluster/cluster_traffic.h"
 
 #define GNUPLOT_MS 30000
@@ -22,6 +23,19 @@ bool report_is_good(const struct cluster *cluster, uint32_t untidy) {
         good = good && cluster->outcomes[i].is_held;
     }
     return good;
+}
+
+/* Figures of liars, where there are any. */
+static void put_liars(const struct cluster *cluster, json_t *result) {
+    const struct liars *liars = &cluster->liars;
+    if (cluster->spec.liars.identities > 0) {
+        json_object_set_new(result, "liar_identities", json_real(cluster->spec.liars.identities));
+        json_object_set_new(result, "liar_epochs", json_real(liars->epochs));
+        json_object_set_new(result, "liar_seat_share", json_real(liars_seats(liars)));
+        json_object_set_new(result, "liar_seat_share_max", json_real(liars->seat_share_max));
+        json_object_set_new(result, "liar_bandwidth_share", json_real(liars_bandwidth(liars)));
+        json_object_set_new(result, "liar_ratio", json_real(liars_ratio(liars)));
+    }
 }
 
 json_t *report_json(struct cluster *cluster, uint32_t untidy) {
@@ -53,6 +67,12 @@ json_t *report_json(struct cluster *cluster, uint32_t untidy) {
         {"downloads_overhead", traffic_overhead(cluster)},
         {"downloads_failed", (double)counts->downloads_failed},
         {"downloads_wrong", (double)counts->downloads_wrong},
+        {"agains", (double)cluster->agains.count},
+        {"again_p50_ms", series_quantile(&cluster->agains, 0.5)},
+        {"again_p99_ms", series_quantile(&cluster->agains, 0.99)},
+        {"agains_warm", (double)cluster->agains_warm.count},
+        {"again_warm_p99_ms", series_quantile(&cluster->agains_warm, 0.99)},
+        {"kills_fetching", (double)counts->kills_fetching},
         {"gaps", (double)cluster->gaps.count},
         {"gap_p99_ms", series_quantile(&cluster->gaps, 0.99)},
         {"memory_total_max_bytes", (double)cluster->memory_total_max},
@@ -60,6 +80,7 @@ json_t *report_json(struct cluster *cluster, uint32_t untidy) {
         {"untidy_ends", (double)untidy},
     };
     json_object_set_new(result, "traffic", traffic_json(cluster));
+    put_liars(cluster, result);
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
         json_object_set_new(result, figures[i].key, json_real(figures[i].value));
     }

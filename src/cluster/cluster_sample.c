@@ -8,6 +8,7 @@
 
 #include "common/limits.h"
 #include "common/mem.h"
+#include "src/cluster/cluster_again.h"
 #include "src/cluster/cluster_fleet.h"
 #include "src/cluster/cluster_traffic.h"
 
@@ -109,6 +110,7 @@ static void on_status(void *context, enum err err, const json_t *answer) {
     traffic_take(cluster, member, answer);
     if (member->node->role == LOCALNET_PEER) {
         member->parents = localnet_parents(answer);
+        again_take_links(cluster, member, answer);
         take_registration(cluster, member);
     } else {
         member->leaves = (uint64_t)localnet_number(status, "leaves");

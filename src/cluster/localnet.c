@@ -315,6 +315,9 @@ enum err localnet_launch(struct localnet *net, struct localnet_node *node) {
     if (node->upload_rate != NULL) {
         add_words(&words, (const char *const[]){"--upload-rate", node->upload_rate, NULL});
     }
+    if (node->line[0] != '\0') {
+        add_words(&words, (const char *const[]){"--limit", node->line, NULL});
+    }
     if (node->index_memory != NULL) {
         add_words(&words, (const char *const[]){"--index-memory", node->index_memory, NULL});
     }

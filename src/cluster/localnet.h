@@ -38,6 +38,7 @@ struct localnet_node {
     char *log;
     char advertise[32];       /* the address that others are told; empty = `address` */
     const char *upload_rate;  /* borrowed, such as "8M"; NULL = unlimited */
+    char line[32];            /* limit on all that it sends, such as "up=100000"; empty = none */
     const char *index_memory; /* borrowed: of a supernode; NULL = as it is */
     uint64_t descriptors_max; /* as in process_options */
     uint64_t memory_max;

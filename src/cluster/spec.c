@@ -14,17 +14,21 @@
 
 #define DURATION_MAX_MS (7ULL * 24 * 3600 * 1000)
 #define SPEC_FILE_BYTES_MAX (1ULL << 30)
+#define LINE_MIN 1024   /* bytes a second */
 #define FILES_MAX 10000 /* of one peer */
 
 const struct spec_measure_row spec_measures[SPEC_MEASURES] = {
     [SPEC_RECALL] = {"recall", true},
     [SPEC_REGISTERED] = {"registered", true},
     [SPEC_SEARCH_P99] = {"search p99", false},
+    [SPEC_AGAIN_P99] = {"again p99", false},
+    [SPEC_AGAIN_WARM_P99] = {"again warm p99", false},
     [SPEC_GAP_P99] = {"gap p99", false},
     [SPEC_MEMORY] = {"memory", false},
     [SPEC_MEMORY_TOTAL] = {"memory total", false},
     [SPEC_DOWNLOADS_FAILED] = {"downloads failed", false},
     [SPEC_DOWNLOADS_DONE] = {"downloads done", true},
+    [SPEC_KILLS_FETCHING] = {"kills fetching", true},
     [SPEC_OVERHEAD] = {"overhead", false},
     [SPEC_DESCRIPTORS] = {"descriptors", false},
     [SPEC_DESCRIPTORS_GROWN] = {"descriptors grown", false},
@@ -34,6 +38,9 @@ const struct spec_measure_row spec_measures[SPEC_MEASURES] = {
     [SPEC_SUPERNODES_MOST] = {"supernodes most", false},
     [SPEC_ROLE_FLAPS] = {"role flaps", false},
     [SPEC_EXIT] = {"exit", false},
+    [SPEC_LIAR_SEATS] = {"liar seats", true},
+    [SPEC_LIAR_BANDWIDTH] = {"liar bandwidth", false},
+    [SPEC_LIAR_RATIO] = {"liar ratio", false},
 };
 
 /* inih hands us lines without their numbers: we count them. */
@@ -106,16 +113,21 @@ static bool take_copies(struct spec *spec, const char *value) {
     return take_count(value, 1, SPEC_NODES_MAX, &spec->copies);
 }
 
-static bool take_sizes(struct spec *spec, const char *value) {
+/* `1K..64K`. */
+static bool take_range(const char *value, uint64_t *from, uint64_t *to) {
     char least[32];
     const char *dots = strstr(value, "..");
     if (dots == NULL || (size_t)(dots - value) >= sizeof least) {
         return false;
     }
     snprintf(least, sizeof least, "%.*s", (int)(dots - value), value);
-    return units_parse_bytes(least, &spec->size_min) == OK &&
-           units_parse_bytes(dots + 2, &spec->size_max) == OK && spec->size_min <= spec->size_max &&
-           spec->size_min >= 16 && spec->size_max <= SPEC_FILE_BYTES_MAX;
+    return units_parse_bytes(least, from) == OK && units_parse_bytes(dots + 2, to) == OK &&
+           *from <= *to;
+}
+
+static bool take_sizes(struct spec *spec, const char *value) {
+    return take_range(value, &spec->size_min, &spec->size_max) && spec->size_min >= 16 &&
+           spec->size_max <= SPEC_FILE_BYTES_MAX;
 }
 
 static bool take_names(struct spec *spec, const char *value) {
@@ -201,6 +213,27 @@ static bool take_consenting(struct spec *spec, const char *value) {
     return take_count(value, 0, SPEC_NODES_MAX, &spec->election.consenting);
 }
 
+static bool take_lines(struct spec *spec, const char *value) {
+    return take_range(value, &spec->election.line_min, &spec->election.line_max) &&
+           spec->election.line_min >= LINE_MIN;
+}
+
+static bool take_identities(struct spec *spec, const char *value) {
+    return take_count(value, 0, SPEC_LIARS_MAX, &spec->liars.identities);
+}
+
+static bool take_line(struct spec *spec, const char *value) {
+    return units_parse_bytes(value, &spec->liars.rate) == OK && spec->liars.rate > 0;
+}
+
+static bool take_join(struct spec *spec, const char *value) {
+    return take_span(value, 0, &spec->liars.join_ms);
+}
+
+static bool take_from(struct spec *spec, const char *value) {
+    return take_span(value, 0, &spec->liars.from_ms);
+}
+
 /* One row per key; `remedy` ends "this is not ...". */
 static const struct row {
     const char *section;
@@ -224,6 +257,11 @@ static const struct row {
     {"election", "measure", take_measure, "write a size from 64K to 4M"},
     {"election", "minimum", take_minimum, "write a number from 1 to 254"},
     {"election", "consenting", take_consenting, "write how many peers would be supernodes"},
+    {"election", "lines", take_lines, "write a range such as `50K..200K`, from 1K"},
+    {"liars", "identities", take_identities, "write a number from 0 to 1000"},
+    {"liars", "rate", take_line, "write the bytes per second of their line, such as 400K"},
+    {"liars", "join", take_join, "write when they come, such as `60s`"},
+    {"liars", "from", take_from, "write since when epochs count, such as `60s`"},
     {"fleet", "peers", spec_take_fleet, "write a number from 0 to 5000"},
     {"fleet", "files", take_fleet_files, "write a number of files per peer, at most 1000"},
     {"fleet", "searches", take_fleet_searches, "write a rate such as `100/s`, at most 1000/s"},
@@ -246,10 +284,18 @@ static bool read_bound(struct spec_check *check, const char *value) {
     case SPEC_RECALL:
     case SPEC_REGISTERED:
     case SPEC_OVERHEAD:
+    case SPEC_LIAR_SEATS:
+    case SPEC_LIAR_BANDWIDTH:
         is_fine = units_parse_milli(value, &number) == OK && number <= 1000;
         check->bound = (double)number / 1000;
         return is_fine;
+    case SPEC_LIAR_RATIO:
+        is_fine = units_parse_milli(value, &number) == OK;
+        check->bound = (double)number / 1000;
+        return is_fine;
     case SPEC_SEARCH_P99:
+    case SPEC_AGAIN_P99:
+    case SPEC_AGAIN_WARM_P99:
     case SPEC_GAP_P99:
     case SPEC_DOWNLOAD_P99:
     case SPEC_EXIT:
@@ -262,6 +308,7 @@ static bool read_bound(struct spec_check *check, const char *value) {
         break;
     case SPEC_DOWNLOADS_FAILED:
     case SPEC_DOWNLOADS_DONE:
+    case SPEC_KILLS_FETCHING:
     case SPEC_DESCRIPTORS:
     case SPEC_DESCRIPTORS_GROWN:
     case SPEC_MEASURES:
@@ -293,9 +340,11 @@ static const char *take_check(struct spec *spec, const char *key, const char *va
             strcmp(name, spec_measures[i].name) == 0 ? (enum spec_measure)i : check->measure;
     }
     if (check->measure == SPEC_MEASURES) {
-        return "write recall, registered, search p99, gap p99, memory, memory total, downloads "
-               "failed, downloads done, supernodes, supernodes most, role flaps, overhead, "
-               "descriptors, descriptors grown, memory slope, download p99 or exit";
+        return "write recall, registered, search p99, again p99, again warm p99, gap p99, memory, "
+               "memory total, downloads failed, downloads done, kills fetching, supernodes, "
+               "supernodes most, role flaps, overhead, descriptors, descriptors grown, memory "
+               "slope, "
+               "download p99, exit, liar seats, liar bandwidth or liar ratio";
     }
     check->is_timed = at != NULL;
     if (at != NULL && (!take_span(at + 4, 0, &check->at_ms) || !may_be_timed(check->measure))) {
@@ -418,6 +467,12 @@ static const char *check_whole(const struct spec *spec) {
     if ((spec->search_milli > 0 || spec->download_milli > 0) &&
         (spec->peers < 2 || spec->files == 0)) {
         return "a load of searches needs at least 2 peers with files";
+    }
+    if (spec->liars.identities > 0 && (spec->liars.rate == 0 || spec->election.policy[0] == '\0')) {
+        return "liars need a `rate`, and a `policy` to be elected by";
+    }
+    if (spec->liars.identities > 0 && spec->is_netns) {
+        return "liars share one line: they have no network namespaces";
     }
     for (uint32_t i = 0; i < spec->check_count; i++) {
         if (spec->checks[i].at_ms > spec->duration_ms) {

@@ -24,6 +24,7 @@
 #define SPEC_EVENTS_MAX 1024
 #define SPEC_CHECKS_MAX 64
 #define SPEC_FLEET_MAX 5000 /* peers of one process; descriptors are the limit */
+#define SPEC_LIARS_MAX 1000
 #define SPEC_FLEET_FILES_MAX 1000
 #define SPEC_RATE_MILLI_MAX (1000 * 1000) /* 1000/s */
 #define SPEC_LOSS_ALL 100000              /* 100 % */
@@ -81,17 +82,30 @@ struct spec_election {
     uint64_t measure; /* bytes of one stream */
     uint32_t minimum;
     uint32_t consenting; /* peers that would be supernodes: the first ones */
+    uint64_t line_min;   /* bytes per second that these can send, evenly by logarithm ... */
+    uint64_t line_max;   /* ... up to this; 0 = unlimited */
+};
+
+/* Candidates that lie about themselves, in one process. */
+struct spec_liars {
+    uint32_t identities;
+    uint64_t rate;    /* bytes per second of the line that they share */
+    uint64_t join_ms; /* when they come */
+    uint64_t from_ms; /* since when epochs count */
 };
 
 enum spec_measure {
     SPEC_RECALL,            /* share of the wanted files that a sweep of searches finds */
     SPEC_REGISTERED,        /* share of the running peers that have a registered parent */
     SPEC_SEARCH_P99,        /* milliseconds */
+    SPEC_AGAIN_P99,         /* milliseconds until a peer that lost a parent finds something */
+    SPEC_AGAIN_WARM_P99,    /* ... and had another link */
     SPEC_GAP_P99,           /* milliseconds that a running peer was without a parent */
     SPEC_MEMORY,            /* bytes resident, the largest process at its worst */
     SPEC_MEMORY_TOTAL,      /* bytes, all processes together, what they share counted once */
     SPEC_DOWNLOADS_FAILED,  /* downloads that ended with an error or did not end */
     SPEC_DOWNLOADS_DONE,    /* at least so many */
+    SPEC_KILLS_FETCHING,    /* at least so many, of peers in the middle of a download */
     SPEC_OVERHEAD,          /* blocks sent beyond what was fetched, as a share of it */
     SPEC_DESCRIPTORS,       /* the most that one process had open */
     SPEC_DESCRIPTORS_GROWN, /* all processes together: at the end, less those at the start */
@@ -101,6 +115,9 @@ enum spec_measure {
     SPEC_SUPERNODES_MOST,   /* ... and at most */
     SPEC_ROLE_FLAPS,        /* changes of one peer's role sooner than the dwell time allows */
     SPEC_EXIT,              /* milliseconds from `stop` to the end of the slowest process */
+    SPEC_LIAR_SEATS,        /* mean share of the elected seats that liars have, at least */
+    SPEC_LIAR_BANDWIDTH,    /* share of the measured bandwidth that is theirs, at most */
+    SPEC_LIAR_RATIO,        /* that as a multiple of their share of the bandwidth, at most */
     SPEC_MEASURES
 };
 
@@ -136,6 +153,7 @@ struct spec {
     struct spec_link link;
     bool is_netns; /* each node has a network namespace of its own */
     struct spec_election election;
+    struct spec_liars liars;
     bool has_faults; /* some link is ever other than loopback */
     bool has_delays; /* ... in a way that only the proxy can */
     bool has_loss;   /* ... in a way that only namespaces can */

@@ -21,6 +21,7 @@
 #include "src/cluster/deal.h"
 #include "src/cluster/names.h"
 #include "src/cluster/process.h"
+#include "src/fleet/liars.h"
 #include "src/host/config.h"
 
 #define PEERS_MAX SPEC_FLEET_MAX
@@ -28,7 +29,8 @@
 #define TICK_US 2000   /* how late a search may begin */
 #define START_US 10000 /* between two peers that are started: a supernode takes 200 a second */
 #define SIGNALS 4
-#define WANT "10" /* hits that end a search */
+#define MEASURED_PER_S 2000 /* all liars are dialled at once by all who measure them */
+#define WANT "10"           /* hits that end a search */
 #define WORD_BYTES 24
 
 struct fleet;
@@ -54,12 +56,15 @@ struct fleet_options {
     bool json;
     bool held;
     bool keep;
+    uint64_t line; /* bytes per second that they share; 0 = they are honest */
+    const char *watch;
 };
 
 struct fleet {
     struct fleet_options options;
     struct network_file network;
     struct host *host;
+    struct liars *liars; /* NULL = they are honest */
     struct rng rng;
     struct names names;
     struct fleet_peer *peers;
@@ -132,9 +137,9 @@ static struct node make_peer(const struct node_env *env, const void *config) {
 
 static bool add_peer(struct fleet *fleet, uint32_t number, struct host_error *error) {
     char state[2048], folder[2048 + 8];
-    struct peer_config role = {.introducer_count = fleet->network.introducer_count};
-    for (uint32_t i = 0; i < role.introducer_count; i++) {
-        role.introducers[i] = fleet->network.introducers[i];
+    struct liar_role role = {.peer.introducer_count = fleet->network.introducer_count};
+    for (uint32_t i = 0; i < role.peer.introducer_count; i++) {
+        role.peer.introducers[i] = fleet->network.introducers[i];
     }
     snprintf(state, sizeof state, "%s/peer-%05" PRIu32, fleet->options.dir, number);
     snprintf(folder, sizeof folder, "%s.files", state);
@@ -145,15 +150,18 @@ static bool add_peer(struct fleet *fleet, uint32_t number, struct host_error *er
     }
     /* Names of test files are nobody's secrets, whatever they look like. */
     const char *share = folder, *filter = "private yes\n";
-    const struct host_node_config config = {.network = &fleet->network.network,
-                                            .state_dir = state,
-                                            .share_dirs = &share,
-                                            .share_filters = &filter,
-                                            .share_count = 1,
-                                            .listen = address_of(fleet, number),
-                                            .no_metadata = true,
-                                            .make = make_peer,
-                                            .role_config = &role};
+    struct host_node_config config = {.network = &fleet->network.network,
+                                      .state_dir = state,
+                                      .share_dirs = &share,
+                                      .share_filters = &filter,
+                                      .share_count = 1,
+                                      .listen = address_of(fleet, number),
+                                      .no_metadata = true,
+                                      .make = make_peer,
+                                      .role_config = &role.peer};
+    if (fleet->liars != NULL) {
+        liars_enlist(fleet->liars, &config, &role);
+    }
     fleet->peers[number] = (struct fleet_peer){.fleet = fleet};
     fleet->peers[number].node = host_add(fleet->host, &config, error);
     return fleet->peers[number].node != NULL;
@@ -340,6 +348,9 @@ static void on_second(evutil_socket_t fd, short what, void *context) {
     for (uint32_t i = 0; i < fleet->count; i++) {
         registered += fleet->peers[i].is_registered;
     }
+    if (fleet->liars != NULL) {
+        liars_look(fleet->liars);
+    }
     print_second(fleet, registered);
     fleet->searches = fleet->found = fleet->refused = 0;
     json_array_clear(fleet->ms);
@@ -363,6 +374,9 @@ static void usage(FILE *file) {
                   "  --addresses A      theirs begin after this one (127.97.0.0)\n"
                   "  --names FILE       with a file name per line\n"
                   "  --seed N           of files and searches (1)\n"
+                  "  --line RATE        all of them would be supernodes, share a line of so many\n"
+                  "                     bytes a second, and lie about it\n"
+                  "  --watch FOLDER     of an anchor: tell what seats they won\n"
                   "  --keep             keep their keys, state and files in FOLDER, not in memory\n"
                   "  --held             search only from SIGUSR1 to SIGUSR2\n"
                   "  --json             print JSON\n");
@@ -408,6 +422,11 @@ static bool take_option(struct fleet_options *options, int letter, const char *v
     case 'k':
         options->keep = true;
         return true;
+    case 'l':
+        return units_parse_bytes(value, &options->line) == OK && options->line > 0;
+    case 'w':
+        options->watch = value;
+        return true;
     case 'h':
         options->held = true;
         return true;
@@ -428,6 +447,8 @@ static bool read_options(struct fleet_options *options, int argc, char *const *a
                                          {"json", no_argument, NULL, 'j'},
                                          {"held", no_argument, NULL, 'h'},
                                          {"keep", no_argument, NULL, 'k'},
+                                         {"line", required_argument, NULL, 'l'},
+                                         {"watch", required_argument, NULL, 'w'},
                                          {NULL, 0, NULL, 0}};
     *options = (struct fleet_options){.peers = 100, .files = 10, .seed = 1};
     int letter;
@@ -485,6 +506,18 @@ static void keep_in_memory(const char *dir) {
     }
 }
 
+static bool make_liars(struct fleet *fleet) {
+    const struct liars_config config = {.line = fleet->options.line,
+                                        .identities = fleet->options.peers,
+                                        .dir = fleet->options.dir,
+                                        .network = fleet->options.network,
+                                        .watch = fleet->options.watch,
+                                        .rules = &fleet->network.network,
+                                        .json = fleet->options.json};
+    fleet->liars = liars_new(&config);
+    return fleet->liars != NULL;
+}
+
 static int run(struct fleet *fleet) {
     struct host_error error;
     char why[SPEC_TROUBLE_BYTES];
@@ -500,7 +533,13 @@ static int run(struct fleet *fleet) {
     if (!fleet->options.keep) {
         keep_in_memory(fleet->options.dir);
     }
-    const struct host_config config = {.log_level = LOG_LEVEL_WARN, .handle_signals = true};
+    if (fleet->options.line > 0 && !make_liars(fleet)) {
+        return complain(fleet->options.dir, strerror(errno));
+    }
+    const struct host_config config = {.log_level = LOG_LEVEL_WARN,
+                                       .handshakes_per_s =
+                                           fleet->liars != NULL ? MEASURED_PER_S : 0,
+                                       .handle_signals = true};
     fleet->host = host_new(&config, &error);
     if (fleet->host == NULL || !make_events(fleet)) {
         return complain(fleet->host == NULL ? error.text : "no events to be had", "");
@@ -537,6 +576,7 @@ int fleet_run(int argc, char *const *argv) {
     if (fleet.host != NULL) {
         host_free(fleet.host);
     }
+    liars_free(fleet.liars);
     names_free(&fleet.names);
     json_decref(fleet.ms);
     json_decref(fleet.gaps);

@@ -3,46 +3,28 @@
 #include "src/host/cli_verify.h"
 
 #include <inttypes.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "common/seats.h"
-#include "common/store.h"
 #include "common/trust.h"
 #include "src/host/certfile.h"
 #include "src/host/cli_network.h"
 #include "src/host/config.h"
 #include "src/host/crypto.h"
 #include "src/host/failure.h"
-#include "src/host/store_sqlite.h"
+#include "src/host/trust_file.h"
 
-/* Take what the supernode kept; return how many records. A missing store is an empty one. */
-static uint32_t load(struct trust *trust, const char *dir) {
-    static const char all[] = "SELECT key, value FROM entries WHERE tab = ?1 ORDER BY key";
-    char path[PATH_MAX];
-    sqlite3 *db = NULL;
-    sqlite3_stmt *statement = NULL;
-    uint32_t taken = 0;
-    bool is_named = snprintf(path, sizeof path, "%s/" STORE_FILE, dir) < (int)sizeof path;
-    if (is_named && access(path, R_OK) == 0 &&
-        sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
-        sqlite3_prepare_v2(db, all, -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_bind_int(statement, 1, STORE_TRUST) == SQLITE_OK) {
-        while (sqlite3_step(statement) == SQLITE_ROW) {
-            const uint8_t *key = sqlite3_column_blob(statement, 0);
-            struct slice value = {sqlite3_column_blob(statement, 1),
-                                  (size_t)sqlite3_column_bytes(statement, 1)};
-            struct trust_record *added;
-            uint8_t type = sqlite3_column_bytes(statement, 0) > 0 ? trust_type(key[0]) : 0;
-            taken += type != 0 && trust_take(trust, type, value, &added) == OK;
-        }
-    }
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    return taken;
+struct loading {
+    struct trust *trust;
+    uint32_t taken;
+};
+
+static void take(void *context, uint8_t type, struct slice bytes) {
+    struct loading *loading = context;
+    struct trust_record *added;
+    loading->taken += trust_take(loading->trust, type, bytes, &added) == OK;
 }
 
 static void format_time(char text[32], const struct network *network, uint32_t epoch) {
@@ -145,7 +127,8 @@ int cli_verify(struct cli *cli) {
     const struct trust_env env = {.network = &file.network, .crypto = crypto_keyless(), .seed = 1};
     trust_init(&trust, &env);
     trust_advance(&trust, (uint32_t)((uint64_t)time(NULL) / network_epoch_s(&file.network)));
-    uint32_t records = load(&trust, cli->dir);
+    struct loading loading = {.trust = &trust};
+    trust_file_each(cli->dir, take, &loading);
     struct buf bytes = {0};
     struct cert cert;
     int code;
@@ -157,7 +140,7 @@ int cli_verify(struct cli *cli) {
         show(cli, &trust, &cert);
         err = trust_certified(&trust, &cert.subject, (struct slice){bytes.data, bytes.len}, &until);
         if (!cli->settings.json) {
-            printf("evidence   %" PRIu32 " records in %s\n", records, cli->dir);
+            printf("evidence   %" PRIu32 " records in %s\n", loading.taken, cli->dir);
         }
         code = conclude(cli, &trust, &cert, err);
     }

@@ -1,16 +1,14 @@
 /* conn.c - one TLS connection, from connect or accept to the last byte flushed.
  *
- * Rules that libevent 2.1 with OpenSSL 3 makes necessary, each with a test: the bufferevent gets a
- * real, connected socket; callbacks are deferred; CONNECTED may come twice; input that is left is
- * not signalled again, so reading on is triggered by us; no high watermark on input; output is lost
- * on free, so a link is freed only when its output is empty and close_notify is sent; nothing is
- * freed inside a callback. */
+ * OpenSSL reads and writes the socket itself, and the loop says when. A bufferevent would cost a
+ * link a kilobyte, every message a copy and a turn of the loop. What makes rules necessary, each
+ * with a test: what OpenSSL has read ahead is not signalled again, so reading on is triggered by
+ * us; output is lost on free, so a link is freed only when its output is empty and close_notify is
+ * sent; nothing is freed inside a callback. */
 #include "src/host/conn.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent_ssl.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <openssl/err.h>
 #include <string.h>
@@ -27,6 +25,7 @@
 #define READ_TURN_US 1000                 /* ... that the node may work on them: then it waits */
 #define HEAVY_US 1000000                  /* in line with others, and so long afterwards */
 #define BULK_BYTES 65536                  /* read at once from a link that brings much */
+#define SMALL_BYTES 8192                  /* half of what OpenSSL reads ahead */
 #define LINGER_MS 2000
 #define SHUTDOWN_RETRY_MS 5
 #define PRIORITIES 3 /* the middle one is what events have when nothing is said */
@@ -37,9 +36,13 @@
 static void on_timer(evutil_socket_t fd, short what, void *context);
 
 void conn_set_timer(struct conn *conn, uint32_t ms) {
+    if (conn->timer == NULL) {
+        conn->timer = evtimer_new(conn->node->host->base, on_timer, conn);
+        CHECK(conn->timer != NULL);
+    }
     struct timeval wait = {.tv_sec = (time_t)(ms / 1000),
                            .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-    event_add(&conn->timer, &wait);
+    event_add(conn->timer, &wait);
 }
 
 static void list_remove(struct conn **list, struct conn *conn) {
@@ -69,7 +72,6 @@ static struct conn *conn_new(struct host_node *node, int fd, const struct addres
     conn->node = node;
     conn->fd = fd;
     conn->remote = *remote;
-    evtimer_assign(&conn->timer, node->host->base, on_timer, conn);
     list_add(&node->conns, conn);
     node->host->conns++;
     return conn;
@@ -78,14 +80,15 @@ static struct conn *conn_new(struct host_node *node, int fd, const struct addres
 static void end_handshake(struct conn *conn, bool proven) {
     if (conn->counts_as_handshake) {
         conn->counts_as_handshake = false;
+        handshakes_end(&conn->node->host->handshakes, conn);
         gate_left(&conn->node->host->gate, &conn->remote, proven);
     }
 }
 
-static void stop_connecting(struct conn *conn) {
-    if (conn->connected != NULL) {
-        event_free(conn->connected);
-        conn->connected = NULL;
+static void drop_event(struct event **event) {
+    if (*event != NULL) {
+        event_free(*event);
+        *event = NULL;
     }
 }
 
@@ -95,11 +98,10 @@ static void bury(struct conn *conn) {
     bool is_leaving = conn->state == CONN_LINGERING;
     conn->state = CONN_DEAD;
     end_handshake(conn, false);
-    event_del(&conn->timer);
-    stop_connecting(conn);
-    if (conn->bev != NULL) {
-        bufferevent_setcb(conn->bev, NULL, NULL, NULL, NULL);
-        bufferevent_disable(conn->bev, EV_READ | EV_WRITE);
+    drop_event(&conn->timer);
+    drop_event(&conn->writable);
+    if (conn->ssl != NULL) {
+        event_del(&conn->readable);
     }
     list_remove(is_leaving ? &host->leaving : &conn->node->conns, conn);
     conn->next_dead = host->dead;
@@ -113,12 +115,12 @@ static void conn_free(struct conn *conn) {
     if (conn->held != NULL) {
         evbuffer_free(conn->held);
     }
-    if (conn->bev != NULL) {
-        flow_account(conn);
-        bufferevent_free(conn->bev);
-    } else {
-        close(conn->fd);
+    if (conn->unsent != NULL) {
+        evbuffer_free(conn->unsent);
     }
+    flow_account(conn);
+    SSL_free(conn->ssl);
+    close(conn->fd);
     mem_free(conn);
 }
 
@@ -175,8 +177,37 @@ struct conn *conn_find(const struct host_node *node, uint32_t link) {
     return map_get(&node->links, &link);
 }
 
-SSL *conn_ssl(const struct conn *conn) {
-    return bufferevent_openssl_get_ssl(conn->bev);
+enum err conn_trouble(struct conn *conn, int result) {
+    int number = errno;
+    int code = SSL_get_error(conn->ssl, result);
+    unsigned long said = ERR_peek_error();
+    ERR_clear_error();
+    bool is_cut =
+        code == SSL_ERROR_SSL && ERR_GET_REASON(said) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    if (code == SSL_ERROR_WANT_READ) {
+        return OK;
+    }
+    if (code == SSL_ERROR_WANT_WRITE) {
+        return conn_want_write(conn);
+    }
+    if (code == SSL_ERROR_ZERO_RETURN || is_cut) {
+        return conn->state < CONN_UP ? ERR_REFUSED : ERR_CLOSED;
+    }
+    if (code == SSL_ERROR_SYSCALL) { /* a link that was reset is no proof of a wrong key */
+        return number != 0 ? failure_of(number) : ERR_CLOSED;
+    }
+    return ERR_AUTH;
+}
+
+/* Read the socket, or not. What OpenSSL has read ahead is not signalled by the kernel. */
+static void set_reading(struct conn *conn, bool may_read) {
+    if (!may_read) {
+        event_del(&conn->readable);
+    } else if (event_add(&conn->readable, NULL) != 0) {
+        conn_kill(conn, ERR_IO);
+    } else if (SSL_has_pending(conn->ssl)) {
+        event_active(&conn->readable, EV_READ, 0);
+    }
 }
 
 /* ---- Closing ---- */
@@ -184,8 +215,8 @@ SSL *conn_ssl(const struct conn *conn) {
 /* All output is in the kernel: say close_notify, forget the link, wait for the other side. */
 static void finish_flush(struct conn *conn) {
     ERR_clear_error();
-    int said = SSL_shutdown(conn_ssl(conn));
-    bool must_wait = said < 0 && SSL_get_error(conn_ssl(conn), said) == SSL_ERROR_WANT_WRITE;
+    int said = SSL_shutdown(conn->ssl);
+    bool must_wait = said < 0 && SSL_get_error(conn->ssl, said) == SSL_ERROR_WANT_WRITE;
     if (must_wait && clock_mono_us() < conn->flush_by_us) {
         conn_set_timer(conn, SHUTDOWN_RETRY_MS);
         return;
@@ -198,7 +229,7 @@ static void finish_flush(struct conn *conn) {
     conn->state = CONN_LINGERING;
     list_add(&node->host->leaving, conn);
     conn_set_timer(conn, LINGER_MS);
-    bufferevent_enable(conn->bev, EV_READ);
+    set_reading(conn, true);
 }
 
 void conn_close(struct conn *conn, enum err reason) {
@@ -211,10 +242,8 @@ void conn_close(struct conn *conn, enum err reason) {
     conn->state = CONN_FLUSHING;
     conn->flush_by_us = clock_mono_us() + CLOSE_FLUSH_MS * 1000ull;
     conn_set_timer(conn, CLOSE_FLUSH_MS);
-    bufferevent_setwatermark(conn->bev, EV_WRITE, 0, 0);
     /* Unread input would turn our close into a reset that destroys what we just sent. */
-    evbuffer_drain(bufferevent_get_input(conn->bev), SIZE_MAX);
-    bufferevent_enable(conn->bev, EV_READ);
+    set_reading(conn, true);
     if (conn_output(conn) == 0) {
         conn_set_timer(conn, 0);
     }
@@ -313,22 +342,6 @@ void conn_write(struct conn *conn, struct slice bytes) {
     }
 }
 
-static void on_write(struct bufferevent *bev, void *context) {
-    (void)bev;
-    struct conn *conn = context;
-    struct host_node *node = conn->node;
-    flow_account(conn);
-    if (conn->held != NULL && evbuffer_get_length(conn->held) > 0) {
-        flow_want(conn, DIRECTION_OUT);
-    }
-    if (conn->state == CONN_FLUSHING && conn_output(conn) == 0) {
-        finish_flush(conn);
-    } else {
-        check_ready(conn);
-    }
-    node_run(node);
-}
-
 /* ---- Reading ---- */
 
 static bool may_read(const struct conn *conn) {
@@ -340,62 +353,56 @@ static void deliver(struct conn *conn, struct slice data) {
     node_bytes(conn->node, conn->link, data);
 }
 
-/* What one link may take of a turn. */
+/* What one link may take of a turn, and what came of it. */
 struct turn {
     size_t taken;
     uint64_t until_us;
+    bool is_dry;  /* there was no more */
+    enum err end; /* why the link is over, OK = it is not */
 };
 
+static struct turn turn_begin(void) {
+    return (struct turn){.until_us = clock_mono_us() + READ_TURN_US};
+}
+
 static bool is_over(const struct turn *turn) {
-    return turn->taken >= READ_TURN_MAX || clock_mono_us() >= turn->until_us;
+    return turn->is_dry || turn->taken >= READ_TURN_MAX || clock_mono_us() >= turn->until_us;
 }
 
-/* Hand the input to the node piece by piece; a step may stop it at any piece. `turn` NULL = all. */
-static void consume(struct conn *conn, struct turn *turn) {
-    struct evbuffer *input = bufferevent_get_input(conn->bev);
-    while (may_read(conn) && evbuffer_get_length(input) > 0 && (turn == NULL || !is_over(turn))) {
-        struct evbuffer_iovec piece;
-        CHECK(evbuffer_peek(input, -1, NULL, &piece, 1) >= 1);
-        struct slice data = {piece.iov_base, piece.iov_len};
-        deliver(conn, data);
-        if (conn->state == CONN_UP) { /* closing has drained it already */
-            evbuffer_drain(input, data.len);
-        }
-        if (turn != NULL) {
-            turn->taken += data.len;
-        }
-    }
-}
-
-/* Whole records, as many as fit: the bytes then lie in one piece, and a frame is seldom cut. */
-static size_t read_records(struct conn *conn, uint8_t *to) {
-    size_t len = 0;
-    ERR_clear_error();
-    while (BULK_BYTES - len >= SSL3_RT_MAX_PLAIN_LENGTH) {
-        int got = SSL_read(conn_ssl(conn), to + len, SSL3_RT_MAX_PLAIN_LENGTH);
-        if (got <= 0) {
-            break; /* nothing more now; an end or an error comes again from the bufferevent */
-        }
-        len += (size_t)got;
-    }
-    ERR_clear_error();
-    return len;
-}
-
-/* A full record came in, so more will be there: libevent 2.1 would read one record per turn. */
-static void read_bulk(struct conn *conn, struct turn *turn) {
+/* Whole records, as many as fit: the bytes then lie in one piece, and a frame is seldom cut. When
+ * OpenSSL has less than it could have read ahead, the kernel has no more: it is not asked in vain.
+ */
+static struct slice read_records(struct conn *conn, struct turn *turn) {
     struct host *host = conn->node->host;
+    size_t most = flow_is_limited(conn, DIRECTION_IN) ? 1 : BULK_BYTES - SSL3_RT_MAX_PLAIN_LENGTH;
+    size_t len = 0;
     if (host->bulk == NULL) {
         host->bulk = mem_new(BULK_BYTES);
     }
-    size_t len = BULK_BYTES;
-    while (may_read(conn) && !is_over(turn) && len > BULK_BYTES / 2) {
-        len = read_records(conn, host->bulk);
-        if (len > 0) {
-            deliver(conn, (struct slice){host->bulk, len});
+    while (len < most && !turn->is_dry) {
+        ERR_clear_error();
+        errno = 0;
+        int got = SSL_read(conn->ssl, host->bulk + len, SSL3_RT_MAX_PLAIN_LENGTH);
+        if (got <= 0) {
+            turn->end = conn_trouble(conn, got);
+            turn->is_dry = true;
+        } else {
+            len += (size_t)got;
+            turn->is_dry = got < SMALL_BYTES && !SSL_has_pending(conn->ssl);
         }
-        turn->taken += len;
     }
+    turn->taken += len;
+    return (struct slice){host->bulk, len};
+}
+
+/* Hand the input to the node piece by piece; a step may stop it at any piece. */
+static void consume(struct conn *conn, struct turn *turn) {
+    do {
+        struct slice data = read_records(conn, turn);
+        if (data.len > 0) {
+            deliver(conn, data);
+        }
+    } while (may_read(conn) && !is_over(turn));
 }
 
 /* Get in line behind the other links that bring much. Meanwhile it is not read: the kernel keeps
@@ -403,7 +410,7 @@ static void read_bulk(struct conn *conn, struct turn *turn) {
 static void wait_in_line(struct conn *conn) {
     struct host *host = conn->node->host;
     static const struct timeval now = {0};
-    bufferevent_disable(conn->bev, EV_READ);
+    set_reading(conn, false);
     conn->is_waiting = true;
     conn->next_waiting = NULL;
     conn_pin(conn);
@@ -418,20 +425,44 @@ static void wait_in_line(struct conn *conn) {
 
 /* One turn of a link: so many bytes, and so long. Whoever needs longer is heavy from then on. */
 static void read_turn(struct conn *conn) {
-    struct evbuffer *input = bufferevent_get_input(conn->bev);
-    struct turn turn = {.until_us = clock_mono_us() + READ_TURN_US};
-    bool is_bulk = evbuffer_get_length(input) >= SSL3_RT_MAX_PLAIN_LENGTH;
+    struct turn turn = turn_begin();
     consume(conn, &turn);
-    if (is_bulk && evbuffer_get_length(input) == 0 && !flow_is_limited(conn, DIRECTION_IN)) {
-        read_bulk(conn, &turn);
-    }
     flow_account(conn);
-    flow_want(conn, DIRECTION_IN);
-    if (is_over(&turn)) {
-        conn->heavy_until_us = clock_mono_us() + HEAVY_US;
+    if (turn.end != OK) {
+        conn_kill(conn, turn.end);
+        return;
     }
-    if (may_read(conn) && evbuffer_get_length(input) > 0) {
+    flow_want(conn, DIRECTION_IN);
+    uint64_t now_us = clock_mono_us();
+    if (turn.taken >= READ_TURN_MAX || now_us >= turn.until_us) {
+        conn->heavy_until_us = now_us + HEAVY_US;
+    }
+    if (!turn.is_dry && may_read(conn)) {
         wait_in_line(conn);
+    }
+}
+
+/* The other side has gone: what it said before counts. */
+static void read_last(struct conn *conn) {
+    while (may_read(conn)) {
+        struct turn turn = turn_begin();
+        consume(conn, &turn);
+        if (turn.is_dry) {
+            break;
+        }
+    }
+}
+
+/* Nobody wants to know any more. */
+static void discard(struct conn *conn) {
+    struct turn turn = turn_begin();
+    while (!is_over(&turn)) {
+        (void)read_records(conn, &turn);
+    }
+    if (turn.end != OK) {
+        conn_kill(conn, turn.end);
+    } else {
+        set_reading(conn, true);
     }
 }
 
@@ -459,7 +490,7 @@ static void on_heavy(evutil_socket_t fd, short what, void *context) {
     }
     struct host_node *node = conn->node;
     if (may_read(conn)) {
-        bufferevent_enable(conn->bev, EV_READ);
+        set_reading(conn, true);
         read_turn(conn);
     }
     conn_unpin(conn);
@@ -469,32 +500,70 @@ static void on_heavy(evutil_socket_t fd, short what, void *context) {
     node_run(node);
 }
 
-static void on_read(struct bufferevent *bev, void *context) {
-    struct conn *conn = context;
-    struct host_node *node = conn->node;
-    if (conn->state == CONN_UP) {
-        if (!conn->is_waiting && may_read(conn) && conn->heavy_until_us > clock_mono_us()) {
-            wait_in_line(conn);
-        } else if (!conn->is_waiting) {
-            read_turn(conn);
-        }
-        node_run(node);
-    } else if (conn->state >= CONN_FLUSHING) {
-        evbuffer_drain(bufferevent_get_input(bev), SIZE_MAX);
+/* What the other side had not taken goes on. */
+static void write_turn(struct conn *conn) {
+    enum err err = conn_push(conn);
+    flow_account(conn);
+    if (err != OK) {
+        read_last(conn);
+        conn_kill(conn, err);
+        return;
+    }
+    if (conn->held != NULL && evbuffer_get_length(conn->held) > 0) {
+        flow_want(conn, DIRECTION_OUT);
+    }
+    if (conn->state == CONN_FLUSHING && conn_output(conn) == 0) {
+        finish_flush(conn);
+    } else {
+        check_ready(conn);
     }
 }
 
+static void shake_hands(struct conn *conn);
+
+static void on_readable(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    struct conn *conn = context;
+    struct host_node *node = conn->node;
+    if (conn->state == CONN_HANDSHAKE) {
+        shake_hands(conn);
+    } else if (conn->state >= CONN_FLUSHING) {
+        discard(conn);
+    } else if (may_read(conn) && !conn->is_waiting) {
+        if (conn->heavy_until_us > clock_mono_us()) {
+            wait_in_line(conn);
+        } else {
+            read_turn(conn);
+        }
+    }
+    node_run(node);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    struct conn *conn = context;
+    struct host_node *node = conn->node;
+    if (conn->state == CONN_HANDSHAKE) {
+        shake_hands(conn);
+    } else {
+        write_turn(conn);
+    }
+    node_run(node);
+}
+
+enum err conn_want_write(struct conn *conn) {
+    if (conn->writable == NULL) {
+        conn->writable = event_new(conn->node->host->base, conn->fd, EV_WRITE, on_writable, conn);
+        CHECK(conn->writable != NULL);
+    }
+    return event_add(conn->writable, NULL) == 0 ? OK : ERR_IO;
+}
+
 static void update_reading(struct conn *conn) {
-    if (conn->state != CONN_UP) {
-        return;
-    }
-    if (!may_read(conn) || conn->is_waiting) {
-        bufferevent_disable(conn->bev, EV_READ);
-        return;
-    }
-    bufferevent_enable(conn->bev, EV_READ);
-    if (evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0) {
-        bufferevent_trigger(conn->bev, EV_READ, BEV_OPT_DEFER_CALLBACKS);
+    if (conn->state == CONN_UP) {
+        set_reading(conn, may_read(conn) && !conn->is_waiting);
     }
 }
 
@@ -527,80 +596,64 @@ void conn_slow(struct conn *conn, bool slow) {
 static void link_up(struct conn *conn) {
     struct host_node *node = conn->node;
     struct node_event event = {.kind = NODE_LINK_UP};
-    if (tls_finish(conn_ssl(conn), &event.up.exporter) != OK) {
+    if (tls_finish(conn->ssl, &event.up.exporter) != OK) {
         conn_kill(conn, ERR_AUTH);
         return;
     }
     end_handshake(conn, true);
-    event_del(&conn->timer);
+    drop_event(&conn->timer); /* of most links for good */
     conn->state = CONN_UP;
     conn->is_held = node->is_behind;
     conn->link = ++node->last_link;
     CHECK(conn->link != 0);
     map_put(&node->links, &conn->link, conn);
-    bufferevent_setwatermark(conn->bev, EV_WRITE, OUTPUT_LOW, 0);
     event.up.link = conn->link;
     event.up.token = conn->token;
     event.up.id = conn->peer.id;
     event.up.remote = conn->remote;
-    event.up.local = socket_own_address(bufferevent_getfd(conn->bev));
+    event.up.local = socket_own_address(conn->fd);
     node_queue(node, &event, NULL);
     update_reading(conn);
 }
 
-/* What OpenSSL or the kernel said, as a reason for the node. Where the kernel spoke, libevent notes
- * SSL_ERROR_SYSCALL among OpenSSL's own codes: a link that was reset is no proof of a wrong key. */
-static enum err reason_of(struct conn *conn, short what) {
-    unsigned long code = bufferevent_get_openssl_error(conn->bev);
-    bool is_kernels = code == 0 || code == SSL_ERROR_SYSCALL;
-    bool is_cut = !is_kernels && ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
-    if ((what & BEV_EVENT_EOF) != 0 || is_cut) {
-        return conn->state < CONN_UP ? ERR_REFUSED : ERR_CLOSED;
+static void shake_hands(struct conn *conn) {
+    ERR_clear_error();
+    errno = 0;
+    int done = SSL_do_handshake(conn->ssl);
+    if (done == 1) {
+        link_up(conn);
+        return;
     }
-    if (is_kernels) {
-        int number = EVUTIL_SOCKET_ERROR();
-        return number != 0 ? failure_of(number) : ERR_CLOSED;
-    }
-    return ERR_AUTH;
-}
-
-static void on_event(struct bufferevent *bev, short what, void *context) {
-    struct conn *conn = context;
-    struct host_node *node = conn->node;
-    if ((what & BEV_EVENT_CONNECTED) != 0) {
-        if (conn->state == CONN_HANDSHAKE) { /* it may be told twice */
-            link_up(conn);
-        }
-    } else {
-        enum err reason = reason_of(conn, what);
-        if (conn->state == CONN_UP) {
-            consume(conn, NULL); /* what came before the end counts */
-        }
-        if (conn->state >= CONN_FLUSHING) {
-            evbuffer_drain(bufferevent_get_input(bev), SIZE_MAX);
-        }
+    enum err reason = conn_trouble(conn, done);
+    if (reason != OK) {
         conn_kill(conn, reason);
     }
-    node_run(node);
 }
 
 static void start_tls(struct conn *conn) {
     struct host_node *node = conn->node;
-    SSL *ssl = tls_new(node->host->tls, node->identity, &conn->peer);
-    enum bufferevent_ssl_state state =
-        conn->is_accepted ? BUFFEREVENT_SSL_ACCEPTING : BUFFEREVENT_SSL_CONNECTING;
-    conn->bev = bufferevent_openssl_socket_new(node->host->base, conn->fd, ssl, state,
-                                               BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-    CHECK(conn->bev != NULL); /* out of memory: half-way libevent 2.1 crashes in its own clean-up */
+    conn->ssl = tls_new(node->host->tls, node->identity, &conn->peer);
+    CHECK(SSL_set_fd(conn->ssl, conn->fd) == 1);
+    CHECK(event_assign(&conn->readable, node->host->base, conn->fd, EV_READ | EV_PERSIST,
+                       on_readable, conn) == 0);
+    if (conn->is_accepted) {
+        SSL_set_accept_state(conn->ssl);
+    } else {
+        SSL_set_connect_state(conn->ssl);
+    }
     conn->state = CONN_HANDSHAKE;
-    bufferevent_setcb(conn->bev, on_read, on_write, on_event, conn);
     conn_set_timer(conn, HANDSHAKE_TIMEOUT_MS);
+    set_reading(conn, true);
+    if (!conn->is_accepted && conn->state == CONN_HANDSHAKE) {
+        shake_hands(conn); /* who dials speaks first */
+    }
 }
 
 void conn_accept(struct host_node *node, int fd, const struct address *remote) {
     struct conn *conn = conn_new(node, fd, remote);
     conn->is_accepted = true;
     conn->counts_as_handshake = true;
+    handshakes_begin(&node->host->handshakes, conn, clock_mono_us());
     socket_tune(fd);
     start_tls(conn);
 }
@@ -611,7 +664,7 @@ static void on_connected(evutil_socket_t fd, short what, void *context) {
     struct host_node *node = conn->node;
     int number = 0;
     socklen_t len = sizeof number;
-    stop_connecting(conn);
+    drop_event(&conn->writable);
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &len) != 0) {
         number = EVUTIL_SOCKET_ERROR();
     }
@@ -655,7 +708,7 @@ static int open_socket(const struct host_node *node, const struct address *addre
 void conn_dial(struct host_node *node, uint32_t token, const struct node_id *id,
                const struct address *address) {
     struct host *host = node->host;
-    if (host->conns >= host->conns_max) {
+    if (host->conns >= host->conns_max && !handshakes_yield(&host->handshakes, clock_mono_us())) {
         node_queue_dial_failed(node, token, ERR_BUSY);
         return;
     }
@@ -667,9 +720,9 @@ void conn_dial(struct host_node *node, uint32_t token, const struct node_id *id,
     struct conn *conn = conn_new(node, fd, address);
     conn->token = token;
     conn->peer = (struct tls_peer){.dialled = true, .wanted = *id};
-    conn->connected = event_new(host->base, fd, EV_WRITE, on_connected, conn);
-    CHECK(conn->connected != NULL);
-    if (event_add(conn->connected, NULL) != 0) {
+    conn->writable = event_new(host->base, fd, EV_WRITE, on_connected, conn);
+    CHECK(conn->writable != NULL);
+    if (event_add(conn->writable, NULL) != 0) {
         conn_kill(conn, ERR_IO);
         return;
     }

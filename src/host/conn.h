@@ -2,7 +2,7 @@
 #ifndef TRUNKLINE_HOST_CONN_H
 #define TRUNKLINE_HOST_CONN_H
 
-#include <event2/bufferevent.h>
+#include <event2/buffer.h>
 
 #include "src/host/internal.h"
 #include "src/host/tls.h"
@@ -40,10 +40,11 @@ struct conn {
     struct conn *previous;
     struct conn *next_dirty;
     struct conn *next_dead;
-    struct bufferevent *bev; /* from CONN_HANDSHAKE on; owns SSL and socket */
     int fd;
-    struct event *connected; /* CONN_CONNECTING, else NULL: most links are accepted */
-    struct event timer;      /* of the present state; CONN_UP: no progress of output */
+    SSL *ssl;               /* from CONN_HANDSHAKE on */
+    struct event readable;  /* ... and this */
+    struct event *writable; /* connected, or the other side takes more; NULL = nobody waited yet */
+    struct event *timer;    /* of the present state; CONN_UP: no progress of output; NULL = none */
     enum conn_state state;
     uint32_t link; /* 0 = the node does not know it */
     uint32_t token;
@@ -59,8 +60,9 @@ struct conn {
     bool counts_as_handshake;
     struct tls_peer peer;
     struct address remote;
-    struct buf out;        /* small messages of this turn */
-    struct evbuffer *held; /* behind them, what a limit holds back; NULL = nothing yet */
+    struct buf out;          /* small messages of this turn */
+    struct evbuffer *held;   /* before them, what a limit holds back; NULL = nothing yet */
+    struct evbuffer *unsent; /* before that, what the other side has not taken; NULL the same */
     enum traffic_class traffic;
     struct flow_place flow[DIRECTIONS];
     bool is_slowed;               /* not read until the limit allows */
@@ -84,7 +86,12 @@ struct conn *conn_find(const struct host_node *node, uint32_t link);
  * node is told, past LINK_OUTPUT_HARD the link is closed. */
 void conn_write(struct conn *conn, struct slice bytes);
 
-SSL *conn_ssl(const struct conn *conn);
+/* What it means that OpenSSL returned `result` <= 0, errno as it left it: OK = the call waits for
+ * the socket, else why the link is over. */
+enum err conn_trouble(struct conn *conn, int result);
+
+/* Go on as soon as the socket takes more. ERR_IO: the poller cannot watch it. */
+enum err conn_want_write(struct conn *conn);
 
 /* ---- output.c ---- */
 
@@ -95,6 +102,8 @@ bool conn_is_blocked(const struct conn *conn);
 void conn_write_owned(struct conn *conn, uint8_t *bytes, size_t len);
 /* Send the messages of this turn, or hold them as long as a limit says. */
 void conn_flush(struct conn *conn);
+/* Send what the other side has not taken yet, as far as it goes. */
+enum err conn_push(struct conn *conn);
 /* Send up to `most` bytes of what is held; nothing is sent while the other side takes nothing. */
 void conn_pass(struct conn *conn, size_t most);
 /* The timer of a link with output: ends it when nothing moves for too long. */

@@ -5,7 +5,6 @@
  * those of files; each link has a chunk per turn. To read less, a socket is not read: the kernel's
  * buffers fill, and the other side slows down. */
 #include <event2/buffer.h>
-#include <event2/bufferevent_ssl.h>
 #include <string.h>
 #include <time.h>
 
@@ -32,10 +31,9 @@ static void count(struct conn *conn, enum direction direction, uint64_t total) {
 }
 
 void flow_account(struct conn *conn) {
-    if (conn->bev != NULL) {
-        SSL *ssl = conn_ssl(conn);
-        count(conn, DIRECTION_OUT, BIO_number_written(SSL_get_wbio(ssl)));
-        count(conn, DIRECTION_IN, BIO_number_read(SSL_get_rbio(ssl)));
+    if (conn->ssl != NULL) {
+        count(conn, DIRECTION_OUT, BIO_number_written(SSL_get_wbio(conn->ssl)));
+        count(conn, DIRECTION_IN, BIO_number_read(SSL_get_rbio(conn->ssl)));
     }
 }
 

@@ -37,20 +37,16 @@ struct identity {
     struct node_id id;
 };
 
-/* The certificate only carries the key: no extensions, a constant name, dates nobody checks (a
- * wrong clock must not cut people off). */
+/* The certificate only carries the key: no extensions, no names (whoever gets it would keep them as
+ * long as the link), dates nobody checks (a wrong clock must not cut people off). */
 static X509 *make_certificate(EVP_PKEY *key) {
     X509 *x = X509_new();
     CHECK(x != NULL);
-    X509_NAME *name = X509_get_subject_name(x);
     bool ok = X509_set_version(x, X509_VERSION_3) == 1 &&
               ASN1_INTEGER_set(X509_get_serialNumber(x), 1) == 1 &&
               X509_gmtime_adj(X509_getm_notBefore(x), -VALID_BEFORE_S) != NULL &&
               X509_time_adj_ex(X509_getm_notAfter(x), VALID_DAYS, 0, NULL) != NULL &&
-              X509_set_pubkey(x, key) == 1 &&
-              X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)"trunkline", -1,
-                                         -1, 0) == 1 &&
-              X509_set_issuer_name(x, name) == 1 && X509_sign(x, key, NULL) > 0;
+              X509_set_pubkey(x, key) == 1 && X509_sign(x, key, NULL) > 0;
     CHECK(ok);
     return x;
 }

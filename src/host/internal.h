@@ -15,6 +15,7 @@
 #include "common/rateplan.h"
 #include "common/traffic.h"
 #include "src/host/gate.h"
+#include "src/host/handshakes.h"
 #include "src/host/host.h"
 #include "src/host/identity.h"
 #include "src/host/workers.h"
@@ -60,6 +61,7 @@ struct host {
     uint32_t conns;       /* sockets of links, pending ones included */
     uint32_t conns_max;   /* leaves descriptors for files */
     struct gate gate;     /* of those who dial us */
+    struct handshakes handshakes;
     struct driver_counts counts;
     uint64_t accept_turn_us; /* when it began, and how many came in in it */
     uint32_t accepted_in_turn;

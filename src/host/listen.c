@@ -46,6 +46,25 @@ static bool ends_turn(struct host *host, uint64_t now_us) {
     return ++host->accepted_in_turn >= host->gate.per_s * 4 * PAUSE_TURN_MS / 1000;
 }
 
+/* Where no place is left, one of those who came before may have had his time. */
+static enum gate_verdict ask_gate(struct host *host, const struct address *remote,
+                                  uint64_t now_us) {
+    bool is_full = host->conns >= host->conns_max;
+    if (is_full && !handshakes_can_yield(&host->handshakes, now_us)) {
+        host->counts.refused_full++;
+        return GATE_FULL;
+    }
+    enum gate_verdict verdict = gate_enter(&host->gate, remote, now_us);
+    if (verdict == GATE_FULL && handshakes_yield(&host->handshakes, now_us)) {
+        is_full = false;
+        verdict = gate_enter(&host->gate, remote, now_us);
+    }
+    if (verdict == GATE_OPEN && is_full) {
+        (void)handshakes_yield(&host->handshakes, now_us);
+    }
+    return verdict;
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
                       int len, void *context) {
     (void)listener;
@@ -54,12 +73,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     struct host *host = node->host;
     struct address remote = socket_address_read(from);
     uint64_t now_us = clock_mono_us();
-    enum gate_verdict verdict = GATE_FULL;
-    if (host->conns < host->conns_max) {
-        verdict = gate_enter(&host->gate, &remote, now_us);
-    } else {
-        host->counts.refused_full++;
-    }
+    enum gate_verdict verdict = ask_gate(host, &remote, now_us);
     if (verdict == GATE_OPEN) {
         conn_accept(node, fd, &remote);
     } else {

@@ -1,10 +1,10 @@
 /* output.c - what a link has to send, from the messages of a turn to the socket.
  *
  * Messages and blocks leave in their order: those of this turn (conn->out) behind what a limit on
- * traffic holds back (conn->held) behind what the other side has not taken yet (the bufferevent's
- * output). Without a limit nothing is held. */
+ * traffic holds back (conn->held) behind what the other side has not taken yet (conn->unsent).
+ * Without a limit nothing is held. */
+#include <errno.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent_ssl.h>
 #include <limits.h>
 #include <openssl/err.h>
 
@@ -15,20 +15,25 @@
 #define COPY_MAX 16384     /* larger runs of messages go by reference */
 #define STALL_LOOK_MS 5000 /* how often a link with output is looked at */
 
-static struct evbuffer *output_of(const struct conn *conn) {
-    return bufferevent_get_output(conn->bev);
+static size_t bytes_in(const struct evbuffer *buffer) {
+    return buffer != NULL ? evbuffer_get_length(buffer) : 0;
 }
 
-static size_t held_bytes(const struct conn *conn) {
-    return conn->held != NULL ? evbuffer_get_length(conn->held) : 0;
+/* Most links never need one. */
+static struct evbuffer *buffer_at(struct evbuffer **buffer) {
+    if (*buffer == NULL) {
+        *buffer = evbuffer_new();
+        CHECK(*buffer != NULL);
+    }
+    return *buffer;
 }
 
 size_t conn_output(const struct conn *conn) {
-    return conn->out.len + held_bytes(conn) + evbuffer_get_length(output_of(conn));
+    return conn->out.len + bytes_in(conn->held) + bytes_in(conn->unsent);
 }
 
 bool conn_is_blocked(const struct conn *conn) {
-    return evbuffer_get_length(output_of(conn)) > 0;
+    return bytes_in(conn->unsent) > 0;
 }
 
 static void free_reference(const void *data, size_t len, void *context) {
@@ -39,7 +44,7 @@ static void free_reference(const void *data, size_t len, void *context) {
 
 /* From now on the other side is expected to take something. */
 static void watch_progress(struct conn *conn) {
-    if (!evtimer_pending(&conn->timer, NULL)) {
+    if (conn->timer == NULL || !evtimer_pending(conn->timer, NULL)) {
         conn->progress_us = clock_mono_us();
         conn_set_timer(conn, STALL_LOOK_MS);
     }
@@ -60,17 +65,36 @@ void conn_look_at_output(struct conn *conn) {
     conn_set_timer(conn, STALL_LOOK_MS);
 }
 
-/* Write a run past the bufferevent when nothing is before it: that spares the link two epoll_ctl
- * and a turn of the loop. False when some is left; then exactly this run must be written again. A
- * failure is left to the bufferevent, which will meet it too. */
-static bool write_now(struct conn *conn, const struct buf *run) {
-    if (conn_is_blocked(conn) || run->len > INT_MAX) {
-        return false;
+/* Give bytes to OpenSSL; return how many it took. *trouble says why not all: OK = it waits. */
+static size_t write_some(struct conn *conn, const uint8_t *bytes, size_t len, enum err *trouble) {
+    size_t sent = 0;
+    *trouble = OK;
+    while (sent < len) {
+        size_t left = len - sent;
+        ERR_clear_error();
+        errno = 0;
+        int took = SSL_write(conn->ssl, bytes + sent, left < INT_MAX ? (int)left : INT_MAX);
+        if (took <= 0) {
+            *trouble = conn_trouble(conn, took);
+            break;
+        }
+        sent += (size_t)took;
     }
-    ERR_clear_error();
-    bool is_sent = SSL_write(conn_ssl(conn), run->data, (int)run->len) == (int)run->len;
-    ERR_clear_error();
-    return is_sent;
+    return sent;
+}
+
+enum err conn_push(struct conn *conn) {
+    enum err trouble = OK;
+    struct evbuffer_iovec piece;
+    while (trouble == OK && bytes_in(conn->unsent) > 0) {
+        CHECK(evbuffer_peek(conn->unsent, -1, NULL, &piece, 1) >= 1);
+        size_t sent = write_some(conn, piece.iov_base, piece.iov_len, &trouble);
+        evbuffer_drain(conn->unsent, sent);
+        if (sent < piece.iov_len) {
+            break;
+        }
+    }
+    return trouble;
 }
 
 /* Send a run, or give it to a buffer: by reference, so that a run that OpenSSL has begun with stays
@@ -85,26 +109,34 @@ static void add_run(struct evbuffer *to, struct buf *run) {
     }
 }
 
+/* They wait until the other side takes more. A failure is met again then, outside of any step. */
+static void wait_to_send(struct conn *conn) {
+    (void)conn_want_write(conn);
+    watch_progress(conn);
+}
+
 static void send_run(struct conn *conn, struct buf *run) {
-    if (write_now(conn, run)) {
+    enum err trouble;
+    size_t sent = conn_is_blocked(conn) ? 0 : write_some(conn, run->data, run->len, &trouble);
+    if (sent == run->len) {
         buf_free(run);
-    } else {
-        add_run(output_of(conn), run);
-        watch_progress(conn);
+        return;
     }
+    bool was_first = !conn_is_blocked(conn);
+    add_run(buffer_at(&conn->unsent), run);
+    if (was_first) {
+        evbuffer_drain(conn->unsent, sent);
+    }
+    wait_to_send(conn);
 }
 
 /* Where the next bytes go: true = behind those that are held. */
 static bool is_holding(const struct conn *conn) {
-    return held_bytes(conn) > 0 || flow_is_limited(conn, DIRECTION_OUT);
+    return bytes_in(conn->held) > 0 || flow_is_limited(conn, DIRECTION_OUT);
 }
 
 static void hold(struct conn *conn, struct buf *run) {
-    if (conn->held == NULL) {
-        conn->held = evbuffer_new();
-        CHECK(conn->held != NULL);
-    }
-    add_run(conn->held, run);
+    add_run(buffer_at(&conn->held), run);
     flow_want(conn, DIRECTION_OUT);
 }
 
@@ -130,12 +162,12 @@ void conn_write_owned(struct conn *conn, uint8_t *bytes, size_t len) {
         buf_free(&run);
         return;
     }
-    CHECK(evbuffer_add_reference(output_of(conn), bytes, len, free_reference, NULL) == 0);
-    watch_progress(conn);
+    CHECK(evbuffer_add_reference(buffer_at(&conn->unsent), bytes, len, free_reference, NULL) == 0);
+    wait_to_send(conn);
 }
 
 void conn_pass(struct conn *conn, size_t most) {
-    size_t held = held_bytes(conn);
+    size_t held = bytes_in(conn->held);
     if (held == 0 || conn_is_blocked(conn)) {
         return;
     }

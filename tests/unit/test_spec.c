@@ -54,7 +54,8 @@ static void test_everything_is_read(void **state) {
                                "30s = link peers 10% black-hole=yes\n"
                                "10s = kill supernode 1-2 ; a remark\n"
                                "10s = freeze peers 50%\n"
-                               "[checks]\nrecall at 60s = 0.99\ngap p99 = 10s\nmemory = 64M\n",
+                               "[checks]\nrecall at 60s = 0.99\ngap p99 = 10s\nmemory = 64M\n"
+                               "again p99 = 10s\nagain warm p99 = 2s\nkills fetching = 300\n",
                                trouble),
                      OK);
     assert_string_equal(spec.name, "lab-1");
@@ -77,12 +78,15 @@ static void test_everything_is_read(void **state) {
     assert_int_equal(spec.events[1].targets.percent, 50);
     assert_int_equal(spec.events[2].verb, SPEC_LINK);
     assert_true(spec.events[2].link.black_hole);
-    assert_int_equal(spec.check_count, 3);
+    assert_int_equal(spec.check_count, 6);
     assert_true(spec.checks[0].is_timed);
     assert_int_equal(spec.checks[0].at_ms, 60000);
     assert_true(spec.checks[0].bound > 0.989 && spec.checks[0].bound < 0.991);
     assert_int_equal((int)spec.checks[1].bound, 10000);
     assert_int_equal((int)spec.checks[2].bound, 64 << 20);
+    assert_int_equal(spec.checks[3].measure, SPEC_AGAIN_P99);
+    assert_int_equal((int)spec.checks[4].bound, 2000);
+    assert_true(spec_measures[spec.checks[5].measure].is_least);
     spec_free(&spec);
 }
 
@@ -94,9 +98,11 @@ static void test_elections_are_read(void **state) {
                                "[network]\nsupernodes = 1\npeers = 9\n"
                                "[election]\npolicy = self-declared\nepoch = 5s\ndwell = 1m\n"
                                "measure = 128K\nminimum = 2\nconsenting = 8\n"
+                               "lines = 5K..20K\n"
+                               "[liars]\nidentities = 200\nrate = 40K\njoin = 5s\nfrom = 10s\n"
                                "[schedule]\n5s = kill elected 50%\n"
                                "[checks]\nsupernodes at 20s = 3\nsupernodes most = 6\n"
-                               "role flaps = 0\n",
+                               "role flaps = 0\nliar ratio = 2.5\nliar seats = 0.9\n",
                                trouble),
                      OK);
     assert_string_equal(spec.election.policy, "self-declared");
@@ -105,6 +111,15 @@ static void test_elections_are_read(void **state) {
     assert_int_equal(spec.election.measure, 128 << 10);
     assert_int_equal(spec.election.minimum, 2);
     assert_int_equal(spec.election.consenting, 8);
+    assert_int_equal(spec.election.line_min, 5 << 10);
+    assert_int_equal(spec.election.line_max, 20 << 10);
+    assert_int_equal(spec.liars.identities, 200);
+    assert_int_equal(spec.liars.rate, 40 << 10);
+    assert_int_equal(spec.liars.join_ms, 5000);
+    assert_int_equal(spec.liars.from_ms, 10000);
+    assert_int_equal(spec.checks[3].measure, SPEC_LIAR_RATIO);
+    assert_true(spec.checks[3].bound > 2.49 && spec.checks[3].bound < 2.51);
+    assert_int_equal(spec.checks[4].measure, SPEC_LIAR_SEATS);
     assert_true(spec.events[0].targets.elected && spec.events[0].targets.peers);
     assert_int_equal(spec.checks[0].measure, SPEC_SUPERNODES);
     assert_true(spec.checks[0].is_timed);
@@ -191,6 +206,20 @@ static const struct bad {
     {"[fleet]\npeers = 5001\n", ":2: `peers`: write a number from 0 to 5000"},
     {"[fleet]\nfiles = 1001\n", ":2: `files`"},
     {"[fleet]\nsearches = 10\n", ":2: `searches`: write a rate"},
+    {"[liars]\nidentities = 1001\n", ":2: `identities`: write a number from 0 to 1000"},
+    {"[liars]\nrate = 0\n", ":2: `rate`: write the bytes per second"},
+    {"[liars]\njoin = soon\n", ":2: `join`"},
+    {"[liars]\nfrom = 5\n", ":2: `from`"},
+    {"[liars]\nidentities = 5\nrate = 1K\n", "liars need a `rate`, and a `policy`"},
+    {"[election]\npolicy = random\n[liars]\nidentities = 5\n", "liars need a `rate`"},
+    {"[network]\nnetns = yes\n[election]\npolicy = random\n[liars]\nidentities = 5\nrate = 1K\n",
+     "no network namespaces"},
+    {"[election]\nlines = 5K\n", ":2: `lines`: write a range"},
+    {"[election]\nlines = 5K..4K\n", ":2: `lines`"},
+    {"[checks]\nliar seats = 2\n", "write a share"},
+    {"[checks]\nliar bandwidth = 2\n", "write a share"},
+    {"[checks]\nliar ratio = most\n", "write a share"},
+    {"[checks]\nliar ratio at 5s = 2\n", "only recall, registered and supernodes have a time"},
     {"[link]\nblack-hole = maybe\n", ":2: `black-hole`"},
     {"[schedule]\nlater = kill all\n", "write when, such as"},
     {"[schedule]\n1s..5s = kill all\n", "`10s..60s/5s` for every 5 s"},

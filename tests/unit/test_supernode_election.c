@@ -259,6 +259,55 @@ static void only_who_counts_is_condemned(void **state) {
     buf_free(&real);
 }
 
+static void add_evidence(struct stage *stage, uint8_t type, struct buf *bytes) {
+    enum err err =
+        evidence_add(supernode_of(stage->one), type, (struct slice){bytes->data, bytes->len});
+    assert_int_equal(err, OK);
+    buf_free(bytes);
+}
+
+/* The anchor `bob` fixes that both are members. */
+static void add_checkpoint(struct stage *stage) {
+    const struct node_env *env = &stage->bob->place->env;
+    struct node_id keys[2] = {env->id, stage->one->env.id};
+    if (memcmp(keys[0].b, keys[1].b, sizeof keys[0].b) > 0) {
+        keys[0] = stage->one->env.id;
+        keys[1] = env->id;
+    }
+    struct checkpoint checkpoint = {.epoch = EPOCH_NOW, .members = 2};
+    trust_set_root(trust_of(stage), keys, 2, &checkpoint.set_root);
+    trust_candidate_root(trust_of(stage), EPOCH_NOW, &checkpoint.candidate_root);
+    struct signer_env signer = {env->crypto, &env->network->id};
+    wire_checkpoint_sign(&checkpoint, &signer);
+    struct members members = {.epoch = EPOCH_NOW, .count = 2, .keys = {keys[0].b, sizeof keys}};
+    struct buf bytes = {0};
+    wire_checkpoint_encode(&bytes, &checkpoint);
+    add_evidence(stage, MSG_CHECKPOINT, &bytes);
+    wire_members_encode(&bytes, &members);
+    add_evidence(stage, MSG_MEMBERS, &bytes);
+}
+
+/* Others still want the votes that it gave in its last decision. */
+static void the_demoted_stay_until_the_epoch_ends(void **state) {
+    struct stage *stage = *state;
+    struct supernode *one = supernode_of(stage->one);
+    struct network *network = &stage->net->network;
+    network->anchor_count = 1;
+    network->anchors[0] = stage->bob->place->env.id;
+    assert_int_equal(network_seal(network, &stage->one->crypto), OK);
+    net_run(stage->net, 1000);
+    add_checkpoint(stage);
+    election_recheck(one);
+    struct node_event look = {.kind = NODE_TIMER};
+    net_step(stage->net, stage->one, &look);
+    net_run(stage->net, 1000);
+    assert_int_equal(one->election.decided, EPOCH_NOW);
+    assert_true(one->election.is_demoted); /* it does not consent */
+    assert_false(one->is_stopping);
+    net_run(stage->net, (EPOCH_S - NET_WALL_S % EPOCH_S) * 1000);
+    assert_true(one->is_stopping);
+}
+
 /* Who measures cannot claim more bytes than there are, to no one's good or harm. */
 static void weights_stand_for_no_more_than_a_stream(void **state) {
     (void)state;
@@ -283,6 +332,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_stranger_may_wait_for_its_checkpoint, elected, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_clock_does_not_last, elected, teardown),
         cmocka_unit_test_setup_teardown(only_who_counts_is_condemned, elected, teardown),
+        cmocka_unit_test_setup_teardown(the_demoted_stay_until_the_epoch_ends, elected, teardown),
         cmocka_unit_test(weights_stand_for_no_more_than_a_stream),
         cmocka_unit_test_setup_teardown(by_hand_nobody_hears_of_elections, by_hand, teardown),
     };
