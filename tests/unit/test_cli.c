@@ -177,8 +177,8 @@ static const struct {
     {"$P run --network n/network.ini --downloads missing", 1, "mkdir"},
     {"$P run --network n/network.ini --downloads n --interface nosuch0", 1,
      "`ip link` lists those"},
-    {"$P run --network n/network.ini --downloads n --interface lo --listen 127.0.0.9:0", 2,
-     "chooses the address itself"},
+    {"$P run --network n/network.ini --downloads n --interface nosuch0 --listen 127.0.0.9:0", 1,
+     "`ip link` lists those"},
     {"$P --version >/dev/full", 1, "standard output"},
     {"$P supernode resign", 2, "consent, withdraw and status are"},
     {"$P supernode consent --cap-rate 1K", 2, "cap-rate"},
@@ -551,6 +551,9 @@ static void binding(struct world *world) {
     assert_result(world, 0, "listening on 127.0.0.1:");
     search_until(world, "$P status --dir p8 --json", "\"state\":\"registered\"");
     assert_result(world, 0, "\"address\":\"127.78.9.9:7777\"");
+    run(world,
+        "ss -Htnl | grep -q '127.0.0.1%%lo:' && ss -Htn | grep '127.0.0.1%%lo:.*127.78.1.1:6346'");
+    assert_result(world, 0, "ESTAB"); /* kept to the device, not to its address alone */
     assert_int_equal(process_stop(bound, END_MS), 0);
     process_free(bound);
 }
