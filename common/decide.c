@@ -7,8 +7,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 
-#define GATE_LOOK 2        /* epochs in one of which enough must have reached a candidate ... */
-#define GATE_LOOK_MEMBER 4 /* ... and a supernode, whose links may be busy */
+#define GATE_LOOK 4        /* epochs in one of which enough must have reached a candidate */
 #define GATE_EPOCHS 2      /* in which a candidate must have been measured */
 #define GATE_ISSUERS 2     /* that must have reached it, of as many as there are */
 #define GATE_RATE_KIB 32   /* that it gives, at least: a tenth of what 300 leaves take */
@@ -212,9 +211,9 @@ static uint64_t mass_of(struct decide *decide, const struct trust *trust,
 struct facts {
     struct node_id id;
     uint64_t rate; /* bytes a second in the epoch that is decided about, of all issuers */
-    uint32_t issuers[GATE_LOOK_MEMBER]; /* who measured it, by how many epochs ago */
-    bool issued[GATE_LOOK_MEMBER];      /* a row of its own */
-    uint32_t epochs;                    /* bit n: measured n epochs ago */
+    uint32_t issuers[GATE_LOOK]; /* who measured it, by how many epochs ago */
+    bool issued[GATE_LOOK];      /* a row of its own */
+    uint32_t epochs;             /* bit n: measured n epochs ago */
     uint32_t leaves;
     uint32_t slots;
 };
@@ -222,7 +221,7 @@ struct facts {
 /* Node id -> struct facts, of all who are named in a row or issued one. */
 struct facts_table {
     struct map map;
-    uint32_t rows[GATE_LOOK_MEMBER]; /* by how many epochs ago */
+    uint32_t rows[GATE_LOOK]; /* by how many epochs ago */
 };
 
 static struct facts *facts_of(struct facts_table *table, const struct node_id *id) {
@@ -242,14 +241,14 @@ static void note_row(struct facts_table *table, const struct row_record *row, ui
         issuer->leaves = load.leaves;
         issuer->slots = load.slots;
     }
-    if (ago < GATE_LOOK_MEMBER) {
+    if (ago < GATE_LOOK) {
         issuer->issued[ago] = true;
         table->rows[ago]++;
     }
     for (uint8_t i = 0; i < row->count; i++) {
         struct facts *subject = facts_of(table, &row->entries[i].subject);
         subject->epochs |= 1u << ago;
-        if (ago < GATE_LOOK_MEMBER) {
+        if (ago < GATE_LOOK) {
             subject->issuers[ago]++;
         }
         if (ago == 0 && load.ms > 0) {
@@ -291,10 +290,11 @@ static bool is_old_enough(const struct decide *decide, const struct facts *facts
     return !is_asked || oldest >= (age < TRUST_EPOCHS ? age : TRUST_EPOCHS);
 }
 
-/* Reached by two, or by all that there were beside itself; one bad epoch is forgiven. */
-static bool is_dialled(const struct facts_table *table, const struct facts *facts, bool is_member) {
+/* Reached by two, or by all that there were beside itself. Bad epochs are forgiven: supernodes that
+ * were to measure it may have left, or tell nothing of anybody but their friends. */
+static bool is_dialled(const struct facts_table *table, const struct facts *facts) {
     bool is_there = false;
-    for (uint32_t ago = 0; ago < (is_member ? GATE_LOOK_MEMBER : GATE_LOOK); ago++) {
+    for (uint32_t ago = 0; ago < GATE_LOOK; ago++) {
         uint32_t others = table->rows[ago] - facts->issued[ago];
         uint32_t wanted = others < GATE_ISSUERS ? others : GATE_ISSUERS;
         is_there = is_there || (table->rows[ago] > 0 && facts->issuers[ago] >= wanted);
@@ -316,7 +316,7 @@ static uint8_t gate_of(const struct table *table, const struct trust_candidate *
     bool gives =
         consents && candidate->rate_kib >= GATE_RATE_KIB && candidate->day_mib >= GATE_DAY_MIB;
     return (uint8_t)((consents ? DECISION_GATE_CONSENT : 0) |
-                     (is_dialled(&table->facts, facts, is_member) ? DECISION_GATE_DIALLED : 0) |
+                     (is_dialled(&table->facts, facts) ? DECISION_GATE_DIALLED : 0) |
                      (count_bits(facts->epochs) >= GATE_EPOCHS ? DECISION_GATE_UPTIME : 0) |
                      (gives ? DECISION_GATE_CAPS : 0) |
                      (!trust_is_fraud(table->trust, &facts->id) ? DECISION_GATE_HONEST : 0) |

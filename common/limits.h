@@ -42,7 +42,7 @@
 #define DIAL_TIMEOUT_MS 15000
 #define HANDSHAKE_TIMEOUT_MS 10000    /* TLS and HELLO/WELCOME together */
 #define HANDSHAKE_PRESSED_MS 2000     /* ... while others want its place */
-#define HANDSHAKE_SILENT_MS 250       /* ... and it has not said a word */
+#define HANDSHAKE_SILENT_MS 100       /* ... and it has not said a word */
 #define PING_AFTER_MS 90000           /* of silence, as Syncthing */
 #define DEAD_AFTER_MS 300000          /* of silence, as Syncthing */
 #define PROBE_TIMEOUT_MS 4000         /* of silence when life is asked for: TCP sends thrice more */
@@ -301,6 +301,15 @@
 #define TRUST_EPOCHS 24     /* of rows and checkpoints that are kept: the age of a key */
 #define CERT_VALID_EPOCHS 6 /* of one that a quorum signed */
 #define MEASURE_BYTES_MAX (4 * 1024 * 1024) /* of one stream ... */
+#define MEASURE_FILES_MAX 16                /* that a candidate offers to be measured by */
+#define MEASURE_RUNS_MAX 16       /* of their blocks that are asked for: of one piece each */
+#define MEASURE_BLIND 32          /* places for candidates that no receipt speaks for, of 64 */
+#define HINTS_MAX 2048            /* candidates that receipts speak for; 100 bytes each */
+#define HINT_HOSTS_MAX 3          /* addresses whose receipts for one count: 8 times the chance */
+#define RECEIPTS_LEAF_MAX 8       /* subjects that one leaf speaks for in an epoch */
+#define RECEIPTS_MILLI_PER_S 1000 /* of one leaf that are looked at */
+#define RECEIPTS_BURST 16
+#define RECEIPT_BYTES_MIN (1 << 20) /* less than a piece is no transfer to speak of */
 #define MEASURERS 3                 /* ... of so many supernodes in an epoch: 288 MiB a day */
 #define MESH_UNPROVEN_MAX 8         /* neighbours whose certificates wait for their checkpoint */
 #define CANDIDATES_MAX 8192         /* known to a supernode; 600 bytes each */

@@ -17,6 +17,11 @@ void packer_free(struct packer *packer);
 /* Append raw deflate of `bytes` made with dictionary 1. */
 void packer_deflate(struct packer *packer, struct slice bytes, struct buf *out);
 
+/* The same for bytes of which a part, `noise`, cannot shrink: it goes as it is, so that nobody looks
+ * for matches in it, and inflating it is copying. It does not spoil the codes of the rest either. */
+void packer_deflate_around(struct packer *packer, struct slice bytes, struct slice noise,
+                           struct buf *out);
+
 /* Inflate into *plain, which borrows the packer's scratch until its next call. Return ERR_LIMIT
  * when more than `max` (at most FRAME_PAYLOAD_MAX) bytes would come out, ERR_FORMAT when the
  * stream is broken, cut short, or followed by other bytes. Output is bounded before it is made. */

@@ -131,7 +131,8 @@ void session_pack(struct packer *packer, uint8_t type, struct slice payload, str
     CHECK(info != NULL && payload.len <= info->payload_max);
     if (!session_stays_plain(type, payload.len)) {
         struct buf deflated = {0};
-        packer_deflate(packer, payload, &deflated);
+        struct slice noise = type == MSG_REG_ADD ? wire_reg_add_noise(payload) : (struct slice){0};
+        packer_deflate_around(packer, payload, noise, &deflated);
         if (deflated.len < payload.len &&
             payload.len <= inflate_bound(deflated.len, info->payload_max)) {
             wire_frame_write(out, type, FRAME_DEFLATED | FRAME_DICTIONARY_1,

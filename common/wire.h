@@ -84,7 +84,10 @@ enum message_type {
     MSG_MEASURE = 100,
     MSG_MEASURED = 101,
     MSG_WHY = 102,
-    MSG_DECISION = 103
+    MSG_DECISION = 103,
+    MSG_MEASURE_FILES = 104,
+    MSG_MEASURE_BLOCKS = 106,
+    MSG_RECEIPT = 108
 };
 
 /* One row per spoken message: its name for logs and traces, and its longest payload. */
@@ -130,7 +133,8 @@ enum record_type { /* the type inside signatures */
                    RECORD_FRAUD = 5,
                    RECORD_CANDIDACY = 6, /* the owner's signature; others of the same: */
                    RECORD_CANDIDACY_SUBJECT = 7,
-                   RECORD_CANDIDACY_SPONSOR = 8
+                   RECORD_CANDIDACY_SPONSOR = 8,
+                   RECORD_RECEIPT = 9
 };
 
 /* Where a node can be dialled, signed by itself: key 32, seq u64, minutes u16, flags u16, n u8,
@@ -361,6 +365,8 @@ struct reg_add {
 };
 void wire_reg_add_encode(struct buf *out, const struct reg_add *add);
 MUST_CHECK enum err wire_reg_add_decode(struct slice payload, struct reg_add *add);
+/* The roots in an encoded REG_ADD, which deflate cannot shrink. */
+struct slice wire_reg_add_noise(struct slice payload);
 
 /* Append a REG_ADD of the first of `count` (at least 1) strictly rising records, as many as fit;
  * return how many. */

@@ -3,7 +3,8 @@
 
 #include "common/check.h"
 #include "common/wire_codec.h"
-#include "common/wire_trust.h"
+#include "common/wire_measure.h"
+#include "common/wire_receipt.h"
 
 #define RECORD_LIST_MAX (1 + NODES_MAX * (2 + ADDRESS_RECORD_BYTES_MAX))
 #define VARINT64_MAX 10
@@ -66,6 +67,9 @@ static const struct message_info messages[] = {
     {MSG_MEASURED, "MEASURED", 4 + MEASURED_DATA_MAX},
     {MSG_WHY, "WHY", 32 + TLV_BYTES_MAX},
     {MSG_DECISION, "DECISION", DECISION_BYTES_MAX},
+    {MSG_MEASURE_FILES, "MEASURE_FILES", 1 + MEASURE_FILES_MAX * 40 + TLV_BYTES_MAX},
+    {MSG_MEASURE_BLOCKS, "MEASURE_BLOCKS", 4 + 2 + 1 + MEASURE_RUNS_MAX * 6 + TLV_BYTES_MAX},
+    {MSG_RECEIPT, "RECEIPT", RECEIPT_BYTES_MAX},
 };
 
 const struct message_info *wire_message_at(uint32_t place) {

@@ -240,6 +240,13 @@ enum err wire_reg_add_decode(struct slice payload, struct reg_add *add) {
     return err == OK ? reg_add_rule(add) : err;
 }
 
+struct slice wire_reg_add_noise(struct slice payload) {
+    struct reader reader = reader_of(payload.data, payload.len);
+    uint16_t count = reader_u16(&reader);
+    (void)column(&reader, count, skip_size);
+    return reader_slice(&reader, (size_t)count * HASH_BYTES);
+}
+
 /* ---- Records to be sent ---- */
 
 enum { SIZES, ROOTS, METAS, SHARED, NAMES, COLUMNS };

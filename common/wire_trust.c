@@ -70,8 +70,7 @@ static void put_hash(struct buf *out, const struct hash *hash) {
     buf_append(out, hash->b, sizeof hash->b);
 }
 
-/* The value of a tag; empty when it is not there. */
-static struct slice find_tlv(struct slice tlvs, uint8_t wanted) {
+struct slice wire_tlv_find(struct slice tlvs, uint8_t wanted) {
     struct reader reader = reader_of(tlvs.data, tlvs.len);
     while (reader_left(&reader) > 0) {
         uint8_t tag = reader_u8(&reader);
@@ -145,7 +144,7 @@ void wire_row_load_put(struct buf *tlvs, const struct row_load *load) {
 }
 
 struct row_load wire_row_load(const struct row_record *row) {
-    struct slice value = find_tlv(row->tlvs, ROW_TAG_LOAD);
+    struct slice value = wire_tlv_find(row->tlvs, ROW_TAG_LOAD);
     struct row_load load = {0};
     if (value.len == ROW_LOAD_BYTES) {
         struct reader reader = reader_of(value.data, value.len);
@@ -355,7 +354,7 @@ void wire_checkpoint_wanted_put(struct buf *tlvs, uint16_t wanted) {
 }
 
 uint16_t wire_checkpoint_wanted(const struct checkpoint *checkpoint) {
-    struct slice value = find_tlv(checkpoint->tlvs, CHECKPOINT_TAG_WANTED);
+    struct slice value = wire_tlv_find(checkpoint->tlvs, CHECKPOINT_TAG_WANTED);
     struct reader reader = reader_of(value.data, value.len);
     return value.len == sizeof(uint16_t) ? reader_u16(&reader) : 0;
 }

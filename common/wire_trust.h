@@ -174,6 +174,9 @@ struct trust_list {
 void wire_trust_list_encode(struct buf *out, const struct trust_list *list);
 MUST_CHECK enum err wire_trust_list_decode(struct slice payload, struct trust_list *list);
 
+/* The value of a tag among checked TLVs; empty when it is not there. */
+struct slice wire_tlv_find(struct slice tlvs, uint8_t wanted);
+
 /* MEASURE: seed u64, bytes u32 (1 to MEASURE_BYTES_MAX), ms u16 (at least 1), TLVs. On a link of
  * purpose MEASURE, from a supernode that has shown its certificate: send so many bytes, as fast as
  * may be, for so long.
@@ -246,6 +249,10 @@ struct decision {
     struct decision_evidence evidence[DECISION_EVIDENCE_MAX];
     struct slice tlvs;
 };
+/* TLV 2 of a decision: u8: from how many addresses receipts speak for measuring it. */
+#define DECISION_TAG_RECEIPTS 2
+void wire_decision_receipts_put(struct buf *tlvs, uint8_t hosts);
+uint8_t wire_decision_receipts(const struct decision *decision); /* 0 = none, or not told */
 void wire_decision_encode(struct buf *out, const struct decision *decision);
 MUST_CHECK enum err wire_decision_decode(struct slice payload, struct decision *decision);
 

@@ -78,3 +78,14 @@ enum err wire_decision_decode(struct slice payload, struct decision *decision) {
     enum err err = wire_get_tlvs(&reader, &decision->tlvs);
     return wire_first(err, decision_rule(decision));
 }
+
+void wire_decision_receipts_put(struct buf *tlvs, uint8_t hosts) {
+    buf_u8(tlvs, DECISION_TAG_RECEIPTS);
+    buf_u16(tlvs, sizeof hosts);
+    buf_u8(tlvs, hosts);
+}
+
+uint8_t wire_decision_receipts(const struct decision *decision) {
+    struct slice value = wire_tlv_find(decision->tlvs, DECISION_TAG_RECEIPTS);
+    return value.len == sizeof(uint8_t) ? value.data[0] : 0;
+}

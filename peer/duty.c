@@ -463,11 +463,13 @@ static void account(struct peer *peer, const struct node_event *event) {
     settle_day(peer);
 }
 
-/* Its certificate may still be in time; the next one that counts is of a later decision. */
+/* Its certificate may still be in time, and those who decide next count it among the supernodes
+ * once more: the next one that counts is of a decision after the dwell time. */
 static void forget_cert(struct peer *peer) {
     struct duty *duty = peer->duty;
     log_info(peer->env->log, "duty.demoted");
-    duty->void_until = epoch_now(peer);
+    duty->void_until =
+        epoch_now(peer) + peer->env->network->promotion.dwell_s / (uint32_t)epoch_s(peer);
     duty->until_s = 0;
     buf_free(&duty->cert);
     store_remove(peer->env->store, STORE_META, text_key(CERT_KEY));

@@ -109,6 +109,9 @@ void duty_status_command(struct peer *peer, const struct node_event *event) {
             report_number(out, "leaves", duty->heard.leaves);
         }
         report_today(out, duty);
+        uint64_t once = peer->env->network->promotion.measure_bytes;
+        report_number(out, "measure_bytes_max", once); /* at a time, and in an epoch: */
+        report_number(out, "measure_epoch_bytes_max", once * MEASURES_EPOCH_MAX);
     }
     report_done(out, event->command.id);
 }

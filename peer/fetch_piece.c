@@ -11,6 +11,7 @@
 #include "common/hashtree.h"
 #include "common/mem.h"
 #include "peer/fetch.h"
+#include "peer/receipts.h"
 #include "peer/state.h"
 
 #define QUIET_US 1000000 /* an owner silent for so long may lose all it owes to a helper */
@@ -504,6 +505,7 @@ static void trust_piece(struct peer *peer, struct download *download, const stru
         uint64_t blocks = at->state != SOURCE_KNOWN ? blocks_of(piece, at) : 0;
         if (blocks != 0) {
             fetch_trust_piece(peer, at);
+            receipts_transfer(peer, &at->holder.id, count_bits(blocks) * (uint64_t)BLOCK_BYTES);
             fetch_trust_block(at, piece->known == NULL ? count_bits(blocks) : 0);
         }
     }

@@ -3,26 +3,14 @@
  * Several ask at once, in slots that they have drawn, so that one line cannot look like many. All
  * streams together keep to the rate that the user gives; each goes on as fast as its link takes it.
  */
-#include "peer/measured.h"
-
 #include "common/mem.h"
 #include "common/wire_trust.h"
 #include "peer/duty.h"
 #include "peer/judge.h"
+#include "peer/measured_parts.h"
 #include "peer/state.h"
 
 #define SLACK_US 50000 /* of the rate, for timers that come late */
-
-/* One link, and what is being sent on it. */
-struct stream {
-    struct link *link;
-    bool is_sent; /* nothing is asked for, or all of it went out, or its time is over */
-    uint64_t seed;
-    uint32_t bytes;
-    uint32_t sent;
-    uint64_t until_us;
-    uint64_t idle_us; /* when the link ends unless more is asked for */
-};
 
 struct measures {
     struct timer timer;
@@ -71,6 +59,13 @@ enum err measured_admit(struct peer *peer, const struct link *link, const struct
     return OK;
 }
 
+static void free_stream(struct stream *stream) {
+    if (stream != NULL) {
+        mem_free(stream->offer);
+        mem_free(stream);
+    }
+}
+
 static void arm(struct peer *peer);
 
 /* All are dialled before they are asked in the same moment. */
@@ -86,6 +81,7 @@ void measured_opened(struct peer *peer, struct link *link) {
     stream->idle_us = peer_after_ms(peer, patience_ms(peer));
     link->owner = stream;
     *free_place(measures_of(peer)) = stream;
+    measured_offer(peer, stream);
     arm(peer);
 }
 
@@ -97,7 +93,7 @@ void measured_closed(struct peer *peer, struct link *link) {
             measures->streams[i] = NULL;
         }
     }
-    mem_free(stream);
+    free_stream(stream);
     link->owner = NULL;
 }
 
@@ -113,7 +109,7 @@ void measured_stop(struct peer *peer) {
 void measured_free(struct peer *peer) {
     struct measures *measures = peer->duty->measures;
     for (uint32_t i = 0; measures != NULL && i < MEASURE_LINKS_MAX; i++) {
-        mem_free(measures->streams[i]);
+        free_stream(measures->streams[i]);
     }
     mem_free(measures);
     peer->duty->measures = NULL;
@@ -123,7 +119,8 @@ void measured_free(struct peer *peer) {
 
 static bool may_send(const struct peer *peer, const struct stream *stream) {
     return stream != NULL && !stream->is_sent && !stream->link->stalled && !stream->link->closing &&
-           peer->links.mono_us < stream->until_us;
+           peer->links.mono_us < stream->until_us &&
+           (!stream->is_blocks || measured_has_block(stream));
 }
 
 /* So small that a slow rate still flows; a multiple of eight. */
@@ -134,8 +131,7 @@ static uint32_t chunk_bytes(const struct peer *peer, const struct stream *stream
     return left < most ? left : (uint32_t)most;
 }
 
-static uint32_t send_chunk(struct peer *peer, struct stream *stream) {
-    struct measures *measures = peer->duty->measures;
+static uint32_t send_generated(struct peer *peer, struct stream *stream) {
     uint8_t data[MEASURED_DATA_MAX];
     uint32_t len = chunk_bytes(peer, stream);
     struct buf payload = {0};
@@ -143,8 +139,21 @@ static uint32_t send_chunk(struct peer *peer, struct stream *stream) {
     struct measured measured = {.offset = stream->sent, .data = {data, len}};
     wire_measured_encode(&payload, &measured);
     peer_send(stream->link, MSG_MEASURED, &payload);
+    return len;
+}
+
+static uint32_t send_file_block(struct peer *peer, struct stream *stream) {
+    uint32_t len = measured_block_bytes(stream);
+    measured_send_block(peer, stream);
+    return len;
+}
+
+static uint32_t send_chunk(struct peer *peer, struct stream *stream) {
+    struct measures *measures = peer->duty->measures;
+    uint32_t len = stream->is_blocks ? send_file_block(peer, stream) : send_generated(peer, stream);
     stream->sent += len;
-    stream->is_sent = stream->sent == stream->bytes;
+    bool is_last = stream->is_blocks && stream->offer->run == stream->offer->asked.count;
+    stream->is_sent = stream->sent >= stream->bytes || is_last;
     uint64_t now_us = peer->links.mono_us;
     uint64_t from_us = now_us > SLACK_US ? now_us - SLACK_US : 0;
     from_us = measures->paced_us > from_us ? measures->paced_us : from_us;
@@ -239,6 +248,31 @@ static bool may_ask(struct peer *peer, const struct node_id *id) {
     return true;
 }
 
+/* No more than the network's file says is measured at a time. */
+static uint32_t bounded(const struct peer *peer, uint32_t bytes) {
+    uint32_t most = peer->env->network->promotion.measure_bytes;
+    return most > 0 && bytes > most ? most : bytes;
+}
+
+bool measured_begin(struct peer *peer, struct stream *stream, uint32_t bytes, uint16_t ms) {
+    struct link *link = stream->link;
+    if (!may_ask(peer, &link->id)) {
+        log_info(peer->env->log, "measured.refused link=%u", link->number);
+        links_close(link, GOAWAY_RATE, ERR_BUSY);
+        return false;
+    }
+    stream->bytes = bounded(peer, bytes);
+    stream->sent = 0;
+    stream->is_sent = false;
+    stream->until_us = peer_after_ms(peer, ms);
+    stream->idle_us = peer_after_ms(peer, (uint64_t)ms + MEASURE_IDLE_MS);
+    peer->duty->today.measurements++;
+    log_debug(peer->env->log, "measured.begin link=%u bytes=%u ms=%u blocks=%d", link->number,
+              stream->bytes, ms, stream->is_blocks);
+    pump(peer);
+    return true;
+}
+
 enum err measured_take(struct peer *peer, struct link *link, struct slice payload) {
     struct stream *stream = link->owner;
     struct measure measure;
@@ -249,20 +283,8 @@ enum err measured_take(struct peer *peer, struct link *link, struct slice payloa
     if (!stream->is_sent && peer->links.mono_us < stream->until_us) {
         return ERR_UNEXPECTED; /* one at a time */
     }
-    if (!may_ask(peer, &link->id)) {
-        log_info(peer->env->log, "measured.refused link=%u", link->number);
-        links_close(link, GOAWAY_RATE, ERR_BUSY);
-        return OK;
-    }
     stream->seed = measure.seed;
-    stream->bytes = measure.bytes;
-    stream->sent = 0;
-    stream->is_sent = false;
-    stream->until_us = peer_after_ms(peer, measure.ms);
-    stream->idle_us = peer_after_ms(peer, (uint64_t)measure.ms + MEASURE_IDLE_MS);
-    peer->duty->today.measurements++;
-    log_debug(peer->env->log, "measured.begin link=%u bytes=%u ms=%u", link->number, measure.bytes,
-              measure.ms);
-    pump(peer);
+    stream->is_blocks = false;
+    (void)measured_begin(peer, stream, measure.bytes, measure.ms);
     return OK;
 }

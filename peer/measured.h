@@ -12,6 +12,10 @@ enum err measured_admit(struct peer *peer, const struct link *link, const struct
 void measured_opened(struct peer *peer, struct link *link);
 void measured_closed(struct peer *peer, struct link *link);
 enum err measured_take(struct peer *peer, struct link *link, struct slice payload);
+enum err measured_take_hashes_request(struct peer *peer, struct link *link, struct slice payload);
+enum err measured_take_blocks(struct peer *peer, struct link *link, struct slice payload);
+/* A block has left, or could not be read. */
+void measured_block_done(struct peer *peer, struct link *link);
 /* The link stalls, or takes more again. */
 void measured_flow(struct peer *peer, struct link *link);
 /* TIMER_MEASURE. */

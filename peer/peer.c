@@ -14,6 +14,7 @@
 #include "peer/measured.h"
 #include "peer/push.h"
 #include "peer/reasons.h"
+#include "peer/receipts.h"
 #include "peer/search.h"
 #include "peer/serve.h"
 #include "peer/state.h"
@@ -72,6 +73,8 @@ static const struct {
     {MSG_SHUT, LINK_LEAF, audit_take_shut},
     {MSG_GOAWAY, LINK_LEAF | LINK_TRANSFER | LINK_OTHER | LINK_MEASURE, take_goaway},
     {MSG_MEASURE, LINK_MEASURE, measured_take},
+    {MSG_MEASURE_BLOCKS, LINK_MEASURE, measured_take_blocks},
+    {MSG_HASHES_REQUEST, LINK_MEASURE, measured_take_hashes_request},
     {MSG_CERT, LINK_LEAF, duty_take_cert},
     {MSG_CHECKPOINT, LINK_LEAF, judge_take_checkpoint},
     {MSG_MEMBERS, LINK_LEAF, judge_take_members},
@@ -108,6 +111,7 @@ static void opened(void *role, struct link *link, const struct hello *hello) {
     } else if (link->purpose == PURPOSE_LEAF) {
         uplink_opened(peer, link);
         duty_parent_opened(peer, link);
+        receipts_parent_opened(peer);
     } else if (link->purpose == PURPOSE_MEASURE) {
         measured_opened(peer, link);
     } else if (link->purpose == PURPOSE_DIRECTORY) {
@@ -234,6 +238,9 @@ static void take_timer(struct peer *peer, struct timer *timer) {
     case TIMER_MEASURE:
         measured_timer(peer);
         break;
+    case TIMER_RECEIPTS:
+        receipts_timer(peer);
+        break;
     case TIMER_WHY:
         reasons_timer(peer);
         break;
@@ -289,7 +296,7 @@ static void take_file(struct peer *peer, const struct node_event *event) {
     }
 }
 
-/* A block has left, or could not be read: one of an upload or of an audit. */
+/* A block has left, or could not be read: one of an upload, of an audit or of being measured. */
 static void take_block(struct peer *peer, const struct node_event *event) {
     struct link *link = map_get(&peer->links.by_number, &event->block.link);
     bool is_sent = event->kind == NODE_BLOCK_SENT;
@@ -297,6 +304,8 @@ static void take_block(struct peer *peer, const struct node_event *event) {
         if (!is_sent) {
             audit_block_failed(peer, link, event);
         }
+    } else if (link != NULL && kind_of(link) == LINK_MEASURE) {
+        measured_block_done(peer, link);
     } else if (is_sent) {
         serve_block_sent(peer, event);
     } else {
@@ -390,6 +399,7 @@ static void peer_free(void *self) {
     listing_free(peer);
     free_transfers(peer);
     serve_free(peer);
+    receipts_free(peer);
     mem_free(peer->audits);
     search_free(peer);
     push_free(peer);

@@ -154,6 +154,7 @@ static void report_decision(struct outbox *out, uint64_t command, const char *po
     report_number(out, "threshold", decision->threshold >> 16);
     report_number(out, "rate", decision->rate);
     report_number(out, "witnessed_s", decision->witnessed_s);
+    report_number(out, "receipts", wire_decision_receipts(decision));
     for (uint8_t i = 0; i < decision->evidence_count; i++) {
         const struct decision_evidence *evidence = &decision->evidence[i];
         report_begin(out, command, "evidence");

@@ -25,6 +25,7 @@ enum peer_timer {
     TIMER_BROWSE,     /* owner: a host that is browsed and does not answer, or was busy */
     TIMER_DUTY,       /* the next epoch */
     TIMER_MEASURE,    /* streams go on */
+    TIMER_RECEIPTS,   /* an epoch is over: say who has done something */
     TIMER_WHY,        /* owner: a question that nobody answers */
     TIMER_STOP,       /* goodbyes have taken long enough */
     PEER_TIMERS
@@ -39,6 +40,7 @@ struct pushes;
 struct search;
 struct serve;
 struct reasons;
+struct receipts;
 
 struct peer {
     const struct node_env *env;
@@ -57,6 +59,7 @@ struct peer {
     struct listings *listings; /* NULL until somebody browses us */
     struct duty *duty;         /* NULL until its user would have it be a supernode, too */
     struct reasons *reasons;   /* NULL until somebody asks for a reason */
+    struct receipts *receipts; /* NULL where no supernodes are elected */
     uint64_t started_us;
     uint64_t upload_bytes_per_s; /* 0 = unlimited */
     uint32_t upload_slots;

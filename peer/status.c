@@ -4,6 +4,7 @@
 #include "common/traffic.h"
 #include "peer/fetch.h"
 #include "peer/linktext.h"
+#include "peer/receipts.h"
 #include "peer/serve.h"
 #include "peer/state.h"
 
@@ -95,6 +96,7 @@ void peer_status_command(struct peer *peer, const struct node_event *event) {
     report_number(out, "upload_queue", serve_queued(peer));
     report_number(out, "uploaded", peer->serve != NULL ? peer->serve->bytes : 0);
     report_number(out, "downloads", peer->fetch != NULL ? peer->fetch->downloads.count : 0);
+    report_number(out, "receipts", receipts_sent(peer));
     report_number(out, "uptime_s", (peer->links.mono_us - peer->started_us) / 1000000);
     for (uint32_t i = 0; i <= PARENTS; i++) {
         if (peer->uplink.parents[i] != NULL) {

@@ -182,9 +182,7 @@ static void banish(struct leaf *leaf) {
 static void lose_record(struct leaf *leaf) {
     struct supernode *supernode = leaf->supernode;
     struct file_record file = record_of(leaf->audit);
-    bool was_there = index_list_remove(leaf->list, &file);
-    CHECK(was_there);
-    register_restate(leaf);
+    register_lose(leaf, &file);
     supernode->counts.audits_failed++;
     leaf->audit->is_doubted = false;
     leaf->audit->failures++;

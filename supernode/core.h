@@ -140,6 +140,13 @@ struct intake {
     uint32_t slice_cost; /* REG_SLICE_COST but in tests */
 };
 
+/* What audits took out of a list: the leaf's next offer brings it back without being sent. */
+struct lost {
+    struct reg_state held; /* what the list was with it */
+    struct buf records;    /* encoded */
+    uint32_t count;
+};
+
 enum reach { REACH_UNKNOWN, REACH_ASKED, REACH_PROVEN, REACH_FAILED };
 
 struct audit;
@@ -153,6 +160,7 @@ struct leaf {
     struct timer timer;
     struct index_list *list; /* complete, NULL = none; shown while it is known to be true */
     struct reg_state held;   /* what `list` is; root zero = not known, a record was taken out */
+    struct lost *lost;       /* NULL = nothing */
     struct registration *coming;
     struct audit *audit;    /* NULL before the first list */
     struct buf record;      /* encoded address record that may be passed on, or empty */
@@ -165,6 +173,7 @@ struct leaf {
     uint64_t dialback_us;    /* when it was last asked about this address; 0 = never */
     struct ratelimit lists;
     struct ratelimit candidacies;
+    struct ratelimit receipts;
     uint64_t departed_us;
     uint64_t banned_until_us; /* asked far too much */
     uint64_t vouched_us; /* until when `list` is shown on another supernode's word; 0 = it is not */
@@ -215,7 +224,10 @@ struct supernode_counts {
     uint64_t snapshots;         /* lists taken over from neighbours that left */
     uint64_t sent_on;           /* leaves, to neighbours with fewer of them */
     uint64_t pushes;            /* passed on to a leaf */
-    uint64_t measured;          /* bytes that candidates delivered */
+    uint64_t measured;          /* bytes that candidates delivered, verified ... */
+    uint64_t measured_blocks;   /* ... of these as blocks of their files */
+    uint64_t receipts;          /* of leaves, taken as hints */
+    uint64_t receipts_ignored;  /* too many, too late, or for nobody who is a candidate */
     uint64_t pushes_dropped;    /* for nobody here, or not to be trusted */
 };
 
@@ -234,6 +246,7 @@ struct supernode {
     struct trust trust;
     struct evidence *evidence;
     struct measure_state *measure;
+    struct map hints; /* subject -> struct hint: candidates that receipts speak for */
     struct election election;
     struct map leaves;             /* node id -> struct leaf */
     struct map mesh_rates;         /* node id -> struct ratelimit of its queries, parted or not */
@@ -366,8 +379,8 @@ void register_send_status(struct leaf *leaf, enum reg_verdict verdict);
 /* Forget what is on its way, or the list itself. */
 void register_drop_coming(struct leaf *leaf);
 void register_drop_list(struct leaf *leaf);
-/* The list has lost a record: nobody knows what it comes to. */
-void register_restate(struct leaf *leaf);
+/* Take a record out of the list, until the leaf offers the list again, or a later one. */
+void register_lose(struct leaf *leaf, const struct file_record *file);
 /* TIMER_INTAKE, TIMER_SETTLE, TIMER_RECLAIM. */
 void register_intake_timer(struct supernode *supernode);
 void register_settle_timer(struct supernode *supernode);

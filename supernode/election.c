@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "supernode/core.h"
+#include "supernode/hints.h"
 
 #define SIXTEENTHS 16 /* of an epoch, in which the calendar counts */
 #define WINDOW_US_MAX 2500000
@@ -122,8 +123,9 @@ static void issue_row(struct supernode *supernode) {
     crypto_hash(supernode->env->crypto, (struct slice){bytes.data, bytes.len}, &hash);
     memcpy(election->previous, hash.b, sizeof election->previous);
     election->last_row = election->epoch;
-    log_info(supernode->env->log, "election.row epoch=%u measured=%u bytes=%llu", row.epoch,
-             row.count, (unsigned long long)load.bytes);
+    log_info(supernode->env->log, "election.row epoch=%u measured=%u bytes=%llu blocks=%llu",
+             row.epoch, row.count, (unsigned long long)load.bytes,
+             (unsigned long long)measure_by_blocks(supernode));
     say(supernode, MSG_ROW, (struct slice){bytes.data, bytes.len});
     buf_free(&bytes);
     buf_free(&tlvs);
@@ -632,6 +634,7 @@ void election_timer(struct supernode *supernode) {
     uint64_t into_us = now_us % epoch_us(supernode);
     if (epoch != election->epoch) {
         measure_end(supernode);
+        hints_sweep(supernode);
         enter_epoch(supernode, epoch, into_us);
         if (election->is_demoted) {
             supernode_shutdown(supernode);
@@ -661,6 +664,7 @@ void election_init(struct supernode *supernode) {
     supernode->election.timer.kind = TIMER_ELECTION;
     evidence_init(supernode);
     measure_init(supernode);
+    hints_init(supernode);
     decide_init(&supernode->election.decide, supernode->env->network, supernode->env->crypto,
                 supernode->env->seed);
     supernode->links.cert = supernode->env->cert;
@@ -673,5 +677,6 @@ void election_free(struct supernode *supernode) {
     buf_free(&supernode->election.said_members);
     decide_free(&supernode->election.decide);
     measure_free(supernode);
+    hints_free(supernode);
     evidence_free(supernode);
 }

@@ -47,9 +47,15 @@ void measure_opened(struct supernode *supernode, struct link *link);
 /* Ask all of them for their stream now. */
 void measure_begin(struct supernode *supernode, uint32_t window_ms);
 enum err measure_take(struct supernode *supernode, struct link *link, struct slice payload);
+enum err measure_take_files(struct supernode *supernode, struct link *link, struct slice payload);
+enum err measure_take_hashes(struct supernode *supernode, struct link *link, struct slice payload);
+enum err measure_take_reject(struct supernode *supernode, struct link *link, struct slice payload);
+enum err measure_take_block(struct supernode *supernode, struct link *link, struct slice payload);
 void measure_closed(struct link *link);
 /* Fill in the entries of our row; return the bytes that they stand for. */
 uint64_t measure_row(struct supernode *supernode, struct row_record *row);
+/* How many of these were blocks of files. */
+uint64_t measure_by_blocks(const struct supernode *supernode);
 /* Close what is left. */
 void measure_end(struct supernode *supernode);
 

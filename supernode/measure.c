@@ -1,31 +1,27 @@
 /* measure.c - counts what candidates deliver at once. In every epoch each candidate is drawn to
- * MEASURERS supernodes; all of them ask all of theirs for a stream in the same moment, so that one
- * line cannot pose as many. What came in that time, verified, makes the row. */
+ * MEASURERS supernodes; all of them ask all of theirs in the same moment, for blocks of the files
+ * they share or for a generated stream, so that one line cannot pose as many. What came in that
+ * time, verified, makes the row. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/check.h"
 #include "common/mem.h"
-#include "supernode/core.h"
-#include "supernode/election.h"
-
-struct stream {
-    struct node_id subject;
-    struct link *link;
-    uint64_t seed;
-    uint32_t bytes; /* verified, in order */
-};
+#include "supernode/hints.h"
+#include "supernode/measure.h"
 
 struct measure_state {
     struct map streams; /* subject -> struct stream, of this epoch */
     bool is_counting;
     uint64_t until_us;
+    uint64_t blocks_before; /* counts.measured_blocks when this epoch's slot began */
 };
 
 /* ---- Whom to measure ---- */
 
 struct ticket_row {
     struct hash hash;
+    uint64_t hinted; /* the start of that, halved for every address whose receipts speak for it */
     const struct trust_candidate *candidate;
 };
 
@@ -33,6 +29,13 @@ static int compare_rows(const void *a, const void *b) {
     const struct ticket_row *first = a;
     const struct ticket_row *second = b;
     return memcmp(first->hash.b, second->hash.b, sizeof first->hash.b);
+}
+
+static int compare_hinted(const void *a, const void *b) {
+    const struct ticket_row *first = a;
+    const struct ticket_row *second = b;
+    return first->hinted != second->hinted ? (first->hinted > second->hinted) * 2 - 1
+                                           : compare_rows(a, b);
 }
 
 /* SHA-256 of beacon, subject and member: the smallest MEASURERS of a candidate measure it. */
@@ -80,6 +83,18 @@ static void begin_stream(struct supernode *supernode, const struct trust_candida
     map_put(&supernode->measure->streams, stream->subject.b, stream);
 }
 
+/* The best places go by lot alone, whatever leaves say; the others by lots that receipts better. */
+static void order_rows(const struct supernode *supernode, struct ticket_row *rows, uint32_t count) {
+    qsort(rows, count, sizeof *rows, compare_rows);
+    for (uint32_t i = 0; i < count; i++) {
+        struct reader reader = reader_of(rows[i].hash.b, sizeof rows[i].hash.b);
+        rows[i].hinted = reader_u64(&reader) >> hints_for(supernode, &rows[i].candidate->subject);
+    }
+    if (count > ROW_ENTRIES_MAX) {
+        qsort(rows + MEASURE_BLIND, count - MEASURE_BLIND, sizeof *rows, compare_hinted);
+    }
+}
+
 void measure_dial(struct supernode *supernode) {
     measure_end(supernode);
     struct trust *trust = &supernode->trust;
@@ -95,7 +110,7 @@ void measure_dial(struct supernode *supernode) {
             rows[count++].candidate = candidate;
         }
     }
-    qsort(rows, count, sizeof *rows, compare_rows);
+    order_rows(supernode, rows, count);
     for (uint32_t i = 0; i < count && i < ROW_ENTRIES_MAX; i++) {
         begin_stream(supernode, rows[i].candidate);
     }
@@ -110,7 +125,7 @@ static void ask(struct supernode *supernode, const struct stream *stream) {
     struct measure ask = {.seed = stream->seed,
                           .bytes = supernode->env->network->promotion.measure_bytes,
                           .ms = (uint16_t)(now_us < until_us ? (until_us - now_us) / 1000 : 0)};
-    if (ask.ms > 0) {
+    if (ask.ms > 0 && !blocks_ask(supernode, stream, ask.ms)) {
         struct buf payload = {0};
         wire_measure_encode(&payload, &ask);
         supernode_send(stream->link, MSG_MEASURE, &payload);
@@ -127,6 +142,7 @@ void measure_opened(struct supernode *supernode, struct link *link) {
 void measure_begin(struct supernode *supernode, uint32_t window_ms) {
     struct measure_state *measure = supernode->measure;
     measure->is_counting = true;
+    measure->blocks_before = supernode->counts.measured_blocks;
     measure->until_us = supernode_after_ms(supernode, window_ms);
     uint32_t cursor = 0;
     for (struct stream *stream; (stream = map_next(&measure->streams, &cursor, NULL)) != NULL;) {
@@ -143,7 +159,7 @@ enum err measure_take(struct supernode *supernode, struct link *link, struct sli
     if (err != OK) {
         return err;
     }
-    if (!supernode->measure->is_counting) {
+    if (!supernode->measure->is_counting || stream == NULL) {
         return OK;
     }
     uint64_t end = (uint64_t)measured.offset + measured.data.len;
@@ -156,9 +172,18 @@ enum err measure_take(struct supernode *supernode, struct link *link, struct sli
     if (memcmp(wanted, measured.data.data, measured.data.len) != 0) {
         return ERR_MISMATCH;
     }
-    stream->bytes += (uint32_t)measured.data.len;
-    supernode->counts.measured += measured.data.len;
+    measure_count(supernode, stream, (uint32_t)measured.data.len);
     return OK;
+}
+
+bool measure_is_counting(const struct supernode *supernode) {
+    return supernode->measure->is_counting;
+}
+
+void measure_count(struct supernode *supernode, struct stream *stream, uint32_t bytes) {
+    uint32_t most = supernode->env->network->promotion.measure_bytes;
+    stream->bytes = bytes < most - stream->bytes ? stream->bytes + bytes : most;
+    supernode->counts.measured += bytes;
 }
 
 void measure_closed(struct link *link) {
@@ -196,6 +221,10 @@ uint64_t measure_row(struct supernode *supernode, struct row_record *row) {
     return total;
 }
 
+uint64_t measure_by_blocks(const struct supernode *supernode) {
+    return supernode->counts.measured_blocks - supernode->measure->blocks_before;
+}
+
 void measure_end(struct supernode *supernode) {
     struct measure_state *measure = supernode->measure;
     measure->is_counting = false;
@@ -206,6 +235,7 @@ void measure_end(struct supernode *supernode) {
             links_close(stream->link, GOAWAY_IDLE, OK);
         }
         map_remove(&measure->streams, stream->subject.b);
+        blocks_free(stream);
         mem_free(stream);
     }
 }
@@ -220,6 +250,7 @@ void measure_free(struct supernode *supernode) {
     uint32_t cursor = 0;
     for (struct stream *stream;
          (stream = map_next(&supernode->measure->streams, &cursor, NULL)) != NULL;) {
+        blocks_free(stream);
         mem_free(stream);
     }
     map_free(&supernode->measure->streams);

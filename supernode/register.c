@@ -41,9 +41,18 @@ static void spoil_change(struct leaf *leaf) {
     }
 }
 
+static void forget_lost(struct leaf *leaf) {
+    if (leaf->lost != NULL) {
+        buf_free(&leaf->lost->records);
+        mem_free(leaf->lost);
+        leaf->lost = NULL;
+    }
+}
+
 void register_drop_list(struct leaf *leaf) {
     if (leaf->list != NULL) {
         spoil_change(leaf);
+        forget_lost(leaf);
         index_list_drop(leaf->list);
         leaf->list = NULL;
         leaf->held = (struct reg_state){0};
@@ -51,7 +60,32 @@ void register_drop_list(struct leaf *leaf) {
     }
 }
 
-void register_restate(struct leaf *leaf) {
+static bool has_root(const struct reg_state *state) {
+    static const struct hash unknown;
+    return memcmp(state->root.b, unknown.b, sizeof unknown.b) != 0;
+}
+
+/* Note a record that is lost. Of a list that is half changed, or has lost too many, nothing is
+ * noted any more: all of it is asked for. */
+static void note_lost(struct leaf *leaf, const struct file_record *file) {
+    bool is_halfway = leaf->coming != NULL && settle_is_halfway(leaf->coming);
+    if (leaf->lost == NULL && has_root(&leaf->held)) {
+        leaf->lost = mem_new(sizeof *leaf->lost);
+        leaf->lost->held = leaf->held;
+    }
+    if (is_halfway || (leaf->lost != NULL && leaf->lost->count == AUDIT_FAILURES_MAX)) {
+        forget_lost(leaf);
+    }
+    if (leaf->lost != NULL) {
+        wire_file_record_append(&leaf->lost->records, file);
+        leaf->lost->count++;
+    }
+}
+
+void register_lose(struct leaf *leaf, const struct file_record *file) {
+    note_lost(leaf, file);
+    bool was_there = index_list_remove(leaf->list, file);
+    CHECK(was_there);
     spoil_change(leaf);
     leaf->held.count = index_list_files(leaf->list);
     leaf->held.sequence = 0; /* no difference leads on from here, and no offer is known again */
@@ -267,12 +301,32 @@ void register_intake_timer(struct supernode *supernode) {
 /* ---- BEGIN ---- */
 
 bool register_is_held(const struct leaf *leaf, const struct reg_state *state) {
-    static const struct hash unknown;
-    bool is_known =
-        leaf->held.count == 0 || memcmp(leaf->held.root.b, unknown.b, sizeof unknown.b) != 0;
+    bool is_known = leaf->held.count == 0 || has_root(&leaf->held);
     return leaf->list != NULL && is_known && leaf->held.index_id == state->index_id &&
            leaf->held.count == state->count &&
            memcmp(leaf->held.root.b, state->root.b, sizeof state->root.b) == 0;
+}
+
+/* The leaf has heard of its loss and offers the list again, or a later one: then the list is again
+ * what it was, and this or the difference is all that need be sent. Who cannot show a record loses
+ * it again, and in the end its place. */
+static void take_back_lost(struct leaf *leaf, const struct reg_state *state) {
+    if (leaf->lost == NULL) {
+        return;
+    }
+    struct reg_state without = leaf->held;
+    leaf->held = leaf->lost->held;
+    bool helps = register_is_held(leaf, state) || is_change_of(leaf, state);
+    struct reader reader = reader_of(leaf->lost->records.data, leaf->lost->records.len);
+    for (uint32_t i = 0; i < leaf->lost->count && helps; i++) {
+        struct file_record file;
+        wire_file_record_reread(&reader, &file);
+        helps = index_list_add(leaf->list, &file) == OK;
+    }
+    if (!helps) {
+        leaf->held = without;
+    }
+    forget_lost(leaf);
 }
 
 static void hold(struct leaf *leaf, const struct reg_state *state) {
@@ -326,6 +380,7 @@ enum err register_take_begin(struct supernode *supernode, struct link *link, str
         admission_too_much(supernode, link, RETRY_FULL_S);
         return OK;
     }
+    take_back_lost(leaf, &state);
     if (register_is_held(leaf, &state)) {
         register_drop_coming(leaf);
         hold(leaf, &state);

@@ -77,6 +77,9 @@ static void report_election(const struct supernode *supernode) {
     report_number(out, "evidence_refused", trust->refused);
     report_number(out, "frauds", trust->frauds.count);
     report_number(out, "measured", supernode->counts.measured);
+    report_number(out, "measured_blocks", supernode->counts.measured_blocks);
+    report_number(out, "receipts", supernode->counts.receipts);
+    report_number(out, "receipts_ignored", supernode->counts.receipts_ignored);
 }
 
 static void report_self(struct supernode *supernode, uint64_t command) {

@@ -4,6 +4,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "supernode/core.h"
+#include "supernode/hints.h"
 
 /* ---- What the modules share ---- */
 
@@ -69,6 +70,11 @@ static const struct handler handlers[] = {
     {MSG_REG_ADD, MESH, handover_take_add},
     {MSG_GOAWAY, LEAF | MESH | PROBE | DIRECTORY | MEASURE, mesh_take_goaway},
     {MSG_MEASURED, MEASURE, measure_take},
+    {MSG_MEASURE_FILES, MEASURE, measure_take_files},
+    {MSG_HASHES, MEASURE, measure_take_hashes},
+    {MSG_BLOCK, MEASURE, measure_take_block},
+    {MSG_REJECT, MEASURE, measure_take_reject},
+    {MSG_RECEIPT, LEAF, hints_take},
     {MSG_TRUST_HAVE, MESH, evidence_take_have},
     {MSG_TRUST_WANT, MESH, evidence_take_want},
     {MSG_ROW, MESH, evidence_take_row},

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "supernode/core.h"
+#include "supernode/hints.h"
 
 static uint8_t verdict_of(const struct decide_row *row) {
     static const uint8_t verdicts[] = {[POLICY_KEEP] = DECISION_KEPT,
@@ -77,8 +78,11 @@ enum err election_take_why(struct supernode *supernode, struct link *link, struc
         return err;
     }
     election_why(supernode, &why.id, &decision);
-    struct buf answer = {0};
+    struct buf answer = {0}, tlvs = {0};
+    wire_decision_receipts_put(&tlvs, hints_for(supernode, &decision.id));
+    decision.tlvs = (struct slice){tlvs.data, tlvs.len};
     wire_decision_encode(&answer, &decision);
     supernode_send(link, MSG_DECISION, &answer);
+    buf_free(&tlvs);
     return OK;
 }

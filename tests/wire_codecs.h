@@ -5,7 +5,8 @@
 #define TRUNKLINE_TESTS_WIRE_CODECS_H
 
 #include "common/check.h"
-#include "common/wire_trust.h"
+#include "common/wire_measure.h"
+#include "common/wire_receipt.h"
 
 typedef enum err recode_function(struct slice bytes, struct buf *out);
 
@@ -63,6 +64,8 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(hits, hits)                                                                                  \
     X(listing, listing)                                                                            \
     X(measure, measure)                                                                            \
+    X(measure_blocks, measure_blocks)                                                              \
+    X(measure_files, measure_files)                                                                \
     X(measured, measured)                                                                          \
     X(members, members)                                                                            \
     X(nodes, nodes)                                                                                \
@@ -73,6 +76,7 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(push, push)                                                                                  \
     X(query, query_header)                                                                         \
     X(query_body, query_body)                                                                      \
+    X(receipt, receipt)                                                                            \
     X(reg_add, reg_add)                                                                            \
     X(reg_remove, reg_remove)                                                                      \
     X(reg_state, reg_state)                                                                        \

@@ -424,20 +424,22 @@ static void apply_to(struct cluster *cluster, const struct spec_event *event,
     cluster_note(cluster, "%s: %s", event->text, node->name);
 }
 
-static bool is_meant(const struct spec_event *event, const struct member *member) {
+static bool is_meant(const struct cluster *cluster, const struct spec_event *event,
+                     const struct member *member) {
     const struct spec_targets *targets = &event->targets;
     bool peer = member->node->role == LOCALNET_PEER;
     return (peer ? targets->peers : targets->supernodes) &&
            (targets->percent > 0 ||
             (member->node->number >= targets->first && member->node->number <= targets->last)) &&
-           (!targets->elected || member->is_elected) && fits(member, event->verb);
+           (!targets->elected || member->is_elected) &&
+           (!targets->parents || again_is_parent(cluster, member)) && fits(member, event->verb);
 }
 
 void cluster_apply(struct cluster *cluster, const struct spec_event *event) {
     struct member *chosen[SPEC_NODES_MAX] = {NULL};
     uint32_t count = 0;
     for (uint32_t i = 0; i < cluster->member_count; i++) {
-        if (is_meant(event, &cluster->members[i])) {
+        if (is_meant(cluster, event, &cluster->members[i])) {
             chosen[count++] = &cluster->members[i];
         }
     }

@@ -7,7 +7,8 @@
  * begins searches and downloads, samples, and evaluates timed checks. The run's folder keeps what
  * outlives it:
  *
- *     cluster.json      which process owns it, where the nodes are (while it runs)
+ *     cluster.json      which process owns it, where the nodes are, who was promoted (while
+ *                       it runs)
  *     control.sock      `fault ...` and `stop` (while it runs)
  *     logs/NAME.log     what each node printed
  *     timeline.log      what was done to the network and what came of it
@@ -50,6 +51,7 @@ struct member {
     bool was_registered; /* since it was last started */
     bool is_elected;     /* peers: the supernode beside it runs */
     bool was_seen;       /* ... has been looked for since the peer was registered */
+    uint32_t promotions; /* how often it has become one */
     int64_t role_ms;     /* since when; 0 = it has not changed since the peer was started */
     uint64_t parents;    /* registered ones */
     struct up up[PARENTS + 1];
@@ -112,6 +114,7 @@ struct fleet {
     struct process *process; /* NULL = none */
     uint32_t registered;     /* of its peers, as it last said */
     bool is_searching;
+    struct member member; /* what all of them together send and take */
 };
 
 /* Candidates that lie, in one process, and what they won in the epochs that count. */

@@ -40,6 +40,19 @@ void again_take_links(const struct cluster *cluster, struct member *member, cons
     }
 }
 
+bool again_is_parent(const struct cluster *cluster, const struct member *supernode) {
+    for (uint32_t i = cluster->spec.supernodes; i < cluster->member_count; i++) {
+        const struct member *member = &cluster->members[i];
+        for (uint32_t j = 0; j < member->up_count; j++) {
+            if (member->state == CLUSTER_RUNNING && member->up[j].is_parent &&
+                &cluster->members[member->up[j].supernode] == supernode) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static bool takes_away(const struct spec_event *event) {
     return event->verb == SPEC_KILL || event->verb == SPEC_FREEZE || event->verb == SPEC_STOP ||
            (event->verb == SPEC_LINK && event->link.black_hole);

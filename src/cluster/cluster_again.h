@@ -10,6 +10,9 @@
 /* Note which supernodes a peer has a link to, from the answer to its status question. */
 void again_take_links(const struct cluster *cluster, struct member *member, const json_t *answer);
 
+/* True when this supernode indexes a peer that runs. */
+bool again_is_parent(const struct cluster *cluster, const struct member *supernode);
+
 /* This event has been applied to these nodes: begin to search where it took a parent away. */
 void again_begin(struct cluster *cluster, const struct spec_event *event, struct member *const *hit,
                  uint32_t count);

@@ -37,24 +37,38 @@ static json_t *describe(const struct cluster *cluster) {
     for (uint32_t i = 0; i < cluster->member_count; i++) {
         const struct localnet_node *node = cluster->members[i].node;
         json_array_append_new(nodes,
-                              json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", node->name, "role",
+                              json_pack("{s:s,s:s,s:s,s:s,s:s,s:i}", "name", node->name, "role",
                                         node->role == LOCALNET_PEER ? "peer" : "supernode", "dir",
-                                        node->dir, "address", node->address, "log", node->log));
+                                        node->dir, "address", node->address, "log", node->log,
+                                        "promotions", (int)cluster->members[i].promotions));
     }
     return json_pack("{s:s,s:i,s:s,s:s,s:o}", "name", cluster->spec.name, "pid", (int)getpid(),
                      "bin", cluster->net.bin, "scratch", owner_folder(cluster->owner), "nodes",
                      nodes);
 }
 
+/* Whoever reads it meanwhile gets the old one or the new one. */
+static bool write_description(const struct cluster *cluster) {
+    char path[4096], part[4096 + 8];
+    snprintf(path, sizeof path, "%s/cluster.json", cluster->folder);
+    snprintf(part, sizeof part, "%s.part", path);
+    json_t *description = describe(cluster);
+    bool good = json_dump_file(description, part, JSON_INDENT(1)) == 0 && rename(part, path) == 0;
+    json_decref(description);
+    return good;
+}
+
+void cluster_control_describe(struct cluster *cluster) {
+    if (cluster->control >= 0 && !write_description(cluster)) {
+        cluster_note(cluster, "cluster.json cannot be written: %s", strerror(errno));
+    }
+}
+
 enum err cluster_control_open(struct cluster *cluster) {
     struct sockaddr_un address;
     int folder_fd;
-    char path[4096];
     remove_file(cluster, "control.sock");
-    snprintf(path, sizeof path, "%s/cluster.json", cluster->folder);
-    json_t *description = describe(cluster);
-    bool good = json_dump_file(description, path, JSON_INDENT(1)) == 0;
-    json_decref(description);
+    bool good = write_description(cluster);
     cluster->control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     good = name_socket(cluster->folder, &address, &folder_fd) && good && cluster->control >= 0 &&
            bind(cluster->control, (struct sockaddr *)&address, sizeof address) == 0 &&

@@ -8,6 +8,8 @@
 #include "src/cluster/cluster.h"
 
 MUST_CHECK enum err cluster_control_open(struct cluster *cluster);
+/* Write cluster.json anew. */
+void cluster_control_describe(struct cluster *cluster);
 void cluster_control_step(struct cluster *cluster);
 void cluster_control_close(struct cluster *cluster);
 

@@ -7,6 +7,7 @@
 
 #include "common/mem.h"
 #include "src/cluster/cluster_sample.h"
+#include "src/cluster/cluster_traffic.h"
 
 #define END_MS 15000
 #define NETNS_BASE "10.77.128.0"
@@ -109,7 +110,11 @@ static void take_gaps(struct cluster *cluster, const json_t *gaps) {
 static void take_line(struct cluster *cluster, const char *text) {
     json_t *line = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     if (strcmp(localnet_text(line, "kind"), "fleet") == 0) {
+        struct member *member = &cluster->fleet.member;
         cluster->fleet.registered = (uint32_t)localnet_number(line, "registered");
+        member->bytes_in = localnet_bytes(line, "in");
+        member->bytes_out = localnet_bytes(line, "out");
+        traffic_take(cluster, member, json_object_get(line, "traffic"));
         if (cluster->is_begun) {
             take_searches(cluster, line);
             take_gaps(cluster, json_object_get(line, "gaps_ms"));
@@ -147,11 +152,11 @@ void cluster_fleet_search(struct cluster *cluster, bool is_searching) {
 
 void cluster_fleet_sample(struct cluster *cluster) {
     if (cluster->fleet.process != NULL) {
-        struct member member = {.state = CLUSTER_RUNNING,
-                                .files = (uint64_t)cluster->spec.fleet_peers *
-                                         cluster->spec.fleet_files};
-        sample_process(&member, process_pid(cluster->fleet.process));
-        sample_row(cluster, "fleet", &member);
+        struct member *member = &cluster->fleet.member;
+        member->state = CLUSTER_RUNNING;
+        member->files = (uint64_t)cluster->spec.fleet_peers * cluster->spec.fleet_files;
+        sample_process(member, process_pid(cluster->fleet.process));
+        sample_row(cluster, "fleet", member);
     }
 }
 

@@ -73,8 +73,10 @@ static bool exists(struct cluster *cluster, const struct member *member,
 /* A running peer and a file that it does not have and somebody has; false when there is no luck. */
 static bool draw(struct cluster *cluster, struct member **member, struct corpus_file **file) {
     const struct corpus *corpus = &cluster->corpus;
+    const struct spec *spec = &cluster->spec;
+    uint32_t peers = spec->load_last == 0 ? spec->peers : spec->load_last - spec->load_first + 1;
     for (int i = 0; i < DRAWS_MAX && corpus->count > 0; i++) {
-        uint32_t number = (uint32_t)rng_below(&cluster->rng, cluster->spec.peers);
+        uint32_t number = spec->load_first + (uint32_t)rng_below(&cluster->rng, peers);
         *file = &corpus->files[rng_below(&cluster->rng, corpus->count)];
         *member = peer_of(cluster, number);
         if ((*member)->state == CLUSTER_RUNNING && !corpus_holds(corpus, *file, number) &&

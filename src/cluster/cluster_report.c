@@ -38,6 +38,15 @@ static void put_liars(const struct cluster *cluster, json_t *result) {
     }
 }
 
+/* How often a peer has become a supernode. */
+static double promotions(const struct cluster *cluster) {
+    double sum = 0;
+    for (uint32_t i = 0; i < cluster->member_count; i++) {
+        sum += cluster->members[i].promotions;
+    }
+    return sum;
+}
+
 json_t *report_json(struct cluster *cluster, uint32_t untidy) {
     const struct cluster_counts *counts = &cluster->counts;
     json_t *checks = json_array();
@@ -76,6 +85,7 @@ json_t *report_json(struct cluster *cluster, uint32_t untidy) {
         {"gaps", (double)cluster->gaps.count},
         {"gap_p99_ms", series_quantile(&cluster->gaps, 0.99)},
         {"memory_total_max_bytes", (double)cluster->memory_total_max},
+        {"promotions", promotions(cluster)},
         {"crashes", (double)counts->crashes},
         {"untidy_ends", (double)untidy},
     };

@@ -4,13 +4,14 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/limits.h"
 #include "common/mem.h"
 #include "src/cluster/cluster_again.h"
+#include "src/cluster/cluster_control.h"
 #include "src/cluster/cluster_fleet.h"
 #include "src/cluster/cluster_traffic.h"
+#include "src/cluster/procfs.h"
 
 #define STATUS_MS 5000
 
@@ -18,61 +19,6 @@ struct sampling {
     struct cluster *cluster;
     struct member *member;
 };
-
-/* ---- /proc ---- */
-
-static uint64_t resident(pid_t pid) {
-    char path[64];
-    unsigned long pages = 0;
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
-    FILE *file = fopen(path, "re");
-    if (file != NULL) {
-        if (fscanf(file, "%*u %lu", &pages) != 1) {
-            pages = 0;
-        }
-        fclose(file);
-    }
-    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-/* Its share of what it has in common with others, such as libraries, counts by how many they are.
- */
-static uint64_t proportional(pid_t pid) {
-    char path[64], line[256];
-    unsigned long kib = 0;
-    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
-    FILE *file = fopen(path, "re");
-    while (file != NULL && kib == 0 && fgets(line, sizeof line, file) != NULL) {
-        if (sscanf(line, "Pss: %lu kB", &kib) != 1) {
-            kib = 0;
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return (uint64_t)kib * 1024;
-}
-
-static uint64_t cpu_ms(pid_t pid) {
-    char path[64];
-    unsigned long user = 0, kernel = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "re");
-    if (file != NULL) {
-        if (fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-                   &kernel) != 2) {
-            user = kernel = 0;
-        }
-        fclose(file);
-    }
-    return (uint64_t)(user + kernel) * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
-}
-
-static uint32_t descriptors(pid_t pid) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-    return localnet_entries(path);
-}
 
 /* ---- Status ---- */
 
@@ -105,8 +51,8 @@ static void on_status(void *context, enum err err, const json_t *answer) {
         return;
     }
     member->files = (uint64_t)localnet_number(status, "files");
-    member->bytes_in = (uint64_t)localnet_number(status, "bytes_in");
-    member->bytes_out = (uint64_t)localnet_number(status, "bytes_out");
+    member->bytes_in = localnet_bytes(status, "in");
+    member->bytes_out = localnet_bytes(status, "out");
     traffic_take(cluster, member, answer);
     if (member->node->role == LOCALNET_PEER) {
         member->parents = localnet_parents(answer);
@@ -148,6 +94,8 @@ static void look_at_role(struct cluster *cluster, struct member *member) {
         return;
     }
     member->is_elected = is_elected;
+    member->promotions += is_elected;
+    cluster_control_describe(cluster);
     cluster_note(cluster, "%s %s", member->node->name,
                  is_elected ? "is a supernode, too" : "is no supernode any more");
     if (!member->is_leaving && member->role_ms != 0 &&
@@ -164,12 +112,12 @@ static uint64_t larger(uint64_t a, uint64_t b) {
 }
 
 void sample_process(struct member *member, pid_t pid) {
-    member->memory = resident(pid);
+    member->memory = procfs_resident(pid);
     member->memory_max = larger(member->memory, member->memory_max);
-    member->share = proportional(pid);
-    member->descriptors = descriptors(pid);
+    member->share = procfs_proportional(pid);
+    member->descriptors = procfs_descriptors(pid);
     member->descriptors_max = (uint32_t)larger(member->descriptors, member->descriptors_max);
-    member->cpu_ms = cpu_ms(pid);
+    member->cpu_ms = procfs_cpu_ms(pid);
 }
 
 /* From when a third of the run is over: what is learnt and mapped first is no leak. */
@@ -186,14 +134,15 @@ uint32_t sample_descriptors(const struct cluster *cluster) {
     for (uint32_t i = 0; i < cluster->member_count; i++) {
         const struct member *member = &cluster->members[i];
         if (member->state != CLUSTER_DOWN) {
-            sum += descriptors(process_pid(member->node->process));
+            sum += procfs_descriptors(process_pid(member->node->process));
         }
     }
     return sum;
 }
 
 void sample_tick(struct cluster *cluster) {
-    uint64_t memory = 0, resident_sum = 0, in = 0, out = 0;
+    uint64_t memory = 0, resident_sum = 0;
+    uint64_t in = cluster->fleet.member.bytes_in, out = cluster->fleet.member.bytes_out;
     uint32_t running = 0;
     for (uint32_t i = 0; i < cluster->member_count; i++) {
         struct member *member = &cluster->members[i];

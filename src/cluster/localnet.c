@@ -450,6 +450,15 @@ int64_t localnet_number(const json_t *object, const char *key) {
     return json_integer_value(json_object_get(object, key));
 }
 
+uint64_t localnet_bytes(const json_t *status, const char *direction) {
+    char all[32], files[32], overlay[32]; /* a supernode tells `all`, a peer what it consists of */
+    snprintf(all, sizeof all, "bytes_%s", direction);
+    snprintf(files, sizeof files, "files_%s_bytes", direction);
+    snprintf(overlay, sizeof overlay, "overlay_%s_bytes", direction);
+    return (uint64_t)(localnet_number(status, all) + localnet_number(status, files) +
+                      localnet_number(status, overlay));
+}
+
 const json_t *localnet_find(const json_t *answer, const char *kind) {
     for (size_t i = 0; i < json_array_size(answer); i++) {
         const json_t *object = json_array_get(answer, i);

@@ -125,6 +125,8 @@ uint32_t localnet_parents(const json_t *answer);
 
 /* A number or a text of an object; 0 or "" when it has none. */
 int64_t localnet_number(const json_t *object, const char *key);
+/* Bytes that a node has sent ("out") or received ("in") over all links, from its status. */
+uint64_t localnet_bytes(const json_t *status, const char *direction);
 const char *localnet_text(const json_t *object, const char *key);
 
 #endif

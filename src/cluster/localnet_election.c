@@ -6,12 +6,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "src/cluster/procfs.h"
 
 enum err localnet_election_rules(const struct localnet_election *election, const char *path) {
     struct buf text = {0};
@@ -59,15 +58,7 @@ enum err localnet_election_prepare(const struct localnet_election *election, con
 }
 
 bool localnet_election_serves(const char *dir) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int len = snprintf(address.sun_path, sizeof address.sun_path, "%s/supernode/control.sock", dir);
-    if (len < 0 || (size_t)len >= sizeof address.sun_path) {
-        return false;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool serves = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-    if (fd >= 0) {
-        close(fd);
-    }
-    return serves;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/supernode", dir);
+    return procfs_listener(path) != 0;
 }

@@ -180,6 +180,18 @@ static bool take_until(struct spec *spec, const char *value) {
     return take_span(value, 0, &spec->load_until_ms);
 }
 
+/* `6-11`. */
+static bool take_fetchers(struct spec *spec, const char *value) {
+    char first[16];
+    const char *dash = strchr(value, '-');
+    if (dash == NULL || (size_t)(dash - value) >= sizeof first) {
+        return false;
+    }
+    snprintf(first, sizeof first, "%.*s", (int)(dash - value), value);
+    return take_count(first, 0, SPEC_NODES_MAX, &spec->load_first) &&
+           take_count(dash + 1, spec->load_first + 1, SPEC_NODES_MAX, &spec->load_last);
+}
+
 static bool take_upload_rate(struct spec *spec, const char *value) {
     return units_parse_bytes(value, &spec->upload_rate) == OK;
 }
@@ -270,6 +282,7 @@ static const struct row {
     {"library", "sizes", take_sizes, "write a range such as `1K..64K`, from 16 bytes to 1G"},
     {"library", "names", take_names, "write the path of a file with a name per line"},
     {"load", "searches", take_searches, "write a rate such as `5/s`, at most 1000/s"},
+    {"load", "from", take_fetchers, "write a range of peers such as `4-9`"},
     {"load", "until", take_until, "write a time such as `90s`"},
     {"load", "downloads", take_downloads, "write a rate such as `0.5/s`, at most 1000/s"},
 };
@@ -473,6 +486,9 @@ static const char *check_whole(const struct spec *spec) {
     }
     if (spec->liars.identities > 0 && spec->is_netns) {
         return "liars share one line: they have no network namespaces";
+    }
+    if (spec->load_last > 0 && spec->load_last >= spec->peers) {
+        return "`from` names peers that there are not; they are counted from 0";
     }
     for (uint32_t i = 0; i < spec->check_count; i++) {
         if (spec->checks[i].at_ms > spec->duration_ms) {

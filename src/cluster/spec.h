@@ -49,6 +49,7 @@ struct spec_targets {
     bool supernodes;
     bool peers;
     bool elected;   /* only peers whose supernode runs */
+    bool parents;   /* only supernodes that index a peer */
     uint32_t first; /* with `last`, when percent is 0 */
     uint32_t last;
     uint32_t percent; /* 1 to 100 of those that the verb can be applied to */
@@ -143,6 +144,8 @@ struct spec {
     uint64_t size_max;
     char *names;             /* file with a name per line; NULL = those of /usr/share/doc */
     uint64_t load_until_ms;  /* then no search or download begins; 0 = the end */
+    uint32_t load_first;     /* peers that search and fetch ... */
+    uint32_t load_last;      /* ... to this one; 0 = all */
     uint64_t search_milli;   /* searches per second in all, thousandths */
     uint64_t download_milli; /* downloads begun per second in all, thousandths */
     uint64_t upload_rate;    /* bytes per second of each peer; 0 = unlimited */

@@ -97,6 +97,9 @@ static bool read_role(struct spec_targets *targets, const char *word) {
     if (strcmp(word, "elected") == 0) {
         targets->peers = targets->elected = true;
     }
+    if (strcmp(word, "parents") == 0) {
+        targets->supernodes = targets->parents = true;
+    }
     if (strcmp(word, "all") == 0) {
         targets->supernodes = targets->peers = true;
         targets->percent = 100;
@@ -163,9 +166,9 @@ static enum err read_words(struct spec_event *event, const struct spec *spec, ch
         return refuse(trouble, "begin with kill, stop, freeze, thaw, start, link, split or heal");
     }
     if (role == NULL || !read_role(&event->targets, role)) {
-        return refuse(
-            trouble,
-            "then say which: `supernode 2`, `peers 10%`, `peers 0-9`, `elected 50%` or `all`");
+        return refuse(trouble,
+                      "then say which: `supernode 2`, `peers 10%`, `peers 0-9`, `parents 50%`, "
+                      "`elected 50%` or `all`");
     }
     if (event->targets.percent == 0) {
         word = strsep(rest, " ");

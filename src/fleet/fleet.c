@@ -16,7 +16,9 @@
 
 #include "common/mem.h"
 #include "common/rng.h"
+#include "common/traffic.h"
 #include "common/units.h"
+#include "common/wire.h"
 #include "peer/peer.h"
 #include "src/cluster/deal.h"
 #include "src/cluster/names.h"
@@ -41,7 +43,8 @@ struct fleet_peer {
     bool is_asked;
     uint32_t parents; /* counted so far in the answer */
     bool is_registered;
-    int64_t lost_ms; /* when it was last seen registered; 0 = never */
+    int64_t lost_ms;                          /* when it was last seen registered; 0 = never */
+    struct traffic_count sent[TRAFFIC_TYPES]; /* so far, as it last said */
 };
 
 struct fleet_options {
@@ -194,9 +197,24 @@ static uint64_t find_number(struct slice fields, const char *key) {
     return 0;
 }
 
+static void take_traffic(struct fleet_peer *peer, struct slice fields) {
+    struct slice name;
+    const struct message_info *info;
+    bool is_named = find_text(fields, "message", &name);
+    for (uint32_t i = 0; is_named && (info = wire_message_at(i)) != NULL; i++) {
+        if (is_text(name, info->name)) {
+            peer->sent[i].messages = find_number(fields, "sent");
+            peer->sent[i].bytes = find_number(fields, "sent_bytes");
+        }
+    }
+}
+
 static void on_status(void *context, struct slice fields, bool last, enum err err) {
     struct fleet_peer *peer = context;
     struct slice kind, state;
+    if (find_text(fields, "kind", &kind) && is_text(kind, "traffic")) {
+        take_traffic(peer, fields);
+    }
     if (find_text(fields, "kind", &kind) && is_text(kind, "parent") &&
         find_text(fields, "state", &state)) {
         peer->parents += is_text(state, "registered") || is_text(state, "updating");
@@ -322,13 +340,40 @@ static double mean_of(const json_t *ms) {
     return json_array_size(ms) == 0 ? 0 : sum / (double)json_array_size(ms);
 }
 
+/* Of all peers, so far: as the `traffic` rows of a node's status. */
+static json_t *traffic_rows(const struct fleet *fleet) {
+    json_t *rows = json_array();
+    const struct message_info *info;
+    for (uint32_t i = 0; (info = wire_message_at(i)) != NULL; i++) {
+        struct traffic_count sent = {0};
+        for (uint32_t peer = 0; peer < fleet->count; peer++) {
+            sent.messages += fleet->peers[peer].sent[i].messages;
+            sent.bytes += fleet->peers[peer].sent[i].bytes;
+        }
+        if (sent.messages > 0) {
+            json_array_append_new(rows, json_pack("{s:s,s:s,s:I,s:I}", "kind", "traffic", "message",
+                                                  info->name, "sent", (json_int_t)sent.messages,
+                                                  "sent_bytes", (json_int_t)sent.bytes));
+        }
+    }
+    return rows;
+}
+
+static json_int_t bytes_of(const struct fleet *fleet, enum direction direction) {
+    const struct driver_counts *counts = host_counts(fleet->host);
+    return (json_int_t)(counts->wire[direction][TRAFFIC_FILES] +
+                        counts->wire[direction][TRAFFIC_OVERLAY]);
+}
+
 static void print_second(struct fleet *fleet, uint32_t registered) {
     if (fleet->options.json) {
         json_t *line =
-            json_pack("{s:s,s:i,s:i,s:I,s:I,s:I,s:O,s:O}", "kind", "fleet", "peers",
+            json_pack("{s:s,s:i,s:i,s:I,s:I,s:I,s:O,s:O,s:I,s:I,s:o}", "kind", "fleet", "peers",
                       (int)fleet->options.peers, "registered", (int)registered, "searches",
                       (json_int_t)fleet->searches, "found", (json_int_t)fleet->found, "refused",
-                      (json_int_t)fleet->refused, "ms", fleet->ms, "gaps_ms", fleet->gaps);
+                      (json_int_t)fleet->refused, "ms", fleet->ms, "gaps_ms", fleet->gaps,
+                      "bytes_in", bytes_of(fleet, DIRECTION_IN), "bytes_out",
+                      bytes_of(fleet, DIRECTION_OUT), "traffic", traffic_rows(fleet));
         json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
         putchar('\n');
         json_decref(line);

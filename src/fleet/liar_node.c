@@ -2,6 +2,8 @@
  * what every peer does: its links, its candidacy's signature, its bytes are real. */
 #include "src/fleet/liar_node.h"
 
+#include <string.h>
+
 #include "common/check.h"
 #include "common/mem.h"
 #include "common/wire_trust.h"
@@ -20,7 +22,6 @@ struct liar {
     struct ring *ring;
     struct node inner;
     struct peer *peer;
-    uint32_t forged_epoch;   /* of its last candidacy */
     uint32_t measurements;   /* seen so far */
     uint64_t measured_bytes; /* sent so far */
     uint64_t until_us;       /* it is being measured */
@@ -75,11 +76,15 @@ static void note_measuring(struct liar *liar, uint64_t now_us) {
 
 /* ---- Claims ---- */
 
-/* The candidacy is signed, and shown once it is durable: before that it is made better. */
-static void forge(struct liar *liar) {
+/* What its supernode's key is about to sign, and the peer itself after that, is made better. */
+static void forge(struct liar *liar, struct outbox *out) {
     struct duty *duty = liar->peer->duty;
     struct candidacy candidacy;
-    if (duty->candidacy.len == 0 || duty->is_durable || duty->epoch == liar->forged_epoch) {
+    struct action *action = NULL;
+    for (uint32_t i = 0; i < out->count; i++) {
+        action = out->actions[i].kind == ACTION_SUPERNODE_SIGN ? &out->actions[i] : action;
+    }
+    if (action == NULL) {
         return;
     }
     struct slice honest = {duty->candidacy.data, duty->candidacy.len};
@@ -87,13 +92,14 @@ static void forge(struct liar *liar) {
     candidacy.rate_kib = candidacy.up_kib = candidacy.down_kib = CLAIMED_KIB;
     candidacy.day_mib = CLAIMED_MIB;
     candidacy.uptime_s = candidacy.mean_uptime_s = YEAR_S;
-    const struct signer_env env = {liar->peer->env->crypto, &liar->peer->env->network->id};
-    wire_candidacy_sign(&candidacy, &env);
-    struct buf forged = {0};
+    struct buf forged = {0}, body = {0};
     wire_candidacy_encode(&forged, &candidacy);
+    wire_candidacy_subject_bytes(&body, &candidacy);
+    CHECK(body.len == action->bytes_len); /* no field is wider than another of its kind */
+    memcpy(out->bytes.data + action->bytes_at, body.data, body.len);
+    buf_free(&body);
     buf_free(&duty->candidacy);
     duty->candidacy = forged;
-    liar->forged_epoch = duty->epoch;
 }
 
 /* ---- The node ---- */
@@ -107,7 +113,7 @@ static void step(void *self, const struct node_event *event, struct outbox *out)
     node_step(liar->inner, event, out);
     if (duty != NULL) {
         note_measuring(liar, event->mono_us);
-        forge(liar);
+        forge(liar, out);
     }
 }
 

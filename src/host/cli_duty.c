@@ -185,6 +185,9 @@ static void print_today(const json_t *object) {
     printf("%-18s %s in %" PRIu64 " measurements\n", "  being measured",
            bytes_of(object, "today_measured_bytes", measured),
            client_number(object, "today_measurements"));
+    printf("%-18s %s at a time, %s in an epoch\n", "  at most",
+           bytes_of(object, "measure_bytes_max", in),
+           bytes_of(object, "measure_epoch_bytes_max", out));
     printf("%-18s %" PRIu64 ".%" PRIu64 " s\n", "processor today", cpu_ms / 1000,
            cpu_ms / 100 % 10);
     printf("%-18s %" PRIu64 " at a time, %" PRIu64 ".%" PRIu64 " peer hours\n", "helped today",
@@ -314,6 +317,9 @@ static void print_decision(const json_t *object) {
     print_score(object);
     units_duration(seen, client_number(object, "witnessed_s"));
     printf("measured at %s/s, seen for %s\n", bytes_of(object, "rate", rate), seen);
+    printf("receipts of peers at %" PRIu64
+           " addresses suggest measuring it; no part of the score\n",
+           client_number(object, "receipts"));
 }
 
 static void print_why(const json_t *object, const char *kind) {

@@ -13,6 +13,7 @@
 #include "src/host/failure.h"
 #include "src/host/parent.h"
 #include "src/host/places.h"
+#include "src/host/preview.h"
 #include "src/host/sockets.h"
 #include "src/host/textfile.h"
 
@@ -211,6 +212,9 @@ static void say_ready(const struct cli_node *node) {
 static int run_host(struct cli_node *node, struct host_error *error) {
     static const struct control_ops ops = {on_command, on_gone, on_local, on_stop};
     const struct cli *cli = node->cli;
+    if (node->is_peer) {
+        preview_first(cli, &node->shared);
+    }
     node->node = host_add(node->host, &node->config, error);
     if (node->node == NULL) {
         return cli_fail(cli, error);

@@ -27,11 +27,20 @@ static void pause_listening(struct host_node *node, uint32_t ms) {
     event_add(&node->listen_again, &wait);
 }
 
+/* Somebody will soon give way: whoever comes waits in the kernel's line, and is not sent away to
+ * come back much later. */
+static bool must_wait(const struct host *host, uint64_t now_us) {
+    return host->conns >= host->conns_max && host->handshakes.count > 0 &&
+           !handshakes_can_yield(&host->handshakes, now_us);
+}
+
 static void on_listen_again(evutil_socket_t fd, short what, void *context) {
     (void)fd;
     (void)what;
     struct host_node *node = context;
-    if (node->listener != NULL) {
+    if (node->listener != NULL && must_wait(node->host, clock_mono_us())) {
+        pause_listening(node, PAUSE_FULL_MS);
+    } else if (node->listener != NULL) {
         evconnlistener_enable(node->listener);
     }
 }
@@ -79,7 +88,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     } else {
         close(fd);
     }
-    if (verdict == GATE_FULL || gate_wait(&host->gate, now_us) > 0) {
+    if (verdict == GATE_FULL || gate_wait(&host->gate, now_us) > 0 || must_wait(host, now_us)) {
         pause_listening(node, PAUSE_FULL_MS);
     } else if (verdict == GATE_OPEN && ends_turn(host, now_us)) {
         pause_listening(node, PAUSE_TURN_MS);

@@ -8,6 +8,7 @@
 
 #include "common/units.h"
 #include "src/host/filter.h"
+#include "src/host/hashcache.h"
 #include "src/host/scan.h"
 #include "src/host/terminal.h"
 
@@ -111,4 +112,24 @@ bool preview_share(struct cli *cli, const struct share *share, struct host_error
     scan_free(&scan);
     filter_free(filter);
     return goes_on;
+}
+
+void preview_first(const struct cli *cli, const struct shares *shares) {
+    char cache[PATH_MAX];
+    int len = snprintf(cache, sizeof cache, "%s/" HASHCACHE_FILE, cli->dir);
+    bool is_first = len < (int)sizeof cache && access(cache, F_OK) != 0;
+    bool is_shown = terminal_is(stdout) && !cli->settings.json && !cli->settings.quiet;
+    for (uint32_t i = 0; is_first && is_shown && i < shares->count; i++) {
+        struct filter *filter = filter_new(shares->filters[i], NULL); /* it was read before */
+        struct scan scan = {0};
+        const struct scan_root root = {0, shares->paths[i], filter};
+        scan_folder(&scan, &root, NULL);
+        if (scan.count > 0) {
+            qsort(scan.files, scan.count, sizeof *scan.files, by_size);
+            print_text(&scan, &root);
+        }
+        scan_free(&scan);
+        filter_free(filter);
+    }
+    fflush(stdout);
 }

@@ -10,4 +10,8 @@
  * an error, which *error then has. */
 bool preview_share(struct cli *cli, const struct share *share, struct host_error *error);
 
+/* On a terminal, before a peer runs that has never registered anything: the same of all its folders
+ * that have files, without asking, since they were named by an option or before. */
+void preview_first(const struct cli *cli, const struct shares *shares);
+
 #endif

@@ -29,6 +29,7 @@
 #define FULL_MS 3000    /* so long it stays full */
 #define BEGIN_MS 20000  /* until a download has come so far */
 #define RESUME_MS 60000 /* what is promised */
+#define FORGET_MS 60000 /* until a folder has been looked at */
 
 enum disk { DOWNLOADS, STATE, BOTH };
 
@@ -310,10 +311,27 @@ static void go_on(struct victim *victim) {
     }
 }
 
-static void forget(const struct victim *victim) {
+static int64_t shared_files(const struct victim *victim) {
+    json_t *answer = NULL;
+    must(localnet_ask(&test.net, victim->node, (const char *const[]){"status", NULL}, ASK_MS,
+                      &answer));
+    int64_t files = localnet_number(localnet_find(answer, "status"), "files");
+    json_decref(answer);
+    return files;
+}
+
+/* Until its peer knows, too: what it shares it does not fetch. */
+static void forget(struct victim *victim) {
     char path[4096];
+    int64_t until_ms = process_now_ms() + FORGET_MS;
     copy_path(victim, path);
     unlink(path);
+    while (shared_files(victim) > 0) {
+        if (process_now_ms() > until_ms) {
+            die("a deleted file is still shared");
+        }
+        process_sleep_ms(50);
+    }
 }
 
 static void run_round(uint32_t round) {

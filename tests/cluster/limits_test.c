@@ -16,6 +16,7 @@
 #include "common/mem.h"
 #include "src/cluster/deal.h"
 #include "src/cluster/localnet.h"
+#include "src/cluster/procfs.h"
 
 #define SETTLE_MS 30000
 #define ASK_MS 20000
@@ -63,23 +64,11 @@ static void fault(const char *what, const struct localnet_node *node, double val
 /* ---- What the system says of a process ---- */
 
 static double cpu_s(const struct localnet_node *node) {
-    char path[64];
-    unsigned long user = 0, kernel = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)process_pid(node->process));
-    FILE *file = fopen(path, "re");
-    if (file == NULL ||
-        fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-               &kernel) != 2) {
-        die("a process is gone");
-    }
-    fclose(file);
-    return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
+    return (double)procfs_cpu_ms(process_pid(node->process)) / 1000;
 }
 
 static uint32_t open_fds(const struct localnet_node *node) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/fd", (int)process_pid(node->process));
-    return localnet_entries(path);
+    return procfs_descriptors(process_pid(node->process));
 }
 
 static uint32_t log_lines(const struct localnet_node *node) {
@@ -104,7 +93,10 @@ struct hammer {
 static struct localnet_node *node_of(uint32_t i) {
     return i == 0 ? &test.net.supernodes[0] : &test.net.peers[i - 1];
 }
-#define NODES 3
+#define NODES 3   /* that many come to */
+#define VISITOR 2 /* the peer who has links to none of the others */
+#define NEWCOMER 3
+#define PEERS 4
 
 /* From an address of its own each, so that no share of one address is in the way. */
 static int connect_to(const struct localnet_node *node, uint32_t number) {
@@ -160,7 +152,7 @@ static void start_network(uint64_t descriptors) {
     if (test.owner == NULL) {
         die(strerror(errno));
     }
-    must(localnet_init(&test.net, test.owner, test.bin, 1, 3));
+    must(localnet_init(&test.net, test.owner, test.bin, 1, PEERS));
     test.original = owner_path(test.owner, "original.bin");
     must(deal_generate(test.original, FILE_BYTES, 3));
     snprintf(path, sizeof path, "%s/the one large file.bin", test.net.peers[0].files);
@@ -252,7 +244,7 @@ static void check_fds_back(const struct before *before) {
     }
 }
 
-/* A download that begins in the flood: peers/0 fetches from peers/1, to whom it has no link. */
+/* A download that begins in the flood, from somebody to whom there is no link yet. */
 struct late {
     char content[CONTENT_TEXT_BYTES];
     struct process *get;
@@ -265,20 +257,20 @@ static void late_go_on(struct late *late, int64_t hammered_ms) {
     if (late->begun_ms == 0 && hammered_ms >= LATE_AFTER_MS) {
         const char *const words[] = {"get", late->content, NULL};
         late->begun_ms = process_now_ms();
-        must(localnet_command(&test.net, &test.net.peers[0], words, &late->get));
+        must(localnet_command(&test.net, &test.net.peers[VISITOR], words, &late->get));
     }
     if (late->get != NULL && process_wait(late->get, 0, &status) == OK) {
         late->took_ms = process_now_ms() - late->begun_ms;
         process_free(late->get);
         late->get = NULL;
         if (status != 0) {
-            fault("the late download failed", &test.net.peers[0], status);
+            fault("the late download failed", &test.net.peers[VISITOR], status);
         }
     }
 }
 
 static void late_check(struct late *late) {
-    const struct localnet_node *node = &test.net.peers[0];
+    const struct localnet_node *node = &test.net.peers[VISITOR];
     char copy[4096];
     snprintf(copy, sizeof copy, "%s/the late small one.bin", node->downloads);
     if (late->took_ms == 0 || late->took_ms > LATE_MS) {
@@ -325,7 +317,7 @@ static void run_descriptors(uint64_t most) {
     uint32_t found = 0, asked = 0;
     start_network(most);
     must(localnet_start(&test.net, &test.net.supernodes[0]));
-    for (uint32_t i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i <= VISITOR; i++) {
         must(localnet_start(&test.net, &test.net.peers[i]));
     }
     must(localnet_settle(&test.net, SETTLE_MS));
@@ -333,7 +325,7 @@ static void run_descriptors(uint64_t most) {
         before[i] = (struct before){cpu_s(node_of(i)), open_fds(node_of(i)), log_lines(node_of(i))};
     }
     if (!find(fetcher, "large file", content) ||
-        !find(&test.net.peers[0], "late small", late.content)) {
+        !find(&test.net.peers[VISITOR], "late small", late.content)) {
         die("a file is not found");
     }
     /* Under way when they come: a link that is there is served on. */
@@ -355,7 +347,7 @@ static void run_descriptors(uint64_t most) {
     hammer_end(&hammer);
     check_fds_back(before);
     int64_t ended_ms = process_now_ms();
-    must(localnet_start(&test.net, &test.net.peers[2])); /* and a newcomer is let in */
+    must(localnet_start(&test.net, &test.net.peers[NEWCOMER])); /* and a newcomer is let in */
     must(localnet_settle(&test.net, SETTLE_MS));
     printf("%llu descriptors: %u connections came, %u of %u searches found the file, which was "
            "%sfetched; a download begun meanwhile took %lld ms; a newcomer joined %lld ms later\n",

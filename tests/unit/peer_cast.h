@@ -3,6 +3,7 @@
 #define TRUNKLINE_TESTS_UNIT_PEER_CAST_H
 
 #include "tests/unit/peer_asks.h"
+#include "tests/unit/peer_files.h"
 
 #include "peer/peer.h"
 #include "supernode/supernode.h"

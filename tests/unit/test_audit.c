@@ -410,12 +410,84 @@ static void a_success_takes_a_failure_back(void **state) {
     assert_int_equal(stage->leaf->closed, 0);
 }
 
+/* The record that an audit took out, by its place in `files`: the one that is not in the list. */
+static uint32_t lose_one(struct stage *stage) {
+    while (stage->supernode->counts.audits_failed == 0) {
+        pass_minutes(stage, 1, HAS_NOT);
+    }
+    assert_int_equal(files_held(stage), FILES - 1);
+    const struct leaf *leaf = map_get(&stage->supernode->leaves, stage->leaf->place->env.id.b);
+    for (uint32_t i = 0; i < FILES; i++) {
+        uint32_t cursor = 0;
+        bool is_there = false;
+        struct file_record file;
+        while (!is_there && index_list_next(leaf->list, &cursor, &file)) {
+            is_there = wire_file_record_compare(&file, &stage->files[i]) == 0;
+        }
+        if (!is_there) {
+            return i;
+        }
+    }
+    fail();
+    return 0;
+}
+
+/* Nobody sends it again: the supernode knows what it took out. */
+static void a_lost_record_comes_back_with_the_next_offer(void **state) {
+    struct stage *stage = *state;
+    (void)lose_one(stage);
+    struct reg_state list = list_of(stage, FILES, 1);
+    fake_forget(stage->leaf);
+    fake_send_state(stage->link, MSG_REG_BEGIN, &list);
+    net_run(stage->net, 100);
+    assert_int_equal(fake_verdict(stage->leaf), REG_DONE);
+    assert_int_equal(files_held(stage), FILES);
+    assert_int_equal(stage->supernode->counts.registrations, 1);
+}
+
+/* ... and a leaf that has it no more says so by a difference. */
+static void after_a_loss_a_difference_is_enough(void **state) {
+    struct stage *stage = *state;
+    uint32_t gone = lose_one(stage);
+    struct hash hash;
+    wire_file_record_hash(&stage->files[gone], &stage->leaf->place->crypto, &hash);
+    stage->files[gone] = stage->files[FILES - 1];
+    struct reg_state list = list_of(stage, FILES - 1, 2);
+    list.reach = 1;
+    fake_forget(stage->leaf);
+    fake_send_state(stage->link, MSG_REG_BEGIN, &list);
+    net_run(stage->net, 100);
+    assert_int_equal(fake_verdict(stage->leaf), REG_SEND_CHANGES);
+    struct reg_remove remove = {.count = 1, .prefixes = {hash.b, RECORD_PREFIX_BYTES}};
+    struct buf payload = {0};
+    wire_reg_remove_encode(&payload, &remove);
+    fake_send(stage->link, MSG_REG_REMOVE, &payload);
+    fake_send_state(stage->link, MSG_REG_COMMIT, &list);
+    net_run(stage->net, 100);
+    assert_int_equal(fake_verdict(stage->leaf), REG_DONE);
+    assert_int_equal(files_held(stage), FILES - 1);
+    assert_int_equal(stage->supernode->counts.changes, 1);
+    assert_int_equal(stage->supernode->counts.mismatches, 0);
+}
+
+/* An offer of which the list with the lost record is no base is taken whole. */
+static void after_a_loss_another_list_is_taken_whole(void **state) {
+    struct stage *stage = *state;
+    (void)lose_one(stage);
+    register_files(stage, FILES - 2, 7);
+    assert_int_equal(files_held(stage), FILES - 2);
+    assert_int_equal(stage->supernode->counts.registrations, 2);
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(an_honest_leaf_is_asked_seldom_and_stays),
         cmocka_unit_test(a_liar_loses_records_and_then_its_place),
         CASE(a_lost_record_gives_its_memory_back),
+        CASE(a_lost_record_comes_back_with_the_next_offer),
+        CASE(after_a_loss_a_difference_is_enough),
+        CASE(after_a_loss_another_list_is_taken_whole),
         CASE(hanging_up_is_no_way_out),
         CASE(a_file_that_has_gone_is_nobodys_fault),
         CASE(late_is_better_than_never),

@@ -30,6 +30,7 @@
 struct world {
     struct owner *owner;
     const char *root;
+    char net[16];   /* the beginning of its addresses: another process has others */
     struct buf out; /* of the last command, both streams */
     int status;
 };
@@ -37,14 +38,14 @@ struct world {
 /* ---- Running commands ---- */
 
 #define PRELUDE                                                                                    \
-    "export HOME='%s/home' P=" BIN_DIR "/peer S=" BIN_DIR "/supernode; "                           \
+    "export HOME='%s/home' NET=%s P=" BIN_DIR "/peer S=" BIN_DIR "/supernode; "                    \
     "unset XDG_STATE_HOME XDG_CONFIG_HOME XDG_DOWNLOAD_DIR; "
 
 /* Run a line in a shell in the scratch folder, where $P and $S are the programs. */
 static void run(struct world *world, const char *format, ...) {
     char line[4096];
     va_list list;
-    int len = snprintf(line, sizeof line, PRELUDE, world->root);
+    int len = snprintf(line, sizeof line, PRELUDE, world->root, world->net);
     va_start(list, format);
     vsnprintf(line + len, sizeof line - (size_t)len, format, list);
     va_end(list);
@@ -71,8 +72,8 @@ static void assert_result(const struct world *world, int status, const char *par
 static struct process *start(struct world *world, const char *program, const char *options) {
     char line[2048];
     struct process *process = NULL;
-    snprintf(line, sizeof line, PRELUDE "exec " BIN_DIR "/%s run %s", world->root, program,
-             options);
+    snprintf(line, sizeof line, PRELUDE "exec " BIN_DIR "/%s run %s", world->root, world->net,
+             program, options);
     const char *const argv[] = {"/bin/sh", "-c", line, NULL};
     struct process_options how = {.argv = argv, .cwd = world->root, .pipe = true};
     assert_int_equal(process_start(world->owner, &how, &process), OK);
@@ -87,6 +88,8 @@ static int set_up(void **state) {
     world->owner = owner_new("test_cli");
     assert_non_null(world->owner);
     world->root = owner_folder(world->owner);
+    snprintf(world->net, sizeof world->net, "127.%d.%d", 160 + (int)getpid() / 256 % 64,
+             (int)getpid() % 256);
     run(world, "mkdir home home/shared home/extra down");
     assert_int_equal(world->status, 0);
     *state = world;
@@ -172,6 +175,10 @@ static const struct {
     {"$P share add missing", 1, "mkdir"},
     {"$S init --anchor --dir n && $P run --network n/network.ini --downloads .", 1, "home folder"},
     {"$P run --network n/network.ini --downloads missing", 1, "mkdir"},
+    {"$P run --network n/network.ini --downloads n --interface nosuch0", 1,
+     "`ip link` lists those"},
+    {"$P run --network n/network.ini --downloads n --interface lo --listen 127.0.0.9:0", 2,
+     "chooses the address itself"},
     {"$P --version >/dev/full", 1, "standard output"},
     {"$P supernode resign", 2, "consent, withdraw and status are"},
     {"$P supernode consent --cap-rate 1K", 2, "cap-rate"},
@@ -514,9 +521,38 @@ static void limiting(struct world *world) {
 static void refusing_a_second(struct world *world) {
     run(world, "$P run --dir p1 --network sn/network.ini --downloads down 2>&1");
     assert_result(world, 1, "stop it, or give this one a folder of its own");
-    run(world, "$P run --dir p9 --network sn/network.ini --downloads down --listen 127.78.1.1:6346 "
+    run(world, "$P run --dir p9 --network sn/network.ini --downloads down --listen $NET.1:6346 "
                "2>&1");
     assert_result(world, 1, "another program listens there");
+}
+
+/* On a terminal a peer says what it will share before it does so for the first time. */
+static void showing_first(struct world *world) {
+    for (int times = 1; times >= 0; times--) {
+        run(world,
+            "script -qefc '%s run --dir p7 --network sn/network.ini --listen 127.78.2.7:0 --share "
+            "home/shared --downloads home/extra' said >/dev/null & "
+            "for i in $(seq 200); do grep -q listening said && break; sleep 0.05; done; sleep 0.5; "
+            "%s stop --dir p7; wait; sed -n '1,/listening/p' said",
+            BIN_DIR "/peer", BIN_DIR "/peer");
+        assert_result(world, 0, "sharing 2 folders");
+        assert_int_equal(strstr(output(world), "home/shared: ") != NULL, times);
+        assert_int_equal(strstr(output(world), "would be shared") != NULL, times);
+        assert_int_equal(strstr(output(world), "  blue whale song.bin") != NULL, times);
+    }
+}
+
+/* What is bound, what is dialled from, and what others are told are three things. */
+static void binding(struct world *world) {
+    struct process *bound =
+        start(world, "peer",
+              "--dir p8 --network sn/network.ini --interface lo --listen 0.0.0.0:0 "
+              "--advertise 127.78.9.9:7777 --downloads down --log p8.log");
+    assert_result(world, 0, "listening on 127.0.0.1:");
+    search_until(world, "$P status --dir p8 --json", "\"state\":\"registered\"");
+    assert_result(world, 0, "\"address\":\"127.78.9.9:7777\"");
+    assert_int_equal(process_stop(bound, END_MS), 0);
+    process_free(bound);
 }
 
 /* Said while it does not run, it counts when it does; what it was to give stays as it was. */
@@ -538,19 +574,21 @@ static void a_network_of_three(void **state) {
     int status = -1;
     run(world, "head -c 3000000 /dev/urandom >'home/shared/blue whale song.bin' && "
                "echo leaves >'home/extra/green tea notes.txt' && "
-               "$S init --anchor --name three --address 127.78.1.1:6346 --dir sn");
+               "$S init --anchor --name three --address $NET.1:6346 --dir sn");
     assert_int_equal(world->status, 0);
     struct process *supernode =
-        start(world, "supernode", "--dir sn --listen 127.78.1.1:6346 --log sn.log");
-    assert_result(world, 0, "listening on 127.78.1.1:6346, network three");
+        start(world, "supernode", "--dir sn --listen $NET.1:6346 --log sn.log");
+    char line[128];
+    snprintf(line, sizeof line, "listening on %s.1:6346, network three", world->net);
+    assert_result(world, 0, line);
     struct process *sharer =
         start(world, "peer",
-              "--dir p1 --network sn/network.ini --listen 127.78.2.1:0 "
+              "--dir p1 --network sn/network.ini --listen $NET.2:0 "
               "--share home/shared --log p1.log --downloads down --limit up=64M "
               "--limit 'mon-sat 03:00-03:01 down=1M'");
     assert_result(world, 0, "sharing 2 folders"); /* and what it fetches */
-    run(world, "printf '[peer]\\ndir = p2\\nnetwork = sn/network.ini\\nlisten = 127.78.2.2:0\\n"
-               "downloads = down\\nno-browse = yes\\nlog = nowhere/p2.log\\n' >p2.ini");
+    run(world, "printf \"[peer]\\ndir = p2\\nnetwork = sn/network.ini\\nlisten = $NET.3:0\\n"
+               "downloads = down\\nno-browse = yes\\nlog = nowhere/p2.log\\n\" >p2.ini");
     struct process *seeker = start(world, "peer", "--config p2.ini --log p2.log --json");
     assert_json_lines(world);
     fetching(world);
@@ -559,6 +597,8 @@ static void a_network_of_three(void **state) {
     sharing_under_other_names(world);
     browsing(world);
     limiting(world);
+    binding(world);
+    showing_first(world);
     refusing_a_second(world);
     run(world, "$P status --dir p1 --json; $S status --dir sn --json");
     assert_json_lines(world);
@@ -582,7 +622,7 @@ static void closed_standard_streams(void **state) {
     struct world *world = *state;
     run(world,
         "$S init --anchor --dir mute >/dev/null; "
-        "$S run --dir mute --listen 127.78.1.2:6346 <&- >&- 2>&- & "
+        "$S run --dir mute --listen $NET.4:6346 <&- >&- 2>&- & "
         "for i in $(seq 200); do $S status --dir mute >/dev/null 2>&1 && break; sleep 0.1; done; "
         "readlink /proc/$!/fd/0 /proc/$!/fd/1 /proc/$!/fd/2; $S stop --dir mute");
     assert_result(world, 0, "/dev/null\n/dev/null\n/dev/null\nstopped\n");

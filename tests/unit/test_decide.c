@@ -229,11 +229,56 @@ static void test_late_fraud(void **state) {
     free_evidence(&evidence);
 }
 
+/* True when a candidate that all members reached so many epochs ago, and one of them since, may
+ * still have a seat. */
+static bool counts_as_reached(uint32_t ago) {
+    struct decider decider;
+    make_electing_network();
+    open_decider(&decider, 41);
+    for (uint32_t epoch = EPOCH - EPOCHS + 1; epoch <= EPOCH; epoch++) {
+        struct buf records[] = {checkpoint_of(0, epoch, MEMBERS, 1),
+                                members_of(0, epoch, MEMBERS, (struct slice){0})};
+        assert_int_equal(take(&decider.trust, MSG_CHECKPOINT, &records[0]), OK);
+        assert_int_equal(take(&decider.trust, MSG_MEMBERS, &records[1]), OK);
+        buf_free(&records[0]);
+        buf_free(&records[1]);
+        for (uint32_t i = 0; i < MEMBERS; i++) {
+            struct row_record row = {.issuer = people[i]->id, .epoch = epoch};
+            if (i == 0 || epoch + ago == EPOCH) {
+                row.entries[row.count++] = (struct row_entry){people[LAST - 1]->id, 1000};
+            }
+            struct buf bytes = {0};
+            struct signer_env env = signer(people[i]);
+            wire_row_sign(&row, &env);
+            wire_row_encode(&bytes, &row);
+            assert_int_equal(take(&decider.trust, MSG_ROW, &bytes), OK);
+            buf_free(&bytes);
+        }
+    }
+    struct buf candidacy = candidacy_of(people[LAST - 1], people[LAST - 1], EPOCH, 1024);
+    assert_int_equal(take(&decider.trust, MSG_CANDIDACY, &candidacy), OK);
+    buf_free(&candidacy);
+    decide_at(&decider.decide, &decider.trust, EPOCH, 20000);
+    const struct decide_row *row = decide_find(&decider.decide, &people[LAST - 1]->id);
+    bool counts = row != NULL && (row->gate & DECISION_GATE_DIALLED) != 0;
+    close_decider(&decider);
+    return counts;
+}
+
+/* Those who were to measure it may have left, or name their friends alone. */
+static void test_the_gate_looks_back(void **state) {
+    (void)state;
+    assert_true(counts_as_reached(0));
+    assert_true(counts_as_reached(3));
+    assert_false(counts_as_reached(4));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_late_row),
         cmocka_unit_test(test_late_fraud),
+        cmocka_unit_test(test_the_gate_looks_back),
     };
     return cmocka_run_group_tests(tests, make_people, free_people);
 }

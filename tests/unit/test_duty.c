@@ -1,147 +1,6 @@
 /* test_duty.c - a peer that would be a supernode: what it says of itself, when its supernode runs,
  * what it gives, and when it rests. */
-#include "tests/unit/peer_cast.h"
-#include "tests/unit/peer_raw.h"
-
-#include "common/wire_trust.h"
-
-#define EPOCH_S 3600ull
-#define RATE (256ull << 10)
-
-/* Node 0 is a parent without a mind and the network's anchor, node 1 the peer; the supernode's key
- * is one that nobody runs. */
-struct scene {
-    struct world *world;
-    struct raw *parent;
-    struct world_node *peer;
-    struct node_id child;
-};
-
-/* A parent that is content with every list, and knows an answer when `context` is set. */
-static void answer(struct raw *raw, struct link *link, uint8_t type, struct slice payload) {
-    struct buf reply = {0};
-    if (type == MSG_REG_BEGIN) {
-        struct reg_state begun;
-        assert_int_equal(wire_reg_state_decode(payload, &begun), OK);
-        struct reg_status status = {.verdict = REG_DONE,
-                                    .sequence = begun.sequence,
-                                    .count = begun.count,
-                                    .root = begun.root};
-        wire_reg_status_encode(&reply, &status);
-        links_send(link, MSG_REG_STATUS, (struct slice){reply.data, reply.len});
-    } else if (type == MSG_WHY && raw->context != NULL) {
-        struct why why;
-        assert_int_equal(wire_why_decode(payload, &why), OK);
-        struct decision decision = {.id = why.id,
-                                    .epoch = 7,
-                                    .verdict = DECISION_PROMOTED,
-                                    .reason = test_slice("drawn"),
-                                    .members = 3,
-                                    .wanted = 4,
-                                    .gate = DECISION_GATE_CONSENT | DECISION_GATE_DIALLED,
-                                    .score = 1ull << 47,
-                                    .draw = 1ull << 63,
-                                    .threshold = UINT64_MAX,
-                                    .evidence_count = 1};
-        decision.evidence[0] = (struct decision_evidence){raw->node->identity.id, 6, 123456};
-        wire_decision_encode(&reply, &decision);
-        links_send(link, MSG_DECISION, (struct slice){reply.data, reply.len});
-    }
-    buf_free(&reply);
-}
-
-static struct scene scene_new(uint64_t seed, enum network_policy policy) {
-    struct scene scene = {.world = world_new(seed)};
-    struct network *network = &scene.world->network;
-    network->policy = policy;
-    network->anchor_count = 1;
-    network->anchors[0] = scene.world->nodes[0].identity.id;
-    assert_int_equal(network_seal(network, &scene.world->nodes[0].identity.crypto), OK);
-    scene.parent = raw_add(scene.world);
-    scene.parent->answer = answer;
-    scene.peer = world_add(scene.world);
-    scene.child = scene.world->nodes[WORLD_NODES - 1].identity.id;
-    return scene;
-}
-
-static void start_peer(struct scene *scene) {
-    cast_start(scene->peer, 0, 0);
-    world_run_for(scene->world, SECOND_US / 10);
-}
-
-static void tell(struct scene *scene, enum supernode_state state, uint64_t bytes, bool certified) {
-    struct node_event event = {.kind = NODE_SUPERNODE};
-    for (int i = 0; i < WORLD_NODES; i++) {
-        const struct test_identity *key = &scene->world->nodes[i].identity;
-        bool is_named = state == SUPERNODE_NAMED && node_id_equal(&key->id, &scene->child);
-        scene->peer->supernode_key = is_named ? &key->crypto : scene->peer->supernode_key;
-    }
-    event.supernode.state = (uint8_t)state;
-    event.supernode.id = scene->child;
-    event.supernode.bytes_in = bytes;
-    event.supernode.is_certified = certified;
-    event.supernode.leaves = 7;
-    event.supernode.address = test_address(99, 7000);
-    world_step(scene->peer, &event);
-}
-
-static uint64_t consent(struct scene *scene, const char *rate, const char *bytes) {
-    const struct command_arg args[] = {{"rate", rate}, {"bytes", bytes}};
-    return world_command_args(scene->peer, "supernode-consent", args, 2);
-}
-
-/* A peer that has agreed, and whose supernode has a key. */
-static struct scene scene_of_candidate(uint64_t seed, enum network_policy policy) {
-    struct scene scene = scene_new(seed, policy);
-    start_peer(&scene);
-    consent(&scene, "256K", "64M");
-    tell(&scene, SUPERNODE_NAMED, 0, false);
-    world_run_for(scene.world, SECOND_US / 10);
-    return scene;
-}
-
-static void state_is(struct scene *scene, const char *wanted) {
-    char text[256];
-    uint64_t command = world_command(scene->peer, "supernode-status", NULL, NULL);
-    const struct world_report *report = world_reported(scene->peer, command, "duty", 0);
-    assert_non_null(report);
-    assert_true(world_field(report, "state", text, NULL));
-    assert_string_equal(text, wanted);
-}
-
-static uint64_t status_number(struct scene *scene, const char *key) {
-    uint64_t command = world_command(scene->peer, "supernode-status", NULL, NULL);
-    return world_number(world_reported(scene->peer, command, "duty", 0), key);
-}
-
-static uint64_t wall_s(const struct scene *scene) {
-    return WORLD_WALL_S + scene->world->now_us / SECOND_US;
-}
-
-static uint32_t epoch_now(const struct scene *scene) {
-    return (uint32_t)(wall_s(scene) / EPOCH_S);
-}
-
-/* Run to so many seconds into the next epoch. */
-static void next_epoch(struct scene *scene, uint64_t seconds) {
-    uint64_t wait_s = (epoch_now(scene) + 1) * EPOCH_S - wall_s(scene) + seconds;
-    world_run_for(scene->world, wait_s * SECOND_US);
-}
-
-static void send_cert(struct scene *scene, const struct node_id *subject, uint32_t epoch,
-                      uint8_t life) {
-    struct cert cert = {.subject = *subject, .epoch = epoch, .life = life, .signer_count = 1};
-    struct buf covered = {0};
-    wire_cert_signed_bytes(&covered, &cert);
-    struct signed_bytes body = {
-        &scene->world->network.id, RECORD_CERT, {covered.data, covered.len}};
-    crypto_sign(&scene->parent->node->identity.crypto, &body, cert.signers[0].signature);
-    buf_free(&covered);
-    struct buf bytes = {0};
-    wire_cert_encode(&bytes, &cert);
-    raw_send(scene->parent, scene->parent->link, MSG_CERT, &bytes);
-    world_run_for(scene->world, SECOND_US / 10);
-}
+#include "tests/unit/peer_duty.h"
 
 /* ---- Candidacies ---- */
 
@@ -372,6 +231,26 @@ static void test_demoted_stays_away(void **state) {
     world_free(scene.world);
 }
 
+/* Others may have counted it among the supernodes once more, and renewed what it had. */
+static void test_demoted_keeps_its_role_for_a_while(void **state) {
+    (void)state;
+    struct scene scene = scene_of_candidate(21, NETWORK_CERTIFIED);
+    scene.world->network.promotion.dwell_s = 2 * EPOCH_S;
+    uint32_t epoch = epoch_now(&scene);
+    send_cert(&scene, &scene.child, epoch, 6);
+    tell(&scene, SUPERNODE_STARTED, 0, false);
+    tell(&scene, SUPERNODE_READY, 0, true);
+    tell(&scene, SUPERNODE_STOPPED, 0, false);
+    next_epoch(&scene, 10);
+    send_cert(&scene, &scene.child, epoch + 1, 6);
+    state_is(&scene, "candidate");
+    assert_int_equal(scene.peer->supernode_starts, 1);
+    next_epoch(&scene, 10);
+    send_cert(&scene, &scene.child, epoch + 2, 6);
+    assert_int_equal(scene.peer->supernode_starts, 2);
+    world_free(scene.world);
+}
+
 static void test_withdraw_drains(void **state) {
     (void)state;
     struct scene scene = scene_of_candidate(9, NETWORK_CERTIFIED);
@@ -464,203 +343,6 @@ static void test_rests_when_over_its_rate(void **state) {
     world_free(scene.world);
 }
 
-/* ---- Being measured ---- */
-
-static struct link *dial_to_measure(struct scene *scene, struct raw *by) {
-    return raw_dial(by, scene->peer, PURPOSE_MEASURE);
-}
-
-static void send_measure(struct raw *by, struct link *link, uint64_t seed, uint32_t bytes,
-                         uint16_t ms) {
-    struct measure measure = {.seed = seed, .bytes = bytes, .ms = ms};
-    struct buf payload = {0};
-    wire_measure_encode(&payload, &measure);
-    raw_send(by, link, MSG_MEASURE, &payload);
-}
-
-/* How much of the stream of a seed has come, in order and right. */
-static uint64_t stream_bytes(const struct raw *raw, uint64_t seed) {
-    uint64_t at = 0;
-    for (uint32_t i = 0; i < raw_count(raw, MSG_MEASURED); i++) {
-        struct measured measured;
-        uint8_t wanted[MEASURED_DATA_MAX];
-        assert_int_equal(wire_measured_decode(raw_payload(raw, MSG_MEASURED, i), &measured), OK);
-        assert_int_equal(measured.offset, at);
-        wire_measure_fill(seed, measured.offset, wanted, measured.data.len);
-        assert_memory_equal(measured.data.data, wanted, measured.data.len);
-        at += measured.data.len;
-    }
-    return at;
-}
-
-static void test_streams_share_the_rate(void **state) {
-    (void)state;
-    struct scene scene = scene_of_candidate(13, NETWORK_OPEN);
-    struct raw *other = raw_add(scene.world);
-    struct link *first = dial_to_measure(&scene, scene.parent);
-    struct link *second = dial_to_measure(&scene, other);
-    assert_non_null(first);
-    assert_non_null(second);
-    raw_forget(scene.parent);
-    uint64_t start_us = scene.world->now_us;
-    send_measure(scene.parent, first, 1, 300001, 60000);
-    send_measure(other, second, 2, 300001, 60000);
-    world_run_for(scene.world, SECOND_US);
-    uint64_t both = stream_bytes(scene.parent, 1) + stream_bytes(other, 2);
-    uint64_t spent_us = scene.world->now_us - start_us;
-    assert_in_range(both, RATE * 9 / 10 * spent_us / SECOND_US,
-                    RATE * 12 / 10 * spent_us / SECOND_US + 2 * MEASURED_DATA_MAX);
-    assert_in_range(stream_bytes(scene.parent, 1), both * 4 / 10, both * 6 / 10);
-    world_run_for(scene.world, 4 * SECOND_US);
-    assert_int_equal(stream_bytes(scene.parent, 1), 300001);
-    assert_int_equal(stream_bytes(other, 2), 300001);
-    assert_int_equal(status_number(&scene, "today_measured_bytes"), 600002);
-    assert_int_equal(status_number(&scene, "today_measurements"), 2);
-    world_run_for(scene.world, 70 * SECOND_US); /* who asks nothing more is let go */
-    assert_int_equal(other->closed, 1);
-    world_free(scene.world);
-}
-
-static void test_stream_ends_with_its_time(void **state) {
-    (void)state;
-    struct scene scene = scene_of_candidate(14, NETWORK_OPEN);
-    struct link *link = dial_to_measure(&scene, scene.parent);
-    send_measure(scene.parent, link, 5, MEASURE_BYTES_MAX, 1000);
-    world_run_for(scene.world, 5 * SECOND_US);
-    assert_in_range(stream_bytes(scene.parent, 5), RATE * 9 / 10, RATE * 12 / 10);
-    world_free(scene.world);
-}
-
-/* Whoever does not read gets no more than a link may hold. */
-static void test_stalled_stream_waits(void **state) {
-    (void)state;
-    struct scene scene = scene_of_candidate(15, NETWORK_OPEN);
-    consent(&scene, "100M", "1G");
-    struct link *link = dial_to_measure(&scene, scene.parent);
-    scene.parent->node->reads_nothing = true;
-    send_measure(scene.parent, link, 6, MEASURE_BYTES_MAX, 60000);
-    world_run_for(scene.world, SECOND_US);
-    uint64_t sent = status_number(&scene, "today_measured_bytes");
-    assert_in_range(sent, LINK_OUTPUT_SOFT - MEASURE_STEP_BYTES,
-                    LINK_OUTPUT_SOFT + MEASURE_STEP_BYTES);
-    world_read_again(scene.parent->node);
-    world_run_for(scene.world, SECOND_US);
-    assert_int_equal(stream_bytes(scene.parent, 6), MEASURE_BYTES_MAX);
-    world_free(scene.world);
-}
-
-static void test_only_the_certified_measure(void **state) {
-    (void)state;
-    struct scene scene = scene_of_candidate(16, NETWORK_CERTIFIED);
-    struct raw *stranger = raw_add(scene.world);
-    dial_to_measure(&scene, stranger);
-    world_run_for(scene.world, SECOND_US);
-    assert_int_equal(stranger->opened, 0);
-    assert_int_equal(stranger->closed, 1);
-    assert_non_null(dial_to_measure(&scene, scene.parent)); /* the anchor */
-    assert_int_equal(scene.parent->link->purpose, PURPOSE_MEASURE);
-    world_command(scene.peer, "supernode-withdraw", NULL, NULL);
-    world_run_for(scene.world, SECOND_US);
-    uint32_t opened = scene.parent->opened;
-    dial_to_measure(&scene, scene.parent);
-    world_run_for(scene.world, SECOND_US);
-    assert_int_equal(scene.parent->opened, opened);
-    world_free(scene.world);
-}
-
-/* The anchor says who the supernodes are. */
-static void send_checkpoint(struct scene *scene, const struct node_id *member) {
-    const struct crypto *crypto = &scene->parent->node->identity.crypto;
-    struct node_id keys[2] = {scene->parent->node->identity.id, *member};
-    struct hash hashes[2];
-    if (memcmp(keys[0].b, keys[1].b, sizeof keys[0].b) > 0) {
-        keys[1] = keys[0];
-        keys[0] = *member;
-    }
-    for (int i = 0; i < 2; i++) {
-        crypto_hash(crypto, (struct slice){keys[i].b, sizeof keys[i].b}, &hashes[i]);
-    }
-    struct checkpoint checkpoint = {.epoch = epoch_now(scene), .members = 2};
-    assert_true(wire_list_root(crypto, hashes, 2, &checkpoint.set_root));
-    const struct signer_env env = {crypto, &scene->world->network.id};
-    wire_checkpoint_sign(&checkpoint, &env);
-    struct members members = {
-        .epoch = checkpoint.epoch, .count = 2, .keys = {keys[0].b, sizeof keys}};
-    struct buf bytes = {0};
-    wire_checkpoint_encode(&bytes, &checkpoint);
-    raw_send(scene->parent, scene->parent->link, MSG_CHECKPOINT, &bytes);
-    wire_members_encode(&bytes, &members);
-    raw_send(scene->parent, scene->parent->link, MSG_MEMBERS, &bytes);
-    world_run_for(scene->world, SECOND_US / 10);
-}
-
-static void test_members_of_a_checkpoint_measure(void **state) {
-    (void)state;
-    struct scene scene = scene_of_candidate(21, NETWORK_CERTIFIED);
-    struct raw *member = raw_add(scene.world);
-    struct raw *stranger = raw_add(scene.world);
-    assert_null(dial_to_measure(&scene, member));
-    send_checkpoint(&scene, &member->node->identity.id);
-    assert_non_null(dial_to_measure(&scene, member));
-    assert_null(dial_to_measure(&scene, stranger));
-    /* It is not forgotten with the process. */
-    world_kill(scene.peer);
-    world_run_for(scene.world, SECOND_US);
-    start_peer(&scene);
-    tell(&scene, SUPERNODE_NAMED, 0, false);
-    assert_non_null(dial_to_measure(&scene, member));
-    /* A forged one ends the link. */
-    struct link *link = scene.parent->link;
-    assert_non_null(link);
-    uint32_t closed = scene.parent->closed;
-    struct checkpoint forged = {.epoch = epoch_now(&scene), .members = 1};
-    struct buf bytes = {0};
-    wire_checkpoint_encode(&bytes, &forged);
-    raw_send(scene.parent, link, MSG_CHECKPOINT, &bytes);
-    world_run_for(scene.world, SECOND_US / 10);
-    assert_int_equal(scene.parent->closed, closed + 1);
-    world_free(scene.world);
-}
-
-static void test_one_supernode_cannot_drain_it(void **state) {
-    (void)state;
-    struct scene scene = scene_of_candidate(17, NETWORK_OPEN);
-    struct raw *other = raw_add(scene.world);
-    for (uint32_t i = 0; i < MEASURES_SAME_MAX; i++) {
-        struct link *link = dial_to_measure(&scene, other);
-        assert_non_null(link);
-        send_measure(other, link, i, 4096, 1000);
-        world_run_for(scene.world, 2 * SECOND_US);
-    }
-    assert_int_equal(status_number(&scene, "today_measurements"), MEASURES_SAME_MAX);
-    struct link *link = dial_to_measure(&scene, other);
-    send_measure(other, link, 9, 4096, 1000);
-    world_run_for(scene.world, SECOND_US);
-    assert_null(other->link);
-    assert_int_equal(status_number(&scene, "today_measurements"), MEASURES_SAME_MAX);
-    next_epoch(&scene, 1);
-    link = dial_to_measure(&scene, other);
-    send_measure(other, link, 9, 4096, 1000);
-    world_run_for(scene.world, SECOND_US);
-    assert_int_equal(status_number(&scene, "today_measurements"), MEASURES_SAME_MAX + 1);
-    world_free(scene.world);
-}
-
-static void test_measuring_ends_at_the_cap(void **state) {
-    (void)state;
-    struct scene scene = scene_of_candidate(18, NETWORK_OPEN);
-    send_cert(&scene, &scene.child, epoch_now(&scene), 100);
-    tell(&scene, SUPERNODE_STARTED, 0, false);
-    tell(&scene, SUPERNODE_READY, (64 << 20) - 100000, true);
-    struct link *link = dial_to_measure(&scene, scene.parent);
-    send_measure(scene.parent, link, 1, MEASURE_BYTES_MAX, 60000);
-    world_run_for(scene.world, 5 * SECOND_US);
-    assert_in_range(status_number(&scene, "today_measured_bytes"), 100000,
-                    100000 + MEASURE_STEP_BYTES);
-    assert_int_equal(scene.peer->supernode_stops, 1);
-    world_free(scene.world);
-}
-
 /* ---- Why ---- */
 
 static void test_why_is_answered(void **state) {
@@ -702,17 +384,11 @@ int main(void) {
         cmocka_unit_test(test_certificate_starts_and_renews),
         cmocka_unit_test(test_demoted_ends_renewed_goes_on),
         cmocka_unit_test(test_demoted_stays_away),
+        cmocka_unit_test(test_demoted_keeps_its_role_for_a_while),
         cmocka_unit_test(test_withdraw_drains),
         cmocka_unit_test(test_stops_with_the_peer),
         cmocka_unit_test(test_rests_when_the_day_is_used_up),
         cmocka_unit_test(test_rests_when_over_its_rate),
-        cmocka_unit_test(test_streams_share_the_rate),
-        cmocka_unit_test(test_stream_ends_with_its_time),
-        cmocka_unit_test(test_stalled_stream_waits),
-        cmocka_unit_test(test_only_the_certified_measure),
-        cmocka_unit_test(test_members_of_a_checkpoint_measure),
-        cmocka_unit_test(test_one_supernode_cannot_drain_it),
-        cmocka_unit_test(test_measuring_ends_at_the_cap),
         cmocka_unit_test(test_why_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -290,6 +290,51 @@ static void late_blocks_are_for_others(void **state) {
     script_free(stops);
 }
 
+/* ---- Newcomers ---- */
+
+/* Who has proven nothing owes one block, and one more for every FETCH_PAROLE_SHARE that were right;
+ * trusted, whole pieces. */
+static void a_newcomer_is_asked_for_little(void **state) {
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 24 * MIB, "whale.bin");
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    struct script *newcomer = script_add(world, file);
+    const struct world_node *nodes[1] = {newcomer->raw->node};
+    newcomer->is_silent = true;
+    (void)get_from(asker, file, nodes, 1);
+    for (int i = 0; i < 300 && newcomer->asked_count == 0; i++) {
+        world_run_for(world, LATENCY_US);
+    }
+    while (newcomer->blocks < FETCH_PAROLE_BLOCKS) {
+        uint32_t owes = newcomer->asked_count - newcomer->owed;
+        assert_in_range(owes, 1, 1 + newcomer->blocks / FETCH_PAROLE_SHARE);
+        raw_begin(newcomer->raw);
+        send_owed(newcomer, newcomer->raw->link, 1);
+        raw_end(newcomer->raw);
+        world_run_for(world, 20 * LATENCY_US);
+    }
+    assert_in_range(newcomer->asked_count - newcomer->owed, PIECE_BLOCKS,
+                    FETCH_PIPELINE * PIECE_BLOCKS);
+    script_free(newcomer);
+}
+
+/* ---- More sources ---- */
+
+/* One source works, and another is registered: it is looked for, though not at once. */
+static void more_sources_are_looked_for(void **state) {
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 48 * MIB, "whale.bin");
+    const struct world_node *told = cast_peer(world, file, MIB / 4);
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    cast_peer(world, file, MIB / 4);
+    world_run_for(world, 5 * SECOND_US);
+    (void)get_from(asker, file, &told, 1);
+    world_run_for(world, SECOND_US);
+    assert_int_equal(downloading(asker, "sources"), 1);
+    world_run_for(world, LOCATE_MS_MIN * 1000);
+    assert_int_equal(downloading(asker, "sources"), 2);
+}
+
 /* ---- Late hashes ---- */
 
 /* Without hashes nothing is fetched: when the first source does not answer, another is asked soon,
@@ -403,6 +448,8 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(the_rarest_piece_is_first),
         TEST(late_blocks_are_for_others),
+        TEST(a_newcomer_is_asked_for_little),
+        TEST(more_sources_are_looked_for),
         TEST(hashes_of_a_silent_source_come_from_another),
         TEST(an_untried_source_replaces_the_slowest),
         TEST(wrong_blocks_count_though_nobody_needs_them),

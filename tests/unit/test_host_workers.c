@@ -1,6 +1,7 @@
 /* test_host_workers.c - jobs, strands and slow jobs; and where log lines go. */
 #include <event2/event.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
 
 #include "src/host/logsink.h"
 #include "src/host/workers.h"
@@ -28,6 +29,7 @@ struct task {
     uint32_t number;
     bool was_alone;
     bool was_in_order;
+    int disk_class; /* ioprio_get(2) */
 };
 
 static void floor_init(struct floor *floor, uint32_t threads) {
@@ -126,6 +128,38 @@ static void test_slow_jobs_leave_room(void **state) {
     floor_free(&floor);
 }
 
+static void run_looking(struct job *job) {
+    enum { WHO_PROCESS = 1, CLASS_SHIFT = 13 };
+    ((struct task *)job)->disk_class = (int)syscall(SYS_ioprio_get, WHO_PROCESS, 0) >> CLASS_SHIFT;
+}
+
+static void done_looking(struct job *job) {
+    ((struct task *)job)->floor->done++;
+}
+
+/* Slow jobs read when nobody else wants the disk; the same workers then do fast ones like others.
+ */
+static void test_slow_jobs_let_others_read_first(void **state) {
+    (void)state;
+    enum { TASKS = 40, CLASS_IDLE = 3 };
+    struct floor floor;
+    struct task tasks[TASKS];
+    floor_init(&floor, 2);
+    for (uint32_t i = 0; i < TASKS; i++) {
+        tasks[i] = (struct task){.floor = &floor};
+        tasks[i].job = (struct job){.run = run_looking, .done = done_looking, .slow = i % 2 == 0};
+        workers_submit(floor.workers, &tasks[i].job);
+    }
+    while (floor.done < TASKS) {
+        event_base_loop(floor.base, EVLOOP_ONCE);
+    }
+    for (uint32_t i = 0; i < TASKS; i++) {
+        assert_true(tasks[i].disk_class >= 0);
+        assert_int_equal(tasks[i].disk_class == CLASS_IDLE, tasks[i].job.slow);
+    }
+    floor_free(&floor);
+}
+
 /* Freeing runs and completes what is left; long jobs are asked to give up. */
 static void test_free_completes(void **state) {
     (void)state;
@@ -216,8 +250,11 @@ static void test_log_rotates(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strands_keep_order), cmocka_unit_test(test_slow_jobs_leave_room),
-        cmocka_unit_test(test_free_completes),     cmocka_unit_test(test_log_is_limited),
+        cmocka_unit_test(test_strands_keep_order),
+        cmocka_unit_test(test_slow_jobs_leave_room),
+        cmocka_unit_test(test_slow_jobs_let_others_read_first),
+        cmocka_unit_test(test_free_completes),
+        cmocka_unit_test(test_log_is_limited),
         cmocka_unit_test(test_log_rotates),
     };
     alarm(60);

@@ -1,5 +1,9 @@
 /* test_library.c - what is shared and what is not, what is remembered, and what is served. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
+#include <sys/inotify.h>
 
 #include "common/hashtree.h"
 #include "src/host/crypto.h"
@@ -570,6 +574,51 @@ static void test_changes_are_noticed(void **state) {
     shelf_free(&watching.shelf);
 }
 
+/* ---- Without watches ---- */
+
+static bool has_no_watches; /* as when max_user_watches is reached */
+static uint32_t minutes;    /* that were waited for a rescan; here a moment */
+
+int inotify_add_watch(int fd, const char *path, uint32_t mask) {
+    typedef int real_fn(int, const char *, uint32_t);
+    real_fn *real = (real_fn *)(uintptr_t)dlsym(RTLD_NEXT, "inotify_add_watch");
+    if (has_no_watches) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return real(fd, path, mask);
+}
+
+int event_add(struct event *event, const struct timeval *wait) {
+    typedef int real_fn(struct event *, const struct timeval *);
+    real_fn *real = (real_fn *)(uintptr_t)dlsym(RTLD_NEXT, "event_add");
+    const struct timeval moment = {.tv_usec = 50000};
+    bool is_minute = has_no_watches && wait != NULL && wait->tv_sec == 60 && wait->tv_usec == 0;
+    minutes += is_minute;
+    return real(event, is_minute ? &moment : wait);
+}
+
+/* A system that has no more watches: the folders are walked through every minute instead. */
+static void test_changes_are_found_without_watches(void **state) {
+    (void)state;
+    static const struct change changes[] = {
+        {make_new, new_is_known},
+        {make_renamed, renamed_is_known},
+        {make_rewritten, rewritten_is_known},
+        {make_gone, all_is_gone},
+    };
+    struct watching watching = {.changes = changes, .count = sizeof changes / sizeof *changes};
+    shelf_init(&watching.shelf);
+    watching.shelf.when_ready = watch_changes;
+    watching.shelf.later = watch_changes;
+    has_no_watches = true;
+    minutes = 0;
+    shelf_run(&watching.shelf);
+    has_no_watches = false;
+    assert_true(minutes >= watching.count);
+    shelf_free(&watching.shelf);
+}
+
 /* ---- Blocks ---- */
 
 #define SERVED_BYTES (300 * BLOCK_BYTES + 100)
@@ -718,6 +767,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_cache),
         cmocka_unit_test(test_folders_come_and_go),
         cmocka_unit_test(test_changes_are_noticed),
+        cmocka_unit_test(test_changes_are_found_without_watches),
         cmocka_unit_test(test_blocks_are_sent),
         cmocka_unit_test(test_pace),
         cmocka_unit_test(test_changed_file_is_not_sent),

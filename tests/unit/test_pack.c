@@ -62,6 +62,36 @@ static void test_round_trips(void **state) {
     packer_free(NULL);
 }
 
+/* Noise anywhere, also at the start, at the end and all of it, and of any length. */
+static void test_round_trips_around_noise(void **state) {
+    (void)state;
+    struct packer *packer = packer_new();
+    struct rng rng;
+    rng_seed(&rng, 8);
+    uint8_t *bytes = mem_new(FRAME_PAYLOAD_MAX);
+    for (int round = 0; round < 1000; round++) {
+        size_t len = 1 + (size_t)rng_below(&rng, round % 20 == 0 ? FRAME_PAYLOAD_MAX : 600);
+        size_t from = round % 3 == 0 ? 0 : (size_t)rng_below(&rng, len);
+        size_t noisy = round % 4 == 0 ? len - from : (size_t)rng_below(&rng, len - from + 1);
+        for (size_t i = 0; i < len; i++) {
+            bool is_noise = i >= from && i < from + noisy;
+            bytes[i] = (uint8_t)rng_below(&rng, is_noise ? 256 : 4);
+        }
+        struct buf packed = {0};
+        struct slice plain, whole = {bytes, len};
+        packer_deflate_around(packer, whole, (struct slice){bytes + from, noisy}, &packed);
+        assert_int_equal(packer_inflate(packer, (struct slice){packed.data, packed.len}, len, &plain),
+                         OK);
+        assert_int_equal(plain.len, len);
+        assert_memory_equal(plain.data, bytes, len);
+        assert_in_range(packed.len, noisy, noisy + (len - noisy) / 2 + 100);
+        buf_free(&packed);
+        assert_round_trip(packer, whole); /* the next knows nothing of it */
+    }
+    mem_free(bytes);
+    packer_free(packer);
+}
+
 /* What another zlib makes by the same recipe, so that not only our own inflate reads it. */
 static void test_foreign_deflate(void **state) {
     (void)state;
@@ -186,6 +216,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dictionary_is_pinned),
         cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_round_trips_around_noise),
         cmocka_unit_test(test_foreign_deflate),
         cmocka_unit_test(test_cut_and_trailing),
         cmocka_unit_test(test_bomb),

@@ -344,6 +344,26 @@ static void bad_commands_are_refused(void **state) {
     }
 }
 
+/* So many downloads, those that wait included; another must wait until one has gone. */
+static void the_queue_has_an_end(void **state) {
+    const struct stage *stage = *state;
+    uint64_t id = 0;
+    for (uint32_t i = 0; i <= DOWNLOADS_MAX; i++) {
+        char text[CONTENT_TEXT_BYTES];
+        struct content_id content = {.size = MIB};
+        memcpy(content.root.b, &i, sizeof i);
+        content_format(text, &content);
+        id = world_command(stage->asker, "get", "content", text);
+        assert_true(i == DOWNLOADS_MAX || world_reported(stage->asker, id, "error", 0) == NULL);
+    }
+    const struct world_report *error = world_reported(stage->asker, id, "error", 0);
+    assert_non_null(error);
+    assert_int_equal(error->reason, ERR_LIMIT);
+    world_command(stage->asker, "cancel", "download", "1");
+    id = world_get(stage->asker, stage->files[0]);
+    assert_null(world_reported(stage->asker, id, "error", 0));
+}
+
 /* What the version before wrote is read, what nobody wrote is passed over. */
 static void old_entries_are_read(void **state) {
     struct stage *stage = *state;
@@ -381,6 +401,7 @@ int main(void) {
         CASE(what_has_finished_is_remembered),
         CASE(the_history_has_an_end),
         CASE(bad_commands_are_refused),
+        CASE(the_queue_has_an_end),
         CASE(old_entries_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

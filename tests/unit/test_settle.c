@@ -187,8 +187,7 @@ static void lose_record(struct leaf *leaf) {
     assert_true(is_there);
     memcpy(name, file.name.data, file.name.len); /* it borrows from the index */
     file.name.data = name;
-    assert_true(index_list_remove(leaf->list, &file));
-    register_restate(leaf);
+    register_lose(leaf, &file);
 }
 
 static void happen(struct stage *stage, enum meanwhile what, const struct reg_state *promised) {

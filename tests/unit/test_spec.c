@@ -48,7 +48,7 @@ static void test_everything_is_read(void **state) {
                                "duration = 2m\nsettle = 30s\nsample = 250ms\nseed = 9\n"
                                "upload-rate = 2M\n"
                                "[library]\nfiles = 7\ncopies = 3\nsizes = 1K..1M\n"
-                               "[load]\nsearches = 2.5/s\ndownloads = 1/s\n"
+                               "[load]\nsearches = 2.5/s\ndownloads = 1/s\nfrom = 4-11\n"
                                "[link]\nlatency = 20ms\nrate = 1M\n"
                                "[schedule]\n"
                                "30s = link peers 10% black-hole=yes\n"
@@ -66,6 +66,8 @@ static void test_everything_is_read(void **state) {
     assert_int_equal(spec.upload_rate, 2 << 20);
     assert_int_equal(spec.size_max, 1 << 20);
     assert_int_equal(spec.search_milli, 2500);
+    assert_int_equal(spec.load_first, 4);
+    assert_int_equal(spec.load_last, 11);
     assert_int_equal(spec.link.latency_ms, 20);
     assert_true(spec.has_faults);
     /* By time, and within one moment in the order of the file. */
@@ -237,6 +239,8 @@ static const struct bad {
     {"[schedule]\n10s = kill peers 10% now\n", "nothing may follow"},
     {"[schedule]\n10s = link all warp=9\n", "of a link: latency="},
     {"[schedule]\n31s = kill all\n", "an event stands after the end"},
+    {"[load]\nfrom = 4\n", "write a range"},
+    {"[load]\nfrom = 9-4\n", "write a range"},
     {"[checks]\nhappiness = 1\n", "write recall, registered"},
     {"[checks]\nrecall = 99\n", "write a share such as 0.99"},
     {"[checks]\nrecall at noon = 0.9\n", "only recall, registered and supernodes have a time"},

@@ -54,6 +54,37 @@ static void test_a_key_is_not_squatted(void **state) {
     trust_free(&trust);
 }
 
+/* An address record that has run out, or is of another network, goes into no table. */
+static void test_the_address_is_fresh(void **state) {
+    (void)state;
+    make_network(1);
+    struct trust trust;
+    open_trust(&trust, 5);
+    for (int is_fresh = 0; is_fresh < 2; is_fresh++) {
+        struct buf record = address_record_of(people[4], is_fresh ? EPOCH : EPOCH - 100);
+        struct candidacy candidacy = {.subject = people[3]->id,
+                                      .address_record = slice_of(&record),
+                                      .epoch = EPOCH,
+                                      .rate_kib = 64,
+                                      .day_mib = 64,
+                                      .sponsor = people[0]->id};
+        struct buf body = {0}, bytes = {0};
+        struct signer_env owner = signer(people[4]), sponsor = signer(people[0]);
+        wire_candidacy_subject_bytes(&body, &candidacy);
+        struct signed_bytes agreed = {&network.id, RECORD_CANDIDACY_SUBJECT, slice_of(&body)};
+        crypto_sign(&people[3]->crypto, &agreed, candidacy.by_subject);
+        wire_candidacy_sign(&candidacy, &owner);
+        wire_candidacy_sponsor(&candidacy, &sponsor);
+        wire_candidacy_encode(&bytes, &candidacy);
+        enum err err = take(&trust, MSG_CANDIDACY, &bytes);
+        assert_int_equal(err == OK, is_fresh);
+        buf_free(&record);
+        buf_free(&body);
+        buf_free(&bytes);
+    }
+    trust_free(&trust);
+}
+
 static void test_only_supernodes_stand(void **state) {
     (void)state;
     struct trust trust;
@@ -181,6 +212,7 @@ static void test_hostile_sponsors_cannot_fill_the_room(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_key_is_not_squatted),
+        cmocka_unit_test(test_the_address_is_fresh),
         cmocka_unit_test(test_only_supernodes_stand),
         cmocka_unit_test(test_one_sponsor_has_a_share),
         cmocka_unit_test(test_hostile_sponsors_cannot_fill_the_room),

@@ -212,8 +212,13 @@ static void test_fraud_of_nobody(void **state) {
         struct fraud fraud = {.type = RECORD_ROW,
                               .first = slice_of(is_first ? &one : &two),
                               .second = slice_of(is_first ? &two : &one)};
-        struct buf proof = {0};
+        struct buf proof = {0}, padded = {0};
+        static const uint8_t tlv[] = {2, 0, 1, 7};
         wire_fraud_encode(&proof, &fraud);
+        fraud.tlvs = (struct slice){tlv, sizeof tlv}; /* nobody has signed those */
+        wire_fraud_encode(&padded, &fraud);
+        assert_int_equal(take(&trust, MSG_FRAUD, &padded), ERR_POLICY);
+        buf_free(&padded);
         assert_int_equal(take(&trust, MSG_FRAUD, &proof), who == 1 ? OK : ERR_POLICY);
         assert_int_equal(trust_is_fraud(&trust, &people[who]->id), who == 1);
         buf_free(&one);
@@ -349,6 +354,8 @@ static void test_members(void **state) {
     assert_int_equal(take(&trust, MSG_MEMBERS, &others), ERR_AUTH);
     assert_int_equal(take(&trust, MSG_MEMBERS, &fewer), ERR_AUTH);
     assert_int_equal(take(&trust, MSG_MEMBERS, &elsewhen), ERR_NOT_FOUND);
+    assert_int_equal(take(&trust, MSG_MEMBERS, &again),
+                     ERR_POLICY); /* the root says nothing of it */
     assert_false(trust_may_issue(&trust, &people[4]->id, EPOCH));
     assert_int_equal(take(&trust, MSG_MEMBERS, &right), OK);
     assert_true(trust_may_issue(&trust, &people[4]->id, EPOCH));

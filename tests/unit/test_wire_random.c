@@ -613,6 +613,38 @@ static void make_measure(struct maker *maker, struct measure *measure) {
     measure->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
 }
 
+static void make_measure_files(struct maker *maker, struct measure_files *files) {
+    files->count = (uint8_t)(1 + below(maker, MEASURE_FILES_MAX));
+    for (uint8_t i = 0; i < files->count; i++) {
+        make_content(maker, &files->files[i]);
+    }
+    files->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
+static void make_measure_blocks(struct maker *maker, struct measure_blocks *blocks) {
+    blocks->bytes = 1 + below(maker, MEASURE_BYTES_MAX);
+    blocks->ms = (uint16_t)(1 + below(maker, UINT16_MAX));
+    blocks->count = (uint8_t)(1 + below(maker, MEASURE_RUNS_MAX));
+    for (uint8_t i = 0; i < blocks->count; i++) {
+        blocks->runs[i].file = (uint8_t)below(maker, MEASURE_FILES_MAX);
+        blocks->runs[i].first = below(maker, (1u << 28) - PIECE_BLOCKS);
+        blocks->runs[i].count = (uint8_t)(1 + below(maker, PIECE_BLOCKS));
+    }
+    blocks->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
+static void make_receipt(struct maker *maker, struct receipt *receipt) {
+    rng_fill(&maker->rng, receipt->issuer.b, sizeof receipt->issuer.b);
+    rng_fill(&maker->rng, receipt->subject.b, sizeof receipt->subject.b);
+    receipt->issuer.b[0] = 1;
+    receipt->subject.b[0] = 2;
+    receipt->epoch = (uint32_t)any(maker);
+    receipt->kind = (uint8_t)(RECEIPT_TRANSFER + below(maker, 2));
+    receipt->amount = 1 + below(maker, UINT32_MAX);
+    receipt->tlvs = make_tlvs(maker, RECORD_HEADROOM);
+    rng_fill(&maker->rng, receipt->signature, sizeof receipt->signature);
+}
+
 static void make_measured(struct maker *maker, struct measured *measured) {
     measured->data = make_bytes(maker, 1 + length(maker, MEASURED_DATA_MAX - 1));
     measured->offset = 8 * below(maker, (MEASURE_BYTES_MAX - MEASURED_DATA_MAX) / 8);
