@@ -202,13 +202,23 @@ void elect_records_vote(struct records *records, const struct node_id *subject,
                         const uint32_t *places, uint32_t count) {
     const struct trust_checkpoint *checkpoint =
         trust_checkpoint_at(&records->trust, records->epoch);
+    const struct network *network = &records->network;
+    bool is_small = checkpoint->checkpoint.members < SEATS_QUORUM_SHARED; /* anchors alone sign */
     for (uint32_t i = 0; i < count; i++) {
+        int32_t place = (int32_t)places[i];
+        if (is_small) {
+            place = trust_place(network->anchors, network->anchor_count,
+                                &checkpoint->members[places[i]]);
+        }
+        if (place < 0) {
+            continue;
+        }
         struct cert cert = {.subject = *subject,
                             .epoch = records->epoch + 1,
                             .life = CERT_VALID_EPOCHS,
                             .checkpoint = checkpoint->hash,
                             .signer_count = 1,
-                            .signers = {{.signer = (uint16_t)places[i]}}};
+                            .signers = {{.signer = (uint16_t)place}}};
         struct buf bytes = {0};
         wire_cert_encode(&bytes, &cert);
         take(records, MSG_CERT, &bytes);
