@@ -327,6 +327,17 @@ struct host *hostcache_pick(struct hostcache *cache, struct rng *rng, uint64_t n
     return NULL;
 }
 
+struct host *hostcache_pick_back(struct hostcache *cache) {
+    uint32_t cursor = 0;
+    for (struct host *host; (host = map_next(&cache->hosts, &cursor, NULL)) != NULL;) {
+        if (!host->in_use && host->sent_us_on) {
+            host->sent_us_on = false;
+            return host;
+        }
+    }
+    return NULL;
+}
+
 void hostcache_succeeded(struct hostcache *cache, struct host *host, int64_t wall_s) {
     host->failures = 0;
     host->retry_us = 0;

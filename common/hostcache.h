@@ -33,6 +33,7 @@ struct host {
     bool in_use : 1;     /* a link (or a dial) exists: the role sets it */
     bool has_record : 1; /* false for an introducer whose record never came */
     bool is_first : 1;   /* to be dialled before any other: the role sets it */
+    bool sent_us_on : 1; /* it had room, but another had more: the role sets it */
     uint64_t retry_us;   /* do not dial before */
     int64_t succeeded_s; /* wall clock of the last open link; 0 = never */
 };
@@ -67,6 +68,10 @@ struct host *hostcache_find(const struct hostcache *cache, const struct node_id 
  * never). */
 struct host *hostcache_pick(struct hostcache *cache, struct rng *rng, uint64_t now_us,
                             uint64_t *wait_us);
+
+/* Whoever has nobody left goes back, once, to one that only sent him on, before that one's time;
+ * NULL when there is none. */
+struct host *hostcache_pick_back(struct hostcache *cache);
 
 /* Note the outcome of a dial. A failure backs off with full jitter: up to REDIAL_MS_MIN * 2^n,
  * at most REDIAL_MS_MAX. `retry_after_s` from a GOAWAY is honoured (0 = none). An address that we

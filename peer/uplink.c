@@ -204,6 +204,9 @@ static uint64_t dial_missing(struct peer *peer) {
         }
         uint64_t wait_us;
         struct host *host = hostcache_pick(&peer->hosts, &peer->rng, peer->links.mono_us, &wait_us);
+        if (host == NULL && uplink_count(peer, PARENT_STANDBY) == 0) {
+            host = hostcache_pick_back(&peer->hosts);
+        }
         if (host == NULL) {
             uint64_t ask_us = ask_for_nodes(peer);
             return ask_us < wait_us ? ask_us : wait_us;
@@ -316,6 +319,7 @@ void uplink_opened(struct peer *peer, struct link *link) {
     struct parent *parent = link->owner;
     parent->state = PARENT_STANDBY;
     parent->since_us = peer->links.mono_us;
+    parent->host->sent_us_on = false;
     hostcache_succeeded(&peer->hosts, parent->host, peer->links.wall_s);
     if (peer->uplink.resolver != NULL) {
         peer->uplink.resolver->wait_ms = RESOLVE_MS_MIN;
@@ -424,6 +428,7 @@ enum err uplink_take_goaway(struct peer *peer, struct link *link, struct slice p
     take_records(peer, &goaway.alternatives);
     if (goaway.reason == GOAWAY_FULL && parent->state == PARENT_REGISTERED) {
         note_first(peer, &goaway.alternatives);
+        parent->host->sent_us_on = true;
     }
     links_close(link, GOAWAY_SHUTDOWN, ERR_REFUSED);
     return OK;

@@ -370,6 +370,32 @@ static void nobody_waits_for_one_that_does_not_come(void **state) {
     }
 }
 
+static void send_on(struct raw *raw) {
+    struct goaway goaway = {.reason = GOAWAY_FULL, .retry_after_s = 600};
+    struct buf payload = {0};
+    wire_goaway_encode(&payload, &goaway);
+    raw_send(raw, raw->link, MSG_GOAWAY, &payload);
+}
+
+/* Whoever sent it on had room for it. */
+static void a_leaf_that_all_sent_on_comes_back(void **state) {
+    struct stage *stage = *state;
+    struct world_node *peer = start_peer(stage);
+    for (int i = 0; i < 3; i++) { /* each while it indexes the leaf */
+        for (int j = 0; j < 3; j++) {
+            if (stage->supernodes[j]->link != NULL && stage->registries[j].commits > 0) {
+                send_on(stage->supernodes[j]);
+                world_run_for(stage->world, SECOND_US);
+                break;
+            }
+        }
+    }
+    uint64_t dials = peer->dials;
+    world_run_for(stage->world, 10 * SECOND_US);
+    assert_in_range(registered(stage), PARENTS, 3);
+    assert_true(peer->dials <= dials + 3); /* and does not try for ever */
+}
+
 static void send_nodes(struct raw *raw, struct link *link, uint8_t count) {
     struct nodes nodes = {.list.count = count};
     for (uint8_t i = 0; i < count; i++) {
@@ -448,6 +474,7 @@ int main(void) {
         CASE(a_full_supernode_names_others),
         CASE(a_leaf_goes_where_it_is_sent_on_to),
         CASE(nobody_waits_for_one_that_does_not_come),
+        CASE(a_leaf_that_all_sent_on_comes_back),
         CASE(more_nodes_than_asked_for_are_refused),
         CASE(a_scan_that_lasts_is_not_waited_for),
         CASE(a_silent_parent_is_left),
