@@ -17,8 +17,9 @@ void packer_free(struct packer *packer);
 /* Append raw deflate of `bytes` made with dictionary 1. */
 void packer_deflate(struct packer *packer, struct slice bytes, struct buf *out);
 
-/* The same for bytes of which a part, `noise`, cannot shrink: it goes as it is, so that nobody looks
- * for matches in it, and inflating it is copying. It does not spoil the codes of the rest either. */
+/* The same for bytes of which a part, `noise`, cannot shrink: it goes as it is, so that nobody
+ * looks for matches in it, and inflating it is copying. It does not spoil the codes of the rest
+ * either. */
 void packer_deflate_around(struct packer *packer, struct slice bytes, struct slice noise,
                            struct buf *out);
 

@@ -174,8 +174,9 @@ struct cluster {
     struct download *downloads;
     struct probe *probes;
     struct outcome outcomes[SPEC_CHECKS_MAX];
-    uint32_t sweeps; /* that are under way */
-    bool is_begun;   /* the schedule runs: rows are written */
+    uint32_t share_next; /* the member whose share of memory is looked at next */
+    uint32_t sweeps;     /* that are under way */
+    bool is_begun;       /* the schedule runs: rows are written */
     bool is_stopping;
     bool is_lacking;      /* an error: this machine or user cannot have namespaces */
     char upload_rate[24]; /* as an option */

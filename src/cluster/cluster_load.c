@@ -257,6 +257,10 @@ static void on_get(void *context, enum err err, const json_t *answer) {
         check_download(download, localnet_text(finished, "path"));
     } else if (err == ERR_CLOSED || download->member->state != CLUSTER_RUNNING) {
         download->stage = DOWNLOAD_CUT;
+        if (localnet_find(answer, "queued") == NULL) {
+            download->cluster->counts.downloads--; /* nothing was promised */
+            end_download(download, "void");
+        }
     } else {
         const json_t *error = localnet_find(answer, "error");
         fail_download(download, error == NULL ? err_name(err) : localnet_text(error, "error"));

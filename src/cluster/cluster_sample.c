@@ -14,6 +14,7 @@
 #include "src/cluster/procfs.h"
 
 #define STATUS_MS 5000
+#define SHARES_AT_ONCE 32 /* the kernel walks through all pages of each */
 
 struct sampling {
     struct cluster *cluster;
@@ -114,7 +115,6 @@ static uint64_t larger(uint64_t a, uint64_t b) {
 void sample_process(struct member *member, pid_t pid) {
     member->memory = procfs_resident(pid);
     member->memory_max = larger(member->memory, member->memory_max);
-    member->share = procfs_proportional(pid);
     member->descriptors = procfs_descriptors(pid);
     member->descriptors_max = (uint32_t)larger(member->descriptors, member->descriptors_max);
     member->cpu_ms = procfs_cpu_ms(pid);
@@ -144,15 +144,21 @@ void sample_tick(struct cluster *cluster) {
     uint64_t memory = 0, resident_sum = 0;
     uint64_t in = cluster->fleet.member.bytes_in, out = cluster->fleet.member.bytes_out;
     uint32_t running = 0;
+    cluster->share_next %= cluster->member_count;
     for (uint32_t i = 0; i < cluster->member_count; i++) {
         struct member *member = &cluster->members[i];
+        uint32_t turn = (i + cluster->member_count - cluster->share_next) % cluster->member_count;
         if (member->state == CLUSTER_DOWN) {
+            member->share = 0;
             member->is_elected = false;
             member->role_ms = 0;
             member->was_seen = false;
             continue;
         }
         sample_process(member, process_pid(member->node->process));
+        if (turn < SHARES_AT_ONCE || member->share == 0) {
+            member->share = procfs_proportional(process_pid(member->node->process));
+        }
         memory += member->share;
         resident_sum += member->state == CLUSTER_RUNNING ? member->memory : 0;
         in += member->bytes_in;
@@ -170,6 +176,7 @@ void sample_tick(struct cluster *cluster) {
             sample_row(cluster, member->node->name, member);
         }
     }
+    cluster->share_next += SHARES_AT_ONCE;
     cluster->memory_total_max = larger(memory, cluster->memory_total_max);
     follow_memory(cluster, resident_sum, running);
     if (!cluster->is_begun) {

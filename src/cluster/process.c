@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -244,6 +245,7 @@ static _Noreturn void become(const struct process_options *options, char *const 
                  (options->cwd == NULL || chdir(options->cwd) == 0) &&
                  limit(RLIMIT_NOFILE, options->descriptors_max) &&
                  limit(RLIMIT_DATA, options->memory_max);
+    (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); /* what libraries opened stays here */
     if (ready) {
         execvpe(options->argv[0], (char *const *)(uintptr_t)options->argv, environment);
     }

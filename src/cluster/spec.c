@@ -242,7 +242,7 @@ static bool take_join(struct spec *spec, const char *value) {
     return take_span(value, 0, &spec->liars.join_ms);
 }
 
-static bool take_from(struct spec *spec, const char *value) {
+static bool take_liars_from(struct spec *spec, const char *value) {
     return take_span(value, 0, &spec->liars.from_ms);
 }
 
@@ -273,7 +273,7 @@ static const struct row {
     {"liars", "identities", take_identities, "write a number from 0 to 1000"},
     {"liars", "rate", take_line, "write the bytes per second of their line, such as 400K"},
     {"liars", "join", take_join, "write when they come, such as `60s`"},
-    {"liars", "from", take_from, "write since when epochs count, such as `60s`"},
+    {"liars", "from", take_liars_from, "write since when epochs count, such as `60s`"},
     {"fleet", "peers", spec_take_fleet, "write a number from 0 to 5000"},
     {"fleet", "files", take_fleet_files, "write a number of files per peer, at most 1000"},
     {"fleet", "searches", take_fleet_searches, "write a rate such as `100/s`, at most 1000/s"},

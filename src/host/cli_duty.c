@@ -11,7 +11,6 @@
 #include "common/limits.h"
 #include "common/store.h"
 #include "common/units.h"
-#include "peer/duty.h"
 #include "src/host/failure.h"
 #include "src/host/identity.h"
 #include "src/host/store_sqlite.h"
@@ -101,18 +100,19 @@ static bool write_consent(const struct cli *cli, sqlite3 *db) {
         return false;
     }
     sqlite3_bind_int(statement, 1, STORE_META);
-    sqlite3_bind_text(statement, 2, DUTY_STATE_KEY, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 2, cli->program->consent_key, -1, SQLITE_STATIC);
     if (sqlite3_step(statement) == SQLITE_ROW) {
         before = (struct slice){sqlite3_column_blob(statement, 0),
                                 (size_t)sqlite3_column_bytes(statement, 0)};
     }
-    duty_consent_kept(before, settings->cap_rate, settings->cap_bytes, &after);
+    cli->program->consent_kept(before, settings->cap_rate, settings->cap_bytes, &after);
     sqlite3_finalize(statement);
     statement = NULL;
     bool is_good =
         sqlite3_prepare_v2(db, set, -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_bind_int(statement, 1, STORE_META) == SQLITE_OK &&
-        sqlite3_bind_text(statement, 2, DUTY_STATE_KEY, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_bind_text(statement, 2, cli->program->consent_key, -1, SQLITE_STATIC) ==
+            SQLITE_OK &&
         sqlite3_bind_blob(statement, 3, after.data, (int)after.len, SQLITE_STATIC) == SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_DONE;
     sqlite3_finalize(statement);

@@ -55,6 +55,8 @@ struct host {
     struct event *heavy; /* nothing else to do: the next of these is read */
     struct conn *waiting_first;
     struct conn *waiting_last;
+    struct event *trim;   /* links have come and gone: unused pages go back to the system */
+    uint64_t trimmed_us;  /* when they last did */
     struct event *reap;   /* end of turn: frees */
     struct conn *dead;    /* ... these */
     struct conn *leaving; /* lingering after their node has forgotten them */
@@ -169,6 +171,11 @@ void commands_end(struct host_node *node);
 
 /* Look a host name up (resolve.c); NODE_RESOLVED follows. */
 void resolve_name(struct host_node *node, uint32_t token, struct slice name);
+
+/* Links come and go: give unused memory back once it is calm (trim.c). */
+void trim_init(struct host *host);
+void trim_soon(struct host *host);
+void trim_free(struct host *host);
 
 /* Begin and end to listen (listen.c). */
 MUST_CHECK enum err listen_start(struct host_node *node, struct host_error *error);

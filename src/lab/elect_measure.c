@@ -94,13 +94,13 @@ static void issue(const struct slot *slot, const struct draft *draft, const stru
                   struct records *records) {
     const struct person *issuer = &slot->people->list[draft->issuer];
     uint32_t slots = person_slots(issuer);
-    struct records_row row = {.issuer = issuer->id, .slots = (uint16_t)slots};
+    struct elect_row row = {.issuer = issuer->id, .slots = (uint16_t)slots};
     row.leaves = load->slots > 0 ? (uint16_t)(load->used * slots / load->slots) : 0;
     for (; row.count < draft->count; row.count++) {
         row.subjects[row.count] = slot->people->list[draft->to[row.count]].id;
         row.bytes[row.count] = draft->bytes[row.count];
     }
-    records_row(records, &row);
+    elect_records_row(records, &row);
 }
 
 static void gather(struct slot *slot) {

@@ -42,8 +42,8 @@ static int compare_ids(const void *a, const void *b) {
     return memcmp(a, b, sizeof(struct node_id));
 }
 
-struct records *records_new(const struct elect_config *config, const struct people *people,
-                            const struct crypto *crypto) {
+struct records *elect_records_new(const struct elect_config *config, const struct people *people,
+                                  const struct crypto *crypto) {
     struct records *records = mem_new(sizeof *records);
     struct network *network = &records->network;
     *network = (struct network){.name = "elected",
@@ -95,16 +95,17 @@ void elect_records_free(struct records *records) {
     mem_free(records);
 }
 
+/* Votes may be more than there is room for, in layers far beyond what is needed. */
 static void take(struct records *records, uint8_t type, struct buf *bytes) {
     struct trust_record *added;
     enum err err =
         trust_take(&records->trust, type, (struct slice){bytes->data, bytes->len}, &added);
-    CHECK(err == OK);
+    CHECK(err == OK || (err == ERR_BUSY && type == MSG_CERT));
     buf_free(bytes);
 }
 
-void records_checkpoint(struct records *records, const struct beacon *beacon,
-                        struct node_id *members, uint32_t count, uint32_t wanted) {
+void elect_records_checkpoint(struct records *records, const struct beacon *beacon,
+                              struct node_id *members, uint32_t count, uint32_t wanted) {
     struct checkpoint checkpoint = {
         .epoch = beacon->epoch, .members = count, .beacon = beacon->hash};
     struct buf bytes = {0}, tlvs = {0};
@@ -133,7 +134,7 @@ static uint16_t weight_of(double bytes, double sum) {
     return (uint16_t)(weight < 1 ? 1 : weight);
 }
 
-void records_row(struct records *records, const struct records_row *row) {
+void elect_records_row(struct records *records, const struct elect_row *row) {
     struct row_record record = {.issuer = row->issuer, .epoch = records->epoch};
     struct row_load load = {.leaves = row->leaves, .slots = row->slots, .ms = WINDOW_MS};
     struct buf tlvs = {0}, bytes = {0};
@@ -159,8 +160,8 @@ static uint32_t kib_of(uint64_t bytes) {
     return kib < 1 ? 1 : kib < UINT32_MAX ? (uint32_t)kib : UINT32_MAX;
 }
 
-void records_candidacy(struct records *records, const struct person *person,
-                       const struct policy_claims *claims) {
+void elect_records_candidacy(struct records *records, const struct person *person,
+                             const struct policy_claims *claims) {
     struct address_record own = {
         .key = person->id,
         .minutes = 60,
@@ -197,8 +198,8 @@ void records_candidacy(struct records *records, const struct person *person,
     map_put(&records->trust.candidates, person->id.b, candidate);
 }
 
-void records_vote(struct records *records, const struct node_id *subject, const uint32_t *places,
-                  uint32_t count) {
+void elect_records_vote(struct records *records, const struct node_id *subject,
+                        const uint32_t *places, uint32_t count) {
     const struct trust_checkpoint *checkpoint =
         trust_checkpoint_at(&records->trust, records->epoch);
     for (uint32_t i = 0; i < count; i++) {
@@ -214,12 +215,12 @@ void records_vote(struct records *records, const struct node_id *subject, const 
     }
 }
 
-void records_advance(struct records *records, uint32_t epoch) {
+void elect_records_advance(struct records *records, uint32_t epoch) {
     forget_candidacies(records);
     trust_advance(&records->trust, epoch);
 }
 
-bool records_is_certified(const struct records *records, const struct node_id *id) {
+bool elect_records_is_certified(const struct records *records, const struct node_id *id) {
     struct buf cert = {0};
     uint32_t until;
     bool is_good =
@@ -229,7 +230,7 @@ bool records_is_certified(const struct records *records, const struct node_id *i
     return is_good;
 }
 
-const struct decide *records_decide(struct records *records) {
+const struct decide *elect_records_decide(struct records *records) {
     decide_begin(&records->decide, &records->trust,
                  trust_checkpoint_at(&records->trust, records->epoch));
     while (!decide_step(&records->decide, &records->trust, UINT32_MAX)) {
@@ -237,7 +238,7 @@ const struct decide *records_decide(struct records *records) {
     return &records->decide;
 }
 
-bool records_is_gated(const struct decide_row *row) {
+bool elect_records_is_gated(const struct decide_row *row) {
     static const uint8_t all = DECISION_GATE_CONSENT | DECISION_GATE_DIALLED |
                                DECISION_GATE_UPTIME | DECISION_GATE_CAPS | DECISION_GATE_HONEST |
                                DECISION_GATE_OF_AGE;

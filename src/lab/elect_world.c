@@ -96,7 +96,7 @@ static void stand(struct world *world) {
         const struct person *person = &world->people.list[i];
         if (!person->is_anchor && person_is_candidate(person)) {
             struct policy_claims claims = claims_of(world, person);
-            records_candidacy(world->records, person, &claims);
+            elect_records_candidacy(world->records, person, &claims);
         }
     }
 }
@@ -137,7 +137,8 @@ static void set_checkpoint(struct world *world) {
         }
     }
     world->checkpoints++;
-    records_checkpoint(world->records, world->beacons, world->set, world->set_count, world->wanted);
+    elect_records_checkpoint(world->records, world->beacons, world->set, world->set_count,
+                             world->wanted);
 }
 
 /* True when enough of those who may sign for a subject do. Honest ones sign for whom the decision
@@ -167,7 +168,7 @@ static bool is_signed(struct world *world, const struct person *subject, bool is
     }
     bool is_met = seats_quorum_is_met(&quorum, signatures, has_anchor);
     if (is_met) {
-        records_vote(world->records, &subject->id, places, signatures);
+        elect_records_vote(world->records, &subject->id, places, signatures);
     }
     return is_met;
 }
@@ -192,7 +193,7 @@ static bool is_certified(const struct world *world, const struct person *person)
     bool is_by_hand = person->signed_until == CERT_VALID_EPOCHS;
     return person->signed_until > 0 &&
            (is_by_hand ? world->checkpoints <= CERT_VALID_EPOCHS
-                       : records_is_certified(world->records, &person->id));
+                       : elect_records_is_certified(world->records, &person->id));
 }
 
 /* Who went away is no supernode; who comes back in the time of its certificate goes on as one, as
@@ -216,7 +217,7 @@ static void carry_out(struct world *world, const struct decide *decide) {
     for (uint32_t i = 0; i < decide->count; i++) {
         const struct decide_row *row = &decide->rows[i];
         struct person *person = person_of(world, &row->id);
-        world->figures.candidates += records_is_gated(row) && !row->is_member;
+        world->figures.candidates += elect_records_is_gated(row) && !row->is_member;
         if (row->verdict == POLICY_PROMOTE) {
             promote(world, person, true);
         } else if (row->verdict == POLICY_DEMOTE) {
@@ -228,7 +229,7 @@ static void carry_out(struct world *world, const struct decide *decide) {
             if (is_due && is_signed(world, person, true)) {
                 person->signed_until = world->checkpoints + CERT_VALID_EPOCHS;
             }
-        } else if (person->is_forged && records_is_gated(row) &&
+        } else if (person->is_forged && elect_records_is_gated(row) &&
                    (world->config->attack & ELECT_SIGN_OWN) != 0) {
             promote(world, person, false);
         }
@@ -270,7 +271,7 @@ static void step(struct world *world) {
     world->epoch++;
     world->now_s += config->epoch_s;
     world->figures = (struct elect_epoch){.epoch = world->epoch - 1 - config->warm_up};
-    records_advance(world->records, world->epoch);
+    elect_records_advance(world->records, world->epoch);
     people_churn(&world->people, world->now_s);
     lose_members(world);
     share_line(world);
@@ -285,7 +286,7 @@ static void step(struct world *world) {
     note_bandwidth(world);
     if (!is_frozen) {
         stand(world);
-        const struct decide *decide = records_decide(world->records);
+        const struct decide *decide = elect_records_decide(world->records);
         world->wanted = decide->wanted;
         carry_out(world, decide);
     }
@@ -323,7 +324,7 @@ static void world_init(struct world *world, const struct elect_config *config) {
     people_init(&world->people, config);
     uint32_t count = world->people.count;
     world->set = mem_array(count, sizeof *world->set);
-    world->records = records_new(config, &world->people, world->crypto);
+    world->records = elect_records_new(config, &world->people, world->crypto);
     map_init(&world->places, sizeof(struct node_id), config->seed);
     for (uint32_t i = 0; i < count; i++) {
         map_put(&world->places, world->people.list[i].id.b, (void *)((uintptr_t)i + 1));

@@ -404,6 +404,20 @@ static bool is_logged(struct run *run, const char *text, const char *without) {
     return false;
 }
 
+/* False where the user has run out of inotify: then folders are looked at once a minute. */
+static bool is_watching(const struct localnet_node *node) {
+    char line[1024];
+    FILE *file = fopen(node->log, "re");
+    bool is_watching = true;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        is_watching = is_watching && strstr(line, "watch.none") == NULL;
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return is_watching;
+}
+
 static void start_badpeer(struct run *run) {
     const struct row *row = run->row;
     const struct localnet_node *target =
@@ -567,7 +581,10 @@ static void check_honest(struct run *run) {
     }
     if (run->row->newcomer_ms > 0 &&
         (!run->is_registered || run->newcomer_ms > run->row->newcomer_ms)) {
-        fault(run->row, "a new file was not registered in time");
+        fault(run->row, "a new file was not registered in time%s",
+              is_watching(&test.net.peers[LEAVER])
+                  ? ""
+                  : ": its peer had no inotify; see fs.inotify.max_user_instances");
     }
     if (test.false_hits > 0) {
         fault(run->row, "%u hits match nothing that was asked", test.false_hits);

@@ -29,7 +29,7 @@
 #define FULL_MS 3000    /* so long it stays full */
 #define BEGIN_MS 20000  /* until a download has come so far */
 #define RESUME_MS 60000 /* what is promised */
-#define FORGET_MS 60000 /* until a folder has been looked at */
+#define FORGET_MS 90000 /* until a folder has been looked at */
 
 enum disk { DOWNLOADS, STATE, BOTH };
 

@@ -245,6 +245,17 @@ static void test_lines_and_capture(void **state) {
     buf_free(&out);
 }
 
+static void test_no_descriptor_is_handed_down(void **state) {
+    struct buf out = {0};
+    int status;
+    assert_int_equal(dup2(STDERR_FILENO, 77), 77); /* as a library might open one */
+    const struct process_options options = {.argv = SHELL("test ! -e /proc/$$/fd/77")};
+    assert_int_equal(process_capture(*state, &options, 10000, &out, &status), OK);
+    assert_int_equal(status, 0);
+    close(77);
+    buf_free(&out);
+}
+
 /* Runs in a fork that cron or a careless shell left without standard streams. */
 static _Noreturn void be_an_owner_without_streams(void) {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -400,6 +411,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_freeze_and_thaw, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_whole_group_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lines_and_capture, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_descriptor_is_handed_down, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_closed_standard_streams, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_slots_are_bounded_and_come_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nothing_outlives_its_owner, set_up, tear_down),

@@ -80,8 +80,8 @@ static void test_round_trips_around_noise(void **state) {
         struct buf packed = {0};
         struct slice plain, whole = {bytes, len};
         packer_deflate_around(packer, whole, (struct slice){bytes + from, noisy}, &packed);
-        assert_int_equal(packer_inflate(packer, (struct slice){packed.data, packed.len}, len, &plain),
-                         OK);
+        assert_int_equal(
+            packer_inflate(packer, (struct slice){packed.data, packed.len}, len, &plain), OK);
         assert_int_equal(plain.len, len);
         assert_memory_equal(plain.data, bytes, len);
         assert_in_range(packed.len, noisy, noisy + (len - noisy) / 2 + 100);
