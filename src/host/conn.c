@@ -25,6 +25,7 @@
 #define READ_TURN_US 1000                 /* ... that the node may work on them: then it waits */
 #define HEAVY_US 1000000                  /* in line with others, and so long afterwards */
 #define BULK_BYTES 65536                  /* read at once from a link that brings much */
+#define RECORDS_MAX 64                    /* ... they may be tiny */
 #define SMALL_BYTES 8192                  /* half of what OpenSSL reads ahead */
 #define LINGER_MS 2000
 #define SHUTDOWN_RETRY_MS 5
@@ -200,13 +201,34 @@ enum err conn_trouble(struct conn *conn, int result) {
     return ERR_AUTH;
 }
 
-/* Read the socket, or not. What OpenSSL has read ahead is not signalled by the kernel. */
-static void set_reading(struct conn *conn, bool may_read) {
-    if (!may_read) {
-        event_del(&conn->readable);
-    } else if (event_add(&conn->readable, NULL) != 0) {
+static bool may_read(const struct conn *conn) {
+    return conn->state == CONN_UP && !conn->is_read_stopped && !conn->is_held && !conn->is_slowed;
+}
+
+/* Something may be read, even if nobody wants to know it any more. */
+static bool wants_input(const struct conn *conn) {
+    bool is_closing = conn->state == CONN_FLUSHING || conn->state == CONN_LINGERING;
+    return may_read(conn) || (is_closing && !conn->is_slowed);
+}
+
+static void watch_input(struct conn *conn) {
+    if (event_add(&conn->readable, NULL) != 0) {
         conn_kill(conn, ERR_IO);
-    } else if (SSL_has_pending(conn->ssl)) {
+    }
+}
+
+/* Read the socket, or not. What OpenSSL has read ahead is not signalled by the kernel; part of a
+ * record may be all of that, so it is looked at once and not whenever it is still there. */
+static void update_reading(struct conn *conn) {
+    if (conn->state < CONN_UP || conn->state == CONN_DEAD) {
+        return;
+    }
+    if (!wants_input(conn) || conn->is_waiting) {
+        event_del(&conn->readable);
+        return;
+    }
+    watch_input(conn);
+    if (conn->state != CONN_DEAD && SSL_has_pending(conn->ssl)) {
         event_active(&conn->readable, EV_READ, 0);
     }
 }
@@ -230,7 +252,7 @@ static void finish_flush(struct conn *conn) {
     conn->state = CONN_LINGERING;
     list_add(&node->host->leaving, conn);
     conn_set_timer(conn, LINGER_MS);
-    set_reading(conn, true);
+    update_reading(conn);
 }
 
 void conn_close(struct conn *conn, enum err reason) {
@@ -244,7 +266,7 @@ void conn_close(struct conn *conn, enum err reason) {
     conn->flush_by_us = clock_mono_us() + CLOSE_FLUSH_MS * 1000ull;
     conn_set_timer(conn, CLOSE_FLUSH_MS);
     /* Unread input would turn our close into a reset that destroys what we just sent. */
-    set_reading(conn, true);
+    update_reading(conn);
     if (conn_output(conn) == 0) {
         conn_set_timer(conn, 0);
     }
@@ -345,10 +367,6 @@ void conn_write(struct conn *conn, struct slice bytes) {
 
 /* ---- Reading ---- */
 
-static bool may_read(const struct conn *conn) {
-    return conn->state == CONN_UP && !conn->is_read_stopped && !conn->is_held && !conn->is_slowed;
-}
-
 static void deliver(struct conn *conn, struct slice data) {
     conn->node->host->counts.bytes_in += data.len;
     node_bytes(conn->node, conn->link, data);
@@ -382,7 +400,7 @@ static struct slice read_records(struct conn *conn, struct turn *turn) {
     if (host->bulk == NULL) {
         host->bulk = mem_new(BULK_BYTES);
     }
-    while (len < most && !turn->is_dry) {
+    for (int i = 0; i < RECORDS_MAX && len < most && !turn->is_dry; i++) {
         ERR_clear_error();
         errno = 0;
         int got = SSL_read(conn->ssl, host->bulk + len, SSL3_RT_MAX_PLAIN_LENGTH);
@@ -398,14 +416,15 @@ static struct slice read_records(struct conn *conn, struct turn *turn) {
     return (struct slice){host->bulk, len};
 }
 
-/* Hand the input to the node piece by piece; a step may stop it at any piece. */
+/* Hand the input to the node piece by piece; a step may stop it at any piece. What a closing link
+ * brings is only read. */
 static void consume(struct conn *conn, struct turn *turn) {
     do {
         struct slice data = read_records(conn, turn);
-        if (data.len > 0) {
+        if (data.len > 0 && conn->state == CONN_UP) {
             deliver(conn, data);
         }
-    } while (may_read(conn) && !is_over(turn));
+    } while (wants_input(conn) && !is_over(turn));
 }
 
 /* Get in line behind the other links that bring much. Meanwhile it is not read: the kernel keeps
@@ -413,7 +432,7 @@ static void consume(struct conn *conn, struct turn *turn) {
 static void wait_in_line(struct conn *conn) {
     struct host *host = conn->node->host;
     static const struct timeval now = {0};
-    set_reading(conn, false);
+    event_del(&conn->readable);
     conn->is_waiting = true;
     conn->next_waiting = NULL;
     conn_pin(conn);
@@ -440,7 +459,7 @@ static void read_turn(struct conn *conn) {
     if (turn.taken >= READ_TURN_MAX || now_us >= turn.until_us) {
         conn->heavy_until_us = now_us + HEAVY_US;
     }
-    if (!turn.is_dry && may_read(conn)) {
+    if (!turn.is_dry && wants_input(conn)) {
         wait_in_line(conn);
     }
 }
@@ -453,19 +472,6 @@ static void read_last(struct conn *conn) {
         if (turn.is_dry) {
             break;
         }
-    }
-}
-
-/* Nobody wants to know any more. */
-static void discard(struct conn *conn) {
-    struct turn turn = turn_begin();
-    while (!is_over(&turn)) {
-        (void)read_records(conn, &turn);
-    }
-    if (turn.end != OK) {
-        conn_kill(conn, turn.end);
-    } else {
-        set_reading(conn, true);
     }
 }
 
@@ -492,9 +498,11 @@ static void on_heavy(evutil_socket_t fd, short what, void *context) {
         return;
     }
     struct host_node *node = conn->node;
-    if (may_read(conn)) {
-        set_reading(conn, true);
+    if (wants_input(conn)) {
         read_turn(conn);
+    }
+    if (wants_input(conn) && !conn->is_waiting) {
+        watch_input(conn);
     }
     conn_unpin(conn);
     if (host->waiting_first != NULL) {
@@ -531,9 +539,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context) {
     struct host_node *node = conn->node;
     if (conn->state == CONN_HANDSHAKE) {
         shake_hands(conn);
-    } else if (conn->state >= CONN_FLUSHING) {
-        discard(conn);
-    } else if (may_read(conn) && !conn->is_waiting) {
+    } else if (wants_input(conn) && !conn->is_waiting) {
         if (conn->heavy_until_us > clock_mono_us()) {
             wait_in_line(conn);
         } else {
@@ -562,12 +568,6 @@ enum err conn_want_write(struct conn *conn) {
         CHECK(conn->writable != NULL);
     }
     return event_add(conn->writable, NULL) == 0 ? OK : ERR_IO;
-}
-
-static void update_reading(struct conn *conn) {
-    if (conn->state == CONN_UP) {
-        set_reading(conn, may_read(conn) && !conn->is_waiting);
-    }
 }
 
 void conn_read_stop(struct conn *conn) {
@@ -647,7 +647,7 @@ static void start_tls(struct conn *conn) {
     }
     conn->state = CONN_HANDSHAKE;
     conn_set_timer(conn, HANDSHAKE_TIMEOUT_MS);
-    set_reading(conn, true);
+    watch_input(conn);
     if (!conn->is_accepted && conn->state == CONN_HANDSHAKE) {
         shake_hands(conn); /* who dials speaks first */
     }
