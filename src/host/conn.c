@@ -416,15 +416,15 @@ static struct slice read_records(struct conn *conn, struct turn *turn) {
     return (struct slice){host->bulk, len};
 }
 
-/* Hand the input to the node piece by piece; a step may stop it at any piece. What a closing link
- * brings is only read. */
+/* Hand the input to the node piece by piece; a step may stop it at any piece, and after each a limit
+ * is asked. What a closing link brings is only read. */
 static void consume(struct conn *conn, struct turn *turn) {
     do {
         struct slice data = read_records(conn, turn);
         if (data.len > 0 && conn->state == CONN_UP) {
             deliver(conn, data);
         }
-    } while (wants_input(conn) && !is_over(turn));
+    } while (wants_input(conn) && !is_over(turn) && !flow_is_limited(conn, DIRECTION_IN));
 }
 
 /* Get in line behind the other links that bring much. Meanwhile it is not read: the kernel keeps

@@ -242,11 +242,38 @@ static void test_flood_of_the_closing(void **state) {
     assert_true(visit.sent < FLOOD_MAX);
 }
 
+/* ---- ... and for one who has much to say: it is read a record at a time */
+
+static void *flood(void *context) {
+    struct visit *visit = context;
+    static char bytes[200000];
+    struct stranger *stranger = &visit->stranger;
+    BIO *said = collect(stranger);
+    size_t sent = 0;
+    for (int took = 1; took > 0 && sent < sizeof bytes; sent += (size_t)took) {
+        took = SSL_write(stranger->ssl, bytes + sent, (int)(sizeof bytes - sent));
+    }
+    char *ready;
+    long len = BIO_get_mem_data(said, &ready);
+    visit->is_ok =
+        sent == sizeof bytes && send(stranger->fd, ready, (size_t)len, MSG_DONTWAIT) > 60000;
+    usleep(300000);
+    return NULL;
+}
+
+static void test_flood(void **state) {
+    (void)state;
+    struct visit visit = {.act = flood, .is_limited = true};
+    run_visit(&visit);
+    assert_true(visit.probe.bytes < 80000);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_half_a_record),        cmocka_unit_test(test_key_updates),
         cmocka_unit_test(test_tiny_records),         cmocka_unit_test(test_keys_of_the_stuck),
         cmocka_unit_test(test_flood_of_the_closing),
+        cmocka_unit_test(test_flood),
     };
     alarm(60);
     if (argc > 1) {
