@@ -24,6 +24,7 @@
 #define READ_TURN_MAX 262144              /* bytes of one link per turn of the loop */
 #define READ_TURN_US 1000                 /* ... that the node may work on them: then it waits */
 #define HEAVY_US 1000000                  /* in line with others, and so long afterwards */
+#define OVERDUE_US 5000                   /* that the first in line waits for a quiet moment */
 #define BULK_BYTES 65536                  /* read at once from a link that brings much */
 #define RECORDS_MAX 64                    /* ... they may be tiny */
 #define SMALL_BYTES 8192                  /* half of what OpenSSL reads ahead */
@@ -416,8 +417,8 @@ static struct slice read_records(struct conn *conn, struct turn *turn) {
     return (struct slice){host->bulk, len};
 }
 
-/* Hand the input to the node piece by piece; a step may stop it at any piece, and after each a limit
- * is asked. What a closing link brings is only read. */
+/* Hand the input to the node piece by piece; a step may stop it at any piece, and after each a
+ * limit is asked. What a closing link brings is only read. */
 static void consume(struct conn *conn, struct turn *turn) {
     do {
         struct slice data = read_records(conn, turn);
@@ -427,11 +428,18 @@ static void consume(struct conn *conn, struct turn *turn) {
     } while (wants_input(conn) && !is_over(turn) && !flow_is_limited(conn, DIRECTION_IN));
 }
 
+/* The first in line is read when nothing else is to be done, or at least every few milliseconds. */
+static void await_turn(struct host *host) {
+    static const struct timeval now = {0};
+    static const struct timeval overdue = {.tv_usec = OVERDUE_US};
+    event_add(host->heavy, &now);
+    event_add(host->overdue, &overdue);
+}
+
 /* Get in line behind the other links that bring much. Meanwhile it is not read: the kernel keeps
  * what comes, and soon the other side. */
 static void wait_in_line(struct conn *conn) {
     struct host *host = conn->node->host;
-    static const struct timeval now = {0};
     event_del(&conn->readable);
     conn->is_waiting = true;
     conn->next_waiting = NULL;
@@ -440,9 +448,9 @@ static void wait_in_line(struct conn *conn) {
         host->waiting_last->next_waiting = conn;
     } else {
         host->waiting_first = conn;
+        await_turn(host);
     }
     host->waiting_last = conn;
-    event_add(host->heavy, &now);
 }
 
 /* One turn of a link: so many bytes, and so long. Whoever needs longer is heavy from then on. */
@@ -491,7 +499,6 @@ static struct conn *take_waiting(struct host *host) {
 static void on_heavy(evutil_socket_t fd, short what, void *context) {
     (void)fd;
     (void)what;
-    static const struct timeval now = {0};
     struct host *host = context;
     struct conn *conn = take_waiting(host);
     if (conn == NULL) {
@@ -506,7 +513,7 @@ static void on_heavy(evutil_socket_t fd, short what, void *context) {
     }
     conn_unpin(conn);
     if (host->waiting_first != NULL) {
-        event_add(host->heavy, &now);
+        await_turn(host);
     }
     node_run(node);
 }
@@ -768,7 +775,9 @@ void conns_init(struct host *host) {
     host->flush = event_new(host->base, -1, 0, on_flush, host);
     host->reap = event_new(host->base, -1, 0, on_reap, host);
     host->heavy = evtimer_new(host->base, on_heavy, host);
-    CHECK(host->flush != NULL && host->reap != NULL && host->heavy != NULL);
+    host->overdue = evtimer_new(host->base, on_heavy, host);
+    CHECK(host->flush != NULL && host->reap != NULL);
+    CHECK(host->heavy != NULL && host->overdue != NULL);
     trim_init(host);
     CHECK(event_priority_set(host->heavy, PRIORITY_LAST) == 0);
 }
@@ -786,5 +795,6 @@ void conns_free(struct host *host) {
     event_free(host->flush);
     event_free(host->reap);
     event_free(host->heavy);
+    event_free(host->overdue);
     trim_free(host);
 }

@@ -272,8 +272,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_half_a_record),        cmocka_unit_test(test_key_updates),
         cmocka_unit_test(test_tiny_records),         cmocka_unit_test(test_keys_of_the_stuck),
-        cmocka_unit_test(test_flood_of_the_closing),
-        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_flood_of_the_closing), cmocka_unit_test(test_flood),
     };
     alarm(60);
     if (argc > 1) {
