@@ -334,6 +334,7 @@ static void write_turn(struct conn *conn) {
         conn_kill(conn, err);
         return;
     }
+    conn_update_reading(conn); /* reading may have waited for this */
     if (conn->held != NULL && evbuffer_get_length(conn->held) > 0) {
         flow_want(conn, DIRECTION_OUT);
     }

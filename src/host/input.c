@@ -90,6 +90,9 @@ static struct slice read_records(struct conn *conn, struct turn *turn) {
         if (got <= 0) {
             turn->end = conn_trouble(conn, got);
             turn->is_dry = true;
+            if (SSL_want_write(conn->ssl)) { /* an answer about keys: it goes first */
+                event_del(&conn->readable);
+            }
         } else {
             len += (size_t)got;
             turn->is_dry = got < SMALL_BYTES && !SSL_has_pending(conn->ssl);

@@ -1,4 +1,5 @@
 /* test_host_hostile.c - strangers who shake hands as they should and then abuse TLS. */
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
@@ -21,10 +22,12 @@ struct visit {
     bool is_ok;
     bool is_chatty; /* the node sends much */
     bool is_limited;
-    double cpu_s;     /* that all of us used while the stranger waited */
-    uint64_t tick_us; /* when the node last looked */
-    uint64_t late_us; /* the longest it could not */
-    size_t most;      /* bytes in one piece */
+    bool is_saying;      /* ... or a little now and then, until: */
+    atomic_bool is_full; /* the kernel takes no more */
+    double cpu_s;        /* that all of us used while the stranger waited */
+    uint64_t tick_us;    /* when the node last looked */
+    uint64_t late_us;    /* the longest it could not */
+    size_t most;         /* bytes in one piece */
     size_t sent;
     atomic_bool is_over;
     void *(*act)(void *visit);
@@ -37,7 +40,7 @@ static double cpu_now(void) {
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-/* "c": close, "p": pour, other bytes only count. */
+/* "c": close, "p": pour, "s": say a little, other bytes only count. */
 static void host_it(struct probe *probe, const struct node_event *event, struct outbox *out) {
     struct visit *visit = probe->context;
     static const uint8_t bytes[60000];
@@ -49,6 +52,7 @@ static void host_it(struct probe *probe, const struct node_event *event, struct 
         struct slice data = event->bytes.data;
         visit->most = data.len > visit->most ? data.len : visit->most;
         visit->is_chatty = visit->is_chatty || data.data[0] == 'p';
+        visit->is_saying = visit->is_saying || data.data[0] == 's';
         if (data.data[0] == 'c') {
             outbox_write(out, event->bytes.link, test_slice("bye"));
             probe_act(out, ACTION_CLOSE, event->bytes.link);
@@ -57,6 +61,10 @@ static void host_it(struct probe *probe, const struct node_event *event, struct 
     if (visit->is_chatty && probe->counts[NODE_LINK_STALLED] == 0) {
         outbox_write(out, probe->link, (struct slice){bytes, sizeof bytes});
         visit->sent += sizeof bytes;
+    }
+    if (visit->is_saying && event->kind == NODE_TIMER && !atomic_load(&visit->is_full)) {
+        outbox_write(out, probe->link, (struct slice){bytes, 1000});
+        visit->sent += 1000;
     }
     probe_wake(probe, event, 10);
     if (atomic_load(&visit->is_over)) {
@@ -221,6 +229,65 @@ static void test_keys_of_the_stuck(void **state) {
     assert_true(visit.cpu_s < 0.2);
 }
 
+/* The same when the kernel has taken all of the output, and takes no answer about keys: such an
+ * answer is sent by reading. */
+
+/* The node's end of the stranger's connection: both are in this process. */
+static int other_end(int fd) {
+    struct sockaddr_in ours, at;
+    socklen_t len = sizeof ours;
+    getsockname(fd, (struct sockaddr *)&ours, &len);
+    for (int other = 3; other < 256; other++) {
+        len = sizeof at;
+        if (getpeername(other, (struct sockaddr *)&at, &len) == 0 && at.sin_port == ours.sin_port) {
+            return other;
+        }
+    }
+    return -1;
+}
+
+static bool takes_more(int fd) {
+    struct pollfd look = {.fd = fd, .events = POLLOUT};
+    return poll(&look, 1, 0) == 1;
+}
+
+static void *ask_keys_of_the_full(void *context) {
+    struct visit *visit = context;
+    struct stranger *stranger = &visit->stranger;
+    int least = 1;
+    int end = other_end(stranger->fd);
+    setsockopt(end, SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
+    visit->is_ok = says(stranger, "s");
+    while (takes_more(end)) {
+        usleep(200);
+    }
+    atomic_store(&visit->is_full, true);
+    usleep(30000);
+    BIO *ours = SSL_get_wbio(stranger->ssl);
+    BIO_up_ref(ours);
+    BIO *said = collect(stranger);
+    for (int i = 0; i < 90; i++) {
+        visit->is_ok = visit->is_ok &&
+                       SSL_key_update(stranger->ssl, SSL_KEY_UPDATE_REQUESTED) == 1 &&
+                       SSL_do_handshake(stranger->ssl) == 1;
+    }
+    visit->is_ok = visit->is_ok && says(stranger, "after") && send_collected(stranger, said);
+    SSL_set0_wbio(stranger->ssl, ours);
+    usleep(100000);
+    rest(visit, 400000);
+    visit->is_ok = visit->is_ok && read_all(stranger, visit->sent) == visit->sent;
+    usleep(300000);
+    return NULL;
+}
+
+static void test_keys_of_the_full(void **state) {
+    (void)state;
+    struct visit visit = {.act = ask_keys_of_the_full};
+    run_visit(&visit);
+    assert_int_equal(visit.probe.bytes, 6);
+    assert_true(visit.cpu_s < 0.1);
+}
+
 /* ---- A limit holds for what nobody wants to hear, too: others would pay for it */
 
 static void *flood_the_closing(void *context) {
@@ -270,9 +337,13 @@ static void test_flood(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_half_a_record),        cmocka_unit_test(test_key_updates),
-        cmocka_unit_test(test_tiny_records),         cmocka_unit_test(test_keys_of_the_stuck),
-        cmocka_unit_test(test_flood_of_the_closing), cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_half_a_record),
+        cmocka_unit_test(test_key_updates),
+        cmocka_unit_test(test_tiny_records),
+        cmocka_unit_test(test_keys_of_the_stuck),
+        cmocka_unit_test(test_keys_of_the_full),
+        cmocka_unit_test(test_flood_of_the_closing),
+        cmocka_unit_test(test_flood),
     };
     alarm(60);
     if (argc > 1) {
