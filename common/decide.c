@@ -332,7 +332,8 @@ static bool was_member(const struct trust *trust, const struct node_id *id, uint
     return *is_known && trust_place(checkpoint->members, checkpoint->checkpoint.members, id) >= 0;
 }
 
-/* Since when it has had the role it has, as far as checkpoints tell. */
+/* Since when it has had the role it has, as far as checkpoints tell. Who lost its seat may hear of
+ * that an epoch later: its time begins then. */
 static uint32_t role_age_s(const struct decide *decide, const struct trust *trust,
                            const struct node_id *id) {
     bool is_known;
@@ -340,7 +341,8 @@ static uint32_t role_age_s(const struct decide *decide, const struct trust *trus
     for (uint32_t ago = 1; ago < TRUST_EPOCHS && ago <= decide->epoch; ago++) {
         bool was = was_member(trust, id, decide->epoch - ago, &is_known);
         if (is_known && was != is_now) {
-            return (ago - 1) * network_epoch_s(decide->network);
+            uint32_t epochs = ago - 1;
+            return (epochs - (!is_now && epochs > 0)) * network_epoch_s(decide->network);
         }
     }
     return UINT32_MAX;

@@ -69,7 +69,6 @@ struct policy {
     uint32_t teleport_milli;  /* of the rank that makes `mass`; 0 = mass is not looked at */
     uint32_t row_cap_percent; /* of that rank */
     bool believes_claims;     /* of a node about itself: the gate is not asked */
-    bool believes_everybody;  /* rows of all nodes count in that rank, not those of members alone */
     uint32_t (*decide)(const struct policy_view *view, const struct policy_node *nodes,
                        uint32_t count, struct policy_decision *decisions);
     struct ticket (*ticket)(const struct policy_view *view, const struct policy_node *node);

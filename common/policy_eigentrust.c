@@ -13,6 +13,5 @@ const struct policy policy_eigentrust = {
     .what = "the highest scores of EigenTrust over everybody's opinion of everybody",
     .teleport_milli = 150,
     .row_cap_percent = 100,
-    .believes_everybody = true,
     .ticket = ticket,
 };

@@ -133,23 +133,23 @@ static void expire_candidates(struct trust *trust, uint32_t oldest) {
 }
 
 /* Votes have records of their own; what they grew into goes when it can hold no more. */
-static void expire_certs(struct trust *trust, struct map *map, uint32_t oldest) {
+static void expire_certs(const struct trust *trust, struct map *map, uint32_t oldest) {
     uint32_t cursor = 0;
     const void *key;
     for (struct trust_certified *held; (held = map_next(map, &cursor, &key)) != NULL;) {
-        if (held->cert.epoch + held->cert.life < oldest) {
+        if (trust_cert_end(trust, &held->cert) < oldest) {
             map_remove(map, key);
             mem_free(held);
         }
     }
-    (void)trust;
 }
 
 static void expire_votes(struct trust *trust, uint32_t oldest) {
     uint32_t cursor = 0;
     for (struct trust_record *record;
          (record = map_next(&trust->records, &cursor, NULL)) != NULL;) {
-        if (record->type == MSG_CERT && record->epoch + CERT_VALID_EPOCHS < oldest) {
+        const struct cert vote = {.epoch = record->epoch, .life = CERT_VALID_EPOCHS};
+        if (record->type == MSG_CERT && trust_cert_end(trust, &vote) < oldest) {
             trust_drop(trust, record);
         }
     }
@@ -175,6 +175,29 @@ uint32_t trust_cert_epoch(const struct trust *trust) {
     }
     uint32_t reached = trust->latest->checkpoint.epoch + 1;
     return reached < trust->now_epoch ? reached : trust->now_epoch;
+}
+
+uint32_t trust_cert_end(const struct trust *trust, const struct cert *cert) {
+    uint32_t end = cert->epoch + cert->life;
+    for (uint32_t i = 0; i < TRUST_EPOCHS; i++) {
+        const struct trust_checkpoint *known = trust->checkpoints[i];
+        /* Signed under an earlier one, and so before the gap. */
+        end += known != NULL && known->checkpoint.epoch >= cert->epoch ? known->gap : 0;
+    }
+    return end;
+}
+
+void trust_note_gaps(struct trust *trust) {
+    for (uint32_t i = 0; i < TRUST_EPOCHS; i++) {
+        struct trust_checkpoint *known = trust->checkpoints[i];
+        for (uint32_t j = 0; known != NULL && j < TRUST_EPOCHS; j++) {
+            const struct trust_checkpoint *before = trust->checkpoints[j];
+            if (before != NULL && before->checkpoint.epoch < known->checkpoint.epoch &&
+                memcmp(before->hash.b, known->checkpoint.previous.b, sizeof before->hash.b) == 0) {
+                known->gap = known->checkpoint.epoch - before->checkpoint.epoch - 1;
+            }
+        }
+    }
 }
 
 void trust_advance(struct trust *trust, uint32_t epoch) {

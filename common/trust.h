@@ -55,6 +55,7 @@ struct trust_checkpoint {
     struct checkpoint checkpoint; /* without TLVs */
     uint16_t wanted;              /* seats, as the decision before came to; 0 = not told */
     struct hash hash;             /* of the encoded record */
+    uint32_t gap; /* epochs without a checkpoint before it, as it says itself; 0 = not known */
     struct trust_record *record;
     struct trust_record *members_record; /* NULL = not here yet */
     struct node_id *members;             /* checkpoint.members of them, rising; or NULL */

@@ -16,6 +16,10 @@ struct trust_record *trust_keep(struct trust *trust, uint8_t type, uint32_t epoc
 void trust_drop(struct trust *trust, struct trust_record *record);
 void trust_drop_checkpoint(struct trust *trust, struct trust_checkpoint *checkpoint);
 uint32_t trust_cert_epoch(const struct trust *trust);
+/* The first epoch in which a certificate is over: epochs without a checkpoint do not count. */
+uint32_t trust_cert_end(const struct trust *trust, const struct cert *cert);
+/* A checkpoint came, or went: see what is missing between those that are known. */
+void trust_note_gaps(struct trust *trust);
 /* Draw who is to sign, once for all votes: a hash per member each time would be too much. */
 void trust_draw_committee(const struct trust *trust, const struct trust_checkpoint *checkpoint,
                           struct trust_certified *vote);

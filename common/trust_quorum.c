@@ -221,7 +221,7 @@ enum err trust_certified(const struct trust *trust, const struct node_id *id, st
         return ERR_AUTH;
     }
     uint32_t at = is_by_hand(&cert) ? trust->now_epoch : trust_cert_epoch(trust);
-    *until_epoch = cert.epoch + cert.life;
+    *until_epoch = is_by_hand(&cert) ? cert.epoch + cert.life : trust_cert_end(trust, &cert);
     bool is_early = cert.epoch > trust->now_epoch + (is_by_hand(&cert) ? 0 : 1);
     return is_early || at >= *until_epoch ? ERR_POLICY : trust_check_signers(trust, &cert);
 }
@@ -245,7 +245,7 @@ bool trust_may_issue(const struct trust *trust, const struct node_id *id, uint32
     }
     const struct trust_certified *held = map_get(&trust->certified, id->b);
     return held != NULL && epoch + 1 >= held->cert.epoch &&
-           trust_cert_epoch(trust) < held->cert.epoch + held->cert.life;
+           trust_cert_epoch(trust) < trust_cert_end(trust, &held->cert);
 }
 
 /* ---- Members ---- */
@@ -357,6 +357,8 @@ uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct no
             live[count++] = network->anchors[i];
         }
     }
+    uint32_t last = trust->latest != NULL ? trust->latest->checkpoint.epoch : epoch;
+    uint32_t gap = last + 1 < epoch ? epoch - last - 1 : 0; /* which this checkpoint ends */
     uint32_t cursor = 0;
     const void *key;
     for (const struct trust_certified *held;
@@ -364,7 +366,8 @@ uint32_t trust_live_members(const struct trust *trust, uint32_t epoch, struct no
         const struct node_id *id = key;
         bool is_new =
             held->cert.epoch + NEW_EPOCHS > epoch && map_get(&trust->issuers, id->b) == NULL;
-        bool holds = held->cert.epoch <= epoch + 1 && epoch < held->cert.epoch + held->cert.life;
+        bool holds =
+            held->cert.epoch <= epoch + 1 && epoch < trust_cert_end(trust, &held->cert) + gap;
         bool is_out = network_is_anchor(network, id) || is_excluded(trust, id, &held->cert);
         if (holds && (is_new || is_heard(trust, id, epoch)) && !is_out) {
             live[count++] = *id;

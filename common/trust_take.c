@@ -199,6 +199,7 @@ static void keep_checkpoint(struct trust *trust, const struct checkpoint *checkp
     if (trust->latest == NULL || trust->latest->checkpoint.epoch < checkpoint->epoch) {
         trust->latest = kept;
     }
+    trust_note_gaps(trust);
     *added = kept->record;
 }
 
@@ -357,7 +358,7 @@ static enum err take_vote(struct trust *trust, struct slice bytes, struct trust_
     bool is_regular = cert.signer_count == 1 && cert.tlvs.len == 0 && cert.flags == 0 &&
                       cert.life == CERT_VALID_EPOCHS && /* all votes sign the same bytes */
                       cert.epoch == checkpoint->checkpoint.epoch + 1;
-    bool is_over = cert.epoch + cert.life < trust_cert_epoch(trust);
+    bool is_over = trust_cert_end(trust, &cert) < trust_cert_epoch(trust);
     if (!is_regular || is_over || trust_is_fraud(trust, &cert.subject)) {
         return ERR_POLICY;
     }

@@ -15,7 +15,6 @@
 #include "peer/measured.h"
 #include "peer/state.h"
 
-#define STATE_KEY "duty"
 #define DAY_KEY "duty.day"
 #define CANDIDACY_KEY "duty.candidacy"
 #define CERT_KEY "duty.cert"
@@ -41,26 +40,18 @@ static uint64_t uptime_s(const struct peer *peer) {
     return (peer->links.mono_us - peer->started_us) / 1000000;
 }
 
-static void save(struct peer *peer) {
-    const struct duty *duty = peer->duty;
-    struct buf value = {0};
-    buf_u8(&value, STATE_VERSION);
-    buf_u8(&value, duty->is_remembered);
-    buf_u64(&value, duty->rate);
-    buf_u64(&value, duty->day_bytes);
-    buf_u32(&value, duty->sessions + 1);
-    buf_u64(&value, duty->sessions_s + uptime_s(peer));
-    buf_u32(&value, duty->void_until);
-    put(peer, STATE_KEY, &value);
-    buf_free(&value);
+static void encode(const struct duty *duty, struct buf *value) {
+    buf_u8(value, STATE_VERSION);
+    buf_u8(value, duty->is_remembered);
+    buf_u64(value, duty->rate);
+    buf_u64(value, duty->day_bytes);
+    buf_u32(value, duty->sessions);
+    buf_u64(value, duty->sessions_s);
+    buf_u32(value, duty->void_until);
 }
 
-static void load(struct peer *peer) {
-    struct duty *duty = peer->duty;
-    struct slice value;
-    if (!store_get(peer->env->store, STORE_META, text_key(STATE_KEY), &value)) {
-        return;
-    }
+/* False when it is damaged; then nothing is set. */
+static bool decode(struct slice value, struct duty *duty) {
     struct reader reader = reader_of(value.data, value.len);
     uint8_t version = reader_u8(&reader);
     bool consents = reader_u8(&reader) == 1;
@@ -71,8 +62,7 @@ static void load(struct peer *peer) {
     uint32_t void_until = reader_u32(&reader);
     if (!reader_done(&reader) || version != STATE_VERSION || rate < DUTY_RATE_MIN ||
         day_bytes < DUTY_DAY_BYTES_MIN) {
-        log_warn(peer->env->log, "duty.state_damaged");
-        return;
+        return false;
     }
     duty->is_remembered = consents;
     duty->rate = rate;
@@ -80,6 +70,34 @@ static void load(struct peer *peer) {
     duty->sessions = sessions;
     duty->sessions_s = sessions_s;
     duty->void_until = void_until;
+    return true;
+}
+
+static void save(struct peer *peer) {
+    struct duty now = *peer->duty;
+    struct buf value = {0};
+    now.sessions++; /* this one */
+    now.sessions_s += uptime_s(peer);
+    encode(&now, &value);
+    put(peer, DUTY_STATE_KEY, &value);
+    buf_free(&value);
+}
+
+static void load(struct peer *peer) {
+    struct slice value;
+    if (store_get(peer->env->store, STORE_META, text_key(DUTY_STATE_KEY), &value) &&
+        !decode(value, peer->duty)) {
+        log_warn(peer->env->log, "duty.state_damaged");
+    }
+}
+
+void duty_consent_kept(struct slice before, uint64_t rate, uint64_t day_bytes, struct buf *after) {
+    struct duty duty = {.rate = DUTY_RATE, .day_bytes = DUTY_DAY_BYTES};
+    (void)decode(before, &duty);
+    duty.is_remembered = true;
+    duty.rate = rate > 0 ? rate : duty.rate;
+    duty.day_bytes = day_bytes > 0 ? day_bytes : duty.day_bytes;
+    encode(&duty, after);
 }
 
 static void save_day(struct peer *peer) {
@@ -590,7 +608,7 @@ void duty_withdraw(struct peer *peer) {
 
 void duty_configure(struct peer *peer, const struct peer_config *config) {
     struct slice value;
-    bool is_known = store_get(peer->env->store, STORE_META, text_key(STATE_KEY), &value);
+    bool is_known = store_get(peer->env->store, STORE_META, text_key(DUTY_STATE_KEY), &value);
     if (!config->consents && !is_known) {
         return;
     }

@@ -115,4 +115,11 @@ void duty_consent_command(struct peer *peer, const struct node_event *event);
 void duty_withdraw_command(struct peer *peer, const struct node_event *event);
 void duty_status_command(struct peer *peer, const struct node_event *event);
 
+/* ---- While no peer runs ---- */
+
+/* Where the consent is kept in STORE_META, and what is to stand there: `before` is what does (may
+ * be empty), 0 = as it was, or the default. */
+#define DUTY_STATE_KEY "duty"
+void duty_consent_kept(struct slice before, uint64_t rate, uint64_t day_bytes, struct buf *after);
+
 #endif

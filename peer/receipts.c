@@ -48,6 +48,7 @@ static struct receipts *receipts_of(struct peer *peer) {
         peer->receipts = mem_new(sizeof *peer->receipts);
         peer->receipts->timer.kind = TIMER_RECEIPTS;
         peer->receipts->epoch = epoch_now(peer);
+        arm(peer);
     }
     return peer->receipts;
 }
@@ -158,7 +159,5 @@ void receipts_timer(struct peer *peer) {
 }
 
 void receipts_parent_opened(struct peer *peer) {
-    if (receipts_of(peer) != NULL && !timer_is_set(&peer->receipts->timer)) {
-        arm(peer);
-    }
+    (void)receipts_of(peer);
 }

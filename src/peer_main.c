@@ -1,4 +1,5 @@
 /* peer_main.c - the program `peer`: an ordinary peer and the commands that speak to it. */
+#include "peer/duty.h"
 #include "peer/peer.h"
 #include "src/host/cli_browse.h"
 #include "src/host/cli_duty.h"
@@ -155,6 +156,8 @@ int main(int argc, char **argv) {
         .name = "peer",
         .help = "share files, and find and fetch those of others",
         .commands = commands,
-        .count = sizeof commands / sizeof *commands};
+        .count = sizeof commands / sizeof *commands,
+        .consent_key = DUTY_STATE_KEY,
+        .consent_kept = duty_consent_kept};
     return cli_main(&program, argc, argv);
 }

@@ -256,15 +256,32 @@ static bool needs_renewal(const struct supernode *supernode, const struct decide
     return held == NULL || held->cert.epoch + held->cert.life <= epoch + 1 + RENEW_EPOCHS;
 }
 
+static bool is_listed(const struct supernode *supernode, uint32_t epoch) {
+    const struct trust_checkpoint *known = trust_checkpoint_at(&supernode->trust, epoch);
+    return known != NULL && known->members != NULL &&
+           trust_place(known->members, known->checkpoint.members, &supernode->env->id) >= 0;
+}
+
+/* The anchor had our row and named us no more: it had decided so, when we were not sure. */
+static bool has_lost_seat(const struct supernode *supernode) {
+    const struct election *election = &supernode->election;
+    uint32_t epoch = election->decide.epoch;
+    return epoch > 0 && election->last_row == epoch && anchor_place(supernode) < 0 &&
+           is_listed(supernode, epoch - 1) && !is_listed(supernode, epoch);
+}
+
 /* A supernode that is not wanted any more goes, politely, when the epoch is over: until then others
  * may still ask it for what it has just signed, and certificates of others need that. */
 static void check_own_seat(struct supernode *supernode) {
     const struct decide_row *own = decide_find(&supernode->election.decide, &supernode->env->id);
-    bool is_sure = !supernode->election.is_unsure && !supernode->is_stopping;
-    if (own != NULL && own->verdict == POLICY_DEMOTE && is_sure) {
-        log_info(supernode->env->log, "election.demoted reason=\"%s\"", own->reason);
-        supernode->election.is_demoted = true;
+    bool is_demoted = own != NULL && own->verdict == POLICY_DEMOTE;
+    if (supernode->election.is_unsure || supernode->is_stopping ||
+        (!is_demoted && !has_lost_seat(supernode))) {
+        return;
     }
+    log_info(supernode->env->log, "election.demoted reason=\"%s\"",
+             is_demoted ? own->reason : "the checkpoint does not name it any more");
+    supernode->election.is_demoted = true;
 }
 
 /* Whether we are to sign for it. */

@@ -29,26 +29,34 @@
 #define SEGMENTS_MAX (TABLE_NUMBERS_MAX / SEGMENT_RECORDS)
 #define BITMAP_WORDS ((SEGMENTS_MAX + 63) / 64)
 
-/* A segment's `rest` of a record: the size above 32 bits, the type, and whether the content has
- * more variants. Of these, one is the main one; the others are found by name and metadata too. */
-#define REST_SIZE 0x07ffU
+/* A segment's `rest` of a record: all that a filter reads of most records. A size class, the type,
+ * and whether the content has more variants. Of these, one is the main one; the others are found
+ * by name and metadata too. Classes rise with sizes: below SIZE_LOW, 32 to each power of two; from
+ * there on, what stands above 32 bits. */
+#define REST_CLASS 0x07ffU
+#define SIZE_LOW (1ULL << 32)
+#define CLASS_LOW 1023U /* the last of sizes below SIZE_LOW */
+#define CLASS_STEP_BITS 5
 #define REST_TYPE_SHIFT 11
 #define REST_TYPE 0x7U
 #define REST_HAS_VARIANTS 0x4000U
 #define REST_IS_VARIANT 0x8000U
 
-#define KIND_ROW 8 /* types, of which there are 7 */
-
 #define HOLDER_SET 0x80000000U /* a holder that is a block of lists: count, then their numbers */
+
+/* What is read of a record once it is found, side by side. */
+struct record {
+    struct hash root;
+    uint32_t size; /* the low 32 bits */
+    uint32_t holder;
+};
 
 struct segment {
     uint64_t free_groups;  /* bit per group without any number in use */
     uint64_t holed_groups; /* ... with some free */
-    struct hash root[SEGMENT_RECORDS];
-    uint32_t size[SEGMENT_RECORDS]; /* the low 32 bits */
-    uint32_t holder[SEGMENT_RECORDS];
     uint16_t rest[SEGMENT_RECORDS];
     uint32_t names[SEGMENT_GROUPS]; /* block of front-coded names, POOL_NONE */
+    struct record records[SEGMENT_RECORDS];
 };
 
 /* The group that new records go to, not yet coded. */
@@ -71,7 +79,6 @@ struct records {
     uint64_t *alive;              /* bit per number */
     uint64_t *dead;               /* since the sweep began */
     uint64_t *condemned;          /* before: free when the sweep ends */
-    uint64_t *kinds;              /* per word of a sketch and type, the groups that may have it */
     uint64_t roomy[BITMAP_WORDS]; /* bit per segment with free_groups */
     uint64_t holed[BITMAP_WORDS]; /* ... with holed_groups */
     uint32_t live;
@@ -219,40 +226,40 @@ static inline bool record_is_alive(const struct index *index, uint32_t number) {
     return (index->records.alive[number / 64] >> (number % 64) & 1) != 0;
 }
 
+static inline uint32_t size_class(uint64_t size) {
+    if (size >= SIZE_LOW) {
+        return CLASS_LOW + (uint32_t)(size >> 32);
+    }
+    uint32_t power = size == 0 ? 0 : 63 - (uint32_t)__builtin_clzll(size);
+    uint32_t step = (uint32_t)(size << CLASS_STEP_BITS >> power) & ((1U << CLASS_STEP_BITS) - 1);
+    return power << CLASS_STEP_BITS | step;
+}
+
 static inline uint64_t record_size(const struct segment *segment, uint32_t at) {
-    return (uint64_t)(segment->rest[at] & REST_SIZE) << 32 | segment->size[at];
+    uint64_t class = segment->rest[at] & REST_CLASS;
+    return (class > CLASS_LOW ? (class - CLASS_LOW) << 32 : 0) | segment->records[at].size;
 }
 
 static inline struct content_id record_content(const struct index *index, uint32_t number) {
     const struct segment *segment = segment_of(index, number);
     uint32_t at = number % SEGMENT_RECORDS;
-    return (struct content_id){segment->root[at], record_size(segment, at)};
-}
-
-/* Of a sketch's word of numbers, a bit for each group that may have records of the types. */
-static inline uint64_t records_kinds(const struct index *index, uint32_t word, uint8_t types) {
-    const uint64_t *kinds = index->records.kinds + (size_t)word * KIND_ROW;
-    uint64_t bits = 0;
-    for (uint32_t left = types; left != 0; left &= left - 1) {
-        bits |= kinds[__builtin_ctz(left)];
-    }
-    return bits;
+    return (struct content_id){segment->records[at].root, record_size(segment, at)};
 }
 
 /* The hash of a content id; what is looked up by it next is being fetched into the cache. */
 uint64_t records_hash(const struct index *index, const struct content_id *content);
 
-/* Fetch into the cache what a search reads of a record: what a filter needs, or all. */
-static inline void records_prefetch(const struct index *index, uint32_t number, bool is_all) {
+/* Fetch into the cache what a filter reads of a record; what an answer reads of it besides. */
+static inline void records_prefetch_rest(const struct index *index, uint32_t number) {
+    __builtin_prefetch(&segment_of(index, number)->rest[number % SEGMENT_RECORDS]);
+}
+
+static inline void records_prefetch(const struct index *index, uint32_t number) {
     const struct segment *segment = segment_of(index, number);
     uint32_t at = number % SEGMENT_RECORDS;
-    __builtin_prefetch(&segment->rest[at]);
-    __builtin_prefetch(&segment->size[at]);
-    if (is_all) {
-        __builtin_prefetch(&segment->root[at]);
-        __builtin_prefetch(&segment->holder[at]);
-        __builtin_prefetch(&segment->names[at / GROUP_RECORDS]);
-    }
+    __builtin_prefetch(&segment->records[at].root);
+    __builtin_prefetch(&segment->records[at].holder);
+    __builtin_prefetch(&segment->names[at / GROUP_RECORDS]);
 }
 
 /* The living record that is this file, or NONE. */

@@ -43,15 +43,9 @@ static uint64_t *resize_bits(uint64_t *bits, uint32_t former, uint32_t segments)
     return bits;
 }
 
-/* Words of kinds of so many segments. */
-static size_t kind_words(uint32_t segments) {
-    return ((size_t)segments * SEGMENT_RECORDS + SKETCH_WORD_NUMBERS - 1) / SKETCH_WORD_NUMBERS *
-           KIND_ROW;
-}
-
 static uint64_t directory_bytes(uint32_t segments) {
     uint64_t each = sizeof(struct segment *) + 3 * SEGMENT_RECORDS / 8;
-    return segments == 0 ? 0 : segments * each + 8 * kind_words(segments) + 5ULL * MALLOC_BYTES;
+    return segments == 0 ? 0 : segments * each + 4ULL * MALLOC_BYTES;
 }
 
 static void resize_directory(struct index *index, uint32_t segments) {
@@ -64,9 +58,6 @@ static void resize_directory(struct index *index, uint32_t segments) {
     records->alive = resize_bits(records->alive, former, segments);
     records->dead = resize_bits(records->dead, former, segments);
     records->condemned = resize_bits(records->condemned, former, segments);
-    records->kinds = mem_resize(records->kinds, kind_words(segments), sizeof *records->kinds);
-    memset(records->kinds + kind_words(former), 0,
-           (kind_words(segments) - kind_words(former)) * sizeof *records->kinds);
     for (uint32_t i = former; i < segments; i++) {
         records->segments[i] = NULL;
     }
@@ -79,9 +70,8 @@ static void free_directory(struct index *index) {
     mem_free(records->alive);
     mem_free(records->dead);
     mem_free(records->condemned);
-    mem_free(records->kinds);
     records->segments = NULL;
-    records->alive = records->dead = records->condemned = records->kinds = NULL;
+    records->alive = records->dead = records->condemned = NULL;
     records->segment_cap = 0;
 }
 
@@ -243,7 +233,7 @@ uint32_t records_find_content(const struct index *index, const struct content_id
     while ((number = table_next(&walk)) != TABLE_NONE) {
         const struct segment *segment = segment_of(index, number);
         uint32_t at = number % SEGMENT_RECORDS;
-        if (memcmp(segment->root[at].b, content->root.b, sizeof content->root.b) == 0 &&
+        if (memcmp(segment->records[at].root.b, content->root.b, sizeof content->root.b) == 0 &&
             record_size(segment, at) == content->size && record_is_alive(index, number) &&
             (segment->rest[at] & REST_IS_VARIANT) == 0) {
             break;
@@ -354,34 +344,6 @@ static void leave_variants(struct index *index, uint32_t number) {
     }
 }
 
-/* ---- Kinds ---- */
-
-static uint32_t type_of(const struct segment *segment, uint32_t at) {
-    return segment->rest[at] >> REST_TYPE_SHIFT & REST_TYPE;
-}
-
-static void note_kind(struct records *records, uint32_t number, uint32_t type) {
-    records->kinds[(size_t)(number / SKETCH_WORD_NUMBERS) * KIND_ROW + type] |=
-        1ULL << (number / SKETCH_GROUP % 64);
-}
-
-/* Note anew which types the groups of a segment have, of numbers in use. */
-static void renew_kinds(struct records *records, uint32_t number) {
-    uint32_t first = number * SEGMENT_RECORDS;
-    uint64_t *kinds = records->kinds + (size_t)(first / SKETCH_WORD_NUMBERS) * KIND_ROW;
-    uint64_t mask = ((1ULL << SEGMENT_RECORDS / SKETCH_GROUP) - 1) << (first / SKETCH_GROUP % 64);
-    for (uint32_t type = 0; type < FILE_TYPES; type++) {
-        kinds[type] &= ~mask;
-    }
-    for (uint32_t word = first / 64; word < first / 64 + SEGMENT_RECORDS / 64; word++) {
-        uint64_t in_use = records->alive[word] | records->dead[word] | records->condemned[word];
-        for (; in_use != 0; in_use &= in_use - 1) {
-            uint32_t at = word * 64 + (uint32_t)__builtin_ctzll(in_use);
-            note_kind(records, at, type_of(records->segments[number], at % SEGMENT_RECORDS));
-        }
-    }
-}
-
 /* ---- Coming and going ---- */
 
 uint32_t records_make(struct index *index, const struct file_record *file, enum file_type type,
@@ -390,12 +352,9 @@ uint32_t records_make(struct index *index, const struct file_record *file, enum 
     uint32_t number = take_number(index);
     struct segment *segment = segment_of(index, number);
     uint32_t at = number % SEGMENT_RECORDS;
-    segment->root[at] = file->content.root;
-    segment->size[at] = (uint32_t)file->content.size;
+    segment->records[at] = (struct record){file->content.root, (uint32_t)file->content.size, NONE};
     segment->rest[at] =
-        (uint16_t)((uint32_t)type << REST_TYPE_SHIFT | (uint32_t)(file->content.size >> 32));
-    segment->holder[at] = NONE;
-    note_kind(&index->records, number, type);
+        (uint16_t)((uint32_t)type << REST_TYPE_SHIFT | size_class(file->content.size));
     names_put(index, number, file);
     if (main != NONE) {
         join_variants(index, main, number);
@@ -435,9 +394,6 @@ uint32_t records_free_condemned(struct index *index, uint32_t number) {
             note_room(records, group);
         }
     }
-    if (groups > 0) {
-        renew_kinds(records, number);
-    }
     if (segment != NULL && segment->free_groups == UINT64_MAX) {
         free_segment(index, number);
     }
@@ -456,13 +412,17 @@ void records_condemn(struct index *index) {
 
 /* ---- Holders ---- */
 
+static uint32_t *holder_of(const struct index *index, uint32_t number) {
+    return &segment_of(index, number)->records[number % SEGMENT_RECORDS].holder;
+}
+
 static uint32_t *set_at(const struct index *index, uint32_t holder) {
     return pool_at(&index->pool, holder & ~HOLDER_SET);
 }
 
 const uint32_t *records_holders(const struct index *index, uint32_t number, uint32_t *one,
                                 uint32_t *count) {
-    uint32_t holder = segment_of(index, number)->holder[number % SEGMENT_RECORDS];
+    uint32_t holder = *holder_of(index, number);
     if ((holder & HOLDER_SET) == 0) {
         *one = holder;
         *count = 1;
@@ -487,7 +447,7 @@ static void make_set(struct index *index, uint32_t *holder, const uint32_t *list
 }
 
 void records_hold(struct index *index, uint32_t number, uint32_t list) {
-    uint32_t *holder = &segment_of(index, number)->holder[number % SEGMENT_RECORDS];
+    uint32_t *holder = holder_of(index, number);
     if (*holder == NONE) {
         *holder = list;
         return;
@@ -506,7 +466,7 @@ void records_hold(struct index *index, uint32_t number, uint32_t list) {
 }
 
 void records_let_go(struct index *index, uint32_t number, uint32_t list) {
-    uint32_t *holder = &segment_of(index, number)->holder[number % SEGMENT_RECORDS];
+    uint32_t *holder = holder_of(index, number);
     if (*holder == list) {
         *holder = NONE;
         kill(index, number);

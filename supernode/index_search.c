@@ -7,15 +7,26 @@
 
 #define BATCH_RUNS 32
 #define BATCH_RECORDS 16
+#define FILTER_SCAN_MAX (INDEX_SCAN_MAX / 8 * 7) /* the rest is for what has passed */
+#define RECORDS_PER_LOOK 4                       /* of a filter: they stand side by side */
 #define SCAN_PER_TEXT 8 /* reading a name costs as much as looking at so many records */
 
 /* What a record needs before anything is decoded. */
 struct filter {
-    uint8_t types; /* bit per enum file_type */
+    uint8_t types;      /* bit per enum file_type */
+    uint32_t class_min; /* of size_min */
+    uint32_t classes;   /* from there to that of size_max */
     uint64_t size_min;
     uint64_t size_max;
     bool is_any;   /* all pass */
     bool is_exact; /* what passes it matches */
+};
+
+/* Runs to be filtered. */
+struct batch {
+    uint32_t at; /* the first that is not yet filtered */
+    uint32_t count;
+    struct run runs[BATCH_RUNS];
 };
 
 /* A search under way. */
@@ -31,8 +42,10 @@ struct scan {
     bool is_cut;        /* another word has no more */
     bool has_variants;
     struct name_reader reader;
+    struct batch batches[2]; /* one is filtered while the other is being fetched */
+    uint32_t batch;          /* which is being filtered */
     uint32_t sketch_count;
-    uint32_t sketch_words; /* of the shortest; NONE when neither words nor types have any */
+    uint32_t sketch_words; /* of the shortest */
     const uint64_t *sketches[QUERY_TERMS_MAX];
     struct postings_walk walks[QUERY_TERMS_MAX];
 };
@@ -56,11 +69,16 @@ static uint32_t gather_holders(struct scan *scan, uint32_t number,
     return found;
 }
 
-/* True when the type and the size are wanted. Types are looked at first: they stand closer. */
+/* True when the size and the type are wanted. Only where the class is the least or the greatest
+ * does the size itself have to be looked at. */
 static inline bool passes(const struct filter *filter, const struct segment *segment, uint32_t at) {
-    uint32_t type = segment->rest[at] >> REST_TYPE_SHIFT & REST_TYPE;
-    if ((filter->types >> type & 1) == 0) {
+    uint32_t rest = segment->rest[at], class = (rest & REST_CLASS) - filter->class_min;
+    if (class > filter->classes ||
+        (filter->types >> (rest >> REST_TYPE_SHIFT & REST_TYPE) & 1) == 0) {
         return false;
+    }
+    if (class > 0 && class < filter->classes) {
+        return true;
     }
     uint64_t size = record_size(segment, at);
     return size >= filter->size_min && size <= filter->size_max;
@@ -164,16 +182,12 @@ static bool open_words(struct scan *scan) {
         weights[at] = weight;
         lists[at] = list;
     }
-    bool has_kinds = scan->filter.types != UINT8_MAX && scan->index->records.segment_cap > 0;
     scan->sketch_count = 0;
-    scan->sketch_words =
-        has_kinds
-            ? (scan->index->records.segment_cap * SEGMENT_RECORDS - 1) / SKETCH_WORD_NUMBERS + 1
-            : NONE;
+    scan->sketch_words = UINT32_MAX;
     for (uint32_t i = 0; i < count; i++) {
         postings_start(&scan->walks[i], &scan->index->pool, lists[i]);
         struct sketch sketch = scan->walks[i].sketch;
-        if (sketch.words > 0 && (count > 1 || has_kinds)) {
+        if (sketch.words > 0 && count > 1) {
             scan->sketches[scan->sketch_count++] = sketch.bits;
             scan->sketch_words =
                 sketch.words < scan->sketch_words ? sketch.words : scan->sketch_words;
@@ -189,19 +203,16 @@ static bool is_spent(struct scan *scan) {
 
 /* The groups that all sketched words may have numbers in, of one word of bits. */
 static inline uint64_t candidates(const struct scan *scan, uint32_t word) {
-    uint64_t bits = UINT64_MAX;
-    for (uint32_t i = 0; i < scan->sketch_count; i++) {
+    uint64_t bits = scan->sketches[0][word];
+    for (uint32_t i = 1; i < scan->sketch_count; i++) {
         bits &= scan->sketches[i][word];
-    }
-    if (bits != 0 && scan->filter.types != UINT8_MAX) {
-        bits &= records_kinds(scan->index, word, scan->filter.types);
     }
     return bits;
 }
 
 /* The first number from `number` on where all words may stand; NONE if there is none. */
 static uint32_t next_candidate(const struct scan *scan, uint32_t number) {
-    if (scan->sketch_words == NONE) {
+    if (scan->sketch_count == 0) {
         return number;
     }
     uint32_t word = number / SKETCH_WORD_NUMBERS, shift = number / SKETCH_GROUP % 64;
@@ -222,7 +233,7 @@ static uint32_t next_candidate(const struct scan *scan, uint32_t number) {
 /* Ask for what the rarest word's next runs need. */
 static void look_for_runs(struct scan *scan, uint32_t count) {
     struct postings_walk *walk = &scan->walks[0];
-    if (scan->sketch_words == NONE) {
+    if (scan->sketch_count == 0) {
         postings_fetch_on(walk);
         return;
     }
@@ -251,6 +262,72 @@ static uint32_t draw_runs(struct scan *scan, struct run *runs, uint32_t max) {
         scan->number = first <= walk->run.last ? walk->run.last + 1 : first;
     }
     scan->looked_at += looks;
+    return count;
+}
+
+/* The first number from `number` to `last` that passes the filter; last + 1 if none does. */
+static uint32_t next_passing(const struct scan *scan, uint32_t number, uint32_t last) {
+    const struct filter filter = scan->filter;
+    while (number <= last) {
+        const struct segment *segment = segment_of(scan->index, number);
+        uint32_t end = number | (SEGMENT_RECORDS - 1);
+        end = end < last ? end : last;
+        for (; number <= end; number++) {
+            if (passes(&filter, segment, number % SEGMENT_RECORDS)) {
+                return number;
+            }
+        }
+    }
+    return number;
+}
+
+/* Draw runs to be filtered later, and ask for what that takes. */
+static void draw_batch(struct scan *scan, struct batch *batch) {
+    batch->at = 0;
+    batch->count = draw_runs(scan, batch->runs, BATCH_RUNS);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        records_prefetch_rest(scan->index, batch->runs[i].first);
+        scan->looked_at += 1 + (batch->runs[i].last - batch->runs[i].first) / RECORDS_PER_LOOK;
+    }
+}
+
+/* Filter what was drawn up to its end, or until there are `max` records; return their number. */
+static uint32_t filter_batch(struct scan *scan, struct batch *batch, struct run *runs,
+                             uint32_t max) {
+    uint32_t count = 0;
+    for (; batch->at < batch->count; batch->at++) {
+        struct run *run = &batch->runs[batch->at];
+        uint32_t number = next_passing(scan, run->first, run->last);
+        for (; number <= run->last; number = next_passing(scan, number + 1, run->last)) {
+            if (count == max) {
+                run->first = number;
+                return count;
+            }
+            runs[count++] = (struct run){number, number};
+        }
+    }
+    return count;
+}
+
+/* Draw up to `max` runs of what passes the filter, if there is one; the other words have to be
+ * looked for only there. */
+static uint32_t draw(struct scan *scan, struct run *runs, uint32_t max) {
+    if (scan->filter.is_any) {
+        return draw_runs(scan, runs, max);
+    }
+    uint32_t count = 0;
+    while (count < max && scan->looked_at < FILTER_SCAN_MAX) {
+        struct batch *batch = &scan->batches[scan->batch], *other = &scan->batches[1 - scan->batch];
+        count += filter_batch(scan, batch, runs + count, max - count);
+        if (batch->at == batch->count) {
+            if (scan->is_drawn && other->count == other->at) {
+                break;
+            }
+            draw_batch(scan, batch);
+            scan->batch = 1 - scan->batch;
+        }
+    }
+    scan->answer->truncated |= scan->looked_at >= FILTER_SCAN_MAX;
     return count;
 }
 
@@ -288,64 +365,40 @@ static uint32_t intersect(struct scan *scan, struct postings_walk *walk, const s
     return made;
 }
 
-/* The first number from `number` to `last` that passes the filter; last + 1 if none does. */
-static uint32_t next_passing(const struct scan *scan, uint32_t number, uint32_t last) {
-    const struct filter filter = scan->filter;
-    while (number <= last && !filter.is_any) {
-        const struct segment *segment = segment_of(scan->index, number);
-        uint32_t end = number | (SEGMENT_RECORDS - 1);
-        end = end < last ? end : last;
-        for (; number <= end; number++) {
-            if (passes(&filter, segment, number % SEGMENT_RECORDS)) {
-                return number;
-            }
-        }
-    }
-    return number;
-}
-
-/* Records that pass the filter, being fetched. */
-struct passing {
+/* Records that are being fetched. */
+struct coming {
     uint32_t count;
     uint32_t numbers[BATCH_RECORDS];
 };
 
 /* Look at them; false when no more are wanted. */
-static bool take_passing(struct scan *scan, struct passing *passing) {
-    for (uint32_t i = 0; i < passing->count; i++) {
-        names_prefetch(scan->index, passing->numbers[i]);
+static bool take_coming(struct scan *scan, struct coming *coming) {
+    for (uint32_t i = 0; i < coming->count; i++) {
+        names_prefetch(scan->index, coming->numbers[i]);
     }
-    for (uint32_t i = 0; i < passing->count; i++) {
-        if (!take_record(scan, passing->numbers[i]) || is_spent(scan)) {
+    for (uint32_t i = 0; i < coming->count; i++) {
+        if (!take_record(scan, coming->numbers[i]) || is_spent(scan)) {
             return false;
         }
     }
-    passing->count = 0;
+    coming->count = 0;
     return true;
 }
 
-/* Ask for what the filter needs of runs. */
-static void fetch_runs(const struct scan *scan, const struct run *runs, uint32_t count) {
-    for (uint32_t i = 0; i < count && !scan->filter.is_any; i++) {
-        records_prefetch(scan->index, runs[i].first, false);
-    }
-}
-
-/* Look at the records of runs, which were asked for; false when no more are wanted. */
+/* Look at the records of runs; false when no more are wanted. */
 static bool take_runs(struct scan *scan, const struct run *runs, uint32_t count) {
-    struct passing passing = {.count = 0};
+    struct coming coming = {.count = 0};
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t last = runs[i].last, number = next_passing(scan, runs[i].first, last);
-        scan->looked_at += last - runs[i].first + 1;
-        for (; number <= last; number = next_passing(scan, number + 1, last)) {
-            records_prefetch(scan->index, number, true);
-            passing.numbers[passing.count++] = number;
-            if (passing.count == BATCH_RECORDS && !take_passing(scan, &passing)) {
+        scan->looked_at += runs[i].last - runs[i].first + 1;
+        for (uint32_t number = runs[i].first; number <= runs[i].last; number++) {
+            records_prefetch(scan->index, number);
+            coming.numbers[coming.count++] = number;
+            if (coming.count == BATCH_RECORDS && !take_coming(scan, &coming)) {
                 return false;
             }
         }
     }
-    return take_passing(scan, &passing) && !is_spent(scan);
+    return take_coming(scan, &coming) && !is_spent(scan);
 }
 
 /* Cut runs of the rarest word by the other words, from rare to common, and look at what is left;
@@ -361,9 +414,6 @@ static bool take_drawn(struct scan *scan, const struct run *runs, uint32_t count
         count = intersect(scan, walk, runs, count, cut[i % 2]);
         runs = cut[i % 2];
     }
-    if (lists > 1) {
-        fetch_runs(scan, runs, count);
-    }
     return take_runs(scan, runs, count) && !scan->is_cut;
 }
 
@@ -375,11 +425,9 @@ static void scan_words(struct scan *scan) {
     uint32_t batch = BATCH_RUNS / 8, turn = 0, count = 0, next = 0;
     do {
         count = next;
-        next = draw_runs(scan, runs[turn], batch);
+        next = draw(scan, runs[turn], batch);
         if (second != NULL) {
             look_ahead(second, runs[turn], next);
-        } else {
-            fetch_runs(scan, runs[turn], next);
         }
         look_for_runs(scan, BATCH_RUNS / 2);
         batch = batch < BATCH_RUNS ? batch * 2 : BATCH_RUNS;
@@ -397,8 +445,11 @@ static void start(struct scan *scan, const struct index *index, const struct ind
     scan->is_drawn = false;
     scan->is_cut = false;
     scan->has_variants = false;
+    scan->batches[0].at = scan->batches[0].count = 0;
+    scan->batches[1].at = scan->batches[1].count = 0;
+    scan->batch = 0;
     scan->reader.group = NONE;
-    scan->filter = (struct filter){UINT8_MAX, 0, UINT64_MAX, true, true};
+    scan->filter = (struct filter){.is_any = true, .is_exact = true};
     answer->count = 0;
     answer->text_len = 0;
     answer->truncated = false;
@@ -417,16 +468,25 @@ static bool needs_texts(const struct query_expr *query) {
 
 /* Types and sizes stand beside the numbers; whatever else is asked needs the texts. */
 static struct filter filter_of(const struct query_expr *query) {
-    struct filter filter = {UINT8_MAX, 0, UINT64_MAX, true, !needs_texts(query)};
+    struct filter filter = {.types = UINT8_MAX,
+                            .size_max = FILE_BYTES_MAX,
+                            .is_any = true,
+                            .is_exact = !needs_texts(query)};
     if (query->types != 0) {
         filter.types = query->types;
         filter.is_any = false;
     }
     if ((query->ranged >> NUMBER_SIZE & 1) != 0) {
-        filter.size_min = query->ranges[NUMBER_SIZE].min;
-        filter.size_max = query->ranges[NUMBER_SIZE].max;
+        const struct query_range *range = &query->ranges[NUMBER_SIZE];
+        filter.size_min = range->min;
+        filter.size_max = range->max < FILE_BYTES_MAX ? range->max : FILE_BYTES_MAX;
         filter.is_any = false;
     }
+    if (filter.size_min > filter.size_max) {
+        filter.types = 0;
+    }
+    filter.class_min = size_class(filter.size_min);
+    filter.classes = size_class(filter.size_max) - filter.class_min;
     return filter;
 }
 

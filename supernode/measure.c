@@ -52,7 +52,8 @@ static void draw(const struct supernode *supernode, const struct node_id *subjec
                    (struct slice){member->b, sizeof member->b}, hash);
 }
 
-/* True when we are among those who measure this candidate; *hash is our own number. */
+/* True when we are among those who measure this candidate; *hash is our own number. Who was elected
+ * since measures those that would be its own were it a member already: others have left since. */
 static bool is_ours(const struct supernode *supernode, const struct trust_candidate *candidate,
                     struct hash *hash) {
     const struct trust_checkpoint *latest = supernode->trust.latest;
@@ -62,7 +63,9 @@ static bool is_ours(const struct supernode *supernode, const struct trust_candid
     }
     uint32_t members = latest->checkpoint.members;
     uint32_t before =
-        trust_place(latest->members, members, &supernode->env->id) < 0 ? MEASURERS : 0;
+        trust_may_issue(&supernode->trust, &supernode->env->id, supernode->trust.now_epoch)
+            ? 0
+            : MEASURERS;
     for (uint32_t i = 0; i < members && before < MEASURERS; i++) {
         struct hash other;
         draw(supernode, &candidate->subject, &latest->members[i], &other);

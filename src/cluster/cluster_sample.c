@@ -99,7 +99,8 @@ static void look_at_role(struct cluster *cluster, struct member *member) {
     cluster_control_describe(cluster);
     cluster_note(cluster, "%s %s", member->node->name,
                  is_elected ? "is a supernode, too" : "is no supernode any more");
-    if (member->role_ms != 0 && now - member->role_ms < (int64_t)cluster->spec.election.dwell_ms) {
+    if (!member->is_leaving && member->role_ms != 0 &&
+        now - member->role_ms < (int64_t)cluster->spec.election.dwell_ms) {
         cluster->role_flaps++;
         cluster_note(cluster, "FLAP: %s changes its role after %" PRId64 " ms", member->node->name,
                      now - member->role_ms);

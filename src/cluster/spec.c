@@ -181,7 +181,7 @@ static bool take_until(struct spec *spec, const char *value) {
 }
 
 /* `6-11`. */
-static bool take_load_from(struct spec *spec, const char *value) {
+static bool take_fetchers(struct spec *spec, const char *value) {
     char first[16];
     const char *dash = strchr(value, '-');
     if (dash == NULL || (size_t)(dash - value) >= sizeof first) {
@@ -242,7 +242,7 @@ static bool take_join(struct spec *spec, const char *value) {
     return take_span(value, 0, &spec->liars.join_ms);
 }
 
-static bool take_from(struct spec *spec, const char *value) {
+static bool take_liars_from(struct spec *spec, const char *value) {
     return take_span(value, 0, &spec->liars.from_ms);
 }
 
@@ -273,7 +273,7 @@ static const struct row {
     {"liars", "identities", take_identities, "write a number from 0 to 1000"},
     {"liars", "rate", take_line, "write the bytes per second of their line, such as 400K"},
     {"liars", "join", take_join, "write when they come, such as `60s`"},
-    {"liars", "from", take_from, "write since when epochs count, such as `60s`"},
+    {"liars", "from", take_liars_from, "write since when epochs count, such as `60s`"},
     {"fleet", "peers", spec_take_fleet, "write a number from 0 to 5000"},
     {"fleet", "files", take_fleet_files, "write a number of files per peer, at most 1000"},
     {"fleet", "searches", take_fleet_searches, "write a rate such as `100/s`, at most 1000/s"},
@@ -282,7 +282,7 @@ static const struct row {
     {"library", "sizes", take_sizes, "write a range such as `1K..64K`, from 16 bytes to 1G"},
     {"library", "names", take_names, "write the path of a file with a name per line"},
     {"load", "searches", take_searches, "write a rate such as `5/s`, at most 1000/s"},
-    {"load", "from", take_load_from, "write a range of peers such as `4-9`"},
+    {"load", "from", take_fetchers, "write a range of peers such as `4-9`"},
     {"load", "until", take_until, "write a time such as `90s`"},
     {"load", "downloads", take_downloads, "write a rate such as `0.5/s`, at most 1000/s"},
 };

@@ -361,8 +361,9 @@ static json_t *traffic_rows(const struct fleet *fleet) {
 
 static json_int_t bytes_of(const struct fleet *fleet, enum direction direction) {
     const struct driver_counts *counts = host_counts(fleet->host);
-    return (json_int_t)(counts->wire[direction][TRAFFIC_FILES] +
-                        counts->wire[direction][TRAFFIC_OVERLAY]);
+    uint64_t bytes =
+        counts->wire[direction][TRAFFIC_FILES] + counts->wire[direction][TRAFFIC_OVERLAY];
+    return (json_int_t)bytes;
 }
 
 static void print_second(struct fleet *fleet, uint32_t registered) {

@@ -36,7 +36,7 @@
 #define AGAIN_MS_MAX 300000 /* ... up to this */
 #define STEADY_MS 60000     /* one that ran for so long is started at once again */
 #define CHILD_INTRODUCERS_MAX 16
-#define WORDS_MAX (16 + 2 * CHILD_INTRODUCERS_MAX)
+#define WORDS_MAX (20 + 2 * CHILD_INTRODUCERS_MAX)
 
 enum child_state { CHILD_NONE, CHILD_RUNNING, CHILD_LEAVING, CHILD_WAITING };
 
@@ -109,6 +109,7 @@ static uint32_t fill_words(const struct child *child, char *words[WORDS_MAX],
         {"--network", child->network},
         {"--listen", child->listen != NULL ? child->listen : room},
         {"--advertise", child->advertise},
+        {"--interface", child->node->interface[0] != '\0' ? child->node->interface : NULL},
         {"--config", access(child->config, F_OK) == 0 ? child->config : "/dev/null"},
         {"--log", child->log},
     };

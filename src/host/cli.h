@@ -30,6 +30,9 @@ struct cli_program {
     const char *help;
     const struct cli_command *commands;
     uint32_t count;
+    /* A peer's: where its consent to serve is kept in STORE_META, and what is to stand there. */
+    const char *consent_key;
+    void (*consent_kept)(struct slice before, uint64_t rate, uint64_t day_bytes, struct buf *after);
 };
 
 /* What a command works with. */

@@ -2,13 +2,18 @@
 #include "src/host/cli_duty.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/limits.h"
+#include "common/store.h"
 #include "common/units.h"
 #include "src/host/failure.h"
+#include "src/host/identity.h"
+#include "src/host/store_sqlite.h"
 #include "src/host/terminal.h"
 
 /* A call whose lines are printed as they come, or by `print`. */
@@ -82,11 +87,71 @@ static bool ask(const struct settings *settings) {
     return fgets(line, sizeof line, stdin) != NULL && (line[0] == 'y' || line[0] == 'Y');
 }
 
+/* What it says there now, and then that and the consent. False when there is nothing to write to.
+ */
+static bool write_consent(const struct cli *cli, sqlite3 *db) {
+    const struct settings *settings = &cli->settings;
+    static const char get[] = "SELECT value FROM entries WHERE tab = ?1 AND key = CAST(?2 AS BLOB)";
+    static const char set[] = "INSERT OR REPLACE INTO entries VALUES (?1, CAST(?2 AS BLOB), ?3)";
+    sqlite3_stmt *statement = NULL;
+    struct buf after = {0};
+    struct slice before = {0};
+    if (sqlite3_prepare_v2(db, get, -1, &statement, NULL) != SQLITE_OK) {
+        return false;
+    }
+    sqlite3_bind_int(statement, 1, STORE_META);
+    sqlite3_bind_text(statement, 2, cli->program->consent_key, -1, SQLITE_STATIC);
+    if (sqlite3_step(statement) == SQLITE_ROW) {
+        before = (struct slice){sqlite3_column_blob(statement, 0),
+                                (size_t)sqlite3_column_bytes(statement, 0)};
+    }
+    cli->program->consent_kept(before, settings->cap_rate, settings->cap_bytes, &after);
+    sqlite3_finalize(statement);
+    statement = NULL;
+    bool is_good =
+        sqlite3_prepare_v2(db, set, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_bind_int(statement, 1, STORE_META) == SQLITE_OK &&
+        sqlite3_bind_text(statement, 2, cli->program->consent_key, -1, SQLITE_STATIC) ==
+            SQLITE_OK &&
+        sqlite3_bind_blob(statement, 3, after.data, (int)after.len, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_DONE;
+    sqlite3_finalize(statement);
+    buf_free(&after);
+    return is_good;
+}
+
+/* No peer runs, and none can start meanwhile: remember it for the next one. False when a peer runs,
+ * or has never run here: it can be asked, or can say what is wrong. */
+static bool consent_for_later(const struct cli *cli) {
+    char path[PATH_MAX];
+    struct host_error ignored = {0};
+    sqlite3 *db = NULL;
+    bool is_named = snprintf(path, sizeof path, "%s/" STORE_FILE, cli->dir) < (int)sizeof path;
+    if (!is_named || access(path, R_OK | W_OK) != 0) {
+        return false;
+    }
+    int lock = state_lock(cli->dir, &ignored);
+    if (lock < 0) {
+        return false;
+    }
+    bool is_written = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+                      write_consent(cli, db);
+    sqlite3_close(db);
+    close(lock);
+    return is_written;
+}
+
 static int consent(struct cli *cli) {
     const struct settings *settings = &cli->settings;
     bool asks = !settings->yes && !settings->json && terminal_is(stdout) && isatty(0) == 1;
     if (asks && !ask(settings)) {
         printf("nothing was changed\n");
+        return CLI_OK;
+    }
+    if (consent_for_later(cli)) {
+        printf(settings->json ? "{\"kind\":\"supernode\",\"consents\":true,\"running\":false}\n"
+                              : "this peer would serve as a supernode, too, from its next start "
+                                "on\n");
         return CLI_OK;
     }
     char rate[32];

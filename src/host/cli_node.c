@@ -137,11 +137,13 @@ static enum err choose_addresses(struct cli_node *node, struct host_error *error
     if (settings->interface == NULL) {
         return OK;
     }
-    if (!address_is_any(&config->listen)) {
-        return fail(error, ERR_CONFIG,
-                    "--interface chooses the address itself; give --listen 0.0.0.0:PORT with it");
+    struct address first = config->listen;
+    config->interface = settings->interface;
+    enum err err = host_interface(settings->interface, &first, error);
+    if (err == OK && address_is_any(&config->listen)) {
+        config->listen = first;
     }
-    return host_interface(settings->interface, &config->listen, error);
+    return err;
 }
 
 enum err cli_node_prepare(struct cli_node *node, struct cli *cli, struct host_error *error) {

@@ -111,6 +111,7 @@ static void bury(struct conn *conn) {
 
 static void conn_free(struct conn *conn) {
     conn->node->host->conns--;
+    trim_soon(conn->node->host);
     buf_free(&conn->out);
     if (conn->held != NULL) {
         evbuffer_free(conn->held);
@@ -369,12 +370,14 @@ static bool is_over(const struct turn *turn) {
     return turn->is_dry || turn->taken >= READ_TURN_MAX || clock_mono_us() >= turn->until_us;
 }
 
-/* Whole records, as many as fit: the bytes then lie in one piece, and a frame is seldom cut. When
+/* One record, since what many links are to get of it should still be in a near cache when they get
+ * it; then as many as fit: the bytes lie in one piece, and a frame is seldom cut. When
  * OpenSSL has less than it could have read ahead, the kernel has no more: it is not asked in vain.
  */
 static struct slice read_records(struct conn *conn, struct turn *turn) {
     struct host *host = conn->node->host;
-    size_t most = flow_is_limited(conn, DIRECTION_IN) ? 1 : BULK_BYTES - SSL3_RT_MAX_PLAIN_LENGTH;
+    bool is_one = turn->taken == 0 || flow_is_limited(conn, DIRECTION_IN);
+    size_t most = is_one ? 1 : BULK_BYTES - SSL3_RT_MAX_PLAIN_LENGTH;
     size_t len = 0;
     if (host->bulk == NULL) {
         host->bulk = mem_new(BULK_BYTES);
@@ -601,6 +604,7 @@ static void link_up(struct conn *conn) {
         return;
     }
     end_handshake(conn, true);
+    trim_soon(node->host);
     drop_event(&conn->timer); /* of most links for good */
     conn->state = CONN_UP;
     conn->is_held = node->is_behind;
@@ -684,6 +688,12 @@ static int open_socket(const struct host_node *node, const struct address *addre
         return -1;
     }
     socket_tune(fd);
+    if (!socket_keep_to(fd, node->interface)) {
+        int number = errno;
+        close(fd);
+        errno = number;
+        return -1;
+    }
     struct address source = node->listen;
     source.port = 0;
     if (source.family == address->family && !address_is_any(&source)) {
@@ -759,6 +769,7 @@ void conns_init(struct host *host) {
     host->reap = event_new(host->base, -1, 0, on_reap, host);
     host->heavy = evtimer_new(host->base, on_heavy, host);
     CHECK(host->flush != NULL && host->reap != NULL && host->heavy != NULL);
+    trim_init(host);
     CHECK(event_priority_set(host->heavy, PRIORITY_LAST) == 0);
 }
 
@@ -775,4 +786,5 @@ void conns_free(struct host *host) {
     event_free(host->flush);
     event_free(host->reap);
     event_free(host->heavy);
+    trim_free(host);
 }

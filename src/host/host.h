@@ -53,6 +53,7 @@ struct host_node_config {
     uint32_t share_count;
     struct address listen; /* where to listen, and the local address to dial from; port 0 = any */
     struct address advertise;      /* what others are told to dial; family 0 = where it listens */
+    const char *interface;         /* that nothing may leave beside; NULL = any */
     bool no_listen;                /* dial only */
     const struct rateplan *limits; /* on traffic, copied; NULL = none */
     uint64_t seed;                 /* 0 = from the system */

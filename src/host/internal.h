@@ -8,6 +8,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <event2/listener.h>
+#include <net/if.h>
 #include <openssl/ssl.h>
 
 #include "common/map.h"
@@ -54,6 +55,8 @@ struct host {
     struct event *heavy; /* nothing else to do: the next of these is read */
     struct conn *waiting_first;
     struct conn *waiting_last;
+    struct event *trim;   /* links have come and gone: unused pages go back to the system */
+    uint64_t trimmed_us;  /* when they last did */
     struct event *reap;   /* end of turn: frees */
     struct conn *dead;    /* ... these */
     struct conn *leaving; /* lingering after their node has forgotten them */
@@ -105,6 +108,7 @@ struct host_node {
     /* Links. */
     struct address listen;
     struct address advertise;
+    char interface[IFNAMSIZ]; /* that nothing may leave beside; "" = any */
     struct evconnlistener *listener;
     struct event listen_again;
     struct map links;   /* u32 -> struct conn that the node knows */
@@ -167,6 +171,11 @@ void commands_end(struct host_node *node);
 
 /* Look a host name up (resolve.c); NODE_RESOLVED follows. */
 void resolve_name(struct host_node *node, uint32_t token, struct slice name);
+
+/* Links come and go: give unused memory back once it is calm (trim.c). */
+void trim_init(struct host *host);
+void trim_soon(struct host *host);
+void trim_free(struct host *host);
 
 /* Begin and end to listen (listen.c). */
 MUST_CHECK enum err listen_start(struct host_node *node, struct host_error *error);

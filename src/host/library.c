@@ -3,9 +3,10 @@
  * A round: one job walks the folders; the loop compares what it found with what is shared and
  * withdraws what is gone or different; batches of the rest are hashed (or found in the cache), one
  * job after the other, and shared as they come. The next round begins soon after a watched folder
- * has changed (but rounds take at most a fifth of the time), at once when a block could not be
- * served because its file had changed, and without either after a while: not every file system
- * tells of its changes, and a system may have fewer watches than there are folders. */
+ * has changed (but rounds take at most a fifth of the time, unless they are long), at once when a
+ * block could not be served because its file had changed, and without either after a while: not
+ * every file system tells of its changes, and a system may have fewer watches than there are
+ * folders. */
 #include "src/host/library.h"
 
 #include <stdio.h>
@@ -23,11 +24,14 @@
 #include "src/host/scan.h"
 #include "src/host/watch.h"
 
-#define LIBRARY_RESCAN_MS 600000   /* when every folder is watched */
-#define LIBRARY_UNWATCHED_MS 60000 /* ... and when not */
+#define LIBRARY_RESCAN_MS 600000  /* when every folder is watched */
+#define LIBRARY_UNWATCHED_MS 2000 /* ... and when not: at least, ... */
+#define LIBRARY_UNWATCHED_MS_MAX 60000
+#define LIBRARY_UNWATCHED_REST 50 /* ... and so many times as long as the round took */
 #define LIBRARY_SOON_MS 100
 #define LIBRARY_PAUSE_MS 500    /* after a round, for changes to add up ... */
-#define LIBRARY_REST 4          /* ... or so many times as long as the round took */
+#define LIBRARY_REST 4          /* ... or so many times as long as the round took, ... */
+#define LIBRARY_REST_MS 2000    /* ... but no longer: a round may have waited for a busy disk */
 #define LIBRARY_CALM_MS 1000    /* a file that was written to so recently may well be again */
 #define LIBRARY_FOLDERS_MAX 257 /* 256 shares and the downloads */
 
@@ -288,6 +292,13 @@ static void run_scan(struct job *base) {
     }
 }
 
+/* What is not watched is looked through often, as long as that is quick. */
+static uint32_t unwatched_ms(uint64_t round_us) {
+    uint64_t ms = LIBRARY_UNWATCHED_REST * round_us / 1000;
+    ms = ms > LIBRARY_UNWATCHED_MS ? ms : LIBRARY_UNWATCHED_MS;
+    return ms < LIBRARY_UNWATCHED_MS_MAX ? (uint32_t)ms : LIBRARY_UNWATCHED_MS_MAX;
+}
+
 static void end_round(void *context) {
     struct library *library = context;
     struct host_node *node = library->node;
@@ -302,7 +313,9 @@ static void end_round(void *context) {
         }
     }
     uint64_t now_us = clock_mono_us();
-    uint64_t rest_us = LIBRARY_REST * (now_us - library->round_us);
+    uint64_t round_us = now_us - library->round_us;
+    uint64_t rest_us = LIBRARY_REST * round_us;
+    rest_us = rest_us < LIBRARY_REST_MS * 1000 ? rest_us : LIBRARY_REST_MS * 1000;
     library->rest_us =
         now_us + (rest_us > LIBRARY_PAUSE_MS * 1000 ? rest_us : LIBRARY_PAUSE_MS * 1000);
     if (workers_stopping(node->host->workers)) {
@@ -312,7 +325,7 @@ static void end_round(void *context) {
     if (library->is_wanted) {
         schedule_changed(library);
     } else {
-        schedule(library, library->is_watched ? LIBRARY_RESCAN_MS : LIBRARY_UNWATCHED_MS);
+        schedule(library, library->is_watched ? LIBRARY_RESCAN_MS : unwatched_ms(round_us));
     }
     node_run(node);
 }

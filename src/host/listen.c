@@ -111,13 +111,13 @@ static void on_error(struct evconnlistener *listener, void *context) {
     pause_listening(node, PAUSE_ERROR_MS);
 }
 
-static int open_listener(const struct address *address) {
+static int open_listener(const struct host_node *node) {
     struct sockaddr_storage to;
-    socklen_t len = socket_address(&to, address);
+    socklen_t len = socket_address(&to, &node->listen);
     int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int yes = 1;
     bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
-              bind(fd, (struct sockaddr *)&to, len) == 0;
+              socket_keep_to(fd, node->interface) && bind(fd, (struct sockaddr *)&to, len) == 0;
     if (fd >= 0 && !ok) {
         int number = errno;
         close(fd);
@@ -130,7 +130,7 @@ static int open_listener(const struct address *address) {
 enum err listen_start(struct host_node *node, struct host_error *error) {
     char text[ADDRESS_TEXT_BYTES];
     address_format(text, &node->listen);
-    int fd = open_listener(&node->listen);
+    int fd = open_listener(node);
     if (fd < 0) {
         return fail_errno(error, text, "cannot listen here");
     }

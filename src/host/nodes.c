@@ -139,6 +139,8 @@ struct host_node *host_add(struct host *host, const struct host_node_config *con
     node->parts_fd = -1;
     node->listen = config->listen;
     node->advertise = config->advertise;
+    snprintf(node->interface, sizeof node->interface, "%s",
+             config->interface != NULL ? config->interface : "");
     node->state_dir = mem_string(config->state_dir);
     drive_init(node);
     flow_init(node, config->limits);

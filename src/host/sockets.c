@@ -61,6 +61,11 @@ bool address_is_any(const struct address *address) {
     return memcmp(address->ip, zero, sizeof zero) == 0;
 }
 
+bool socket_keep_to(int fd, const char *interface) {
+    return interface[0] == '\0' || setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface,
+                                              (socklen_t)strlen(interface)) == 0;
+}
+
 void socket_tune(int fd) {
     static const struct {
         int level;

@@ -17,6 +17,10 @@ struct address socket_own_address(int fd);
 /* True for 0.0.0.0 and ::. */
 bool address_is_any(const struct address *address);
 
+/* Nothing of this socket leaves by another interface, whatever the routes are; "" = any may. False
+ * with errno set: a kernel before 5.7 lets only root do that. */
+MUST_CHECK bool socket_keep_to(int fd, const char *interface);
+
 /* No delay, keepalive, and 40 s at most with data nobody acknowledges. */
 void socket_tune(int fd);
 

@@ -19,6 +19,7 @@
 #define ELECT_NODES_MIN 100
 #define ELECT_NODES_MAX 20000
 #define IDENTITIES_MAX 10000
+#define FLAT_MAX 200 /* identities up to which it must not matter how many they are */
 #define SEEDS_MAX 100000
 #define AWAY_FROM_EPOCH 6
 #define WARM_UP_S 43200
@@ -57,6 +58,7 @@ struct outcome {
     struct elect_result worst; /* smallest use_min, largest of the others */
     double seats_error;        /* 95 % of means lie within so much of the true one */
     uint32_t flaps;
+    uint32_t uncertified;
     uint32_t captured;
 };
 
@@ -386,6 +388,7 @@ static void run_seeds(const struct options *options, struct outcome *outcome) {
         }
         squares += result.seats * result.seats / seeds;
         outcome->flaps += result.flaps;
+        outcome->uncertified += result.uncertified;
         outcome->captured += result.captured;
     }
     double variance = squares - outcome->mean.seats * outcome->mean.seats;
@@ -459,20 +462,26 @@ static bool keeps_promises(const struct outcome *outcome) {
         is_good =
             broken(outcome, "second changes of a role within the dwell time", outcome->flaps, 0);
     }
+    if (outcome->uncertified > 0) {
+        is_good = broken(outcome, "supernodes whose certificate nobody could check",
+                         outcome->uncertified, 0);
+    }
     if (worst->homeless_max > 0) {
         is_good = broken(outcome, "the part of the leaves without a place", worst->homeless_max, 0);
     }
     return is_good;
 }
 
-/* More identities are worth no more: of one policy and share, those with 10 and more differ by at
- * most a third of the share, beside what chance explains (and ten have no more than ten seats). */
+/* More identities are worth no more: of one policy and share, 10 and 200 differ by at most half of
+ * the share, beside what chance explains: ten have no more than ten seats. A thousand crowd others
+ * out of the rows, which have so much room: for them twice the share is the promise. */
 static bool is_flat(const struct outcome *outcomes, uint32_t count, const struct outcome *one) {
     for (const struct outcome *other = outcomes; other < outcomes + count; other++) {
         double difference = fabs(other->mean.seats - one->mean.seats);
-        double limit = one->share_percent / 300.0 + one->seats_error + other->seats_error;
+        double limit = one->share_percent / 200.0 + one->seats_error + other->seats_error;
         if (other->policy == one->policy && other->share_percent == one->share_percent &&
-            other->identities >= 10 && one->identities >= 10 && difference > limit) {
+            other->identities >= 10 && one->identities >= 10 && other->identities <= FLAT_MAX &&
+            one->identities <= FLAT_MAX && difference > limit) {
             return broken(one, "the difference to another number of identities", difference, limit);
         }
     }

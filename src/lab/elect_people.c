@@ -93,7 +93,6 @@ void people_churn(struct people *people, int64_t now_s) {
         while (person->turns_s <= now_s) {
             if (person->is_online) {
                 person->mean_s += (person->turns_s - person->since_s - person->mean_s) / 4;
-                person->noted = 0;
                 person->has_left = true;
             }
             person->is_online = !person->is_online;

@@ -54,11 +54,8 @@ struct person {
     int64_t since_s;   /* of this session, or the time away */
     int64_t mean_s;    /* of its sessions so far */
     int64_t changed_s; /* its role */
-    uint32_t signed_until;                   /* epoch: its certificate */
-    uint64_t measured;                       /* bytes per second, this epoch */
-    uint64_t mass;                           /* this epoch's */
-    struct seats_mass masses[SEATS_HISTORY]; /* since it came, newest first */
-    uint32_t noted;                          /* of them */
+    uint32_t signed_until; /* its certificate, in checkpoints; 0 = it has none that is good */
+    uint64_t measured;     /* bytes per second, this epoch */
 };
 
 struct people {

@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "common/check.h"
+#include "common/map.h"
 #include "common/mem.h"
 #include "src/lab/elect_measure.h"
 #include "src/sim/sim.h"
 
-#define PARENTS 2           /* of a leaf */
-#define UPTIME_MIN_EPOCHS 2 /* that supernodes have seen a candidate */
+#define PARENTS 2 /* of a leaf */
 #define LIED_UPTIME_S (365 * 86400)
 #define LIED_RATE 1000000000
 #define RENEW_EPOCHS 1 /* after so many a certificate is renewed */
@@ -22,21 +22,19 @@ struct world {
     struct people people;
     struct sim *sim; /* for its hash */
     const struct crypto *crypto;
-    struct network network;
+    struct network network; /* of the sim, which nobody runs in */
+    struct records *records;
+    struct map places; /* id -> person, + 1 */
     struct beacon beacons[SEATS_TERM_EPOCHS];
-    uint32_t known; /* beacons */
-    uint32_t epoch; /* warm-up included, from 1 */
+    uint32_t known;       /* beacons */
+    uint32_t epoch;       /* warm-up included, from 1 */
+    uint32_t checkpoints; /* so far: certificates run on their time */
     int64_t now_s;
     uint32_t wanted;
     uint64_t slots; /* of the supernodes */
     uint64_t used;
     uint32_t leaves;
-    struct policy_node *nodes; /* as the policy sees them */
-    struct policy_decision *decisions;
-    uint32_t *persons; /* whom nodes[i] is about */
-    uint32_t count;
     struct node_id *set; /* the members of the last checkpoint, */
-    uint32_t *set_persons;
     uint32_t set_count;
     struct elect_epoch figures;
 };
@@ -70,12 +68,6 @@ static void count_layer(struct world *world) {
         world->leaves > world->slots ? 1 - (double)world->slots / world->leaves : 0;
 }
 
-static bool is_gated(const struct world *world, const struct person *person) {
-    int64_t age_s = world->now_s - person->since_s, epoch_s = world->config->epoch_s;
-    return person_is_candidate(person) && age_s >= UPTIME_MIN_EPOCHS * epoch_s &&
-           (world->figures.members < SEATS_COMMITTEE || age_s >= world->config->key_age * epoch_s);
-}
-
 static struct policy_claims claims_of(const struct world *world, const struct person *person) {
     uint32_t attack = person->is_forged ? world->config->attack : 0;
     int64_t uptime = person->is_online ? world->now_s - person->since_s : 0;
@@ -93,41 +85,19 @@ static struct policy_claims claims_of(const struct world *world, const struct pe
     return claims;
 }
 
-static uint64_t note_mass(const struct world *world, struct person *person) {
-    memmove(person->masses + 1, person->masses, sizeof person->masses - sizeof *person->masses);
-    person->masses[0] = (struct seats_mass){world->epoch, person->mass};
-    person->noted += person->noted < SEATS_HISTORY;
-    return seats_counts(&person->id, person->masses, person->noted);
+static struct person *person_of(const struct world *world, const struct node_id *id) {
+    uintptr_t place = (uintptr_t)map_get(&world->places, id->b);
+    CHECK(place > 0);
+    return &world->people.list[place - 1];
 }
 
-static void list_nodes(struct world *world) {
-    world->count = 0;
-    world->figures.candidates = 0;
+static void stand(struct world *world) {
     for (uint32_t i = 0; i < world->people.count; i++) {
-        struct person *person = &world->people.list[i];
-        if (!person_is_candidate(person)) {
-            continue;
+        const struct person *person = &world->people.list[i];
+        if (!person->is_anchor && person_is_candidate(person)) {
+            struct policy_claims claims = claims_of(world, person);
+            elect_records_candidacy(world->records, person, &claims);
         }
-        bool has_changed = person->changed_s != INT64_MIN;
-        int64_t role_s = has_changed ? world->now_s - person->changed_s : UINT32_MAX;
-        uint64_t mass = note_mass(world, person);
-        uint32_t slots = person_slots(person);
-        world->persons[world->count] = i;
-        struct policy_node *node = &world->nodes[world->count++];
-        *node = (struct policy_node){
-            .id = person->id,
-            .is_anchor = person->is_anchor,
-            .is_member = person->is_member,
-            .consents = true,
-            .is_gated = is_gated(world, person),
-            .mass = mass,
-            .measured_rate = person->measured,
-            .witnessed_s = (uint32_t)(world->now_s - person->since_s),
-            .role_s = (uint32_t)role_s,
-            .claimed = claims_of(world, person),
-            .slots = slots,
-            .leaves = world->slots > 0 ? (uint32_t)(world->used * slots / world->slots) : 0};
-        world->figures.candidates += node->is_gated && !node->is_member;
     }
 }
 
@@ -138,7 +108,13 @@ static void change_role(struct world *world, struct person *person, bool by_deci
                    world->now_s - person->changed_s < (int64_t)world->config->dwell_s;
     world->figures.flaps += by_decision && is_soon;
     person->is_member = !person->is_member;
-    person->changed_s = world->now_s;
+    person->changed_s = by_decision ? world->now_s : person->changed_s; /* to go home is no flap */
+}
+
+/* Its certificate is worth nothing any more. */
+static void expel(struct world *world, struct person *person, bool by_decision) {
+    change_role(world, person, by_decision);
+    person->signed_until = 0;
 }
 
 static void set_checkpoint(struct world *world) {
@@ -153,14 +129,16 @@ static void set_checkpoint(struct world *world) {
         bool is_out = person->is_captured || (person->has_refused && world->config->voting_duty);
         if (person->is_member && !person->is_anchor && is_out) {
             world->figures.expelled += !person->is_captured;
-            change_role(world, person, false);
+            expel(world, person, false);
         }
         person->is_captured = person->has_refused = false;
         if (person->is_member) {
-            world->set[world->set_count] = person->id;
-            world->set_persons[world->set_count++] = i;
+            world->set[world->set_count++] = person->id;
         }
     }
+    world->checkpoints++;
+    elect_records_checkpoint(world->records, world->beacons, world->set, world->set_count,
+                             world->wanted);
 }
 
 /* True when enough of those who may sign for a subject do. Honest ones sign for whom the decision
@@ -178,15 +156,21 @@ static bool is_signed(struct world *world, const struct person *subject, bool is
         }
     }
     for (uint32_t i = 0; i < count; i++) {
-        struct person *signer = &world->people.list[world->set_persons[places[i]]];
+        struct person *signer = person_of(world, &world->set[places[i]]);
         bool is_there = signer->is_online && !(signer->is_anchor && anchors_are_away(world));
         bool is_liar = signer->is_forged && (world->config->attack & ELECT_SIGN_OWN) != 0;
         bool signs = is_there && (is_liar ? subject->is_forged : is_favoured);
         signer->has_refused = signer->has_refused || (is_there && is_favoured && !signs);
-        signatures += signs;
         has_anchor = has_anchor || (signs && signer->is_anchor);
+        if (signs) {
+            places[signatures++] = places[i];
+        }
     }
-    return seats_quorum_is_met(&quorum, signatures, has_anchor);
+    bool is_met = seats_quorum_is_met(&quorum, signatures, has_anchor);
+    if (is_met) {
+        elect_records_vote(world->records, &subject->id, places, signatures);
+    }
+    return is_met;
 }
 
 static void promote(struct world *world, struct person *person, bool is_favoured) {
@@ -195,7 +179,7 @@ static void promote(struct world *world, struct person *person, bool is_favoured
         world->figures.captured += !is_favoured;
         person->is_captured = !is_favoured;
         change_role(world, person, is_favoured);
-        person->signed_until = world->epoch + CERT_VALID_EPOCHS;
+        person->signed_until = world->checkpoints + CERT_VALID_EPOCHS;
     } else {
         world->figures.blocked += is_favoured;
     }
@@ -203,34 +187,49 @@ static void promote(struct world *world, struct person *person, bool is_favoured
 
 /* ---- One epoch ---- */
 
-/* Those who went away, or whose certificate ended, are supernodes no longer. */
+/* It has a certificate that everybody can check; those by hand, from before elections began, end in
+ * their time. */
+static bool is_certified(const struct world *world, const struct person *person) {
+    bool is_by_hand = person->signed_until == CERT_VALID_EPOCHS;
+    return person->signed_until > 0 &&
+           (is_by_hand ? world->checkpoints <= CERT_VALID_EPOCHS
+                       : elect_records_is_certified(world->records, &person->id));
+}
+
+/* Who went away is no supernode; who comes back in the time of its certificate goes on as one, as
+ * a peer does that starts again. Without checkpoints no certificate ends. */
 static void lose_members(struct world *world) {
     for (uint32_t i = 0; i < world->people.count; i++) {
         struct person *person = &world->people.list[i];
-        bool is_over = !person->is_anchor && world->epoch > person->signed_until;
-        if (person->is_member && (person->has_left || is_over)) {
-            world->figures.left += person->has_left;
-            world->figures.expired += !person->has_left;
+        bool is_good = person->is_anchor || is_certified(world, person);
+        if (person->is_member && (!person->is_online || !is_good)) {
+            world->figures.left += !person->is_online;
+            world->figures.expired += person->is_online;
+            change_role(world, person, false);
+        } else if (!person->is_member && person->is_online && person->signed_until > 0 && is_good) {
+            world->figures.returned++;
             change_role(world, person, false);
         }
     }
 }
 
-static void carry_out(struct world *world) {
-    for (uint32_t i = 0; i < world->count; i++) {
-        struct person *person = &world->people.list[world->persons[i]];
-        enum policy_verdict verdict = world->decisions[i].verdict;
-        if (verdict == POLICY_PROMOTE) {
+static void carry_out(struct world *world, const struct decide *decide) {
+    for (uint32_t i = 0; i < decide->count; i++) {
+        const struct decide_row *row = &decide->rows[i];
+        struct person *person = person_of(world, &row->id);
+        world->figures.candidates += elect_records_is_gated(row) && !row->is_member;
+        if (row->verdict == POLICY_PROMOTE) {
             promote(world, person, true);
-        } else if (verdict == POLICY_DEMOTE) {
+        } else if (row->verdict == POLICY_DEMOTE) {
             world->figures.demoted++;
-            change_role(world, person, true);
+            expel(world, person, true);
         } else if (person->is_member && !person->is_anchor) {
-            bool is_due = world->epoch + CERT_VALID_EPOCHS >= person->signed_until + RENEW_EPOCHS;
+            bool is_due =
+                world->checkpoints + CERT_VALID_EPOCHS >= person->signed_until + RENEW_EPOCHS;
             if (is_due && is_signed(world, person, true)) {
-                person->signed_until = world->epoch + CERT_VALID_EPOCHS;
+                person->signed_until = world->checkpoints + CERT_VALID_EPOCHS;
             }
-        } else if (person->is_forged && world->nodes[i].is_gated &&
+        } else if (person->is_forged && elect_records_is_gated(row) &&
                    (world->config->attack & ELECT_SIGN_OWN) != 0) {
             promote(world, person, false);
         }
@@ -259,38 +258,42 @@ static void note_bandwidth(struct world *world) {
     world->figures.bandwidth = all > 0 ? forged / all : 0;
 }
 
+static void check_certificates(struct world *world) {
+    for (uint32_t i = 0; i < world->people.count; i++) {
+        const struct person *person = &world->people.list[i];
+        world->figures.uncertified +=
+            person->is_member && !person->is_anchor && !is_certified(world, person);
+    }
+}
+
 static void step(struct world *world) {
     const struct elect_config *config = world->config;
     world->epoch++;
     world->now_s += config->epoch_s;
     world->figures = (struct elect_epoch){.epoch = world->epoch - 1 - config->warm_up};
+    elect_records_advance(world->records, world->epoch);
     people_churn(&world->people, world->now_s);
     lose_members(world);
     share_line(world);
-    elect_measure(&world->people);
-    note_bandwidth(world);
-    if (!anchors_are_away(world)) {
+    count_layer(world);
+    bool is_frozen = anchors_are_away(world);
+    if (!is_frozen) {
         set_checkpoint(world);
     }
     count_layer(world);
-    list_nodes(world);
-    struct policy_view view = {.crypto = world->crypto,
-                               .beacons = {world->beacons, world->known},
-                               .epoch_s = config->epoch_s,
-                               .dwell_s = config->dwell_s,
-                               .members = world->figures.members,
-                               .wanted = world->wanted,
-                               .slots = world->slots,
-                               .used = world->used,
-                               .is_frozen = anchors_are_away(world)};
-    world->wanted =
-        policy_decide(config->policy, &view, world->nodes, world->count, world->decisions);
-    carry_out(world);
-    uint32_t candidates = world->figures.candidates;
+    struct elect_load load = {world->used, world->slots};
+    elect_measure(&world->people, &load, is_frozen ? NULL : world->records);
+    note_bandwidth(world);
+    if (!is_frozen) {
+        stand(world);
+        const struct decide *decide = elect_records_decide(world->records);
+        world->wanted = decide->wanted;
+        carry_out(world, decide);
+    }
+    check_certificates(world);
     count_layer(world);
-    world->figures.candidates = candidates;
     world->figures.wanted = world->wanted;
-    world->figures.is_frozen = anchors_are_away(world);
+    world->figures.is_frozen = is_frozen;
 }
 
 /* ---- A run ---- */
@@ -320,21 +323,20 @@ static void world_init(struct world *world, const struct elect_config *config) {
     world->crypto = sim_crypto(world->sim);
     people_init(&world->people, config);
     uint32_t count = world->people.count;
-    world->nodes = mem_array(count, sizeof *world->nodes);
-    world->decisions = mem_array(count, sizeof *world->decisions);
-    world->persons = mem_array(count, sizeof *world->persons);
     world->set = mem_array(count, sizeof *world->set);
-    world->set_persons = mem_array(count, sizeof *world->set_persons);
+    world->records = elect_records_new(config, &world->people, world->crypto);
+    map_init(&world->places, sizeof(struct node_id), config->seed);
+    for (uint32_t i = 0; i < count; i++) {
+        map_put(&world->places, world->people.list[i].id.b, (void *)((uintptr_t)i + 1));
+    }
     certify_first(world);
 }
 
 static void world_free(struct world *world) {
+    elect_records_free(world->records);
+    map_free(&world->places);
     people_free(&world->people);
-    mem_free(world->nodes);
-    mem_free(world->decisions);
-    mem_free(world->persons);
     mem_free(world->set);
-    mem_free(world->set_persons);
     sim_free(world->sim);
 }
 
@@ -365,6 +367,7 @@ static void add(struct elect_result *sum, struct tally *tally, const struct elec
     sum->homeless += epoch->homeless;
     sum->homeless_max = epoch->homeless > sum->homeless_max ? epoch->homeless : sum->homeless_max;
     sum->flaps += epoch->flaps;
+    sum->uncertified += epoch->uncertified;
     sum->captured += epoch->captured;
     sum->blocked += epoch->blocked;
     sum->expired += epoch->expired;

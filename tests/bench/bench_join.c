@@ -126,6 +126,7 @@ static void show_parts(const struct bench *bench) {
                                   .unit = "ms",
                                   .peer = "of it the index alone",
                                   .peer_value = bench_join_index(LEAVES, FILES) / LEAVES * 1000});
+    bench_join_floor(bench, LEAVES, FILES);
 }
 
 void bench_join(const struct bench *bench) {

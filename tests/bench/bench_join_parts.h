@@ -4,6 +4,7 @@
 
 #include "common/buf.h"
 #include "common/pack.h"
+#include "tests/bench/bench.h"
 
 /* What a leaf says to register `count` paper files from `first` on. */
 struct join_frames {
@@ -25,5 +26,8 @@ void bench_join_parts(uint32_t leaves, uint32_t files, struct join_parts *parts)
 
 /* CPU seconds of putting the same records into an index and showing them. */
 double bench_join_index(uint32_t leaves, uint32_t files);
+
+/* Print what no supernode can spare, part by part. */
+void bench_join_floor(const struct bench *bench, uint32_t leaves, uint32_t files);
 
 #endif

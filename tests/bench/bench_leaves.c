@@ -10,6 +10,7 @@
 #define FEW 200
 #define MANY 1000
 #define FILES 100
+#define SETTLED_S 6 /* trim.c gives back no oftener than every five seconds */
 
 struct waiting {
     const struct bench_network *network;
@@ -77,13 +78,13 @@ static double nginx_bytes_per_connection(const struct bench *bench) {
     return (double)(after - before) / CONNECTIONS;
 }
 
-/* What stays once the dial-backs of the newcomers have ended: resident bytes that have not changed
- * for two seconds. */
+/* What stays once the dial-backs of the newcomers have ended and their memory has been given back:
+ * resident bytes that have not changed for so long. */
 static uint64_t settled(struct host *host, pid_t pid) {
     double end = bench_now() + 30;
     double since = bench_now();
     uint64_t bytes = bench_resident(pid);
-    while (bench_now() - since < 2 && bench_now() < end) {
+    while (bench_now() - since < SETTLED_S && bench_now() < end) {
         bench_run_for(host, 0.25);
         uint64_t now = bench_resident(pid);
         if (now != bytes) {

@@ -18,13 +18,23 @@
 #define HASH_ROUNDS 3
 #define THREADS_MAX 64
 
-/* A node that wants to know one thing: when everything is shared. */
+/* A node that wants to know when everything is shared, and when one file that is then changed is
+ * not any more. */
 struct curious {
     const struct node_env *env;
     struct host *host;
+    const char *change; /* NULL = none */
     uint32_t files;
     double ready_s;
+    double withdrawn_s;
 };
+
+static void append_byte(const char *path) {
+    FILE *file = fopen(path, "ae");
+    if (file == NULL || fputc('x', file) == EOF || fclose(file) != 0) {
+        bench_fail("cannot change %s", path);
+    }
+}
 
 static void curious_step(void *self, const struct node_event *event, struct outbox *out) {
     struct curious *curious = *(struct curious **)self;
@@ -32,6 +42,13 @@ static void curious_step(void *self, const struct node_event *event, struct outb
         curious->files++;
     } else if (event->kind == NODE_SHARES_READY) {
         curious->ready_s = bench_now();
+        if (curious->change != NULL) {
+            append_byte(curious->change);
+        } else {
+            host_stop(curious->host);
+        }
+    } else if (event->kind == NODE_UNSHARED) {
+        curious->withdrawn_s = bench_now();
         host_stop(curious->host);
     } else if (event->kind == NODE_SHUTDOWN) {
         outbox_add(out, ACTION_STOPPED);
@@ -51,12 +68,19 @@ static struct node curious_make(const struct node_env *env, const void *config) 
     return (struct node){&ops, self};
 }
 
-/* Share a folder with the state kept in `state`; return the seconds until all of it is shared. */
-static double share_once(const char *state, const char *folder, uint32_t files) {
+/* What a share took: until all of it was there, and from a change until it was withdrawn. */
+struct shared_once {
+    double ready_s;
+    double withdrawn_s;
+};
+
+/* Share a folder with the state kept in `state`; then change a file of it, when there is one. */
+static struct shared_once share_once(const char *state, const char *folder, uint32_t files,
+                                     const char *change) {
     struct host_error error = {0};
     struct host_config host_config = {.log_level = LOG_LEVEL_WARN};
     struct network network = {.name = "bench", .policy = NETWORK_OPEN};
-    struct curious curious = {.host = host_new(&host_config, &error)};
+    struct curious curious = {.host = host_new(&host_config, &error), .change = change};
     const char *shares[] = {folder};
     struct host_node_config config = {.network = &network,
                                       .state_dir = state,
@@ -75,7 +99,7 @@ static double share_once(const char *state, const char *folder, uint32_t files) 
     if (curious.files != files) {
         bench_fail("%u files are shared instead of %u", curious.files, files);
     }
-    return curious.ready_s - begin_s;
+    return (struct shared_once){curious.ready_s - begin_s, curious.withdrawn_s - curious.ready_s};
 }
 
 /* ---- Many small files ---- */
@@ -94,19 +118,15 @@ static void make_library(const char *folder) {
     }
 }
 
-/* Seconds that the system's own tool takes to hash the same files on all processors. */
-static double sha256sum_seconds(const struct bench *bench, const char *folder) {
-    char command[1000];
-    snprintf(command, sizeof command,
-             "find '%s' -type f -print0 | xargs -0 -n 500 -P \"$(nproc)\" sha256sum >/dev/null",
-             folder);
-    const char *argv[] = {"sh", "-c", command, NULL};
+/* Seconds of a shell command on the folder, which is "$0" there. */
+static double command_seconds(const struct bench *bench, const char *command, const char *folder) {
+    const char *argv[] = {"sh", "-c", command, folder, NULL};
     struct process_options options = {.argv = argv};
     struct buf out = {0};
     int status = 0;
     double begin_s = bench_now();
     if (process_capture(bench->owner, &options, 120000, &out, &status) != OK || status != 0) {
-        bench_fail("sha256sum failed");
+        bench_fail("%s failed", command);
     }
     buf_free(&out);
     return bench_now() - begin_s;
@@ -116,9 +136,14 @@ static void measure_small(const struct bench *bench) {
     char *folder = owner_path(bench->owner, "library");
     char *state = owner_path(bench->owner, "library-state");
     make_library(folder);
-    double cold_s = share_once(state, folder, FOLDERS * FILES_PER_FOLDER);
-    double warm_s = share_once(state, folder, FOLDERS * FILES_PER_FOLDER);
-    double theirs_s = sha256sum_seconds(bench, folder);
+    char *one = owner_path(bench->owner, "library/album 0500/track 050.ogg");
+    uint32_t files = FOLDERS * FILES_PER_FOLDER;
+    double cold_s = share_once(state, folder, files, NULL).ready_s;
+    struct shared_once warm = share_once(state, folder, files, one);
+    double theirs_s = command_seconds(
+        bench, "find \"$0\" -type f -print0 | xargs -0 -n 500 -P $(nproc) sha256sum >/dev/null",
+        folder);
+    double find_s = command_seconds(bench, "find \"$0\" -newer \"$0\" >/dev/null", folder);
     struct figure figure = {.name = "library 100k cold",
                             .value = cold_s,
                             .unit = "s",
@@ -127,11 +152,18 @@ static void measure_small(const struct bench *bench) {
                             .target = 10};
     bench_figure(bench, &figure);
     figure.name = "library 100k warm";
-    figure.value = warm_s;
+    figure.value = warm.ready_s;
     figure.target = 1;
+    bench_figure(bench, &figure);
+    figure.name = "one of 100k changed, withdrawn";
+    figure.value = warm.withdrawn_s;
+    figure.peer = "find -newer";
+    figure.peer_value = find_s;
+    figure.target = 5;
     bench_figure(bench, &figure);
     bench_remove_folder(bench, folder);
     bench_remove_folder(bench, state);
+    mem_free(one);
     mem_free(folder);
     mem_free(state);
 }
@@ -180,7 +212,8 @@ static void measure_big(const struct bench *bench) {
     double ours[HASH_ROUNDS], theirs[HASH_ROUNDS];
     for (uint32_t i = 0; i < HASH_ROUNDS; i++) {
         char *state = owner_path(bench->owner, "big-state%u", i);
-        ours[i] = (double)BIG_FILES * BIG_BYTES / share_once(state, folder, BIG_FILES);
+        ours[i] =
+            (double)BIG_FILES * BIG_BYTES / share_once(state, folder, BIG_FILES, NULL).ready_s;
         theirs[i] = openssl_rate((uint64_t)BIG_FILES * BIG_BYTES);
         bench_remove_folder(bench, state);
         mem_free(state);

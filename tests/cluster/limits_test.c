@@ -33,7 +33,8 @@
 #define FDS_GROWN_MAX 5 /* a link that idles for a minute, the store of hashes */
 #define FDS_MS 15000
 #define MEMORY_MAX (48ULL << 20)
-#define DATA_MAX (112ULL << 20) /* stacks of threads that nobody uses count too */
+#define CGROUP_MAX (12ULL << 20) /* what it has when it comes in is not charged */
+#define DATA_MAX (112ULL << 20)  /* stacks of threads that nobody uses count too */
 #define INDEX_MEMORY "8M"
 
 static struct test {
@@ -368,7 +369,7 @@ static bool confine(const char *cgroup, const struct localnet_node *node) {
         snprintf(path, sizeof path, "%s/%s", cgroup, limits[i]);
         FILE *file = access(path, W_OK) == 0 ? fopen(path, "we") : NULL;
         if (file != NULL) {
-            bool is_written = fprintf(file, "%llu", MEMORY_MAX) > 0;
+            bool is_written = fprintf(file, "%llu", CGROUP_MAX) > 0;
             is_limited = (fclose(file) == 0 && is_written) || is_limited;
         }
     }

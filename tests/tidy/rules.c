@@ -51,7 +51,6 @@ static const struct pitfall {
     {"bufferevent_openssl_filter_new", "recurses without end with deferred callbacks"},
     {"bufferevent_openssl_set_allow_dirty_shutdown", "has no effect with OpenSSL 3"},
     {"bufferevent_set_rate_limit", "counts bytes of TLS, not ours"},
-    {"SSL_MODE_ENABLE_PARTIAL_WRITE", "the rest of a buffer would be skipped"},
     {"SSL_read_early_data", "early data can be replayed"},
     {"SSL_set_tlsext_host_name", "a name in the clear; a node is known by its key"},
 };

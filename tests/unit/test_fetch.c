@@ -1,6 +1,8 @@
 /* test_fetch.c - downloads from one source and several, from liars and from those who leave. */
 #include "tests/unit/peer_cast.h"
 
+#include "peer/receipts.h"
+
 #define MIB (1024 * 1024ull)
 
 static int setup(void **state) {
@@ -60,6 +62,31 @@ static void one_source_gives_a_file_of_any_size(void **state) {
     assert_int_equal(links_between(asker, source), 1);
     world_run_for(world, (TRANSFER_IDLE_MS + 20000) * 1000ull);
     assert_int_equal(links_between(asker, source), 0);
+}
+
+/* Where supernodes are elected, who gave pieces that were verified is told of in the next epoch,
+ * and once: to the supernode, which has no candidates here. */
+static void a_download_is_worth_a_receipt(void **state) {
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 3 * MIB, "whale.bin");
+    const struct world_file *small = world_make_file(world, MIB / 2, "minnow.bin");
+    struct world_node *source = cast_peer(world, file, 0), *other = cast_peer(world, small, 0);
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    settle(world);
+    world->network.policy = NETWORK_CERTIFIED;
+    world->network.epoch_s = 60;
+    snprintf(world->network.promotion.policy, sizeof world->network.promotion.policy, "reputation");
+    uint64_t gets[] = {world_get(asker, file), world_get(asker, small)};
+    assert_true(cast_wait(asker, gets[0], 20 * SECOND_US) < 20 * SECOND_US);
+    assert_true(cast_wait(asker, gets[1], 20 * SECOND_US) < 20 * SECOND_US);
+    world_run_for(world, 130 * SECOND_US);
+    struct world_node *supernode = &world->nodes[0];
+    uint64_t status = world_command(supernode, "status", NULL, NULL);
+    assert_int_equal(receipts_sent(asker->node.self), 1);
+    assert_int_equal(receipts_sent(source->node.self), 0);
+    assert_int_equal(receipts_sent(other->node.self), 0);
+    assert_int_equal(
+        world_number(world_reported(supernode, status, "status", 0), "receipts_ignored"), 1);
 }
 
 static void four_equal_sources_finish_together(void **state) {
@@ -370,6 +397,7 @@ int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(one_source_gives_a_file_of_any_size),
+        CASE(a_download_is_worth_a_receipt),
         CASE(four_equal_sources_finish_together),
         CASE(a_slow_source_does_not_hold_up_the_end),
         CASE(a_liar_is_banned_and_the_file_right),

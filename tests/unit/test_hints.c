@@ -238,6 +238,27 @@ static void receipts_better_a_lot(void **state) {
     assert_int_equal(supernode->hints.count, 0);
 }
 
+/* The last checkpoint does not name it: it stands in for those that have left since. */
+static void who_was_elected_since_measures(void **state) {
+    struct stage *stage = *state;
+    struct trust *trust = trust_of(stage);
+    struct network *network = &stage->net->network;
+    struct node_id bob = stage->bob->place->env.id;
+    struct trust_checkpoint latest = {.checkpoint = {.epoch = EPOCH_NOW - 1, .members = 1},
+                                      .members = &bob};
+    enter_all(stage);
+    network->anchor_count = 1;
+    network->anchors[0] = bob;
+    trust->latest = &latest;
+    assert_int_equal(draw(stage).count, 0);
+    struct trust_certified *held = mem_new(sizeof *held);
+    held->cert = (struct cert){
+        .subject = stage->one->env.id, .epoch = EPOCH_NOW, .life = CERT_VALID_EPOCHS};
+    map_put(&trust->certified, held->cert.subject.b, held);
+    assert_int_equal(draw(stage).count, ROW_ENTRIES_MAX);
+    trust->latest = NULL;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, elected, teardown)
 
 int main(void) {
@@ -246,6 +267,7 @@ int main(void) {
         TEST(others_are_refused),
         TEST(a_million_receipts_are_eight),
         TEST(receipts_better_a_lot),
+        TEST(who_was_elected_since_measures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -392,6 +392,38 @@ static void a_scan_has_a_budget(void **state) {
     index_free(index);
 }
 
+/* Sizes around every power of two, from 1 to the greatest there is; ranges include just theirs. */
+static void ranges_of_sizes_are_exact(void **state) {
+    (void)state;
+    struct index *index = index_new(11, BUDGET);
+    int owner;
+    struct index_list *list = index_list_new(index, &owner);
+    uint64_t sizes[3 * 43];
+    uint32_t count = 0;
+    for (uint64_t power = 4; power <= FILE_BYTES_MAX; power *= 2) {
+        for (uint64_t size = power - 1; size <= power + 1 && size <= FILE_BYTES_MAX; size++) {
+            struct file_record file = file_of((uint8_t)count, "whale");
+            file.content.size = sizes[count++] = size;
+            assert_int_equal(index_list_add(list, &file), OK);
+        }
+    }
+    index_list_show(list, true);
+    for (uint32_t i = 0; i + 4 <= count; i++) {
+        char text[96];
+        snprintf(text, sizeof text, "whale size:%lluB..%lluB", (unsigned long long)sizes[i],
+                 (unsigned long long)sizes[i]);
+        assert_int_equal(hits(index, text, NULL), 1);
+        snprintf(text, sizeof text, "whale size:%lluB..%lluB", (unsigned long long)sizes[i],
+                 (unsigned long long)sizes[i + 3]);
+        assert_int_equal(hits(index, text, NULL), 4);
+        snprintf(text, sizeof text, "whale size:>=%lluB", (unsigned long long)sizes[i]);
+        uint32_t rest = count - i;
+        assert_int_equal(hits(index, text, NULL),
+                         rest < QUERY_RESULTS_MAX ? rest : QUERY_RESULTS_MAX);
+    }
+    index_free(index);
+}
+
 /* The budget is only worth something when it is close to what malloc hands out. */
 static void accounted_bytes_are_real(void **state) {
     (void)state;
@@ -439,6 +471,7 @@ int main(void) {
         cmocka_unit_test(random_operations_agree_with_a_naive_model),
         cmocka_unit_test(memory_stays_after_a_hundred_turnovers),
         cmocka_unit_test(a_scan_has_a_budget),
+        cmocka_unit_test(ranges_of_sizes_are_exact),
         cmocka_unit_test(accounted_bytes_are_real),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,9 +31,9 @@ static struct signer_env signer(struct scene *scene, uint32_t place) {
     return (struct signer_env){&scene->people[place].crypto, &scene->network.id};
 }
 
-static void fix_checkpoint(struct scene *scene) {
+static void fix_checkpoint(struct scene *scene, uint32_t epoch) {
     struct node_id keys[PEOPLE];
-    struct checkpoint checkpoint = {.epoch = EPOCH, .members = PEOPLE};
+    struct checkpoint checkpoint = {.epoch = epoch, .members = PEOPLE, .previous = scene->fixed};
     struct buf bytes = {0};
     for (uint32_t i = 0; i < PEOPLE; i++) {
         keys[i] = scene->people[i].id;
@@ -44,7 +44,7 @@ static void fix_checkpoint(struct scene *scene) {
     wire_checkpoint_encode(&bytes, &checkpoint);
     crypto_hash(env.crypto, (struct slice){bytes.data, bytes.len}, &scene->fixed);
     take(scene, MSG_CHECKPOINT, &bytes);
-    struct members members = {.epoch = EPOCH, .count = PEOPLE, .keys = {keys[0].b, sizeof keys}};
+    struct members members = {.epoch = epoch, .count = PEOPLE, .keys = {keys[0].b, sizeof keys}};
     wire_members_encode(&bytes, &members);
     take(scene, MSG_MEMBERS, &bytes);
 }
@@ -100,7 +100,7 @@ static int open_scene(void **state) {
     struct trust_env env = {.network = &scene->network, .crypto = &scene->people[0].crypto};
     trust_init(&scene->trust, &env);
     trust_advance(&scene->trust, EPOCH);
-    fix_checkpoint(scene);
+    fix_checkpoint(scene, EPOCH);
     for (uint32_t i = 0; i < PEOPLE; i++) {
         if (i != IDLE) { /* who was not there owes nothing */
             say_row(scene, i, EPOCH);
@@ -152,6 +152,41 @@ static void test_who_lost_its_seat_is_out(void **state) {
     assert_false(is_live(scene, SHIRKER, EPOCH + 1));
 }
 
+static enum err certified(struct scene *scene, uint32_t place) {
+    struct buf cert = {0};
+    uint32_t until;
+    enum err err = ERR_NOT_FOUND;
+    if (trust_cert_of(&scene->trust, &scene->people[place].id, &cert)) {
+        err = trust_certified(&scene->trust, &scene->people[place].id,
+                              (struct slice){cert.data, cert.len}, &until);
+    }
+    buf_free(&cert);
+    return err;
+}
+
+/* The anchors were away for longer than a certificate holds: it goes on where it was, and is over
+ * after as many checkpoints as it would have been. */
+static void test_no_certificate_ends_while_anchors_are_away(void **state) {
+    struct scene *scene = *state;
+    uint32_t back = EPOCH + CERT_VALID_EPOCHS + 3;
+    sign_for(scene, 1, 4);
+    trust_advance(&scene->trust, back);
+    assert_int_equal(certified(scene, 1), OK);
+    say_row(scene, 1, back);
+    assert_true(is_live(scene, 1, back));
+    fix_checkpoint(scene, back);
+    for (uint32_t epoch = back; epoch < back + CERT_VALID_EPOCHS; epoch++) {
+        trust_advance(&scene->trust, epoch);
+        if (epoch > back) {
+            fix_checkpoint(scene, epoch);
+        }
+        assert_int_equal(certified(scene, 1), OK);
+    }
+    trust_advance(&scene->trust, back + CERT_VALID_EPOCHS);
+    fix_checkpoint(scene, back + CERT_VALID_EPOCHS);
+    assert_int_equal(certified(scene, 1), ERR_POLICY);
+}
+
 /* What was not completed may have been wrong: nobody had to sign it. */
 static void test_nothing_is_owed_without_a_quorum(void **state) {
     struct scene *scene = *state;
@@ -165,6 +200,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_who_signs_nothing_is_out, open_scene, close_scene),
         cmocka_unit_test_setup_teardown(test_who_lost_its_seat_is_out, open_scene, close_scene),
+        cmocka_unit_test_setup_teardown(test_no_certificate_ends_while_anchors_are_away, open_scene,
+                                        close_scene),
         cmocka_unit_test_setup_teardown(test_nothing_is_owed_without_a_quorum, open_scene,
                                         close_scene),
     };
