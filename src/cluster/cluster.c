@@ -26,9 +26,8 @@
 #include "src/cluster/guard.h"
 
 #define SETTLE_POLL_MS 250
-#define STANDBY_MS 4000 /* when links that only stand by are there, too */
-#define QUIET_MS 1000   /* before descriptors are counted at the end */
-#define LAST_MS 500     /* for the answers to the last sample */
+#define QUIET_MS 1000 /* before descriptors are counted at the end */
+#define LAST_MS 500   /* for the answers to the last sample */
 
 /* ---- Small things ---- */
 
@@ -516,9 +515,6 @@ void cluster_tick(struct cluster *cluster, int wait_ms) {
     cluster_liars_step(cluster);
     watch_processes(cluster);
     int64_t now = cluster_now(cluster);
-    if (cluster->next_event == 0 && now >= STANDBY_MS && cluster->checked_ms < STANDBY_MS) {
-        cluster->descriptors_start = sample_descriptors(cluster);
-    }
     while (cluster->next_event < cluster->spec.event_count &&
            (int64_t)cluster->spec.events[cluster->next_event].at_ms <= now) {
         cluster_apply(cluster, &cluster->spec.events[cluster->next_event++]);
