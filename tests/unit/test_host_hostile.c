@@ -183,7 +183,9 @@ static void *send_tiny(void *context) {
         visit->is_ok = visit->is_ok && says(stranger, "t");
     }
     visit->is_ok = visit->is_ok && send_collected(stranger, said);
-    usleep(300000);
+    for (int i = 0; i < 1000 && visit->probe.bytes < TINY_RECORDS; i++) {
+        usleep(10000);
+    }
     return NULL;
 }
 
