@@ -140,6 +140,7 @@ static bool is_imposed(const char *path, const char *declaration, const char *li
     } imposed[] = {
         /* SSL_CTX_set_alpn_select_cb */
         {"src/host/tls.c", "choose_alpn"},
+        {"src/host/tls.c", "count_extras"},
         /* EXTRACTOR_MetaDataProcessor */
         {"src/extract/plugins.c", "on_found"},
         {"tests/unit/test_tls.c", "accept_any_alpn"},
