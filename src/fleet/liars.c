@@ -45,7 +45,7 @@ static bool write_script(const struct liars *liars) {
     }
     fprintf(file, "#!/bin/sh\n" LIAR_ACCOMPLICES "='%s' exec '%s' liar \"$@\"\n", liars->keys_path,
             self);
-    return (fclose(file) == 0) & (chmod(liars->script, 0700) == 0);
+    return fclose(file) == 0 && chmod(liars->script, 0700) == 0;
 }
 
 struct liars *liars_new(const struct liars_config *config) {

@@ -21,15 +21,8 @@
 #include "src/host/sockets.h"
 
 #define OUTPUT_LOW (LINK_OUTPUT_SOFT / 2) /* where a stalled link is ready again */
-#define READ_TURN_MAX 262144              /* bytes of one link per turn of the loop */
-#define READ_TURN_US 1000                 /* ... that the node may work on them: then it waits */
-#define HEAVY_US 1000000                  /* in line with others, and so long afterwards */
-#define BULK_BYTES 65536                  /* read at once from a link that brings much */
-#define SMALL_BYTES 8192                  /* half of what OpenSSL reads ahead */
 #define LINGER_MS 2000
 #define SHUTDOWN_RETRY_MS 5
-#define PRIORITIES 3 /* the middle one is what events have when nothing is said */
-#define PRIORITY_LAST 2
 
 /* ---- Life and death ---- */
 
@@ -200,17 +193,6 @@ enum err conn_trouble(struct conn *conn, int result) {
     return ERR_AUTH;
 }
 
-/* Read the socket, or not. What OpenSSL has read ahead is not signalled by the kernel. */
-static void set_reading(struct conn *conn, bool may_read) {
-    if (!may_read) {
-        event_del(&conn->readable);
-    } else if (event_add(&conn->readable, NULL) != 0) {
-        conn_kill(conn, ERR_IO);
-    } else if (SSL_has_pending(conn->ssl)) {
-        event_active(&conn->readable, EV_READ, 0);
-    }
-}
-
 /* ---- Closing ---- */
 
 /* All output is in the kernel: say close_notify, forget the link, wait for the other side. */
@@ -230,7 +212,7 @@ static void finish_flush(struct conn *conn) {
     conn->state = CONN_LINGERING;
     list_add(&node->host->leaving, conn);
     conn_set_timer(conn, LINGER_MS);
-    set_reading(conn, true);
+    conn_update_reading(conn);
 }
 
 void conn_close(struct conn *conn, enum err reason) {
@@ -244,7 +226,7 @@ void conn_close(struct conn *conn, enum err reason) {
     conn->flush_by_us = clock_mono_us() + CLOSE_FLUSH_MS * 1000ull;
     conn_set_timer(conn, CLOSE_FLUSH_MS);
     /* Unread input would turn our close into a reset that destroys what we just sent. */
-    set_reading(conn, true);
+    conn_update_reading(conn);
     if (conn_output(conn) == 0) {
         conn_set_timer(conn, 0);
     }
@@ -343,175 +325,16 @@ void conn_write(struct conn *conn, struct slice bytes) {
     }
 }
 
-/* ---- Reading ---- */
-
-static bool may_read(const struct conn *conn) {
-    return conn->state == CONN_UP && !conn->is_read_stopped && !conn->is_held && !conn->is_slowed;
-}
-
-static void deliver(struct conn *conn, struct slice data) {
-    conn->node->host->counts.bytes_in += data.len;
-    node_bytes(conn->node, conn->link, data);
-}
-
-/* What one link may take of a turn, and what came of it. */
-struct turn {
-    size_t taken;
-    uint64_t until_us;
-    bool is_dry;  /* there was no more */
-    enum err end; /* why the link is over, OK = it is not */
-};
-
-static struct turn turn_begin(void) {
-    return (struct turn){.until_us = clock_mono_us() + READ_TURN_US};
-}
-
-static bool is_over(const struct turn *turn) {
-    return turn->is_dry || turn->taken >= READ_TURN_MAX || clock_mono_us() >= turn->until_us;
-}
-
-/* One record, since what many links are to get of it should still be in a near cache when they get
- * it; then as many as fit: the bytes lie in one piece, and a frame is seldom cut. When
- * OpenSSL has less than it could have read ahead, the kernel has no more: it is not asked in vain.
- */
-static struct slice read_records(struct conn *conn, struct turn *turn) {
-    struct host *host = conn->node->host;
-    bool is_one = turn->taken == 0 || flow_is_limited(conn, DIRECTION_IN);
-    size_t most = is_one ? 1 : BULK_BYTES - SSL3_RT_MAX_PLAIN_LENGTH;
-    size_t len = 0;
-    if (host->bulk == NULL) {
-        host->bulk = mem_new(BULK_BYTES);
-    }
-    while (len < most && !turn->is_dry) {
-        ERR_clear_error();
-        errno = 0;
-        int got = SSL_read(conn->ssl, host->bulk + len, SSL3_RT_MAX_PLAIN_LENGTH);
-        if (got <= 0) {
-            turn->end = conn_trouble(conn, got);
-            turn->is_dry = true;
-        } else {
-            len += (size_t)got;
-            turn->is_dry = got < SMALL_BYTES && !SSL_has_pending(conn->ssl);
-        }
-    }
-    turn->taken += len;
-    return (struct slice){host->bulk, len};
-}
-
-/* Hand the input to the node piece by piece; a step may stop it at any piece. */
-static void consume(struct conn *conn, struct turn *turn) {
-    do {
-        struct slice data = read_records(conn, turn);
-        if (data.len > 0) {
-            deliver(conn, data);
-        }
-    } while (may_read(conn) && !is_over(turn));
-}
-
-/* Get in line behind the other links that bring much. Meanwhile it is not read: the kernel keeps
- * what comes, and soon the other side. */
-static void wait_in_line(struct conn *conn) {
-    struct host *host = conn->node->host;
-    static const struct timeval now = {0};
-    set_reading(conn, false);
-    conn->is_waiting = true;
-    conn->next_waiting = NULL;
-    conn_pin(conn);
-    if (host->waiting_last != NULL) {
-        host->waiting_last->next_waiting = conn;
-    } else {
-        host->waiting_first = conn;
-    }
-    host->waiting_last = conn;
-    event_add(host->heavy, &now);
-}
-
-/* One turn of a link: so many bytes, and so long. Whoever needs longer is heavy from then on. */
-static void read_turn(struct conn *conn) {
-    struct turn turn = turn_begin();
-    consume(conn, &turn);
-    flow_account(conn);
-    if (turn.end != OK) {
-        conn_kill(conn, turn.end);
-        return;
-    }
-    flow_want(conn, DIRECTION_IN);
-    uint64_t now_us = clock_mono_us();
-    if (turn.taken >= READ_TURN_MAX || now_us >= turn.until_us) {
-        conn->heavy_until_us = now_us + HEAVY_US;
-    }
-    if (!turn.is_dry && may_read(conn)) {
-        wait_in_line(conn);
-    }
-}
-
-/* The other side has gone: what it said before counts. */
-static void read_last(struct conn *conn) {
-    while (may_read(conn)) {
-        struct turn turn = turn_begin();
-        consume(conn, &turn);
-        if (turn.is_dry) {
-            break;
-        }
-    }
-}
-
-/* Nobody wants to know any more. */
-static void discard(struct conn *conn) {
-    struct turn turn = turn_begin();
-    while (!is_over(&turn)) {
-        (void)read_records(conn, &turn);
-    }
-    if (turn.end != OK) {
-        conn_kill(conn, turn.end);
-    } else {
-        set_reading(conn, true);
-    }
-}
-
-static struct conn *take_waiting(struct host *host) {
-    struct conn *conn = host->waiting_first;
-    if (conn != NULL) {
-        host->waiting_first = conn->next_waiting;
-        if (host->waiting_first == NULL) {
-            host->waiting_last = NULL;
-        }
-        conn->is_waiting = false;
-    }
-    return conn;
-}
-
-/* The first in line has its turn; the loop looks at all others before the next. */
-static void on_heavy(evutil_socket_t fd, short what, void *context) {
-    (void)fd;
-    (void)what;
-    static const struct timeval now = {0};
-    struct host *host = context;
-    struct conn *conn = take_waiting(host);
-    if (conn == NULL) {
-        return;
-    }
-    struct host_node *node = conn->node;
-    if (may_read(conn)) {
-        set_reading(conn, true);
-        read_turn(conn);
-    }
-    conn_unpin(conn);
-    if (host->waiting_first != NULL) {
-        event_add(host->heavy, &now);
-    }
-    node_run(node);
-}
-
 /* What the other side had not taken goes on. */
 static void write_turn(struct conn *conn) {
     enum err err = conn_push(conn);
     flow_account(conn);
     if (err != OK) {
-        read_last(conn);
+        conn_read_last(conn);
         conn_kill(conn, err);
         return;
     }
+    conn_update_reading(conn); /* reading may have waited for this */
     if (conn->held != NULL && evbuffer_get_length(conn->held) > 0) {
         flow_want(conn, DIRECTION_OUT);
     }
@@ -531,14 +354,8 @@ static void on_readable(evutil_socket_t fd, short what, void *context) {
     struct host_node *node = conn->node;
     if (conn->state == CONN_HANDSHAKE) {
         shake_hands(conn);
-    } else if (conn->state >= CONN_FLUSHING) {
-        discard(conn);
-    } else if (may_read(conn) && !conn->is_waiting) {
-        if (conn->heavy_until_us > clock_mono_us()) {
-            wait_in_line(conn);
-        } else {
-            read_turn(conn);
-        }
+    } else {
+        conn_read(conn);
     }
     node_run(node);
 }
@@ -564,36 +381,6 @@ enum err conn_want_write(struct conn *conn) {
     return event_add(conn->writable, NULL) == 0 ? OK : ERR_IO;
 }
 
-static void update_reading(struct conn *conn) {
-    if (conn->state == CONN_UP) {
-        set_reading(conn, may_read(conn) && !conn->is_waiting);
-    }
-}
-
-void conn_read_stop(struct conn *conn) {
-    conn->is_read_stopped = true;
-    update_reading(conn);
-}
-
-void conn_read_start(struct conn *conn) {
-    conn->is_read_stopped = false;
-    update_reading(conn);
-}
-
-void conn_hold(struct conn *conn, bool hold) {
-    if (conn->is_held != hold) {
-        conn->is_held = hold;
-        update_reading(conn);
-    }
-}
-
-void conn_slow(struct conn *conn, bool slow) {
-    if (conn->is_slowed != slow) {
-        conn->is_slowed = slow;
-        update_reading(conn);
-    }
-}
-
 /* ---- Connecting ---- */
 
 static void link_up(struct conn *conn) {
@@ -617,7 +404,7 @@ static void link_up(struct conn *conn) {
     event.up.remote = conn->remote;
     event.up.local = socket_own_address(conn->fd);
     node_queue(node, &event, NULL);
-    update_reading(conn);
+    conn_update_reading(conn);
 }
 
 static void shake_hands(struct conn *conn) {
@@ -647,7 +434,7 @@ static void start_tls(struct conn *conn) {
     }
     conn->state = CONN_HANDSHAKE;
     conn_set_timer(conn, HANDSHAKE_TIMEOUT_MS);
-    set_reading(conn, true);
+    conn_watch_input(conn);
     if (!conn->is_accepted && conn->state == CONN_HANDSHAKE) {
         shake_hands(conn); /* who dials speaks first */
     }
@@ -764,27 +551,22 @@ void conns_drop(struct host_node *node) {
 }
 
 void conns_init(struct host *host) {
-    CHECK(event_base_priority_init(host->base, PRIORITIES) == 0);
+    input_init(host);
     host->flush = event_new(host->base, -1, 0, on_flush, host);
     host->reap = event_new(host->base, -1, 0, on_reap, host);
-    host->heavy = evtimer_new(host->base, on_heavy, host);
-    CHECK(host->flush != NULL && host->reap != NULL && host->heavy != NULL);
+    CHECK(host->flush != NULL && host->reap != NULL);
     trim_init(host);
-    CHECK(event_priority_set(host->heavy, PRIORITY_LAST) == 0);
 }
 
 void conns_free(struct host *host) {
     while (host->leaving != NULL) {
         bury(host->leaving);
     }
-    for (struct conn *conn; (conn = take_waiting(host)) != NULL;) {
-        conn_unpin(conn);
-    }
+    input_free(host);
     on_flush(-1, 0, host);
     on_reap(-1, 0, host);
     CHECK(host->dead == NULL);
     event_free(host->flush);
     event_free(host->reap);
-    event_free(host->heavy);
     trim_free(host);
 }

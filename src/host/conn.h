@@ -112,12 +112,6 @@ void conn_look_at_output(struct conn *conn);
 /* Look at its output and its blocks at the end of this turn. */
 void conn_touch(struct conn *conn);
 
-/* Stop and start to read: asked by the node, or because the disk is behind. */
-void conn_read_stop(struct conn *conn);
-void conn_read_start(struct conn *conn);
-void conn_hold(struct conn *conn, bool hold);
-/* A limit stops it, or lets it go on. */
-void conn_slow(struct conn *conn, bool slow);
 void conn_set_timer(struct conn *conn, uint32_t ms);
 
 /* Flush for at most CLOSE_FLUSH_MS, close politely; NODE_LINK_DOWN follows. */
@@ -145,6 +139,24 @@ void blocks_queue(struct conn *conn, const struct action *action, struct slice h
 void blocks_pump(struct conn *conn);
 /* Fail what still waits. */
 void blocks_drop(struct conn *conn, enum err reason);
+
+/* ---- input.c ---- */
+
+/* There is something to read: have a turn, or get in line. */
+void conn_read(struct conn *conn);
+/* Hand all that is there to the node: the other side has gone. */
+void conn_read_last(struct conn *conn);
+/* Watch the socket, or not any more, after its state has changed. */
+void conn_update_reading(struct conn *conn);
+void conn_watch_input(struct conn *conn);
+/* Stop and start to read: asked by the node, or because the disk is behind. */
+void conn_read_stop(struct conn *conn);
+void conn_read_start(struct conn *conn);
+void conn_hold(struct conn *conn, bool hold);
+/* A limit stops it, or lets it go on. */
+void conn_slow(struct conn *conn, bool slow);
+void input_init(struct host *host);
+void input_free(struct host *host);
 
 /* ---- flow.c ---- */
 

@@ -78,18 +78,14 @@ static struct conn *take_first(struct flow_line *line, enum direction direction)
     return conn;
 }
 
-static bool is_alive(const struct conn *conn) {
-    return conn->state == CONN_UP || conn->state == CONN_FLUSHING;
-}
-
 /* One turn of one link: a chunk is sent, or it is read again. */
 static void have_turn(struct conn *conn, enum direction direction) {
     const struct throttle *throttle = &conn->node->flow.throttle;
-    if (!is_alive(conn)) {
-        return;
-    }
     if (direction == DIRECTION_IN) {
         conn_slow(conn, false);
+        return;
+    }
+    if (conn->state != CONN_UP && conn->state != CONN_FLUSHING) {
         return;
     }
     conn_pass(conn, throttle_chunk(throttle, direction, conn->traffic, CHUNK_MAX));
@@ -146,7 +142,7 @@ static void on_again(evutil_socket_t fd, short what, void *context) {
 void flow_want(struct conn *conn, enum direction direction) {
     struct host_node *node = conn->node;
     if (direction == DIRECTION_IN) {
-        if (conn->state != CONN_UP || conn->is_slowed || !flow_is_limited(conn, direction) ||
+        if (conn->state == CONN_DEAD || conn->is_slowed || !flow_is_limited(conn, direction) ||
             throttle_wait(&node->flow.throttle, direction, conn->traffic, clock_mono_us()) == 0) {
             return;
         }

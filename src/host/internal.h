@@ -50,9 +50,10 @@ struct host {
     struct event *signals[2];
     struct event *stop_timer;
     uint64_t stop_by_us;
-    struct event *flush; /* end of turn: what was written goes to the buffers */
-    struct conn *dirty;  /* ... of these */
-    struct event *heavy; /* nothing else to do: the next of these is read */
+    struct event *flush;   /* end of turn: what was written goes to the buffers */
+    struct conn *dirty;    /* ... of these */
+    struct event *heavy;   /* nothing else to do: the next of these is read */
+    struct event *overdue; /* ... or that has waited too long while there was always something */
     struct conn *waiting_first;
     struct conn *waiting_last;
     struct event *trim;   /* links have come and gone: unused pages go back to the system */

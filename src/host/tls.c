@@ -57,6 +57,21 @@ static int verify_callback(X509_STORE_CTX *store, void *context) {
     return peer->proven;
 }
 
+/* New keys and session tickets bring nothing, and OpenSSL takes one after the other inside of one
+ * SSL_read, as long as they come. Who sends many of them is not listened to any more: it cannot be
+ * told so from here, but the socket can be taken away. */
+static void count_extras(int is_sent, int version, int type, const void *bytes, size_t len,
+                         SSL *ssl, void *context) {
+    (void)version;
+    (void)context;
+    const uint8_t *message = bytes;
+    bool is_extra = is_sent == 0 && type == SSL3_RT_HANDSHAKE && len > 0 &&
+                    (message[0] == SSL3_MT_KEY_UPDATE || message[0] == SSL3_MT_NEWSESSION_TICKET);
+    if (is_extra && ++tls_peer_of(ssl)->extras > TLS_EXTRAS_MAX) {
+        (void)BIO_set_fd(SSL_get_rbio(ssl), -1, BIO_NOCLOSE);
+    }
+}
+
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                        const unsigned char *in, unsigned in_len, void *context) {
     (void)ssl;
@@ -79,6 +94,7 @@ static void configure(SSL_CTX *context) {
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     SSL_CTX_set_cert_verify_callback(context, verify_callback, NULL);
     SSL_CTX_set_alpn_select_cb(context, choose_alpn, NULL);
+    SSL_CTX_set_msg_callback(context, count_extras);
     bool ok = SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1 &&
               SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1 &&
               SSL_CTX_set1_groups_list(context, "X25519") == 1 &&

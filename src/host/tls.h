@@ -11,6 +11,7 @@
 #define TLS_EXPORTER "EXPORTER-trunkline-auth"
 #define TLS_CERTIFICATE_MAX 1024        /* bytes of DER; ours has about 200 */
 #define TLS_CERTIFICATES_BYTES_MAX 4096 /* the whole message, refused before it is parsed */
+#define TLS_EXTRAS_MAX 100              /* new keys and tickets of one link: 2^24 records each */
 #define TLS_OPENSSL_MIN 0x300000e0L     /* 3.0.14: CVE-2022-0778, CVE-2024-2511 are fixed */
 
 /* One end of a link. Lives as long as its SSL. */
@@ -19,6 +20,7 @@ struct tls_peer {
     struct node_id wanted; /* dialled: whom we want */
     bool proven;           /* the certificate was accepted: */
     struct node_id id;
+    uint32_t extras; /* messages of TLS itself since the handshake */
 };
 
 /* Make the context. NULL with *error set when OpenSSL is too old. One loop, one context: OpenSSL 3

@@ -1,4 +1,5 @@
 /* test_host_conn.c - links of the driver: what is promised to nodes, and libevent's pitfalls. */
+#include <event2/event.h>
 #include <malloc.h>
 #include <openssl/err.h>
 #include <pthread.h>
@@ -16,6 +17,8 @@ struct pair {
     size_t sent;
     bool is_in_order;
     uint8_t next;
+    int busy_fd; /* always writable */
+    struct event *busy;
 };
 
 static void stop(struct pair *pair) {
@@ -34,6 +37,9 @@ static void run_pair(struct pair *pair, probe_fn *dialler, probe_fn *listener) {
     probe_add(pair->host, &pair->probes[1], 12);
     probe_add(pair->host, &pair->probes[0], 11);
     assert_int_equal(host_run(pair->host), 0);
+    if (pair->busy != NULL) {
+        event_free(pair->busy);
+    }
     test_host_done(pair->host, pair->probes, 2);
 }
 
@@ -255,6 +261,41 @@ static void test_stream_whole(void **state) {
     run_pair(&pair, stream, gulp);
     assert_int_equal(pair.probes[1].bytes, 3 * STREAM_BYTES);
     assert_true(pair.is_in_order);
+}
+
+/* Whoever brings much waits for those who bring little, but not for ever: here there is always
+ * something else to do. */
+static void nothing(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    (void)context;
+}
+
+static void gulp_beside_others(struct probe *probe, const struct node_event *event,
+                               struct outbox *out) {
+    struct pair *pair = probe->context;
+    if (event->kind == NODE_START) {
+        pair->busy =
+            event_new(host_base(pair->host), pair->busy_fd, EV_WRITE | EV_PERSIST, nothing, NULL);
+        assert_int_equal(event_add(pair->busy, NULL), 0);
+        probe_wake(probe, event, 5000);
+    }
+    gulp(probe, event, out);
+    if (event->kind == NODE_TIMER) {
+        stop(pair);
+    }
+}
+
+static void test_heavy_beside_others(void **state) {
+    (void)state;
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    struct pair pair = {.to_send = 3 * STREAM_BYTES, .busy_fd = fds[1]};
+    run_pair(&pair, stream, gulp_beside_others);
+    assert_int_equal(pair.probes[1].bytes, 3 * STREAM_BYTES);
+    assert_true(pair.is_in_order);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 /* A reader that stops for good: STALLED at the soft mark, cut at the hard one. */
@@ -668,6 +709,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_close_waits_for_slow_reader),
         cmocka_unit_test(test_stop_and_start),
         cmocka_unit_test(test_stream_whole),
+        cmocka_unit_test(test_heavy_beside_others),
         cmocka_unit_test(test_hard_cap_cuts),
         cmocka_unit_test(test_wrong_id),
         cmocka_unit_test(test_refused_again_and_again),
