@@ -252,8 +252,8 @@ static void who_was_elected_since_measures(void **state) {
     trust->latest = &latest;
     assert_int_equal(draw(stage).count, 0);
     struct trust_certified *held = mem_new(sizeof *held);
-    held->cert = (struct cert){
-        .subject = stage->one->env.id, .epoch = EPOCH_NOW, .life = CERT_VALID_EPOCHS};
+    held->cert =
+        (struct cert){.subject = stage->one->env.id, .epoch = EPOCH_NOW, .life = CERT_VALID_EPOCHS};
     map_put(&trust->certified, held->cert.subject.b, held);
     assert_int_equal(draw(stage).count, ROW_ENTRIES_MAX);
     trust->latest = NULL;
@@ -263,10 +263,8 @@ static void who_was_elected_since_measures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(receipts_are_counted_by_address),
-        TEST(others_are_refused),
-        TEST(a_million_receipts_are_eight),
-        TEST(receipts_better_a_lot),
+        TEST(receipts_are_counted_by_address), TEST(others_are_refused),
+        TEST(a_million_receipts_are_eight),    TEST(receipts_better_a_lot),
         TEST(who_was_elected_since_measures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
