@@ -138,6 +138,9 @@ bool trust_cert_of(const struct trust *trust, const struct node_id *id, struct b
 /* True when a node may issue rows of this epoch: an anchor, a member, or one certified since. */
 bool trust_may_issue(const struct trust *trust, const struct node_id *id, uint32_t epoch);
 
+/* True when a node's row of an epoch is here. */
+bool trust_has_row(const struct trust *trust, const struct node_id *id, uint32_t epoch);
+
 /* The checkpoint of an epoch, or NULL. */
 struct trust_checkpoint *trust_checkpoint_at(const struct trust *trust, uint32_t epoch);
 

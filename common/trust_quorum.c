@@ -254,7 +254,7 @@ static int compare_ids(const void *a, const void *b) {
     return memcmp(a, b, sizeof(struct node_id));
 }
 
-static bool has_row(const struct trust *trust, const struct node_id *id, uint32_t epoch) {
+bool trust_has_row(const struct trust *trust, const struct node_id *id, uint32_t epoch) {
     const struct trust_issuer *issuer = map_get(&trust->issuers, id->b);
     const struct trust_record *row = issuer != NULL ? issuer->rows[epoch % TRUST_EPOCHS] : NULL;
     return row != NULL && row->epoch == epoch;
@@ -262,7 +262,7 @@ static bool has_row(const struct trust *trust, const struct node_id *id, uint32_
 
 /* A row may come too late once. */
 static bool is_heard(const struct trust *trust, const struct node_id *id, uint32_t epoch) {
-    return has_row(trust, id, epoch) || (epoch > 0 && has_row(trust, id, epoch - 1));
+    return trust_has_row(trust, id, epoch) || (epoch > 0 && trust_has_row(trust, id, epoch - 1));
 }
 
 /* What one member owed under a checkpoint, and gave. */
@@ -339,7 +339,7 @@ void trust_note_shirkers(struct trust *trust, uint32_t epoch) {
     }
     for (uint32_t i = 0; i < members; i++) {
         const struct node_id *id = &checkpoint->members[i];
-        if (duties[i].owed > 0 && duties[i].given == 0 && has_row(trust, id, epoch) &&
+        if (duties[i].owed > 0 && duties[i].given == 0 && trust_has_row(trust, id, epoch) &&
             !network_is_anchor(trust->env.network, id)) {
             note_shirker(trust, id, epoch);
         }

@@ -170,20 +170,22 @@ static void add_evidence(struct stage *stage, uint8_t type, struct buf *bytes) {
     buf_free(bytes);
 }
 
-/* The anchor `bob` fixes that both are members. */
-static void add_checkpoint(struct stage *stage) {
+/* The anchor `bob` fixes who the members are: itself, and `one` as well or not. */
+static void add_checkpoint(struct stage *stage, uint32_t epoch, bool is_with_one) {
     const struct node_env *env = &stage->bob->place->env;
     struct node_id keys[2] = {env->id, stage->one->env.id};
-    if (memcmp(keys[0].b, keys[1].b, sizeof keys[0].b) > 0) {
+    uint16_t count = is_with_one ? 2 : 1;
+    if (is_with_one && memcmp(keys[0].b, keys[1].b, sizeof keys[0].b) > 0) {
         keys[0] = stage->one->env.id;
         keys[1] = env->id;
     }
-    struct checkpoint checkpoint = {.epoch = EPOCH_NOW, .members = 2};
-    trust_set_root(trust_of(stage), keys, 2, &checkpoint.set_root);
-    trust_candidate_root(trust_of(stage), EPOCH_NOW, &checkpoint.candidate_root);
+    struct checkpoint checkpoint = {.epoch = epoch, .members = count};
+    trust_set_root(trust_of(stage), keys, count, &checkpoint.set_root);
+    trust_candidate_root(trust_of(stage), epoch, &checkpoint.candidate_root);
     struct signer_env signer = {env->crypto, &env->network->id};
     wire_checkpoint_sign(&checkpoint, &signer);
-    struct members members = {.epoch = EPOCH_NOW, .count = 2, .keys = {keys[0].b, sizeof keys}};
+    struct members members = {.epoch = epoch, .count = count};
+    members.keys = (struct slice){keys[0].b, count * sizeof keys[0]};
     struct buf bytes = {0};
     wire_checkpoint_encode(&bytes, &checkpoint);
     add_evidence(stage, MSG_CHECKPOINT, &bytes);
@@ -191,25 +193,83 @@ static void add_checkpoint(struct stage *stage) {
     add_evidence(stage, MSG_MEMBERS, &bytes);
 }
 
-/* Others still want the votes that it gave in its last decision. */
-static void the_demoted_stay_until_the_epoch_ends(void **state) {
-    struct stage *stage = *state;
-    struct supernode *one = supernode_of(stage->one);
+/* From now on `bob` is the only anchor. */
+static void make_only_anchor(struct stage *stage) {
     struct network *network = &stage->net->network;
     network->anchor_count = 1;
     network->anchors[0] = stage->bob->place->env.id;
     assert_int_equal(network_seal(network, &stage->one->crypto), OK);
     net_run(stage->net, 1000);
-    add_checkpoint(stage);
-    election_recheck(one);
+}
+
+static void decide_now(struct stage *stage) {
+    election_recheck(supernode_of(stage->one));
     struct node_event look = {.kind = NODE_TIMER};
     net_step(stage->net, stage->one, &look);
     net_run(stage->net, 1000);
-    assert_int_equal(one->election.decided, EPOCH_NOW);
+    assert_int_equal(supernode_of(stage->one)->election.decided, EPOCH_NOW);
+}
+
+/* Others still want the votes that it gave in its last decision. */
+static void the_demoted_stay_until_the_epoch_ends(void **state) {
+    struct stage *stage = *state;
+    struct supernode *one = supernode_of(stage->one);
+    make_only_anchor(stage);
+    add_checkpoint(stage, EPOCH_NOW, true);
+    decide_now(stage);
     assert_true(one->election.is_demoted); /* it does not consent */
     assert_false(one->is_stopping);
     net_run(stage->net, (EPOCH_S - NET_WALL_S % EPOCH_S) * 1000);
     assert_true(one->is_stopping);
+}
+
+/* The anchor's word for `one`, under its checkpoint of an epoch. */
+static void add_certificate(struct stage *stage, uint32_t epoch) {
+    const struct node_env *env = &stage->bob->place->env;
+    struct cert cert = {.subject = stage->one->env.id,
+                        .epoch = epoch + 1,
+                        .life = CERT_VALID_EPOCHS,
+                        .checkpoint = trust_checkpoint_at(trust_of(stage), epoch)->hash,
+                        .signer_count = 1};
+    struct buf body = {0}, bytes = {0};
+    wire_cert_signed_bytes(&body, &cert);
+    struct signed_bytes covered = {&env->network->id, RECORD_CERT, {body.data, body.len}};
+    crypto_sign(env->crypto, &covered, cert.signers[0].signature);
+    wire_cert_encode(&bytes, &cert);
+    add_evidence(stage, MSG_CERT, &bytes);
+    buf_free(&body);
+}
+
+/* `one` comes back with a certificate that is in time. The others decided meanwhile that it has no
+ * seat: it is named no more, though the anchor had its row. */
+static bool leaves_when_it_comes_back(struct stage *stage, bool is_heard) {
+    struct supernode *one = supernode_of(stage->one);
+    make_only_anchor(stage);
+    add_checkpoint(stage, EPOCH_NOW - 3, false);
+    add_certificate(stage, EPOCH_NOW - 3);
+    add_checkpoint(stage, EPOCH_NOW - 1, false);
+    if (is_heard) {
+        struct fake itself = {.place = stage->one};
+        struct buf row = row_by(&itself, &stage->one->env.id, 1);
+        add_evidence(stage, MSG_ROW, &row);
+    }
+    add_checkpoint(stage, EPOCH_NOW, false);
+    decide_now(stage);
+    return one->election.is_demoted;
+}
+
+static void who_comes_back_without_a_seat_leaves(void **state) {
+    assert_true(leaves_when_it_comes_back(*state, true));
+}
+
+static void who_has_just_been_certified_stays(void **state) {
+    struct stage *stage = *state;
+    stage->net->network.promotion.dwell_s = 3 * EPOCH_S;
+    assert_false(leaves_when_it_comes_back(stage, true));
+}
+
+static void who_was_not_heard_stays(void **state) {
+    assert_false(leaves_when_it_comes_back(*state, false));
 }
 
 /* Who measures cannot claim more bytes than there are, to no one's good or harm. */
@@ -237,6 +297,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_wrong_clock_does_not_last, elected, teardown),
         cmocka_unit_test_setup_teardown(only_who_counts_is_condemned, elected, teardown),
         cmocka_unit_test_setup_teardown(the_demoted_stay_until_the_epoch_ends, elected, teardown),
+        cmocka_unit_test_setup_teardown(who_comes_back_without_a_seat_leaves, elected, teardown),
+        cmocka_unit_test_setup_teardown(who_has_just_been_certified_stays, elected, teardown),
+        cmocka_unit_test_setup_teardown(who_was_not_heard_stays, elected, teardown),
         cmocka_unit_test(weights_stand_for_no_more_than_a_stream),
         cmocka_unit_test_setup_teardown(by_hand_nobody_hears_of_elections, by_hand, teardown),
     };
