@@ -76,8 +76,6 @@ struct neighbour {
     uint8_t silences;      /* copies in a row that it did not answer in time */
     uint64_t mute_us;      /* when it is asked again, after MUTE_SILENCES of them */
     bool is_filled;        /* it has too few leaves: fill.c */
-    uint8_t vain_fills;    /* in a row after which it had not more */
-    uint32_t fill_leaves;  /* that it had when it was last sent some */
     struct hearsay told;   /* which words it has */
     uint32_t told_version; /* of our summary that it is being told, 0 = none */
     uint32_t told_bytes;   /* of that */
@@ -250,6 +248,7 @@ struct supernode {
     struct election election;
     struct map leaves;             /* node id -> struct leaf */
     struct map mesh_rates;         /* node id -> struct ratelimit of its queries, parted or not */
+    struct map sent_on;            /* node id -> struct sent_on: who was sent leaves, fill.c */
     struct map probes;             /* address -> struct probe, oldest first */
     struct neighbour **neighbours; /* open mesh links, oldest first */
     uint32_t neighbour_count;
@@ -429,6 +428,8 @@ enum err audit_take_reject(struct supernode *supernode, struct link *link, struc
 /* ---- fill.c ---- */
 
 /* Look regularly whether a neighbour has too few leaves. */
+void fill_init(struct supernode *supernode);
+void fill_free(struct supernode *supernode);
 void fill_look_on(struct supernode *supernode);
 /* TIMER_FILL. */
 void fill_timer(struct supernode *supernode);
