@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/check.h"
+#include "common/limits.h"
 #include "common/mem.h"
 
 #define GATE_LOOK 4        /* epochs in one of which enough must have reached a candidate */
@@ -234,12 +235,20 @@ static struct facts *facts_of(struct facts_table *table, const struct node_id *i
     return facts;
 }
 
+/* What somebody says of itself: it weighs no more than the usual supernode. */
+static void note_load(struct facts *issuer, const struct row_load *load) {
+    uint32_t slots = load->slots;
+    uint32_t leaves = load->leaves < slots ? load->leaves : slots;
+    bool is_large = slots > LEAVES_MAX;
+    issuer->leaves = is_large ? leaves * LEAVES_MAX / slots : leaves;
+    issuer->slots = is_large ? LEAVES_MAX : slots;
+}
+
 static void note_row(struct facts_table *table, const struct row_record *row, uint32_t ago) {
     struct row_load load = wire_row_load(row);
     struct facts *issuer = facts_of(table, &row->issuer);
     if (ago == 0) {
-        issuer->leaves = load.leaves;
-        issuer->slots = load.slots;
+        note_load(issuer, &load);
     }
     if (ago < GATE_LOOK) {
         issuer->issued[ago] = true;
