@@ -166,6 +166,7 @@ struct leaf {
     enum reach reach;
     uint8_t tries;           /* dial-backs asked for during this stay */
     bool is_sent_on;         /* to a supernode with fewer leaves */
+    uint64_t passed_on;      /* prefix of the last checkpoint, or members, that it was handed */
     uint32_t dialback_link;  /* of the neighbour asked */
     uint64_t dialback_nonce; /* of the question */
     uint64_t dialback_us;    /* when it was last asked about this address; 0 = never */

@@ -421,7 +421,9 @@ static void pass_on(struct supernode *supernode, const struct trust_record *reco
     for (const struct trust_candidate *candidate;
          (candidate = map_next(&supernode->trust.candidates, &cursor, NULL)) != NULL;) {
         struct leaf *leaf = map_get(&supernode->leaves, candidate->owner.b);
-        if (leaf != NULL && leaf->link != NULL && !leaf->link->closing) {
+        if (leaf != NULL && leaf->link != NULL && !leaf->link->closing &&
+            leaf->passed_on != record->prefix) { /* it may stand for many keys */
+            leaf->passed_on = record->prefix;
             links_send(leaf->link, record->type, (struct slice){record->bytes, record->len});
         }
     }

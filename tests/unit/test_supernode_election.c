@@ -202,6 +202,25 @@ static void make_only_anchor(struct stage *stage) {
     net_run(stage->net, 1000);
 }
 
+/* However many keys a peer stands for, at however many sponsors, it is told once. */
+static void a_candidate_is_told_once(void **state) {
+    struct stage *stage = *state;
+    make_only_anchor(stage);
+    struct fake *leaf = fake_add(stage->net);
+    struct net_node *sponsor = stage->bob->place;
+    assert_non_null(fake_dial(leaf, stage->one, PURPOSE_LEAF));
+    for (uint8_t number = 1; number <= 5; number++) {
+        struct buf candidacy = sponsored_by(leaf, number, &sponsor->env);
+        add_evidence(stage, MSG_CANDIDACY, &candidacy);
+    }
+    assert_int_equal(trust_of(stage)->candidates.count, 5);
+    add_checkpoint(stage, EPOCH_NOW - 1, true);
+    net_carry_out(stage->net, stage->one);
+    net_run(stage->net, 1000);
+    assert_int_equal(fake_count(leaf, MSG_CHECKPOINT), 1);
+    assert_int_equal(fake_count(leaf, MSG_MEMBERS), 1);
+}
+
 static void decide_now(struct stage *stage) {
     election_recheck(supernode_of(stage->one));
     struct node_event look = {.kind = NODE_TIMER};
@@ -296,6 +315,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_stranger_may_wait_for_its_checkpoint, elected, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_clock_does_not_last, elected, teardown),
         cmocka_unit_test_setup_teardown(only_who_counts_is_condemned, elected, teardown),
+        cmocka_unit_test_setup_teardown(a_candidate_is_told_once, elected, teardown),
         cmocka_unit_test_setup_teardown(the_demoted_stay_until_the_epoch_ends, elected, teardown),
         cmocka_unit_test_setup_teardown(who_comes_back_without_a_seat_leaves, elected, teardown),
         cmocka_unit_test_setup_teardown(who_has_just_been_certified_stays, elected, teardown),
