@@ -12,6 +12,12 @@
 
 #define SLACK_US 50000 /* of the rate, for timers that come late */
 
+/* Who has been given proofs in this epoch. */
+struct prover {
+    struct node_id id;
+    uint32_t proofs;
+};
+
 struct measures {
     struct timer timer;
     struct stream *streams[MEASURE_LINKS_MAX]; /* NULL = free */
@@ -20,6 +26,8 @@ struct measures {
     uint32_t epoch;
     uint32_t asked; /* in this epoch */
     struct node_id by[MEASURES_EPOCH_MAX];
+    struct prover provers[MEASURES_EPOCH_MAX];
+    uint32_t prover_count;
 };
 
 static struct measures *measures_of(struct peer *peer) {
@@ -227,16 +235,42 @@ void measured_flow(struct peer *peer, struct link *link) {
     }
 }
 
-/* A certified supernode may not drain a candidate either: so many streams an epoch, and fewer to
- * the same one. */
-static bool may_ask(struct peer *peer, const struct node_id *id) {
+static void settle_epoch(struct peer *peer) {
     struct measures *measures = peer->duty->measures;
     uint32_t epoch_s = peer->env->network->epoch_s > 0 ? peer->env->network->epoch_s : 1;
     uint32_t epoch = (uint32_t)(peer->links.wall_s / epoch_s);
     if (epoch != measures->epoch) {
         measures->epoch = epoch;
         measures->asked = 0;
+        measures->prover_count = 0;
     }
+}
+
+bool measured_may_prove(struct peer *peer, const struct node_id *id) {
+    struct measures *measures = peer->duty->measures;
+    settle_epoch(peer);
+    uint32_t at = 0;
+    while (at < measures->prover_count && !node_id_equal(&measures->provers[at].id, id)) {
+        at++;
+    }
+    if (at == MEASURES_EPOCH_MAX) {
+        return false;
+    }
+    struct prover *prover = &measures->provers[at];
+    if (at == measures->prover_count) {
+        *prover = (struct prover){.id = *id};
+        measures->prover_count++;
+    }
+    bool may_prove = prover->proofs < MEASURES_SAME_MAX * MEASURE_RUNS_MAX;
+    prover->proofs += may_prove;
+    return may_prove;
+}
+
+/* A certified supernode may not drain a candidate either: so many streams an epoch, and fewer to
+ * the same one. */
+static bool may_ask(struct peer *peer, const struct node_id *id) {
+    struct measures *measures = peer->duty->measures;
+    settle_epoch(peer);
     uint32_t same = 0;
     for (uint32_t i = 0; i < measures->asked; i++) {
         same += node_id_equal(&measures->by[i], id);

@@ -33,6 +33,10 @@ struct stream {
 /* One more measurement begins, unless there have been too many: then the link ends, and false. */
 bool measured_begin(struct peer *peer, struct stream *stream, uint32_t bytes, uint16_t ms);
 
+/* One more proof is given to this supernode, unless it has had enough in this epoch, by whatever
+ * links: then false. */
+bool measured_may_prove(struct peer *peer, const struct node_id *id);
+
 /* ---- measured_blocks.c ---- */
 
 /* Tell what is shared, if anything is. */

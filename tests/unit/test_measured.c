@@ -295,6 +295,28 @@ static void test_measuring_by_files_is_bounded(void **state) {
     world_free(scene.world);
 }
 
+/* Each proof reads a piece: a new link is no new allowance, an epoch is. */
+static void test_links_give_no_more_proofs(void **state) {
+    (void)state;
+    struct scene scene = scene_of_candidate(26, NETWORK_OPEN);
+    const struct world_file *file = world_make_file(scene.world, 3 * PIECE_BYTES, "film");
+    struct link *link = dial_sharer(&scene, file);
+    for (int i = 0; i < 2 * MEASURES_SAME_MAX; i++) {
+        for (int j = 0; j < MEASURE_RUNS_MAX; j++) {
+            ask_proof(&scene, link, 1);
+        }
+        link = dial_to_measure(&scene, scene.parent);
+        assert_non_null(link);
+    }
+    uint32_t most = MEASURES_SAME_MAX * MEASURE_RUNS_MAX;
+    assert_int_equal(raw_count(scene.parent, MSG_HASHES), most);
+    next_epoch(&scene, 1);
+    link = dial_to_measure(&scene, scene.parent);
+    ask_proof(&scene, link, 1);
+    assert_int_equal(raw_count(scene.parent, MSG_HASHES), most + 1);
+    world_free(scene.world);
+}
+
 /* What is for some nodes alone is no stranger's business. */
 static void test_only_open_files_are_offered(void **state) {
     (void)state;
@@ -357,6 +379,7 @@ int main(void) {
         cmocka_unit_test(test_measuring_ends_at_the_cap),
         cmocka_unit_test(test_measured_by_files),
         cmocka_unit_test(test_measuring_by_files_is_bounded),
+        cmocka_unit_test(test_links_give_no_more_proofs),
         cmocka_unit_test(test_only_open_files_are_offered),
         cmocka_unit_test(test_receipts_of_an_epoch),
     };
