@@ -317,7 +317,7 @@
 #define MEASURE_LINKS_MAX 8         /* to one candidate at a time */
 #define CANDIDACIES_MILLI_PER_S 500 /* of one leaf; a candidate sends one in an epoch */
 #define CANDIDACIES_BURST 10
-#define TRUST_RECORDS_PER_S 2000 /* of one neighbour that are looked at */
+#define TRUST_RECORDS_PER_S 2000 /* of one neighbour: signatures that are looked at */
 #define TRUST_RECORDS_BURST 16000
 #define TRUST_WANTED_MAX 16000        /* records that one neighbour is asked for at a time */
 #define TRUST_PENDING_BYTES (1 << 19) /* of records that cannot be judged yet */

@@ -328,12 +328,17 @@ enum err evidence_add(struct supernode *supernode, uint8_t type, struct slice by
     return take(supernode, type, bytes, NULL);
 }
 
+/* What a record may cost, in signatures to be checked. */
+static uint64_t cost_of(uint8_t type) {
+    return type == MSG_CANDIDACY ? 4 : type == MSG_FRAUD ? 2 : 1;
+}
+
 static enum err take_record(struct supernode *supernode, struct link *link, uint8_t type,
                             struct slice payload) {
     struct neighbour *neighbour = link->owner;
     if (!election_is_on(supernode) || neighbour->wanted == 0 ||
-        !ratelimit_take(&neighbour->records, TRUST_RECORDS_PER_S * 1000ull, TRUST_RECORDS_BURST, 1,
-                        supernode->links.mono_us)) {
+        !ratelimit_take(&neighbour->records, TRUST_RECORDS_PER_S * 1000ull, TRUST_RECORDS_BURST,
+                        cost_of(type), supernode->links.mono_us)) {
         return OK; /* it costs no signature; what is missed is told again */
     }
     neighbour->wanted--;

@@ -44,6 +44,25 @@ static void a_leaf_stands_for_one_key(void **state) {
     assert_false(link->closing);
 }
 
+/* A supernode may make keys as fast as it likes: what is judged is bounded by what that costs. */
+static void signatures_are_what_counts(void **state) {
+    struct stage *stage = *state;
+    struct link *link = fake_dial(stage->bob, stage->one, PURPOSE_MESH);
+    assert_non_null(link);
+    struct supernode *one = supernode_of(stage->one);
+    assert_int_equal(one->neighbour_count, 1);
+    for (uint32_t left = 1; left <= 4; left += 3) {
+        struct buf candidacy = candidacy_of(stage->bob, (uint8_t)left);
+        send_have(stage, link, &candidacy);
+        one->neighbours[0]->records =
+            (struct ratelimit){.spent_micro = (TRUST_RECORDS_BURST - left) * 1000000ull,
+                               .at_us = stage->net->now_us + 1000000};
+        fake_send(link, MSG_CANDIDACY, &candidacy);
+        net_run(stage->net, 500); /* nothing comes back before at_us */
+        assert_int_equal(trust_of(stage)->candidates.count, left == 4);
+    }
+}
+
 /* Only the one that a candidate names stands for it, and every other supernode sees that it does.
  */
 static void who_is_named_stands_for_it(void **state) {
@@ -311,6 +330,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(only_what_was_asked_for_is_looked_at, elected, teardown),
         cmocka_unit_test_setup_teardown(a_leaf_stands_for_one_key, elected, teardown),
+        cmocka_unit_test_setup_teardown(signatures_are_what_counts, elected, teardown),
         cmocka_unit_test_setup_teardown(who_is_named_stands_for_it, elected, teardown),
         cmocka_unit_test_setup_teardown(a_stranger_may_wait_for_its_checkpoint, elected, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_clock_does_not_last, elected, teardown),
