@@ -126,11 +126,17 @@ static bool send_wanted(struct supernode *supernode, struct neighbour *neighbour
 
 void evidence_timer(struct supernode *supernode) {
     bool is_done = true;
+    bool has_put_in_order = false; /* a long list: that is enough for one step */
     uint32_t cursor = 0;
     for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
         if (link->purpose == PURPOSE_MESH && link->open && !link->closing && link->owner != NULL) {
             struct neighbour *neighbour = link->owner;
-            send_list(link, MSG_TRUST_HAVE, &neighbour->to_tell);
+            bool is_long = neighbour->to_tell.len > TRUST_LIST_MAX * PREFIX_BYTES;
+            if (!is_long || !has_put_in_order) {
+                send_list(link, MSG_TRUST_HAVE, &neighbour->to_tell);
+            }
+            is_done = is_done && neighbour->to_tell.len == 0;
+            has_put_in_order = has_put_in_order || is_long;
             is_done = send_wanted(supernode, neighbour) && is_done;
         }
     }

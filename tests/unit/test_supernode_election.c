@@ -12,6 +12,13 @@ static void send_have(struct stage *stage, struct link *link, const struct buf *
     net_run(stage->net, 1000);
 }
 
+static void add_evidence(struct stage *stage, uint8_t type, struct buf *bytes) {
+    enum err err =
+        evidence_add(supernode_of(stage->one), type, (struct slice){bytes->data, bytes->len});
+    assert_int_equal(err, OK);
+    buf_free(bytes);
+}
+
 static void only_what_was_asked_for_is_looked_at(void **state) {
     struct stage *stage = *state;
     struct link *link = fake_dial(stage->bob, stage->one, PURPOSE_MESH);
@@ -113,6 +120,43 @@ static void a_stranger_may_wait_for_its_checkpoint(void **state) {
     assert_true(may_wait(*state));
 }
 
+/* Neighbours, with or without a place yet, that are still to be told many records; with `more`
+ * they all are from now on. */
+static uint32_t long_lists(struct supernode *supernode, bool more) {
+    uint32_t count = 0;
+    uint32_t cursor = 0;
+    for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
+        struct neighbour *neighbour = link->purpose == PURPOSE_MESH ? link->owner : NULL;
+        for (uint64_t prefix = 0; more && neighbour != NULL && prefix <= TRUST_LIST_MAX; prefix++) {
+            buf_u64(&neighbour->to_tell, prefix);
+        }
+        count += neighbour != NULL && neighbour->to_tell.len > TRUST_LIST_MAX * sizeof(uint64_t);
+    }
+    return count;
+}
+
+/* When an epoch begins everybody is told everything, which is put in order first: one after the
+ * other, or with many neighbours and records it would be one long step. */
+static void long_lists_are_told_one_by_one(void **state) {
+    struct stage *stage = *state;
+    struct supernode *one = supernode_of(stage->one);
+    assert_non_null(fake_dial(stage->bob, stage->one, PURPOSE_MESH));
+    for (int i = 0; i < 3; i++) {
+        assert_true(may_wait(stage));
+    }
+    net_run(stage->net, 1000);
+    struct buf candidacy = candidacy_of(stage->bob, 1);
+    add_evidence(stage, MSG_CANDIDACY, &candidacy); /* there is something to tell, and soon */
+    uint32_t left = long_lists(one, true);
+    assert_int_equal(left, 4);
+    while (left > 0) {
+        struct node_event look = {.kind = NODE_TIMER};
+        stage->net->now_us += 100000;
+        net_step(stage->net, stage->one, &look);
+        assert_int_equal(long_lists(one, false), --left);
+    }
+}
+
 static void by_hand_nobody_hears_of_elections(void **state) {
     struct stage *stage = *state;
     assert_false(may_wait(stage));
@@ -180,13 +224,6 @@ static void only_who_counts_is_condemned(void **state) {
     assert_int_equal(trust_of(stage)->frauds.count, 1);
     buf_free(&made_up);
     buf_free(&real);
-}
-
-static void add_evidence(struct stage *stage, uint8_t type, struct buf *bytes) {
-    enum err err =
-        evidence_add(supernode_of(stage->one), type, (struct slice){bytes->data, bytes->len});
-    assert_int_equal(err, OK);
-    buf_free(bytes);
 }
 
 /* The anchor `bob` fixes who the members are: itself, and `one` as well or not. */
@@ -333,6 +370,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(signatures_are_what_counts, elected, teardown),
         cmocka_unit_test_setup_teardown(who_is_named_stands_for_it, elected, teardown),
         cmocka_unit_test_setup_teardown(a_stranger_may_wait_for_its_checkpoint, elected, teardown),
+        cmocka_unit_test_setup_teardown(long_lists_are_told_one_by_one, elected, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_clock_does_not_last, elected, teardown),
         cmocka_unit_test_setup_teardown(only_who_counts_is_condemned, elected, teardown),
         cmocka_unit_test_setup_teardown(a_candidate_is_told_once, elected, teardown),
