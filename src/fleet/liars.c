@@ -45,7 +45,8 @@ static bool write_script(const struct liars *liars) {
     }
     fprintf(file, "#!/bin/sh\n" LIAR_ACCOMPLICES "='%s' exec '%s' liar \"$@\"\n", liars->keys_path,
             self);
-    return (fclose(file) == 0) & (chmod(liars->script, 0700) == 0);
+    bool is_written = fclose(file) == 0;
+    return is_written && chmod(liars->script, 0700) == 0;
 }
 
 struct liars *liars_new(const struct liars_config *config) {
