@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/check.h"
+#include "common/limits.h"
 #include "common/mem.h"
 #include "common/seats.h"
 #include "common/trust_parts.h"
@@ -246,6 +247,36 @@ bool trust_may_issue(const struct trust *trust, const struct node_id *id, uint32
     const struct trust_certified *held = map_get(&trust->certified, id->b);
     return held != NULL && epoch + 1 >= held->cert.epoch &&
            trust_cert_epoch(trust) < trust_cert_end(trust, &held->cert);
+}
+
+/* ---- Who measures ---- */
+
+void trust_measure_lot(const struct trust *trust, const struct node_id *subject,
+                       const struct node_id *member, struct hash *lot) {
+    const struct crypto *crypto = trust->env.crypto;
+    uint8_t first[64] = {0};
+    if (trust->latest != NULL) {
+        memcpy(first, trust->latest->checkpoint.beacon.b, 32);
+    }
+    memcpy(first + 32, subject->b, 32);
+    crypto->sha256(crypto->context, (struct slice){first, sizeof first},
+                   (struct slice){member->b, sizeof member->b}, lot);
+}
+
+bool trust_measures(const struct trust *trust, const struct node_id *subject,
+                    const struct hash *lot) {
+    const struct trust_checkpoint *latest = trust->latest;
+    if (latest == NULL || latest->members == NULL) {
+        return false;
+    }
+    uint32_t before = 0;
+    for (uint32_t i = 0; i < latest->checkpoint.members && before < MEASURERS; i++) {
+        struct hash other;
+        trust_measure_lot(trust, subject, &latest->members[i], &other);
+        before += !node_id_equal(&latest->members[i], subject) &&
+                  memcmp(other.b, lot->b, sizeof other.b) < 0;
+    }
+    return before < MEASURERS;
 }
 
 /* ---- Members ---- */

@@ -78,7 +78,7 @@ enum err measured_take_hashes_request(struct peer *peer, struct link *link, stru
         return ERR_LIMIT;
     }
     if (offer->proofs >= MEASURE_RUNS_MAX || /* each reads a piece */
-        !measured_may_prove(peer, &link->id)) {
+        !measured_may_prove(peer, stream)) {
         reject(link, request.handle, REJECT_BUSY);
         return OK;
     }
