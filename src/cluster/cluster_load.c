@@ -282,7 +282,9 @@ static void on_found(void *context, enum err err, const json_t *answer) {
     }
     download->stage = DOWNLOAD_FETCHING;
     cluster->counts.downloads++;
-    json_t *args = json_pack("{s:s,s:s}", "content", download->file->content, "wait", "1");
+    /* With its name: if the peer is started anew meanwhile it knows nothing of the search. */
+    json_t *args = json_pack("{s:s,s:s,s:s}", "content", download->file->content, "name",
+                             download->file->name, "wait", "1");
     const struct ask ask = {.state_dir = download->member->node->dir,
                             .command = "get",
                             .args = args,
