@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/check.h"
+#include "common/limits.h"
 #include "common/mem.h"
 
 #define GATE_LOOK 4        /* epochs in one of which enough must have reached a candidate */
@@ -234,12 +235,20 @@ static struct facts *facts_of(struct facts_table *table, const struct node_id *i
     return facts;
 }
 
+/* What somebody says of itself: it weighs no more than the usual supernode. */
+static void note_load(struct facts *issuer, const struct row_load *load) {
+    uint32_t slots = load->slots;
+    uint32_t leaves = load->leaves < slots ? load->leaves : slots;
+    bool is_large = slots > LEAVES_MAX;
+    issuer->leaves = is_large ? leaves * LEAVES_MAX / slots : leaves;
+    issuer->slots = is_large ? LEAVES_MAX : slots;
+}
+
 static void note_row(struct facts_table *table, const struct row_record *row, uint32_t ago) {
     struct row_load load = wire_row_load(row);
     struct facts *issuer = facts_of(table, &row->issuer);
     if (ago == 0) {
-        issuer->leaves = load.leaves;
-        issuer->slots = load.slots;
+        note_load(issuer, &load);
     }
     if (ago < GATE_LOOK) {
         issuer->issued[ago] = true;
@@ -302,6 +311,13 @@ static bool is_dialled(const struct facts_table *table, const struct facts *fact
     return is_there;
 }
 
+/* What a node is when it is decided about. */
+struct standing {
+    bool is_member;
+    bool is_fresh;   /* a member for less than the dwell time */
+    uint32_t role_s; /* since it has been what it is */
+};
+
 /* Said in this epoch; a supernode may have been cut off when it was to say so. */
 static bool does_consent(const struct decide *decide, const struct trust_candidate *candidate,
                          bool is_member) {
@@ -309,12 +325,15 @@ static bool does_consent(const struct decide *decide, const struct trust_candida
                                  (is_member && candidate->record->epoch + 1 == decide->epoch));
 }
 
+/* While a member may not change its role, silence is consent: its peer may have no parent that
+ * passes its candidacy on, and who withdraws lets its supernode stop. */
 static uint8_t gate_of(const struct table *table, const struct trust_candidate *candidate,
-                       const struct facts *facts, bool is_member) {
+                       const struct facts *facts, const struct standing *standing) {
     const struct decide *decide = table->decide;
-    bool consents = does_consent(decide, candidate, is_member);
-    bool gives =
-        consents && candidate->rate_kib >= GATE_RATE_KIB && candidate->day_mib >= GATE_DAY_MIB;
+    bool speaks = does_consent(decide, candidate, standing->is_member);
+    bool consents = speaks || standing->is_fresh;
+    bool gives = speaks ? candidate->rate_kib >= GATE_RATE_KIB && candidate->day_mib >= GATE_DAY_MIB
+                        : consents;
     return (uint8_t)((consents ? DECISION_GATE_CONSENT : 0) |
                      (is_dialled(&table->facts, facts) ? DECISION_GATE_DIALLED : 0) |
                      (count_bits(facts->epochs) >= GATE_EPOCHS ? DECISION_GATE_UPTIME : 0) |
@@ -348,6 +367,15 @@ static uint32_t role_age_s(const struct decide *decide, const struct trust *trus
     return UINT32_MAX;
 }
 
+static struct standing standing_of(const struct decide *decide, const struct trust *trust,
+                                   const struct node_id *id) {
+    struct standing standing = {.role_s = role_age_s(decide, trust, id)};
+    bool is_known;
+    standing.is_member = was_member(trust, id, decide->epoch, &is_known);
+    standing.is_fresh = standing.is_member && standing.role_s < decide->network->promotion.dwell_s;
+    return standing;
+}
+
 static void fill_claims(const struct trust_candidate *candidate, struct policy_claims *claims) {
     struct candidacy candidacy;
     CHECK(wire_candidacy_decode((struct slice){candidate->record->bytes, candidate->record->len},
@@ -366,23 +394,21 @@ static void add_node(struct table *table, const struct node_id *id) {
     const struct trust *trust = table->trust;
     const struct facts *facts = facts_of(&table->facts, id);
     const struct trust_candidate *candidate = map_get(&trust->candidates, id->b);
-    bool is_known;
-    bool is_member = was_member(trust, id, decide->epoch, &is_known);
-    uint8_t gate = gate_of(table, candidate, facts, is_member);
-    uint32_t role_s = role_age_s(decide, trust, id);
-    bool is_fresh = is_member && role_s < decide->network->promotion.dwell_s;
-    uint8_t needed = is_fresh ? GATE_FRESH : GATE_ALL; /* no role ends because one epoch was bad */
+    const struct standing standing = standing_of(decide, trust, id);
+    uint8_t gate = gate_of(table, candidate, facts, &standing);
+    /* No role ends because one epoch was bad. */
+    uint8_t needed = standing.is_fresh ? GATE_FRESH : GATE_ALL;
     struct policy_node *node = &table->nodes[table->count];
     *node = (struct policy_node){
         .id = *id,
         .is_anchor = network_is_anchor(decide->network, id),
-        .is_member = is_member,
+        .is_member = standing.is_member,
         .consents = (gate & DECISION_GATE_CONSENT) != 0,
         .is_gated = (needed & ~gate) == 0,
         .mass = decide->policy->teleport_milli != 0 ? mass_of(decide, trust, id) : 0,
         .measured_rate = facts->rate,
         .witnessed_s = count_bits(facts->epochs) * network_epoch_s(decide->network),
-        .role_s = role_s,
+        .role_s = standing.role_s,
         .leaves = facts->leaves,
         .slots = facts->slots,
         .number = seats_number(decide->crypto, &table->beacons, id),

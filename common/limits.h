@@ -317,7 +317,7 @@
 #define MEASURE_LINKS_MAX 8         /* to one candidate at a time */
 #define CANDIDACIES_MILLI_PER_S 500 /* of one leaf; a candidate sends one in an epoch */
 #define CANDIDACIES_BURST 10
-#define TRUST_RECORDS_PER_S 2000 /* of one neighbour that are looked at */
+#define TRUST_RECORDS_PER_S 2000 /* of one neighbour: signatures that are looked at */
 #define TRUST_RECORDS_BURST 16000
 #define TRUST_WANTED_MAX 16000        /* records that one neighbour is asked for at a time */
 #define TRUST_PENDING_BYTES (1 << 19) /* of records that cannot be judged yet */
@@ -336,6 +336,9 @@
 #define FILL_SHARE 16              /* ... such a part of those there are, ... */
 #define FILL_PART 4                /* ... and such a part of what is lacking, by all together */
 #define FILL_VAIN_MAX 4            /* times that leaves are sent where none arrives */
+#define FILL_ARRIVE_PART 3         /* of those that were sent to one have arrived, at least ... */
+#define FILL_FORGET_MS 3600000     /* ... and half of them have left since, or it is tried anew */
+#define FILL_SENT_MAX 256          /* supernodes that leaves were sent to, remembered */
 #define FILL_KEEP_MS 15000         /* that the list of a leaf which was sent on is still shown */
 #define FILL_RETRY_S 120           /* until it may come back */
 #define FILL_DIAL_MS 5000          /* that such a leaf waits for the supernode it was told of */

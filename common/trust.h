@@ -138,8 +138,19 @@ bool trust_cert_of(const struct trust *trust, const struct node_id *id, struct b
 /* True when a node may issue rows of this epoch: an anchor, a member, or one certified since. */
 bool trust_may_issue(const struct trust *trust, const struct node_id *id, uint32_t epoch);
 
+/* True when a node's row of an epoch is here. */
+bool trust_has_row(const struct trust *trust, const struct node_id *id, uint32_t epoch);
+
 /* The checkpoint of an epoch, or NULL. */
 struct trust_checkpoint *trust_checkpoint_at(const struct trust *trust, uint32_t epoch);
+
+/* The lot of a member for a candidate under the latest checkpoint: SHA-256 of its beacon, subject
+ * and member. The MEASURERS with the smallest ones measure it. */
+void trust_measure_lot(const struct trust *trust, const struct node_id *subject,
+                       const struct node_id *member, struct hash *lot);
+/* True when fewer than MEASURERS members have a smaller lot than this; false without members. */
+bool trust_measures(const struct trust *trust, const struct node_id *subject,
+                    const struct hash *lot);
 
 /* Place of a key among sorted keys, or -1. */
 int32_t trust_place(const struct node_id *keys, uint32_t count, const struct node_id *id);

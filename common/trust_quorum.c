@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/check.h"
+#include "common/limits.h"
 #include "common/mem.h"
 #include "common/seats.h"
 #include "common/trust_parts.h"
@@ -248,13 +249,43 @@ bool trust_may_issue(const struct trust *trust, const struct node_id *id, uint32
            trust_cert_epoch(trust) < trust_cert_end(trust, &held->cert);
 }
 
+/* ---- Who measures ---- */
+
+void trust_measure_lot(const struct trust *trust, const struct node_id *subject,
+                       const struct node_id *member, struct hash *lot) {
+    const struct crypto *crypto = trust->env.crypto;
+    uint8_t first[64] = {0};
+    if (trust->latest != NULL) {
+        memcpy(first, trust->latest->checkpoint.beacon.b, 32);
+    }
+    memcpy(first + 32, subject->b, 32);
+    crypto->sha256(crypto->context, (struct slice){first, sizeof first},
+                   (struct slice){member->b, sizeof member->b}, lot);
+}
+
+bool trust_measures(const struct trust *trust, const struct node_id *subject,
+                    const struct hash *lot) {
+    const struct trust_checkpoint *latest = trust->latest;
+    if (latest == NULL || latest->members == NULL) {
+        return false;
+    }
+    uint32_t before = 0;
+    for (uint32_t i = 0; i < latest->checkpoint.members && before < MEASURERS; i++) {
+        struct hash other;
+        trust_measure_lot(trust, subject, &latest->members[i], &other);
+        before += !node_id_equal(&latest->members[i], subject) &&
+                  memcmp(other.b, lot->b, sizeof other.b) < 0;
+    }
+    return before < MEASURERS;
+}
+
 /* ---- Members ---- */
 
 static int compare_ids(const void *a, const void *b) {
     return memcmp(a, b, sizeof(struct node_id));
 }
 
-static bool has_row(const struct trust *trust, const struct node_id *id, uint32_t epoch) {
+bool trust_has_row(const struct trust *trust, const struct node_id *id, uint32_t epoch) {
     const struct trust_issuer *issuer = map_get(&trust->issuers, id->b);
     const struct trust_record *row = issuer != NULL ? issuer->rows[epoch % TRUST_EPOCHS] : NULL;
     return row != NULL && row->epoch == epoch;
@@ -262,7 +293,7 @@ static bool has_row(const struct trust *trust, const struct node_id *id, uint32_
 
 /* A row may come too late once. */
 static bool is_heard(const struct trust *trust, const struct node_id *id, uint32_t epoch) {
-    return has_row(trust, id, epoch) || (epoch > 0 && has_row(trust, id, epoch - 1));
+    return trust_has_row(trust, id, epoch) || (epoch > 0 && trust_has_row(trust, id, epoch - 1));
 }
 
 /* What one member owed under a checkpoint, and gave. */
@@ -339,7 +370,7 @@ void trust_note_shirkers(struct trust *trust, uint32_t epoch) {
     }
     for (uint32_t i = 0; i < members; i++) {
         const struct node_id *id = &checkpoint->members[i];
-        if (duties[i].owed > 0 && duties[i].given == 0 && has_row(trust, id, epoch) &&
+        if (duties[i].owed > 0 && duties[i].given == 0 && trust_has_row(trust, id, epoch) &&
             !network_is_anchor(trust->env.network, id)) {
             note_shirker(trust, id, epoch);
         }

@@ -110,3 +110,14 @@ bool judge_may_measure(struct peer *peer, const struct node_id *id, struct slice
     return latest != NULL && latest->members != NULL && !trust_is_fraud(trust, id) &&
            trust_place(latest->members, latest->checkpoint.members, id) >= 0;
 }
+
+bool judge_is_drawn(struct peer *peer, const struct node_id *id) {
+    const struct trust *trust = trust_of(peer);
+    struct hash lot;
+    if (trust->latest == NULL || trust->latest->members == NULL) {
+        return network_is_anchor(peer->env->network, id);
+    }
+    trust_measure_lot(trust, &peer->duty->id, id, &lot);
+    return trust_place(trust->latest->members, trust->latest->checkpoint.members, id) >= 0 &&
+           trust_measures(trust, &peer->duty->id, &lot);
+}

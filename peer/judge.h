@@ -20,5 +20,7 @@ MUST_CHECK enum err judge_certificate(struct peer *peer, const struct node_id *i
                                       struct slice cert);
 /* True when this node may measure us: as above, or a member of the last checkpoint. */
 bool judge_may_measure(struct peer *peer, const struct node_id *id, struct slice cert);
+/* True when the dice of the last checkpoint name it among those who are to measure us. */
+bool judge_is_drawn(struct peer *peer, const struct node_id *id);
 
 #endif

@@ -12,6 +12,12 @@
 
 #define SLACK_US 50000 /* of the rate, for timers that come late */
 
+/* Who has been given proofs in this epoch. */
+struct prover {
+    struct node_id id;
+    uint32_t proofs;
+};
+
 struct measures {
     struct timer timer;
     struct stream *streams[MEASURE_LINKS_MAX]; /* NULL = free */
@@ -20,6 +26,8 @@ struct measures {
     uint32_t epoch;
     uint32_t asked; /* in this epoch */
     struct node_id by[MEASURES_EPOCH_MAX];
+    struct prover provers[MEASURES_EPOCH_MAX];
+    uint32_t prover_count;
 };
 
 static struct measures *measures_of(struct peer *peer) {
@@ -39,6 +47,18 @@ static struct stream **free_place(struct measures *measures) {
     return NULL;
 }
 
+/* Those who were drawn to measure us have places that others do not get. */
+static bool has_place(const struct measures *measures, bool is_drawn) {
+    uint32_t taken = 0;
+    uint32_t others = 0;
+    for (uint32_t i = 0; i < MEASURE_LINKS_MAX; i++) {
+        const struct stream *stream = measures->streams[i];
+        taken += stream != NULL;
+        others += stream != NULL && !stream->is_drawn;
+    }
+    return taken < MEASURE_LINKS_MAX && (is_drawn || others < MEASURE_LINKS_MAX - MEASURERS);
+}
+
 /* ---- Links ---- */
 
 enum err measured_admit(struct peer *peer, const struct link *link, const struct hello *hello,
@@ -51,7 +71,7 @@ enum err measured_admit(struct peer *peer, const struct link *link, const struct
         goaway->reason = GOAWAY_AUTH;
         return ERR_AUTH;
     }
-    if (free_place(measures_of(peer)) == NULL) {
+    if (!has_place(measures_of(peer), judge_is_drawn(peer, &link->id))) {
         goaway->reason = GOAWAY_FULL;
         goaway->retry_after_s = MEASURE_IDLE_MS / 1000;
         return ERR_BUSY;
@@ -78,6 +98,7 @@ void measured_opened(struct peer *peer, struct link *link) {
     struct stream *stream = mem_new(sizeof *stream);
     stream->link = link;
     stream->is_sent = true;
+    stream->is_drawn = judge_is_drawn(peer, &link->id);
     stream->idle_us = peer_after_ms(peer, patience_ms(peer));
     link->owner = stream;
     *free_place(measures_of(peer)) = stream;
@@ -227,21 +248,51 @@ void measured_flow(struct peer *peer, struct link *link) {
     }
 }
 
-/* A certified supernode may not drain a candidate either: so many streams an epoch, and fewer to
- * the same one. */
-static bool may_ask(struct peer *peer, const struct node_id *id) {
+static void settle_epoch(struct peer *peer) {
     struct measures *measures = peer->duty->measures;
     uint32_t epoch_s = peer->env->network->epoch_s > 0 ? peer->env->network->epoch_s : 1;
     uint32_t epoch = (uint32_t)(peer->links.wall_s / epoch_s);
     if (epoch != measures->epoch) {
         measures->epoch = epoch;
         measures->asked = 0;
+        measures->prover_count = 0;
     }
+}
+
+bool measured_may_prove(struct peer *peer, const struct stream *stream) {
+    const struct node_id *id = &stream->link->id;
+    struct measures *measures = peer->duty->measures;
+    settle_epoch(peer);
+    uint32_t at = 0;
+    while (at < measures->prover_count && !node_id_equal(&measures->provers[at].id, id)) {
+        at++;
+    }
+    uint32_t room = stream->is_drawn ? MEASURES_EPOCH_MAX : MEASURES_EPOCH_MAX - MEASURERS;
+    if (at == measures->prover_count && at >= room) {
+        return false;
+    }
+    struct prover *prover = &measures->provers[at];
+    if (at == measures->prover_count) {
+        *prover = (struct prover){.id = *id};
+        measures->prover_count++;
+    }
+    bool may_prove = prover->proofs < MEASURES_SAME_MAX * MEASURE_RUNS_MAX;
+    prover->proofs += may_prove;
+    return may_prove;
+}
+
+/* A certified supernode may not drain a candidate either: so many streams an epoch, and fewer to
+ * the same one. Some are kept for those who were drawn. */
+static bool may_ask(struct peer *peer, const struct stream *stream) {
+    const struct node_id *id = &stream->link->id;
+    uint32_t kept = stream->is_drawn ? 0 : MEASURERS * MEASURES_SAME_MAX;
+    struct measures *measures = peer->duty->measures;
+    settle_epoch(peer);
     uint32_t same = 0;
     for (uint32_t i = 0; i < measures->asked; i++) {
         same += node_id_equal(&measures->by[i], id);
     }
-    if (measures->asked == MEASURES_EPOCH_MAX || same == MEASURES_SAME_MAX) {
+    if (measures->asked + kept >= MEASURES_EPOCH_MAX || same == MEASURES_SAME_MAX) {
         return false;
     }
     measures->by[measures->asked++] = *id;
@@ -256,7 +307,7 @@ static uint32_t bounded(const struct peer *peer, uint32_t bytes) {
 
 bool measured_begin(struct peer *peer, struct stream *stream, uint32_t bytes, uint16_t ms) {
     struct link *link = stream->link;
-    if (!may_ask(peer, &link->id)) {
+    if (!may_ask(peer, stream)) {
         log_info(peer->env->log, "measured.refused link=%u", link->number);
         links_close(link, GOAWAY_RATE, ERR_BUSY);
         return false;

@@ -77,7 +77,8 @@ enum err measured_take_hashes_request(struct peer *peer, struct link *link, stru
         !hashtree_run_ok(file->content.size, 0, request.first, request.count)) {
         return ERR_LIMIT;
     }
-    if (offer->proofs >= MEASURE_RUNS_MAX) { /* each reads a piece */
+    if (offer->proofs >= MEASURE_RUNS_MAX || /* each reads a piece */
+        !measured_may_prove(peer, stream)) {
         reject(link, request.handle, REJECT_BUSY);
         return OK;
     }

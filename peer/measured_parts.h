@@ -18,7 +18,8 @@ struct offer {
 /* One link, and what is being sent on it. */
 struct stream {
     struct link *link;
-    bool is_sent; /* nothing is asked for, or all of it went out, or its time is over */
+    bool is_drawn; /* whose it is: among those who are to measure us */
+    bool is_sent;  /* nothing is asked for, or all of it went out, or its time is over */
     uint64_t seed;
     uint32_t bytes;
     uint32_t sent;
@@ -32,6 +33,10 @@ struct stream {
 
 /* One more measurement begins, unless there have been too many: then the link ends, and false. */
 bool measured_begin(struct peer *peer, struct stream *stream, uint32_t bytes, uint16_t ms);
+
+/* One more proof is given to this supernode, unless it has had enough in this epoch, by whatever
+ * links: then false. */
+bool measured_may_prove(struct peer *peer, const struct stream *stream);
 
 /* ---- measured_blocks.c ---- */
 

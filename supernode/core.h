@@ -76,8 +76,6 @@ struct neighbour {
     uint8_t silences;      /* copies in a row that it did not answer in time */
     uint64_t mute_us;      /* when it is asked again, after MUTE_SILENCES of them */
     bool is_filled;        /* it has too few leaves: fill.c */
-    uint8_t vain_fills;    /* in a row after which it had not more */
-    uint32_t fill_leaves;  /* that it had when it was last sent some */
     struct hearsay told;   /* which words it has */
     uint32_t told_version; /* of our summary that it is being told, 0 = none */
     uint32_t told_bytes;   /* of that */
@@ -168,6 +166,7 @@ struct leaf {
     enum reach reach;
     uint8_t tries;           /* dial-backs asked for during this stay */
     bool is_sent_on;         /* to a supernode with fewer leaves */
+    uint64_t passed_on;      /* prefix of the last checkpoint, or members, that it was handed */
     uint32_t dialback_link;  /* of the neighbour asked */
     uint64_t dialback_nonce; /* of the question */
     uint64_t dialback_us;    /* when it was last asked about this address; 0 = never */
@@ -250,6 +249,7 @@ struct supernode {
     struct election election;
     struct map leaves;             /* node id -> struct leaf */
     struct map mesh_rates;         /* node id -> struct ratelimit of its queries, parted or not */
+    struct map sent_on;            /* node id -> struct sent_on: who was sent leaves, fill.c */
     struct map probes;             /* address -> struct probe, oldest first */
     struct neighbour **neighbours; /* open mesh links, oldest first */
     uint32_t neighbour_count;
@@ -429,6 +429,8 @@ enum err audit_take_reject(struct supernode *supernode, struct link *link, struc
 /* ---- fill.c ---- */
 
 /* Look regularly whether a neighbour has too few leaves. */
+void fill_init(struct supernode *supernode);
+void fill_free(struct supernode *supernode);
 void fill_look_on(struct supernode *supernode);
 /* TIMER_FILL. */
 void fill_timer(struct supernode *supernode);

@@ -256,18 +256,30 @@ static bool needs_renewal(const struct supernode *supernode, const struct decide
     return held == NULL || held->cert.epoch + held->cert.life <= epoch + 1 + RENEW_EPOCHS;
 }
 
-static bool is_listed(const struct supernode *supernode, uint32_t epoch) {
-    const struct trust_checkpoint *known = trust_checkpoint_at(&supernode->trust, epoch);
+/* Whether a checkpoint names us; false, too, when there is none of that epoch. */
+static bool is_listed(const struct supernode *supernode, const struct trust_checkpoint *known) {
     return known != NULL && known->members != NULL &&
            trust_place(known->members, known->checkpoint.members, &supernode->env->id) >= 0;
 }
 
-/* The anchor had our row and named us no more: it had decided so, when we were not sure. */
+/* Whether we have just been certified: no role ends within the dwell time, but by a decision. */
+static bool is_new_here(const struct supernode *supernode, uint32_t epoch) {
+    const struct trust_certified *held = map_get(&supernode->trust.certified, supernode->env->id.b);
+    uint32_t dwell =
+        supernode->env->network->promotion.dwell_s / network_epoch_s(supernode->env->network);
+    return held != NULL && held->cert.epoch + dwell > epoch;
+}
+
+/* The anchor had our row and does not name us: it had decided so, when we were not sure, or not
+ * there. (To be told by a row that all evidence of its checkpoint has.) */
 static bool has_lost_seat(const struct supernode *supernode) {
-    const struct election *election = &supernode->election;
-    uint32_t epoch = election->decide.epoch;
-    return epoch > 0 && election->last_row == epoch && anchor_place(supernode) < 0 &&
-           is_listed(supernode, epoch - 1) && !is_listed(supernode, epoch);
+    const struct trust *trust = &supernode->trust;
+    uint32_t epoch = supernode->election.decide.epoch;
+    const struct trust_checkpoint *known = trust_checkpoint_at(trust, epoch);
+    bool was_listed = epoch > 0 && is_listed(supernode, trust_checkpoint_at(trust, epoch - 1));
+    return known != NULL && known->checkpoint.members < MEMBERS_MAX &&
+           anchor_place(supernode) < 0 && trust_has_row(trust, &supernode->env->id, epoch) &&
+           !is_listed(supernode, known) && (was_listed || !is_new_here(supernode, epoch));
 }
 
 /* A supernode that is not wanted any more goes, politely, when the epoch is over: until then others
@@ -409,7 +421,9 @@ static void pass_on(struct supernode *supernode, const struct trust_record *reco
     for (const struct trust_candidate *candidate;
          (candidate = map_next(&supernode->trust.candidates, &cursor, NULL)) != NULL;) {
         struct leaf *leaf = map_get(&supernode->leaves, candidate->owner.b);
-        if (leaf != NULL && leaf->link != NULL && !leaf->link->closing) {
+        if (leaf != NULL && leaf->link != NULL && !leaf->link->closing &&
+            leaf->passed_on != record->prefix) { /* it may stand for many keys */
+            leaf->passed_on = record->prefix;
             links_send(leaf->link, record->type, (struct slice){record->bytes, record->len});
         }
     }

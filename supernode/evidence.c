@@ -126,11 +126,17 @@ static bool send_wanted(struct supernode *supernode, struct neighbour *neighbour
 
 void evidence_timer(struct supernode *supernode) {
     bool is_done = true;
+    bool has_put_in_order = false; /* a long list: that is enough for one step */
     uint32_t cursor = 0;
     for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
         if (link->purpose == PURPOSE_MESH && link->open && !link->closing && link->owner != NULL) {
             struct neighbour *neighbour = link->owner;
-            send_list(link, MSG_TRUST_HAVE, &neighbour->to_tell);
+            bool is_long = neighbour->to_tell.len > TRUST_LIST_MAX * PREFIX_BYTES;
+            if (!is_long || !has_put_in_order) {
+                send_list(link, MSG_TRUST_HAVE, &neighbour->to_tell);
+            }
+            is_done = is_done && neighbour->to_tell.len == 0;
+            has_put_in_order = has_put_in_order || is_long;
             is_done = send_wanted(supernode, neighbour) && is_done;
         }
     }
@@ -328,12 +334,17 @@ enum err evidence_add(struct supernode *supernode, uint8_t type, struct slice by
     return take(supernode, type, bytes, NULL);
 }
 
+/* What a record may cost, in signatures to be checked. */
+static uint64_t cost_of(uint8_t type) {
+    return type == MSG_CANDIDACY ? 4 : type == MSG_FRAUD ? 2 : 1;
+}
+
 static enum err take_record(struct supernode *supernode, struct link *link, uint8_t type,
                             struct slice payload) {
     struct neighbour *neighbour = link->owner;
     if (!election_is_on(supernode) || neighbour->wanted == 0 ||
-        !ratelimit_take(&neighbour->records, TRUST_RECORDS_PER_S * 1000ull, TRUST_RECORDS_BURST, 1,
-                        supernode->links.mono_us)) {
+        !ratelimit_take(&neighbour->records, TRUST_RECORDS_PER_S * 1000ull, TRUST_RECORDS_BURST,
+                        cost_of(type), supernode->links.mono_us)) {
         return OK; /* it costs no signature; what is missed is told again */
     }
     neighbour->wanted--;

@@ -6,8 +6,9 @@
  *
  * What all send together in one turn is a part of what is lacking, so that nothing swings. A leaf
  * has its other parent meanwhile, and its list is shown here for FILL_KEEP_MS after its link: two
- * parents which send the same leaf on at once do not hide it. Who claims to be empty wins nothing
- * by it: where no leaf arrives none is sent any more, and nobody goes below the mean. */
+ * parents which send the same leaf on at once do not hide it. Who claims to be empty wins little by
+ * it: where no leaf arrives none is sent any more, and whatever it claims, a part of those that
+ * were sent there are taken to be there, or it could draw all leaves of all. */
 #include "common/mem.h"
 #include "supernode/core.h"
 
@@ -18,6 +19,77 @@ struct layer {
     uint32_t mean;       /* lists shown by each, rounded up */
     uint32_t givers;     /* supernodes with more than the mean */
 };
+
+/* Whom leaves were sent to, by its id: a new link is no new beginning. */
+struct sent_on {
+    struct node_id id;
+    uint64_t since_us; /* half of it is forgotten after FILL_FORGET_MS */
+    uint32_t leaves;   /* by all givers, as reckoned here */
+    uint32_t claimed;  /* how many it had when it was last sent some */
+    uint8_t vain;      /* times in a row after which it had not more */
+};
+
+void fill_init(struct supernode *supernode) {
+    supernode->fill_timer.kind = TIMER_FILL;
+    map_init(&supernode->sent_on, sizeof(struct node_id), supernode->env->seed ^ 0x66696c6c);
+}
+
+void fill_free(struct supernode *supernode) {
+    uint32_t cursor = 0;
+    for (struct sent_on *sent; (sent = map_next(&supernode->sent_on, &cursor, NULL)) != NULL;) {
+        mem_free(sent);
+    }
+    map_free(&supernode->sent_on);
+}
+
+/* Leaves leave again, and one that nobody reached may be reached now. */
+static void forget_some(struct supernode *supernode) {
+    uint32_t cursor = 0;
+    for (struct sent_on *sent; (sent = map_next(&supernode->sent_on, &cursor, NULL)) != NULL;) {
+        if (supernode->links.mono_us - sent->since_us < FILL_FORGET_MS * 1000ull) {
+            continue;
+        }
+        sent->since_us = supernode->links.mono_us;
+        sent->leaves /= 2;
+        sent->vain = 0;
+        if (sent->leaves == 0) {
+            map_remove(&supernode->sent_on, sent->id.b);
+            mem_free(sent);
+        }
+    }
+}
+
+static struct sent_on *sent_to(const struct supernode *supernode,
+                               const struct neighbour *neighbour) {
+    return map_get(&supernode->sent_on, neighbour->link->id.b);
+}
+
+/* How many leaves a neighbour has: what it tells, but not less than it must have. */
+static uint32_t leaves_of(const struct supernode *supernode, const struct neighbour *neighbour) {
+    const struct sent_on *sent = sent_to(supernode, neighbour);
+    uint32_t arrived = sent != NULL ? sent->leaves / FILL_ARRIVE_PART : 0;
+    return neighbour->told.leaves > arrived ? neighbour->told.leaves : arrived;
+}
+
+static bool may_send_to(const struct supernode *supernode, const struct neighbour *neighbour) {
+    const struct sent_on *sent = sent_to(supernode, neighbour);
+    return sent != NULL ? sent->vain < FILL_VAIN_MAX : supernode->sent_on.count < FILL_SENT_MAX;
+}
+
+static void note_sent(struct supernode *supernode, const struct neighbour *neighbour,
+                      uint32_t leaves) {
+    struct sent_on *sent = sent_to(supernode, neighbour);
+    if (sent == NULL) {
+        sent = mem_new(sizeof *sent);
+        sent->id = neighbour->link->id;
+        sent->since_us = supernode->links.mono_us;
+        map_put(&supernode->sent_on, sent->id.b, sent);
+    }
+    bool has_grown = neighbour->told.leaves > sent->claimed;
+    sent->vain = has_grown ? 0 : (uint8_t)(sent->vain + 1);
+    sent->claimed = neighbour->told.leaves;
+    sent->leaves += leaves;
+}
 
 static bool counts(const struct neighbour *neighbour) {
     return neighbour->is_open && !neighbour->is_leaving && !neighbour->is_unproven &&
@@ -30,7 +102,7 @@ static struct layer look(const struct supernode *supernode) {
     for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
         const struct neighbour *neighbour = supernode->neighbours[i];
         if (counts(neighbour)) {
-            sum += neighbour->told.leaves;
+            sum += leaves_of(supernode, neighbour);
             layer.supernodes++;
         }
     }
@@ -38,7 +110,7 @@ static struct layer look(const struct supernode *supernode) {
     layer.givers = layer.own > layer.mean;
     for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
         const struct neighbour *neighbour = supernode->neighbours[i];
-        layer.givers += counts(neighbour) && neighbour->told.leaves > layer.mean;
+        layer.givers += counts(neighbour) && leaves_of(supernode, neighbour) > layer.mean;
     }
     return layer;
 }
@@ -56,12 +128,12 @@ static struct neighbour *choose(const struct supernode *supernode, const struct 
     struct neighbour *emptiest = NULL;
     for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
         struct neighbour *neighbour = supernode->neighbours[i];
-        uint64_t leaves = neighbour->told.leaves;
+        uint64_t leaves = leaves_of(supernode, neighbour);
         bool is_empty = leaves * 2 < layer->mean && leaves + FILL_LEAVES_MIN <= layer->mean;
         bool is_full = leaves * 4 >= layer->mean * 3ull;
         neighbour->is_filled = counts(neighbour) && !is_full && (neighbour->is_filled || is_empty);
-        bool is_emptiest = emptiest == NULL || leaves < emptiest->told.leaves;
-        if (neighbour->is_filled && neighbour->vain_fills < FILL_VAIN_MAX && is_emptiest &&
+        bool is_emptiest = emptiest == NULL || leaves < leaves_of(supernode, emptiest);
+        if (neighbour->is_filled && may_send_to(supernode, neighbour) && is_emptiest &&
             record_of(supernode, neighbour).len > 0) {
             emptiest = neighbour;
         }
@@ -105,7 +177,7 @@ static void send_on(struct supernode *supernode, struct leaf *leaf, struct slice
 static void fill(struct supernode *supernode, const struct layer *layer,
                  struct neighbour *neighbour) {
     struct leaf *drawn[FILL_LEAVES_MAX];
-    uint32_t lacking = layer->mean - neighbour->told.leaves;
+    uint32_t lacking = layer->mean - leaves_of(supernode, neighbour);
     uint32_t part = lacking / (FILL_PART * layer->givers) + 1;
     uint32_t share = layer->own / FILL_SHARE + 1;
     part = part < layer->own - layer->mean ? part : layer->own - layer->mean;
@@ -114,9 +186,7 @@ static void fill(struct supernode *supernode, const struct layer *layer,
     if (count == 0) {
         return;
     }
-    bool has_grown = neighbour->told.leaves > neighbour->fill_leaves;
-    neighbour->vain_fills = has_grown ? 0 : (uint8_t)(neighbour->vain_fills + 1);
-    neighbour->fill_leaves = neighbour->told.leaves;
+    note_sent(supernode, neighbour, count * layer->givers);
     for (uint32_t i = 0; i < count; i++) {
         send_on(supernode, drawn[i], record_of(supernode, neighbour));
     }
@@ -138,6 +208,7 @@ void fill_timer(struct supernode *supernode) {
         return;
     }
     summaries_recount(supernode);
+    forget_some(supernode);
     struct layer layer = look(supernode);
     struct neighbour *neighbour = choose(supernode, &layer);
     if (neighbour != NULL && layer.own > layer.mean) {

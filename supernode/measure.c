@@ -38,41 +38,17 @@ static int compare_hinted(const void *a, const void *b) {
                                            : compare_rows(a, b);
 }
 
-/* SHA-256 of beacon, subject and member: the smallest MEASURERS of a candidate measure it. */
-static void draw(const struct supernode *supernode, const struct node_id *subject,
-                 const struct node_id *member, struct hash *hash) {
-    const struct trust_checkpoint *latest = supernode->trust.latest;
-    const struct crypto *crypto = supernode->env->crypto;
-    uint8_t first[64] = {0};
-    if (latest != NULL) {
-        memcpy(first, latest->checkpoint.beacon.b, 32);
-    }
-    memcpy(first + 32, subject->b, 32);
-    crypto->sha256(crypto->context, (struct slice){first, sizeof first},
-                   (struct slice){member->b, sizeof member->b}, hash);
-}
-
 /* True when we are among those who measure this candidate; *hash is our own number. Who was elected
  * since measures those that would be its own were it a member already: others have left since. */
 static bool is_ours(const struct supernode *supernode, const struct trust_candidate *candidate,
                     struct hash *hash) {
-    const struct trust_checkpoint *latest = supernode->trust.latest;
-    draw(supernode, &candidate->subject, &supernode->env->id, hash);
-    if (latest == NULL || latest->members == NULL) {
+    const struct trust *trust = &supernode->trust;
+    trust_measure_lot(trust, &candidate->subject, &supernode->env->id, hash);
+    if (trust->latest == NULL || trust->latest->members == NULL) {
         return network_is_anchor(supernode->env->network, &supernode->env->id);
     }
-    uint32_t members = latest->checkpoint.members;
-    uint32_t before =
-        trust_may_issue(&supernode->trust, &supernode->env->id, supernode->trust.now_epoch)
-            ? 0
-            : MEASURERS;
-    for (uint32_t i = 0; i < members && before < MEASURERS; i++) {
-        struct hash other;
-        draw(supernode, &candidate->subject, &latest->members[i], &other);
-        before += !node_id_equal(&latest->members[i], &candidate->subject) &&
-                  memcmp(other.b, hash->b, sizeof other.b) < 0;
-    }
-    return before < MEASURERS;
+    return trust_may_issue(trust, &supernode->env->id, trust->now_epoch) &&
+           trust_measures(trust, &candidate->subject, hash);
 }
 
 static void begin_stream(struct supernode *supernode, const struct trust_candidate *candidate) {

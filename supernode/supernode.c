@@ -382,6 +382,7 @@ static void free_supernode(void *self) {
     }
     leaves_free(supernode);
     admission_free(supernode);
+    fill_free(supernode);
     flood_free(supernode);
     dialback_free(supernode);
     handover_free(supernode);
@@ -425,7 +426,7 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     supernode->reclaim_timer.kind = TIMER_RECLAIM;
     supernode->probes_timer.kind = TIMER_PROBES;
     supernode->stop_timer.kind = TIMER_STOP;
-    supernode->fill_timer.kind = TIMER_FILL;
+    fill_init(supernode);
     admission_init(supernode);
     register_init(supernode);
     supernode->turns.timer.kind = TIMER_TURNS;

@@ -58,9 +58,9 @@ static inline struct trust *trust_of(const struct stage *stage) {
     return &supernode_of(stage->one)->trust;
 }
 
-/* `owner` would run the supernode with this number, and names who is to stand for it. */
-static inline struct buf candidacy_for(const struct fake *owner, uint8_t number,
-                                       const struct node_env *sponsor) {
+/* `owner` would run the supernode with this number; who is to stand for it has signed, or not. */
+static inline struct buf draw_up(const struct fake *owner, uint8_t number,
+                                 const struct node_env *sponsor, bool is_whole) {
     const struct node_env *env = &owner->place->env;
     struct address_record record = {.key = env->id,
                                     .seq = NET_WALL_S,
@@ -87,13 +87,24 @@ static inline struct buf candidacy_for(const struct fake *owner, uint8_t number,
         &env->network->id, RECORD_CANDIDACY_SUBJECT, {body.data, body.len}};
     crypto_sign(&its_key, &agreed, candidacy.by_subject);
     wire_candidacy_sign(&candidacy, &signer);
-    if (sponsor == env) {
+    if (is_whole) {
         wire_candidacy_sponsor(&candidacy, &stander);
     }
     wire_candidacy_encode(&bytes, &candidacy);
     buf_free(&body);
     buf_free(&address);
     return bytes;
+}
+
+/* It names who is to stand for it, and is the sponsor itself, or that one has not signed yet. */
+static inline struct buf candidacy_for(const struct fake *owner, uint8_t number,
+                                       const struct node_env *sponsor) {
+    return draw_up(owner, number, sponsor, sponsor == &owner->place->env);
+}
+
+static inline struct buf sponsored_by(const struct fake *owner, uint8_t number,
+                                      const struct node_env *sponsor) {
+    return draw_up(owner, number, sponsor, true);
 }
 
 /* It stands for itself: of an anchor's such a record is whole. */

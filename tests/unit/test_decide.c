@@ -273,12 +273,96 @@ static void test_the_gate_looks_back(void **state) {
     assert_false(counts_as_reached(4));
 }
 
+/* What is decided at EPOCH about one who has been a member for so many epochs and has sent no
+ * candidacy since; rate_kib > 0: it says in this one what it gives. */
+static struct decide_row decided_about(uint32_t epochs, uint32_t rate_kib) {
+    struct decider decider;
+    make_electing_network();
+    network.promotion.dwell_s = 3 * EPOCH_S;
+    assert_int_equal(network_seal(&network, &people[0]->crypto), OK);
+    open_decider(&decider, 51);
+    for (uint32_t epoch = EPOCH - EPOCHS + 1; epoch <= EPOCH; epoch++) {
+        struct hash hash;
+        fix(&decider.trust, epoch, (uint16_t)(MEMBERS - (epoch + epochs <= EPOCH)), &hash);
+    }
+    struct test_identity *last = people[MEMBERS - 1];
+    struct buf candidacy = candidacy_of(last, last, EPOCH, rate_kib > 0 ? rate_kib : 1);
+    if (rate_kib > 0) {
+        assert_int_equal(take(&decider.trust, MSG_CANDIDACY, &candidacy), OK);
+    }
+    buf_free(&candidacy);
+    decide_at(&decider.decide, &decider.trust, EPOCH, 20000);
+    const struct decide_row *found = decide_find(&decider.decide, &last->id);
+    assert_non_null(found);
+    struct decide_row row = *found;
+    close_decider(&decider);
+    return row;
+}
+
+/* A peer without a parent can tell nobody that it consents: that ends no role within the dwell
+ * time. */
+static void test_silence_is_consent_for_a_while(void **state) {
+    (void)state;
+    for (uint32_t epochs = 1; epochs <= 3; epochs++) {
+        struct decide_row row = decided_about(epochs, 0);
+        assert_true(row.is_member);
+        assert_int_equal(row.verdict, POLICY_KEEP);
+    }
+    struct decide_row row = decided_about(4, 0);
+    assert_int_equal(row.verdict, POLICY_DEMOTE);
+    assert_string_equal(row.reason, "does not consent");
+    row = decided_about(2, 1); /* who speaks is believed, too */
+    assert_int_equal(row.verdict, POLICY_DEMOTE);
+}
+
+/* How many seats are wanted when five members are half full and one tells this of itself. */
+static uint32_t wanted_with(uint16_t leaves, uint16_t slots) {
+    struct decider decider;
+    struct hash hash;
+    make_electing_network();
+    network.promotion.seats_min = 3;
+    assert_int_equal(network_seal(&network, &people[0]->crypto), OK);
+    open_decider(&decider, 61);
+    fix(&decider.trust, EPOCH, MEMBERS, &hash);
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        struct row_record row = {.issuer = people[i]->id, .epoch = EPOCH};
+        struct row_load load = {.leaves = LEAVES_MAX / 2, .slots = LEAVES_MAX};
+        load.leaves = i == MEMBERS - 1 ? leaves : load.leaves;
+        load.slots = i == MEMBERS - 1 ? slots : load.slots;
+        struct buf tlvs = {0}, bytes = {0};
+        wire_row_load_put(&tlvs, &load);
+        row.tlvs = slice_of(&tlvs);
+        struct signer_env env = signer(people[i]);
+        wire_row_sign(&row, &env);
+        wire_row_encode(&bytes, &row);
+        assert_int_equal(take(&decider.trust, MSG_ROW, &bytes), OK);
+        buf_free(&tlvs);
+        buf_free(&bytes);
+    }
+    decide_at(&decider.decide, &decider.trust, EPOCH, 20000);
+    uint32_t wanted = decider.decide.wanted;
+    close_decider(&decider);
+    return wanted;
+}
+
+/* What one says of its own load weighs no more than what any other says. */
+static void test_one_load_is_one_of_many(void **state) {
+    (void)state;
+    assert_int_equal(wanted_with(LEAVES_MAX / 2, LEAVES_MAX), MEMBERS);
+    assert_int_equal(wanted_with(UINT16_MAX, UINT16_MAX), MEMBERS);
+    assert_int_equal(wanted_with(0, UINT16_MAX), MEMBERS);
+    assert_int_equal(wanted_with(UINT16_MAX, 1), MEMBERS);
+    assert_int_equal(wanted_with(UINT16_MAX, 0), MEMBERS);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_late_row),
         cmocka_unit_test(test_late_fraud),
         cmocka_unit_test(test_the_gate_looks_back),
+        cmocka_unit_test(test_one_load_is_one_of_many),
+        cmocka_unit_test(test_silence_is_consent_for_a_while),
     };
     return cmocka_run_group_tests(tests, make_people, free_people);
 }

@@ -127,6 +127,41 @@ static void nobody_is_sent_where_none_arrives(void **state) {
     assert_in_range(sent_on(stage), FILL_VAIN_MAX, FILL_VAIN_MAX * PART);
 }
 
+/* `two` says that a leaf arrived whenever it would get no more, and takes no notice of others. */
+static void claim_for(struct stage *stage, uint32_t turns) {
+    struct supernode *one = supernode_of(stage->one);
+    uint64_t sent = one->counts.sent_on;
+    uint32_t in_vain = 0;
+    for (uint32_t i = 0; i < turns; i++) {
+        net_run(stage->net, FILL_MS * 3 / 4);
+        assert_int_equal(one->neighbour_count, 1);
+        in_vain += one->counts.sent_on > sent;
+        one->neighbours[0]->told.leaves += in_vain == FILL_VAIN_MAX - 1;
+        in_vain = in_vain == FILL_VAIN_MAX - 1 ? 0 : in_vain;
+        sent = one->counts.sent_on;
+    }
+}
+
+/* Whoever claims to have few leaves gets little more than its part, by a new link, too. */
+static void a_liar_does_not_get_everybody(void **state) {
+    struct stage *stage = *state;
+    uint32_t all = 5 * LEAVES;
+    for (uint32_t i = LEAVES; i < all; i++) {
+        add_leaf(fake_add(stage->net), stage->one, i);
+    }
+    begin(stage);
+    struct supernode *one = supernode_of(stage->one);
+    net_run(stage->net, 2000);
+    claim_for(stage, 100);
+    assert_in_range(one->counts.sent_on, all / 3, all * 3 / 4);
+    links_close(one->neighbours[0]->link, GOAWAY_IDLE, OK);
+    for (uint32_t i = 0; i < 600 && (i < 2 || one->neighbour_count == 0); i++) {
+        net_run(stage->net, 1000);
+    }
+    claim_for(stage, 100);
+    assert_in_range(one->counts.sent_on, all / 3, all * 3 / 4);
+}
+
 /* A few leaves more or less are no reason. */
 static void nearly_equal_ones_are_left_alone(void **state) {
     struct stage *stage = *state;
@@ -144,9 +179,8 @@ static void nearly_equal_ones_are_left_alone(void **state) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        CASE(a_new_one_is_filled_gently),
-        CASE(a_leaf_is_found_while_it_moves),
-        CASE(nobody_is_sent_where_none_arrives),
+        CASE(a_new_one_is_filled_gently),        CASE(a_leaf_is_found_while_it_moves),
+        CASE(nobody_is_sent_where_none_arrives), CASE(a_liar_does_not_get_everybody),
         CASE(nearly_equal_ones_are_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,6 +166,34 @@ static void test_members_of_a_checkpoint_measure(void **state) {
     world_free(scene.world);
 }
 
+/* Whoever else is certified may measure, too, but leaves room for those who were drawn. */
+static void test_the_drawn_have_places_of_their_own(void **state) {
+    (void)state;
+    struct scene scene = scene_of_candidate(27, NETWORK_OPEN);
+    struct raw *member = raw_add(scene.world);
+    send_checkpoint(&scene, &member->node->identity.id);
+    uint32_t admitted = 0;
+    for (uint32_t i = 0; i < MEASURE_LINKS_MAX; i++) {
+        struct raw *other = raw_add(scene.world);
+        struct link *link = dial_to_measure(&scene, other);
+        bool is_in = link != NULL && link->open;
+        admitted += is_in;
+        for (int n = 0; n < MEASURES_SAME_MAX && is_in && other->link != NULL; n++) {
+            send_measure(other, link, i, 4096, 100);
+            world_run_for(scene.world, SECOND_US / 5);
+        }
+    }
+    assert_int_equal(admitted, MEASURE_LINKS_MAX - MEASURERS);
+    uint64_t before = status_number(&scene, "today_measurements");
+    assert_in_range(before, 1, MEASURES_EPOCH_MAX - MEASURERS * MEASURES_SAME_MAX);
+    struct link *link = dial_to_measure(&scene, member);
+    assert_non_null(link);
+    send_measure(member, link, 9, 4096, 1000);
+    world_run_for(scene.world, 2 * SECOND_US);
+    assert_int_equal(status_number(&scene, "today_measurements"), before + 1);
+    world_free(scene.world);
+}
+
 static void test_one_supernode_cannot_drain_it(void **state) {
     (void)state;
     struct scene scene = scene_of_candidate(17, NETWORK_OPEN);
@@ -295,6 +323,28 @@ static void test_measuring_by_files_is_bounded(void **state) {
     world_free(scene.world);
 }
 
+/* Each proof reads a piece: a new link is no new allowance, an epoch is. */
+static void test_links_give_no_more_proofs(void **state) {
+    (void)state;
+    struct scene scene = scene_of_candidate(26, NETWORK_OPEN);
+    const struct world_file *file = world_make_file(scene.world, 3 * PIECE_BYTES, "film");
+    struct link *link = dial_sharer(&scene, file);
+    for (int i = 0; i < 2 * MEASURES_SAME_MAX; i++) {
+        for (int j = 0; j < MEASURE_RUNS_MAX; j++) {
+            ask_proof(&scene, link, 1);
+        }
+        link = dial_to_measure(&scene, scene.parent);
+        assert_non_null(link);
+    }
+    uint32_t most = MEASURES_SAME_MAX * MEASURE_RUNS_MAX;
+    assert_int_equal(raw_count(scene.parent, MSG_HASHES), most);
+    next_epoch(&scene, 1);
+    link = dial_to_measure(&scene, scene.parent);
+    ask_proof(&scene, link, 1);
+    assert_int_equal(raw_count(scene.parent, MSG_HASHES), most + 1);
+    world_free(scene.world);
+}
+
 /* What is for some nodes alone is no stranger's business. */
 static void test_only_open_files_are_offered(void **state) {
     (void)state;
@@ -353,10 +403,12 @@ int main(void) {
         cmocka_unit_test(test_stalled_stream_waits),
         cmocka_unit_test(test_only_the_certified_measure),
         cmocka_unit_test(test_members_of_a_checkpoint_measure),
+        cmocka_unit_test(test_the_drawn_have_places_of_their_own),
         cmocka_unit_test(test_one_supernode_cannot_drain_it),
         cmocka_unit_test(test_measuring_ends_at_the_cap),
         cmocka_unit_test(test_measured_by_files),
         cmocka_unit_test(test_measuring_by_files_is_bounded),
+        cmocka_unit_test(test_links_give_no_more_proofs),
         cmocka_unit_test(test_only_open_files_are_offered),
         cmocka_unit_test(test_receipts_of_an_epoch),
     };

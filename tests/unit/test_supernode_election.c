@@ -12,6 +12,13 @@ static void send_have(struct stage *stage, struct link *link, const struct buf *
     net_run(stage->net, 1000);
 }
 
+static void add_evidence(struct stage *stage, uint8_t type, struct buf *bytes) {
+    enum err err =
+        evidence_add(supernode_of(stage->one), type, (struct slice){bytes->data, bytes->len});
+    assert_int_equal(err, OK);
+    buf_free(bytes);
+}
+
 static void only_what_was_asked_for_is_looked_at(void **state) {
     struct stage *stage = *state;
     struct link *link = fake_dial(stage->bob, stage->one, PURPOSE_MESH);
@@ -42,6 +49,25 @@ static void a_leaf_stands_for_one_key(void **state) {
     }
     assert_int_equal(trust_of(stage)->candidates.count, 1);
     assert_false(link->closing);
+}
+
+/* A supernode may make keys as fast as it likes: what is judged is bounded by what that costs. */
+static void signatures_are_what_counts(void **state) {
+    struct stage *stage = *state;
+    struct link *link = fake_dial(stage->bob, stage->one, PURPOSE_MESH);
+    assert_non_null(link);
+    struct supernode *one = supernode_of(stage->one);
+    assert_int_equal(one->neighbour_count, 1);
+    for (uint32_t left = 1; left <= 4; left += 3) {
+        struct buf candidacy = candidacy_of(stage->bob, (uint8_t)left);
+        send_have(stage, link, &candidacy);
+        one->neighbours[0]->records =
+            (struct ratelimit){.spent_micro = (TRUST_RECORDS_BURST - left) * 1000000ull,
+                               .at_us = stage->net->now_us + 1000000};
+        fake_send(link, MSG_CANDIDACY, &candidacy);
+        net_run(stage->net, 500); /* nothing comes back before at_us */
+        assert_int_equal(trust_of(stage)->candidates.count, left == 4);
+    }
 }
 
 /* Only the one that a candidate names stands for it, and every other supernode sees that it does.
@@ -92,6 +118,43 @@ static bool may_wait(struct stage *stage) {
 
 static void a_stranger_may_wait_for_its_checkpoint(void **state) {
     assert_true(may_wait(*state));
+}
+
+/* Neighbours, with or without a place yet, that are still to be told many records; with `more`
+ * they all are from now on. */
+static uint32_t long_lists(struct supernode *supernode, bool more) {
+    uint32_t count = 0;
+    uint32_t cursor = 0;
+    for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
+        struct neighbour *neighbour = link->purpose == PURPOSE_MESH ? link->owner : NULL;
+        for (uint64_t prefix = 0; more && neighbour != NULL && prefix <= TRUST_LIST_MAX; prefix++) {
+            buf_u64(&neighbour->to_tell, prefix);
+        }
+        count += neighbour != NULL && neighbour->to_tell.len > TRUST_LIST_MAX * sizeof(uint64_t);
+    }
+    return count;
+}
+
+/* When an epoch begins everybody is told everything, which is put in order first: one after the
+ * other, or with many neighbours and records it would be one long step. */
+static void long_lists_are_told_one_by_one(void **state) {
+    struct stage *stage = *state;
+    struct supernode *one = supernode_of(stage->one);
+    assert_non_null(fake_dial(stage->bob, stage->one, PURPOSE_MESH));
+    for (int i = 0; i < 3; i++) {
+        assert_true(may_wait(stage));
+    }
+    net_run(stage->net, 1000);
+    struct buf candidacy = candidacy_of(stage->bob, 1);
+    add_evidence(stage, MSG_CANDIDACY, &candidacy); /* there is something to tell, and soon */
+    uint32_t left = long_lists(one, true);
+    assert_int_equal(left, 4);
+    while (left > 0) {
+        struct node_event look = {.kind = NODE_TIMER};
+        stage->net->now_us += 100000;
+        net_step(stage->net, stage->one, &look);
+        assert_int_equal(long_lists(one, false), --left);
+    }
 }
 
 static void by_hand_nobody_hears_of_elections(void **state) {
@@ -163,27 +226,22 @@ static void only_who_counts_is_condemned(void **state) {
     buf_free(&real);
 }
 
-static void add_evidence(struct stage *stage, uint8_t type, struct buf *bytes) {
-    enum err err =
-        evidence_add(supernode_of(stage->one), type, (struct slice){bytes->data, bytes->len});
-    assert_int_equal(err, OK);
-    buf_free(bytes);
-}
-
-/* The anchor `bob` fixes that both are members. */
-static void add_checkpoint(struct stage *stage) {
+/* The anchor `bob` fixes who the members are: itself, and `one` as well or not. */
+static void add_checkpoint(struct stage *stage, uint32_t epoch, bool is_with_one) {
     const struct node_env *env = &stage->bob->place->env;
     struct node_id keys[2] = {env->id, stage->one->env.id};
-    if (memcmp(keys[0].b, keys[1].b, sizeof keys[0].b) > 0) {
+    uint16_t count = is_with_one ? 2 : 1;
+    if (is_with_one && memcmp(keys[0].b, keys[1].b, sizeof keys[0].b) > 0) {
         keys[0] = stage->one->env.id;
         keys[1] = env->id;
     }
-    struct checkpoint checkpoint = {.epoch = EPOCH_NOW, .members = 2};
-    trust_set_root(trust_of(stage), keys, 2, &checkpoint.set_root);
-    trust_candidate_root(trust_of(stage), EPOCH_NOW, &checkpoint.candidate_root);
+    struct checkpoint checkpoint = {.epoch = epoch, .members = count};
+    trust_set_root(trust_of(stage), keys, count, &checkpoint.set_root);
+    trust_candidate_root(trust_of(stage), epoch, &checkpoint.candidate_root);
     struct signer_env signer = {env->crypto, &env->network->id};
     wire_checkpoint_sign(&checkpoint, &signer);
-    struct members members = {.epoch = EPOCH_NOW, .count = 2, .keys = {keys[0].b, sizeof keys}};
+    struct members members = {.epoch = epoch, .count = count};
+    members.keys = (struct slice){keys[0].b, count * sizeof keys[0]};
     struct buf bytes = {0};
     wire_checkpoint_encode(&bytes, &checkpoint);
     add_evidence(stage, MSG_CHECKPOINT, &bytes);
@@ -191,25 +249,102 @@ static void add_checkpoint(struct stage *stage) {
     add_evidence(stage, MSG_MEMBERS, &bytes);
 }
 
-/* Others still want the votes that it gave in its last decision. */
-static void the_demoted_stay_until_the_epoch_ends(void **state) {
-    struct stage *stage = *state;
-    struct supernode *one = supernode_of(stage->one);
+/* From now on `bob` is the only anchor. */
+static void make_only_anchor(struct stage *stage) {
     struct network *network = &stage->net->network;
     network->anchor_count = 1;
     network->anchors[0] = stage->bob->place->env.id;
     assert_int_equal(network_seal(network, &stage->one->crypto), OK);
     net_run(stage->net, 1000);
-    add_checkpoint(stage);
-    election_recheck(one);
+}
+
+/* However many keys a peer stands for, at however many sponsors, it is told once. */
+static void a_candidate_is_told_once(void **state) {
+    struct stage *stage = *state;
+    make_only_anchor(stage);
+    struct fake *leaf = fake_add(stage->net);
+    struct net_node *sponsor = stage->bob->place;
+    assert_non_null(fake_dial(leaf, stage->one, PURPOSE_LEAF));
+    for (uint8_t number = 1; number <= 5; number++) {
+        struct buf candidacy = sponsored_by(leaf, number, &sponsor->env);
+        add_evidence(stage, MSG_CANDIDACY, &candidacy);
+    }
+    assert_int_equal(trust_of(stage)->candidates.count, 5);
+    add_checkpoint(stage, EPOCH_NOW - 1, true);
+    net_carry_out(stage->net, stage->one);
+    net_run(stage->net, 1000);
+    assert_int_equal(fake_count(leaf, MSG_CHECKPOINT), 1);
+    assert_int_equal(fake_count(leaf, MSG_MEMBERS), 1);
+}
+
+static void decide_now(struct stage *stage) {
+    election_recheck(supernode_of(stage->one));
     struct node_event look = {.kind = NODE_TIMER};
     net_step(stage->net, stage->one, &look);
     net_run(stage->net, 1000);
-    assert_int_equal(one->election.decided, EPOCH_NOW);
+    assert_int_equal(supernode_of(stage->one)->election.decided, EPOCH_NOW);
+}
+
+/* Others still want the votes that it gave in its last decision. */
+static void the_demoted_stay_until_the_epoch_ends(void **state) {
+    struct stage *stage = *state;
+    struct supernode *one = supernode_of(stage->one);
+    make_only_anchor(stage);
+    add_checkpoint(stage, EPOCH_NOW, true);
+    decide_now(stage);
     assert_true(one->election.is_demoted); /* it does not consent */
     assert_false(one->is_stopping);
     net_run(stage->net, (EPOCH_S - NET_WALL_S % EPOCH_S) * 1000);
     assert_true(one->is_stopping);
+}
+
+/* The anchor's word for `one`, under its checkpoint of an epoch. */
+static void add_certificate(struct stage *stage, uint32_t epoch) {
+    const struct node_env *env = &stage->bob->place->env;
+    struct cert cert = {.subject = stage->one->env.id,
+                        .epoch = epoch + 1,
+                        .life = CERT_VALID_EPOCHS,
+                        .checkpoint = trust_checkpoint_at(trust_of(stage), epoch)->hash,
+                        .signer_count = 1};
+    struct buf body = {0}, bytes = {0};
+    wire_cert_signed_bytes(&body, &cert);
+    struct signed_bytes covered = {&env->network->id, RECORD_CERT, {body.data, body.len}};
+    crypto_sign(env->crypto, &covered, cert.signers[0].signature);
+    wire_cert_encode(&bytes, &cert);
+    add_evidence(stage, MSG_CERT, &bytes);
+    buf_free(&body);
+}
+
+/* `one` comes back with a certificate that is in time. The others decided meanwhile that it has no
+ * seat: it is named no more, though the anchor had its row. */
+static bool leaves_when_it_comes_back(struct stage *stage, bool is_heard) {
+    struct supernode *one = supernode_of(stage->one);
+    make_only_anchor(stage);
+    add_checkpoint(stage, EPOCH_NOW - 3, false);
+    add_certificate(stage, EPOCH_NOW - 3);
+    add_checkpoint(stage, EPOCH_NOW - 1, false);
+    if (is_heard) {
+        struct fake itself = {.place = stage->one};
+        struct buf row = row_by(&itself, &stage->one->env.id, 1);
+        add_evidence(stage, MSG_ROW, &row);
+    }
+    add_checkpoint(stage, EPOCH_NOW, false);
+    decide_now(stage);
+    return one->election.is_demoted;
+}
+
+static void who_comes_back_without_a_seat_leaves(void **state) {
+    assert_true(leaves_when_it_comes_back(*state, true));
+}
+
+static void who_has_just_been_certified_stays(void **state) {
+    struct stage *stage = *state;
+    stage->net->network.promotion.dwell_s = 3 * EPOCH_S;
+    assert_false(leaves_when_it_comes_back(stage, true));
+}
+
+static void who_was_not_heard_stays(void **state) {
+    assert_false(leaves_when_it_comes_back(*state, false));
 }
 
 /* Who measures cannot claim more bytes than there are, to no one's good or harm. */
@@ -232,11 +367,17 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(only_what_was_asked_for_is_looked_at, elected, teardown),
         cmocka_unit_test_setup_teardown(a_leaf_stands_for_one_key, elected, teardown),
+        cmocka_unit_test_setup_teardown(signatures_are_what_counts, elected, teardown),
         cmocka_unit_test_setup_teardown(who_is_named_stands_for_it, elected, teardown),
         cmocka_unit_test_setup_teardown(a_stranger_may_wait_for_its_checkpoint, elected, teardown),
+        cmocka_unit_test_setup_teardown(long_lists_are_told_one_by_one, elected, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_clock_does_not_last, elected, teardown),
         cmocka_unit_test_setup_teardown(only_who_counts_is_condemned, elected, teardown),
+        cmocka_unit_test_setup_teardown(a_candidate_is_told_once, elected, teardown),
         cmocka_unit_test_setup_teardown(the_demoted_stay_until_the_epoch_ends, elected, teardown),
+        cmocka_unit_test_setup_teardown(who_comes_back_without_a_seat_leaves, elected, teardown),
+        cmocka_unit_test_setup_teardown(who_has_just_been_certified_stays, elected, teardown),
+        cmocka_unit_test_setup_teardown(who_was_not_heard_stays, elected, teardown),
         cmocka_unit_test(weights_stand_for_no_more_than_a_stream),
         cmocka_unit_test_setup_teardown(by_hand_nobody_hears_of_elections, by_hand, teardown),
     };
