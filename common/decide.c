@@ -541,7 +541,7 @@ static void list_work(struct decide *decide, const struct trust *trust,
          (issuer = map_next(&trust->issuers, &cursor, NULL)) != NULL;) {
         for (uint32_t ago = 0; ago < TRUST_EPOCHS && ago <= decide->epoch; ago++) {
             const struct trust_record *record = row_at(issuer, decide->epoch - ago);
-            if (record != NULL) {
+            if (record != NULL && trust_row_counts(trust, &issuer->id, record->epoch)) {
                 work->rows[work->row_count++] = record->prefix;
             }
         }

@@ -169,10 +169,17 @@ void trust_note_shirkers(struct trust *trust, uint32_t epoch);
  */
 void trust_note_demoted(struct trust *trust, const struct node_id *id, uint32_t epoch);
 
-/* Root of a sorted list of keys, and of all rows and candidacies that count for a checkpoint. */
+/* True for a row of an anchor, or of one that the checkpoint of its epoch names. Who holds the same
+ * checkpoints agrees, whatever of others' it took while they had a certificate; where there is
+ * none (anchors are away) all count. */
+bool trust_row_counts(const struct trust *trust, const struct node_id *issuer, uint32_t epoch);
+
+/* Root of a sorted list of keys, and of all rows and candidacies that count for a checkpoint with
+ * these members; keys NULL = as it is here. */
 void trust_set_root(const struct trust *trust, const struct node_id *keys, uint32_t count,
                     struct hash *root);
-void trust_candidate_root(const struct trust *trust, uint32_t epoch, struct hash *root);
+void trust_candidate_root(const struct trust *trust, uint32_t epoch, const struct node_id *keys,
+                          uint32_t members, struct hash *root);
 
 /* ---- trust_quorum.c ---- */
 

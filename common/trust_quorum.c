@@ -419,20 +419,43 @@ void trust_set_root(const struct trust *trust, const struct node_id *keys, uint3
     mem_free(hashes);
 }
 
-/* Rows of the epochs up to this one, candidacies of this one and the one before. */
-static bool counts_for(const struct trust_record *record, uint32_t epoch) {
-    return (record->type == MSG_ROW && record->epoch <= epoch &&
-            record->epoch + TRUST_EPOCHS > epoch) ||
-           (record->type == MSG_CANDIDACY && record->epoch <= epoch && record->epoch + 1 >= epoch);
+bool trust_row_counts(const struct trust *trust, const struct node_id *issuer, uint32_t epoch) {
+    const struct trust_checkpoint *known = trust_checkpoint_at(trust, epoch);
+    return known == NULL || known->members == NULL ||
+           network_is_anchor(trust->env.network, issuer) ||
+           trust_place(known->members, known->checkpoint.members, issuer) >= 0;
 }
 
-void trust_candidate_root(const struct trust *trust, uint32_t epoch, struct hash *root) {
+/* Append the hashes of an issuer's rows of the epochs up to this one; return how many there are. */
+static uint32_t add_rows(const struct trust *trust, const struct trust_issuer *issuer,
+                         uint32_t epoch, bool is_named, struct hash *hashes) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < TRUST_EPOCHS; i++) {
+        const struct trust_record *row = issuer->rows[i];
+        if (row != NULL && row->epoch <= epoch && row->epoch + TRUST_EPOCHS > epoch &&
+            (row->epoch == epoch ? is_named : trust_row_counts(trust, &issuer->id, row->epoch))) {
+            hashes[count++] = row->hash;
+        }
+    }
+    return count;
+}
+
+void trust_candidate_root(const struct trust *trust, uint32_t epoch, const struct node_id *keys,
+                          uint32_t members, struct hash *root) {
     struct hash *hashes = mem_array(trust->records.count + 1, sizeof *hashes);
     uint32_t count = 0;
     uint32_t cursor = 0;
+    for (const struct trust_issuer *issuer;
+         (issuer = map_next(&trust->issuers, &cursor, NULL)) != NULL;) {
+        bool is_named = keys == NULL ? trust_row_counts(trust, &issuer->id, epoch)
+                                     : network_is_anchor(trust->env.network, &issuer->id) ||
+                                           trust_place(keys, members, &issuer->id) >= 0;
+        count += add_rows(trust, issuer, epoch, is_named, hashes + count);
+    }
+    cursor = 0;
     for (const struct trust_record *record;
          (record = map_next(&trust->records, &cursor, NULL)) != NULL;) {
-        if (counts_for(record, epoch)) {
+        if (record->type == MSG_CANDIDACY && record->epoch <= epoch && record->epoch + 1 >= epoch) {
             hashes[count++] = record->hash;
         }
     }

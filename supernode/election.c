@@ -150,7 +150,8 @@ static void fill_checkpoint(struct supernode *supernode, struct checkpoint *chec
     }
     checkpoint->members = trust_live_members(trust, checkpoint->epoch, keys);
     trust_set_root(trust, *keys, checkpoint->members, &checkpoint->set_root);
-    trust_candidate_root(trust, checkpoint->epoch, &checkpoint->candidate_root);
+    trust_candidate_root(trust, checkpoint->epoch, *keys, checkpoint->members,
+                         &checkpoint->candidate_root);
     crypto->fill_random(crypto->context, checkpoint->beacon.b, sizeof checkpoint->beacon.b);
     if (trust->latest != NULL) {
         checkpoint->previous = trust->latest->hash;
@@ -370,7 +371,7 @@ static bool go_on_deciding(struct supernode *supernode) {
 /* True when we hold exactly what the anchor fixed: no more, no less. */
 static bool has_all(const struct supernode *supernode, const struct trust_checkpoint *checkpoint) {
     struct hash root;
-    trust_candidate_root(&supernode->trust, checkpoint->checkpoint.epoch, &root);
+    trust_candidate_root(&supernode->trust, checkpoint->checkpoint.epoch, NULL, 0, &root);
     return memcmp(root.b, checkpoint->checkpoint.candidate_root.b, sizeof root.b) == 0;
 }
 

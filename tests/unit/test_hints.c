@@ -153,7 +153,7 @@ static void a_million_receipts_are_eight(void **state) {
     assert_non_null(link);
     struct hash before, after;
     uint32_t records = trust_of(stage)->records.count;
-    trust_candidate_root(trust_of(stage), EPOCH_NOW, &before);
+    trust_candidate_root(trust_of(stage), EPOCH_NOW, NULL, 0, &before);
     struct buf receipts[CROWD];
     for (uint32_t i = 0; i < CROWD; i++) {
         receipts[i] = signed_receipt(leaf, receipt_of(leaf, (uint8_t)(i + 1)));
@@ -168,7 +168,7 @@ static void a_million_receipts_are_eight(void **state) {
     assert_int_equal(supernode->hints.count, RECEIPTS_LEAF_MAX);
     assert_int_equal(supernode->counts.receipts, RECEIPTS_LEAF_MAX);
     assert_int_equal(supernode->counts.receipts_ignored, MILLION - RECEIPTS_LEAF_MAX);
-    trust_candidate_root(trust_of(stage), EPOCH_NOW, &after);
+    trust_candidate_root(trust_of(stage), EPOCH_NOW, NULL, 0, &after);
     assert_memory_equal(before.b, after.b, sizeof before.b);
     assert_int_equal(trust_of(stage)->records.count, records);
     struct drawn hinted = draw(stage);

@@ -151,7 +151,7 @@ static uint32_t held_by(const struct trust *trust, uint32_t member) {
 
 static struct hash kept_of(const struct trust *trust) {
     struct hash root;
-    trust_candidate_root(trust, EPOCH, &root);
+    trust_candidate_root(trust, EPOCH, NULL, 0, &root);
     return root;
 }
 

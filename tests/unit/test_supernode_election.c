@@ -237,7 +237,7 @@ static void add_checkpoint(struct stage *stage, uint32_t epoch, bool is_with_one
     }
     struct checkpoint checkpoint = {.epoch = epoch, .members = count};
     trust_set_root(trust_of(stage), keys, count, &checkpoint.set_root);
-    trust_candidate_root(trust_of(stage), epoch, &checkpoint.candidate_root);
+    trust_candidate_root(trust_of(stage), epoch, keys, count, &checkpoint.candidate_root);
     struct signer_env signer = {env->crypto, &env->network->id};
     wire_checkpoint_sign(&checkpoint, &signer);
     struct members members = {.epoch = epoch, .count = count};

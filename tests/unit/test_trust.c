@@ -113,6 +113,33 @@ static void test_rows_expire(void **state) {
     trust_free(&trust);
 }
 
+/* One was certified, told a row and left, before a checkpoint named it: who comes later has no way
+ * to check that row. Both hold the same evidence, or nobody would be sure for 24 epochs. */
+static void test_rows_that_all_can_check(void **state) {
+    (void)state;
+    struct trust old, young;
+    struct hash fixed, roots[2];
+    make_network(1);
+    open_trust(&old, 8);
+    open_trust(&young, 9);
+    fix(&old, EPOCH, 1, &fixed);
+    fix(&young, EPOCH, 1, &fixed);
+    assert_int_equal(take_vote_of(&old, 0, &people[1]->id, &fixed), OK);
+    assert_int_equal(take_row(&old, people[1], EPOCH), OK);
+    assert_int_equal(take_row(&young, people[1], EPOCH), ERR_POLICY);
+    assert_int_equal(take_row(&old, people[0], EPOCH), OK);
+    assert_false(trust_row_counts(&old, &people[1]->id, EPOCH));
+    assert_true(trust_row_counts(&old, &people[0]->id, EPOCH));
+    trust_candidate_root(&old, EPOCH + 1, NULL, 0, &roots[0]);
+    trust_candidate_root(&young, EPOCH + 1, NULL, 0, &roots[1]);
+    assert_memory_not_equal(&roots[0], &roots[1], sizeof roots[0]);
+    assert_int_equal(take_row(&young, people[0], EPOCH), OK);
+    trust_candidate_root(&young, EPOCH + 1, NULL, 0, &roots[1]);
+    assert_memory_equal(&roots[0], &roots[1], sizeof roots[0]);
+    trust_free(&old);
+    trust_free(&young);
+}
+
 /* ---- Fraud ---- */
 
 /* people[1] is certified, has a candidacy and two rows. */
@@ -183,9 +210,9 @@ static void test_row_fraud(void **state) {
     proof.data[proof.len - 1] ^= 1;
     assert_int_equal(take(&third, MSG_FRAUD, &proof), OK);
     struct hash roots[3];
-    trust_candidate_root(&trust, EPOCH + 1, &roots[0]);
-    trust_candidate_root(&other, EPOCH + 1, &roots[1]);
-    trust_candidate_root(&third, EPOCH + 1, &roots[2]);
+    trust_candidate_root(&trust, EPOCH + 1, NULL, 0, &roots[0]);
+    trust_candidate_root(&other, EPOCH + 1, NULL, 0, &roots[1]);
+    trust_candidate_root(&third, EPOCH + 1, NULL, 0, &roots[2]);
     assert_memory_equal(&roots[0], &roots[1], sizeof roots[0]);
     assert_memory_equal(&roots[0], &roots[2], sizeof roots[0]);
     assert_condemned(&trust, &cert);
@@ -723,6 +750,7 @@ int main(void) {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_forged_rows),
         cmocka_unit_test(test_rows_expire),
+        cmocka_unit_test(test_rows_that_all_can_check),
         cmocka_unit_test(test_row_fraud),
         cmocka_unit_test(test_fraud_of_nobody),
         cmocka_unit_test(test_signed_twice),
