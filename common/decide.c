@@ -541,7 +541,7 @@ static void list_work(struct decide *decide, const struct trust *trust,
          (issuer = map_next(&trust->issuers, &cursor, NULL)) != NULL;) {
         for (uint32_t ago = 0; ago < TRUST_EPOCHS && ago <= decide->epoch; ago++) {
             const struct trust_record *record = row_at(issuer, decide->epoch - ago);
-            if (record != NULL && trust_row_counts(trust, &issuer->id, record->epoch)) {
+            if (record != NULL) {
                 work->rows[work->row_count++] = record->prefix;
             }
         }
@@ -564,7 +564,9 @@ static bool note_rows(struct decide *decide, const struct trust *trust, uint32_t
         }
         struct row_record row;
         read_row(record, &row);
-        note_row(&work->table.facts, &row, decide->epoch - record->epoch);
+        if (trust_row_counts(trust, &row.issuer, record->epoch)) {
+            note_row(&work->table.facts, &row, decide->epoch - record->epoch);
+        }
         decide->spent += COST_ROW + 2u * row.count;
     }
     return work->at == work->row_count;

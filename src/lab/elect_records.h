@@ -18,7 +18,10 @@ struct elect_row {
     double bytes[ROW_ENTRIES_MAX];            /* each above 0 */
 };
 
-/* Signatures are not made, nor looked at: who may issue what is. */
+/* With its hashes, but signatures are neither made nor looked at. */
+struct crypto elect_crypto(const struct crypto *crypto);
+
+/* By elect_crypto: who may issue what is looked at all the same. */
 struct records *elect_records_new(const struct elect_config *config, const struct people *people,
                                   const struct crypto *crypto);
 void elect_records_free(struct records *records);

@@ -226,6 +226,37 @@ static void only_who_counts_is_condemned(void **state) {
     buf_free(&real);
 }
 
+/* Whoever holds the row of one that contradicted himself hears of the proof from a neighbour, and
+ * drops the row. */
+static void the_condemned_are_removed_everywhere(void **state) {
+    struct stage *stage = *state;
+    const struct node_id *signer = &stage->bob->place->env.id;
+    struct supernode_config config = {0};
+    net_introduce(&config, stage->one);
+    struct net_node *two = net_add(stage->net);
+    struct network *network = &stage->net->network;
+    network->anchors[network->anchor_count++] = two->env.id;
+    assert_int_equal(network_seal(network, &stage->one->crypto), OK);
+    two->node = supernode_new(&two->env, &config);
+    net_start(two);
+    net_run(stage->net, 5000);
+    struct trust *trusts[2] = {trust_of(stage), &supernode_of(two)->trust};
+    struct buf row = row_by(stage->bob, signer, 1), proof = fraud_of(stage->bob);
+    add_evidence(stage, MSG_ROW, &row);
+    net_carry_out(stage->net, stage->one);
+    net_run(stage->net, 5000);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_true(trust_has_row(trusts[i], signer, EPOCH_NOW));
+    }
+    add_evidence(stage, MSG_FRAUD, &proof);
+    net_carry_out(stage->net, stage->one);
+    net_run(stage->net, 5000);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_true(trust_is_fraud(trusts[i], signer));
+        assert_false(trust_has_row(trusts[i], signer, EPOCH_NOW));
+    }
+}
+
 /* The anchor `bob` fixes who the members are: itself, and `one` as well or not. */
 static void add_checkpoint(struct stage *stage, uint32_t epoch, bool is_with_one) {
     const struct node_env *env = &stage->bob->place->env;
@@ -373,6 +404,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(long_lists_are_told_one_by_one, elected, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_clock_does_not_last, elected, teardown),
         cmocka_unit_test_setup_teardown(only_who_counts_is_condemned, elected, teardown),
+        cmocka_unit_test_setup_teardown(the_condemned_are_removed_everywhere, elected, teardown),
         cmocka_unit_test_setup_teardown(a_candidate_is_told_once, elected, teardown),
         cmocka_unit_test_setup_teardown(the_demoted_stay_until_the_epoch_ends, elected, teardown),
         cmocka_unit_test_setup_teardown(who_comes_back_without_a_seat_leaves, elected, teardown),
