@@ -432,7 +432,8 @@ static bool is_meant(const struct cluster *cluster, const struct spec_event *eve
            (targets->percent > 0 ||
             (member->node->number >= targets->first && member->node->number <= targets->last)) &&
            (!targets->elected || member->is_elected) &&
-           (!targets->parents || again_is_parent(cluster, member)) && fits(member, event->verb);
+           (!targets->parents || again_is_parent(cluster, member)) &&
+           (!targets->fetchers || load_is_fetching(cluster, member)) && fits(member, event->verb);
 }
 
 void cluster_apply(struct cluster *cluster, const struct spec_event *event) {

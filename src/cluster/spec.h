@@ -50,6 +50,7 @@ struct spec_targets {
     bool peers;
     bool elected;   /* only peers whose supernode runs */
     bool parents;   /* only supernodes that index a peer */
+    bool fetchers;  /* only peers in the middle of a download */
     uint32_t first; /* with `last`, when percent is 0 */
     uint32_t last;
     uint32_t percent; /* 1 to 100 of those that the verb can be applied to */

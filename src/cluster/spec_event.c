@@ -100,6 +100,9 @@ static bool read_role(struct spec_targets *targets, const char *word) {
     if (strcmp(word, "parents") == 0) {
         targets->supernodes = targets->parents = true;
     }
+    if (strcmp(word, "fetchers") == 0) {
+        targets->peers = targets->fetchers = true;
+    }
     if (strcmp(word, "all") == 0) {
         targets->supernodes = targets->peers = true;
         targets->percent = 100;
@@ -168,7 +171,7 @@ static enum err read_words(struct spec_event *event, const struct spec *spec, ch
     if (role == NULL || !read_role(&event->targets, role)) {
         return refuse(trouble,
                       "then say which: `supernode 2`, `peers 10%`, `peers 0-9`, `parents 50%`, "
-                      "`elected 50%` or `all`");
+                      "`elected 50%`, `fetchers 30%` or `all`");
     }
     if (event->targets.percent == 0) {
         word = strsep(rest, " ");

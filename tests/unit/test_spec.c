@@ -102,7 +102,7 @@ static void test_elections_are_read(void **state) {
                                "measure = 128K\nminimum = 2\nconsenting = 8\n"
                                "lines = 5K..20K\n"
                                "[liars]\nidentities = 200\nrate = 40K\njoin = 5s\nfrom = 10s\n"
-                               "[schedule]\n5s = kill elected 50%\n"
+                               "[schedule]\n5s = kill elected 50%\n6s = kill fetchers 30%\n"
                                "[checks]\nsupernodes at 20s = 3\nsupernodes most = 6\n"
                                "role flaps = 0\nliar ratio = 2.5\nliar seats = 0.9\n",
                                trouble),
@@ -123,6 +123,8 @@ static void test_elections_are_read(void **state) {
     assert_true(spec.checks[3].bound > 2.49 && spec.checks[3].bound < 2.51);
     assert_int_equal(spec.checks[4].measure, SPEC_LIAR_SEATS);
     assert_true(spec.events[0].targets.elected && spec.events[0].targets.peers);
+    assert_true(spec.events[1].targets.fetchers && spec.events[1].targets.peers);
+    assert_int_equal(spec.events[1].targets.percent, 30);
     assert_int_equal(spec.checks[0].measure, SPEC_SUPERNODES);
     assert_true(spec.checks[0].is_timed);
     assert_int_equal(spec.checks[1].measure, SPEC_SUPERNODES_MOST);
