@@ -11,6 +11,9 @@
 #include "tests/bench/bench_attack.h"
 #include "tests/bench/bench_fanout.h"
 
+#define COPY_BYTES                                                                                 \
+    (128u << 10) /* written at once, as by cp: the page cache keeps it in one piece */
+
 static const struct {
     const char *name;
     void (*run)(const struct bench *bench);
@@ -125,7 +128,8 @@ void bench_write_file(const char *path, uint64_t bytes, uint64_t seed) {
     }
     struct rng rng;
     rng_seed(&rng, seed);
-    static uint8_t chunk[65536];
+    static uint8_t chunk[COPY_BYTES];
+    setvbuf(file, NULL, _IONBF, 0);
     while (bytes > 0) {
         size_t part = bytes < sizeof chunk ? (size_t)bytes : sizeof chunk;
         rng_fill(&rng, chunk, part);
