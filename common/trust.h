@@ -8,6 +8,7 @@
 #ifndef TRUNKLINE_COMMON_TRUST_H
 #define TRUNKLINE_COMMON_TRUST_H
 
+#include "common/list_root.h"
 #include "common/log.h"
 #include "common/map.h"
 #include "common/network.h"
@@ -97,6 +98,7 @@ struct trust {
     uint32_t now_epoch;
     bool is_loading;  /* what is taken was judged before */
     uint32_t refused; /* records */
+    uint64_t changes; /* of what trust_evidence gives: records but votes that came or went */
 };
 
 void trust_init(struct trust *trust, const struct trust_env *env);
@@ -174,10 +176,17 @@ void trust_note_demoted(struct trust *trust, const struct node_id *id, uint32_t 
  * none (anchors are away) all count. */
 bool trust_row_counts(const struct trust *trust, const struct node_id *issuer, uint32_t epoch);
 
-/* Root of a sorted list of keys, and of all rows and candidacies that count for a checkpoint with
- * these members; keys NULL = as it is here. */
+/* ---- trust_root.c: what an anchor fixes ---- */
+
+/* Root of a sorted list of keys. */
 void trust_set_root(const struct trust *trust, const struct node_id *keys, uint32_t count,
                     struct hash *root);
+/* Add the hashes of all rows and candidacies that count for a checkpoint of this epoch with these
+ * (sorted) members to an empty list; keys NULL = with those of the checkpoint that is here. The
+ * root of that is the checkpoint's candidate root; tens of thousands are taken slice by slice. */
+void trust_evidence(const struct trust *trust, uint32_t epoch, const struct node_id *keys,
+                    uint32_t members, struct list_root *list);
+/* The same root in one step. */
 void trust_candidate_root(const struct trust *trust, uint32_t epoch, const struct node_id *keys,
                           uint32_t members, struct hash *root);
 

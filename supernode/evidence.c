@@ -140,10 +140,10 @@ void evidence_timer(struct supernode *supernode) {
             is_done = send_wanted(supernode, neighbour) && is_done;
         }
     }
+    is_done = election_recheck(supernode) && is_done;
     if (!is_done) {
         soon(supernode);
     }
-    election_recheck(supernode);
 }
 
 /* ---- What comes ---- */
