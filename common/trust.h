@@ -17,13 +17,14 @@
 #define TRUST_FREEZE_S (7 * 24 * 3600)
 #define TRUST_VOTES_MAX 4096     /* certificates that wait for more signatures */
 #define TRUST_CERTIFIED_MAX 4096 /* holders remembered */
-#define TRUST_FRAUDS_MAX 1024
+#define TRUST_FRAUDS_MAX 1024    /* remembered for good */
 
 /* A record as it came: the payload of the message `type`. Freed when it is too old to count. */
 struct trust_record {
     struct hash hash;
     uint64_t prefix; /* first eight bytes of that */
     uint8_t type;    /* enum message_type */
+    bool is_passing; /* a FRAUD of one who is a candidate and nothing else: kept while it is one */
     uint32_t epoch;
     uint32_t len;
     uint8_t *bytes;
@@ -41,6 +42,8 @@ struct trust_sponsor {
     uint32_t candidates;
 };
 
+/* One who contradicted himself keeps his place, which is his sponsor's, and counts for nothing: who
+ * has a place does not depend on who has heard of the proof. */
 struct trust_candidate {
     struct node_id subject;
     struct node_id owner;
@@ -92,6 +95,7 @@ struct trust {
     struct map votes;      /* subject and checkpoint hash -> struct trust_certified, growing */
     struct map certified;  /* subject -> struct trust_certified that is complete, the latest */
     struct map frauds;     /* signer -> struct trust_record */
+    uint32_t passing;      /* of these, are passing: no more than there are candidates */
     struct map shirkers;   /* node id -> struct trust_shirker */
     struct trust_checkpoint *checkpoints[TRUST_EPOCHS]; /* by epoch modulo TRUST_EPOCHS */
     struct trust_checkpoint *latest;                    /* NULL = none yet */

@@ -85,7 +85,8 @@ void trust_evidence(const struct trust *trust, uint32_t epoch, const struct node
     for (const struct trust_candidate *candidate;
          (candidate = map_next(&trust->candidates, &cursor, NULL)) != NULL;) {
         const struct trust_record *record = candidate->record;
-        if (record->epoch <= epoch && record->epoch + 1 >= epoch) {
+        if (record->epoch <= epoch && record->epoch + 1 >= epoch &&
+            !trust_is_fraud(trust, &candidate->subject)) {
             list_root_add(list, &record->hash);
         }
     }

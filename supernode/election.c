@@ -590,6 +590,7 @@ enum err election_take_candidacy(struct supernode *supernode, struct link *link,
     bool is_late = supernode->election.phase > PHASE_ROW;
     if (is_late || !node_id_equal(&candidacy.sponsor, &supernode->env->id) ||
         stands_for_another(supernode, &candidacy, &owner) ||
+        trust_is_fraud(&supernode->trust, &candidacy.subject) ||
         candidacy.epoch != supernode->trust.now_epoch ||
         !leaves_record_is_seen(supernode, link, candidacy.address_record)) {
         log_debug(supernode->env->log, "election.candidacy_ignored link=%u late=%d", link->number,

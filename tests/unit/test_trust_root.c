@@ -20,7 +20,10 @@ static bool counts(const struct trust *trust, const struct trust_record *record,
         return false;
     }
     if (record->type == MSG_CANDIDACY) {
-        return epoch - record->epoch < 2;
+        struct candidacy candidacy;
+        struct slice bytes = {record->bytes, record->len};
+        assert_int_equal(wire_candidacy_decode(bytes, &candidacy), OK);
+        return epoch - record->epoch < 2 && !trust_is_fraud(trust, &candidacy.subject);
     }
     if (record->type != MSG_ROW || epoch - record->epoch >= TRUST_EPOCHS) {
         return false;
