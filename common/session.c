@@ -120,6 +120,10 @@ bool session_stays_plain(uint8_t type, size_t len) {
     case MSG_HASHES:
     case MSG_SUMMARY:
     case MSG_MEASURED:
+    case MSG_ROW: /* keys and prefixes of hashes: 0.7 % for 48 us, and nothing for 800 */
+    case MSG_MEMBERS:
+    case MSG_TRUST_HAVE:
+    case MSG_TRUST_WANT:
         return true;
     default:
         return len < DEFLATE_MIN;
