@@ -13,7 +13,9 @@
 
 void trust_init(struct trust *trust, const struct trust_env *env) {
     *trust = (struct trust){.env = *env};
-    map_init(&trust->records, sizeof(uint64_t), env->seed ^ 0x7265636f726473);
+    for (int i = 0; i < TRUST_TYPES; i++) {
+        map_init(&trust->records[i], sizeof(uint64_t), env->seed ^ 0x7265636f726473);
+    }
     map_init(&trust->issuers, sizeof(struct node_id), env->seed ^ 0x69737375657273);
     map_init(&trust->candidates, sizeof(struct node_id), env->seed ^ 0x63616e6469);
     map_init(&trust->sponsors, sizeof(struct node_id), env->seed ^ 0x73706f6e73);
@@ -25,8 +27,11 @@ void trust_init(struct trust *trust, const struct trust_env *env) {
 
 /* ---- Records ---- */
 
-static const uint8_t order[] = {MSG_CHECKPOINT, MSG_MEMBERS, MSG_FRAUD,
-                                MSG_CERT,       MSG_ROW,     MSG_CANDIDACY};
+/* Stores have the ranks on disk. */
+static const uint8_t order[TRUST_TYPES] = {MSG_CHECKPOINT, MSG_MEMBERS, MSG_FRAUD,
+                                           MSG_CERT,       MSG_ROW,     MSG_CANDIDACY};
+static const uint8_t told[TRUST_TYPES] = {MSG_CHECKPOINT, MSG_MEMBERS,   MSG_CERT,
+                                          MSG_ROW,        MSG_CANDIDACY, MSG_FRAUD};
 
 uint8_t trust_type(uint8_t rank) {
     return rank < sizeof order ? order[rank] : 0;
@@ -40,6 +45,27 @@ uint8_t trust_rank(uint8_t type) {
     return rank;
 }
 
+uint8_t trust_told(uint8_t place) {
+    return place < sizeof told ? told[place] : 0;
+}
+
+static struct map *map_of(struct trust *trust, uint8_t type) {
+    return &trust->records[trust_rank(type)];
+}
+
+void trust_tell(const struct trust *trust, struct buf *prefixes) {
+    for (uint32_t place = 0; place < TRUST_TYPES; place++) {
+        const struct map *map = &trust->records[trust_rank(told[place])];
+        uint32_t cursor = 0;
+        const void *key; /* the records themselves lie about in memory: that would take longer */
+        while (map_next(map, &cursor, &key) != NULL) {
+            uint64_t prefix;
+            memcpy(&prefix, key, sizeof prefix);
+            buf_u64(prefixes, prefix);
+        }
+    }
+}
+
 static uint64_t prefix_of(const struct hash *hash) {
     struct reader reader = reader_of(hash->b, sizeof hash->b);
     return reader_u64(&reader);
@@ -51,8 +77,24 @@ uint64_t trust_prefix(const struct trust *trust, struct slice bytes) {
     return prefix_of(&hash);
 }
 
+struct trust_record *trust_find_as(const struct trust *trust, uint8_t type, uint64_t prefix) {
+    return map_get(&trust->records[trust_rank(type)], &prefix);
+}
+
 struct trust_record *trust_find(const struct trust *trust, uint64_t prefix) {
-    return map_get(&trust->records, &prefix);
+    struct trust_record *record = NULL;
+    for (uint32_t rank = TRUST_TYPES; rank-- > 0 && record == NULL;) { /* most are rows */
+        record = map_get(&trust->records[rank], &prefix);
+    }
+    return record;
+}
+
+uint32_t trust_count(const struct trust *trust) {
+    uint32_t count = 0;
+    for (uint32_t rank = 0; rank < TRUST_TYPES; rank++) {
+        count += trust->records[rank].count;
+    }
+    return count;
 }
 
 struct slice trust_bytes(const struct trust_record *record) {
@@ -68,7 +110,7 @@ struct trust_record *trust_keep(struct trust *trust, uint8_t type, uint32_t epoc
     record->epoch = epoch;
     record->len = (uint32_t)bytes.len;
     record->bytes = mem_copy(bytes.data, bytes.len);
-    struct trust_record *before = map_put(&trust->records, &record->prefix, record);
+    struct trust_record *before = map_put(map_of(trust, type), &record->prefix, record);
     CHECK(before == NULL); /* looked for before it was taken */
     trust->changes += type != MSG_CERT;
     return record;
@@ -76,7 +118,7 @@ struct trust_record *trust_keep(struct trust *trust, uint8_t type, uint32_t epoc
 
 void trust_drop(struct trust *trust, struct trust_record *record) {
     if (record != NULL) {
-        map_remove(&trust->records, &record->prefix);
+        map_remove(map_of(trust, record->type), &record->prefix);
         trust->changes += record->type != MSG_CERT;
         mem_free(record->bytes);
         mem_free(record);
@@ -147,11 +189,16 @@ static void expire_certs(const struct trust *trust, struct map *map, uint32_t ol
 }
 
 static void expire_votes(struct trust *trust, uint32_t oldest) {
+    struct cert vote = {.life = CERT_VALID_EPOCHS};
+    uint32_t end = trust_cert_end(trust, &vote);
     uint32_t cursor = 0;
     for (struct trust_record *record;
-         (record = map_next(&trust->records, &cursor, NULL)) != NULL;) {
-        const struct cert vote = {.epoch = record->epoch, .life = CERT_VALID_EPOCHS};
-        if (record->type == MSG_CERT && trust_cert_end(trust, &vote) < oldest) {
+         (record = map_next(map_of(trust, MSG_CERT), &cursor, NULL)) != NULL;) {
+        if (record->epoch != vote.epoch) { /* thousands of one epoch came one after the other */
+            vote.epoch = record->epoch;
+            end = trust_cert_end(trust, &vote);
+        }
+        if (end < oldest) {
             trust_drop(trust, record);
         }
     }
@@ -243,10 +290,12 @@ static void free_values(struct map *map) {
 }
 
 void trust_free(struct trust *trust) {
-    uint32_t cursor = 0;
-    for (struct trust_record *record;
-         (record = map_next(&trust->records, &cursor, NULL)) != NULL;) {
-        mem_free(record->bytes);
+    for (uint32_t rank = 0; rank < TRUST_TYPES; rank++) {
+        uint32_t cursor = 0;
+        for (struct trust_record *record;
+             (record = map_next(&trust->records[rank], &cursor, NULL)) != NULL;) {
+            mem_free(record->bytes);
+        }
     }
     for (uint32_t i = 0; i < TRUST_EPOCHS; i++) {
         if (trust->checkpoints[i] != NULL) {
@@ -254,7 +303,9 @@ void trust_free(struct trust *trust) {
             mem_free(trust->checkpoints[i]);
         }
     }
-    free_values(&trust->records);
+    for (uint32_t rank = 0; rank < TRUST_TYPES; rank++) {
+        free_values(&trust->records[rank]);
+    }
     free_values(&trust->issuers);
     free_values(&trust->candidates);
     free_values(&trust->sponsors);

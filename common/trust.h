@@ -18,6 +18,7 @@
 #define TRUST_VOTES_MAX 4096     /* certificates that wait for more signatures */
 #define TRUST_CERTIFIED_MAX 4096 /* holders remembered */
 #define TRUST_FRAUDS_MAX 1024    /* remembered for good */
+#define TRUST_TYPES 6            /* of records */
 
 /* A record as it came: the payload of the message `type`. Freed when it is too old to count. */
 struct trust_record {
@@ -88,15 +89,15 @@ struct trust_env {
 
 struct trust {
     struct trust_env env;
-    struct map records;    /* prefix -> struct trust_record */
-    struct map issuers;    /* node id -> struct trust_issuer */
-    struct map candidates; /* subject -> struct trust_candidate */
-    struct map sponsors;   /* node id -> struct trust_sponsor of at least one candidate */
-    struct map votes;      /* subject and checkpoint hash -> struct trust_certified, growing */
-    struct map certified;  /* subject -> struct trust_certified that is complete, the latest */
-    struct map frauds;     /* signer -> struct trust_record */
-    uint32_t passing;      /* of these, are passing: no more than there are candidates */
-    struct map shirkers;   /* node id -> struct trust_shirker */
+    struct map records[TRUST_TYPES]; /* by trust_rank: prefix -> struct trust_record */
+    struct map issuers;              /* node id -> struct trust_issuer */
+    struct map candidates;           /* subject -> struct trust_candidate */
+    struct map sponsors;             /* node id -> struct trust_sponsor of at least one candidate */
+    struct map votes;     /* subject and checkpoint hash -> struct trust_certified, growing */
+    struct map certified; /* subject -> struct trust_certified that is complete, the latest */
+    struct map frauds;    /* signer -> struct trust_record */
+    uint32_t passing;     /* of these, are passing: no more than there are candidates */
+    struct map shirkers;  /* node id -> struct trust_shirker */
     struct trust_checkpoint *checkpoints[TRUST_EPOCHS]; /* by epoch modulo TRUST_EPOCHS */
     struct trust_checkpoint *latest;                    /* NULL = none yet */
     uint32_t now_epoch;
@@ -126,7 +127,16 @@ MUST_CHECK enum err trust_take(struct trust *trust, uint8_t type, struct slice b
 uint8_t trust_rank(uint8_t type);
 uint8_t trust_type(uint8_t rank);
 
+/* In which order records are told, from 0: a proof comes after all that makes its signer somebody,
+ * or it is refused. 0 at the end. */
+uint8_t trust_told(uint8_t place);
+/* Append the prefixes of all records in that order, u64 each. */
+void trust_tell(const struct trust *trust, struct buf *prefixes);
+
 struct trust_record *trust_find(const struct trust *trust, uint64_t prefix);
+/* The same, when it is of this type of records. */
+struct trust_record *trust_find_as(const struct trust *trust, uint8_t type, uint64_t prefix);
+uint32_t trust_count(const struct trust *trust);
 uint64_t trust_prefix(const struct trust *trust, struct slice bytes);
 
 /* Whether somebody holds a proof that this id contradicted itself. */

@@ -57,16 +57,18 @@ struct neighbour {
     struct port port;
     struct link *link;
     struct timer timer;
-    bool is_open;       /* in supernode.neighbours */
-    bool is_leaving;    /* said GOAWAY */
-    bool is_unproven;   /* its certificate is of a checkpoint that we do not know yet */
-    bool is_spare;      /* closed since one of the two has enough; it may be dialled again */
-    bool nodes_wanted;  /* we asked: one NODES is welcome */
-    uint16_t retry_s;   /* it asked us to wait before the next dial */
-    struct buf cert;    /* as it showed it, encoded */
-    struct buf record;  /* ... and its address record, until it is proven */
-    struct buf to_tell; /* prefixes of records that it may not have, u64 each */
-    struct buf to_send; /* prefixes of records that it asked for */
+    bool is_open;        /* in supernode.neighbours */
+    bool is_leaving;     /* said GOAWAY */
+    bool is_unproven;    /* its certificate is of a checkpoint that we do not know yet */
+    bool is_spare;       /* closed since one of the two has enough; it may be dialled again */
+    bool nodes_wanted;   /* we asked: one NODES is welcome */
+    uint16_t retry_s;    /* it asked us to wait before the next dial */
+    struct buf cert;     /* as it showed it, encoded */
+    struct buf record;   /* ... and its address record, until it is proven */
+    struct buf to_tell;  /* prefixes of records that it may not have, u64 each */
+    struct tally *tally; /* of all records, until it has been told them; NULL = no more */
+    size_t tally_at;     /* how far that has got */
+    struct buf to_send;  /* prefixes of records that it asked for */
     struct ratelimit lists;
     struct ratelimit records;
     uint32_t wanted;           /* records that we asked it for and have not got */

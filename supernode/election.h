@@ -16,12 +16,13 @@ struct leaf;
 void evidence_init(struct supernode *supernode);
 void evidence_free(struct supernode *supernode);
 void evidence_timer(struct supernode *supernode);
-/* Read what was kept; forget there what has been forgotten here. */
+/* Read what was kept. */
 void evidence_load(struct supernode *supernode);
+/* Begin to forget there what has been forgotten here. */
 void evidence_sweep(struct supernode *supernode);
-/* Tell a neighbour all that we have. */
+/* Begin to tell a neighbour all that we have. */
 void evidence_tell_all(struct supernode *supernode, struct neighbour *neighbour);
-void evidence_closed(struct neighbour *neighbour);
+void evidence_closed(struct supernode *supernode, struct neighbour *neighbour);
 /* Take a record of our own making, and tell everybody. */
 enum err evidence_add(struct supernode *supernode, uint8_t type, struct slice bytes);
 enum err evidence_take_have(struct supernode *supernode, struct link *link, struct slice payload);

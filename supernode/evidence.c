@@ -10,12 +10,15 @@
 #include "common/mem.h"
 #include "supernode/core.h"
 #include "supernode/election.h"
+#include "supernode/tally.h"
 
 #define TELL_MS 100                  /* new records are told together */
 #define SEND_BYTES 65536             /* to one neighbour in that time */
 #define TRUST_LISTS_MILLI_PER_S 5000 /* of one neighbour */
 #define TRUST_LISTS_BURST 100
-#define PENDING_MAX 512 /* records that wait to be judged */
+#define PENDING_MAX 512   /* records that wait to be judged */
+#define SWEEP_BUDGET 2000 /* keys of the store that are looked at per step: a millisecond ... */
+#define SWEEP_COST 40     /* ... and in keys what it takes to remove one */
 #define PREFIX_BYTES 8
 
 /* A record that came too early. */
@@ -32,12 +35,25 @@ struct evidence {
     uint32_t pending_bytes;
     bool is_judging; /* what waited */
     bool is_loading;
+    struct tally *tally; /* that somebody reads, while nothing has come since; or NULL */
+    bool is_sweeping;    /* the store, from behind this key on: */
+    uint8_t swept[STORE_KEY_MAX];
+    size_t swept_len;
 };
 
 /* ---- Lists of prefixes ---- */
 
 static int compare_prefixes(const void *a, const void *b) {
     return memcmp(a, b, PREFIX_BYTES);
+}
+
+/* At most TRUST_LIST_MAX prefixes, which rise. */
+static void send_prefixes(struct link *link, uint8_t type, struct slice prefixes) {
+    struct trust_list list = {.count = (uint16_t)(prefixes.len / PREFIX_BYTES),
+                              .prefixes = prefixes};
+    struct buf payload = {0};
+    wire_trust_list_encode(&payload, &list);
+    supernode_send(link, type, &payload);
 }
 
 /* Sort, drop what stands twice, send in as many messages as it takes, and forget. */
@@ -54,14 +70,10 @@ static void send_list(struct link *link, uint8_t type, struct buf *prefixes) {
         }
     }
     for (uint32_t at = 0; at < kept; at += TRUST_LIST_MAX) {
-        uint32_t left = kept - at;
-        struct trust_list list = {.count =
-                                      (uint16_t)(left < TRUST_LIST_MAX ? left : TRUST_LIST_MAX)};
-        list.prefixes = (struct slice){prefixes->data + (size_t)at * PREFIX_BYTES,
-                                       (size_t)list.count * PREFIX_BYTES};
-        struct buf payload = {0};
-        wire_trust_list_encode(&payload, &list);
-        supernode_send(link, type, &payload);
+        size_t count_now = kept - at < TRUST_LIST_MAX ? kept - at : TRUST_LIST_MAX;
+        send_prefixes(
+            link, type,
+            (struct slice){prefixes->data + (size_t)at * PREFIX_BYTES, count_now * PREFIX_BYTES});
     }
     buf_free(prefixes);
 }
@@ -73,18 +85,43 @@ static void soon(struct supernode *supernode) {
     }
 }
 
-void evidence_tell_all(struct supernode *supernode, struct neighbour *neighbour) {
-    uint32_t cursor = 0;
-    for (const struct trust_record *record;
-         (record = map_next(&supernode->trust.records, &cursor, NULL)) != NULL;) {
-        buf_u64(&neighbour->to_tell, record->prefix);
-    }
-    if (neighbour->to_tell.len > 0) {
-        soon(supernode);
+static void leave_tally(struct supernode *supernode, struct neighbour *neighbour) {
+    struct tally *tally = neighbour->tally;
+    neighbour->tally = NULL;
+    if (tally != NULL && tally_leave(tally) && supernode->evidence->tally == tally) {
+        supernode->evidence->tally = NULL;
     }
 }
 
-void evidence_closed(struct neighbour *neighbour) {
+/* Whoever is still being told begins again: of what it has by now it wants nothing. */
+void evidence_tell_all(struct supernode *supernode, struct neighbour *neighbour) {
+    struct evidence *evidence = supernode->evidence;
+    if (trust_count(&supernode->trust) == 0) {
+        return;
+    }
+    struct tally *tally = evidence->tally != NULL ? evidence->tally : tally_new(&supernode->trust);
+    tally->readers++;
+    leave_tally(supernode, neighbour);
+    evidence->tally = tally;
+    neighbour->tally = tally;
+    neighbour->tally_at = 0;
+    soon(supernode);
+}
+
+/* The next list of all records; not while it has not got yet what it wanted of those before. */
+static void tell_more(struct supernode *supernode, struct neighbour *neighbour) {
+    if (neighbour->tally == NULL || neighbour->link->stalled || neighbour->to_send.len > 0) {
+        return;
+    }
+    send_prefixes(neighbour->link, MSG_TRUST_HAVE,
+                  tally_next(neighbour->tally, &neighbour->tally_at));
+    if (neighbour->tally_at == neighbour->tally->prefixes.len) {
+        leave_tally(supernode, neighbour);
+    }
+}
+
+void evidence_closed(struct supernode *supernode, struct neighbour *neighbour) {
+    leave_tally(supernode, neighbour);
     buf_free(&neighbour->to_tell);
     buf_free(&neighbour->to_send);
 }
@@ -99,6 +136,7 @@ static void announce(struct supernode *supernode, const struct trust_record *rec
             buf_u64(&((struct neighbour *)link->owner)->to_tell, record->prefix);
         }
     }
+    supernode->evidence->tally = NULL; /* whoever reads it hears of this one besides */
     soon(supernode);
 }
 
@@ -124,6 +162,27 @@ static bool send_wanted(struct supernode *supernode, struct neighbour *neighbour
     return neighbour->to_send.len == 0;
 }
 
+/* A slice of the store's records; true when all have been looked at. */
+static bool sweep_some(struct supernode *supernode) {
+    struct evidence *evidence = supernode->evidence;
+    struct store *store = supernode->env->store;
+    for (uint32_t spent = 0; evidence->is_sweeping && spent < SWEEP_BUDGET; spent++) {
+        struct slice key, value, swept = {evidence->swept, evidence->swept_len};
+        evidence->is_sweeping = store_next(store, STORE_TRUST, swept, &key, &value);
+        if (evidence->is_sweeping) {
+            struct reader reader = reader_of(key.data + 1, key.len - 1);
+            memcpy(evidence->swept, key.data, key.len);
+            evidence->swept_len = key.len;
+            if (trust_find(&supernode->trust, reader_u64(&reader)) == NULL) {
+                swept.len = key.len;
+                store_remove(store, STORE_TRUST, swept);
+                spent += SWEEP_COST;
+            }
+        }
+    }
+    return !evidence->is_sweeping;
+}
+
 void evidence_timer(struct supernode *supernode) {
     bool is_done = true;
     bool has_put_in_order = false; /* a long list: that is enough for one step */
@@ -138,8 +197,11 @@ void evidence_timer(struct supernode *supernode) {
             is_done = is_done && neighbour->to_tell.len == 0;
             has_put_in_order = has_put_in_order || is_long;
             is_done = send_wanted(supernode, neighbour) && is_done;
+            tell_more(supernode, neighbour);
+            is_done = is_done && neighbour->tally == NULL;
         }
     }
+    is_done = sweep_some(supernode) && is_done;
     is_done = election_recheck(supernode) && is_done;
     if (!is_done) {
         soon(supernode);
@@ -184,13 +246,12 @@ enum err evidence_take_want(struct supernode *supernode, struct link *link, stru
     if (neighbour->to_send.len > TRUST_LIST_MAX * 8 * PREFIX_BYTES) {
         return OK; /* it asks faster than it reads; its next look at our list asks again */
     }
-    uint8_t ranks = trust_rank(0);
-    for (uint8_t rank = 0; rank < ranks; rank++) {
+    uint8_t type;
+    for (uint8_t place = 0; (type = trust_told(place)) != 0; place++) {
         struct reader reader = reader_of(list.prefixes.data, list.prefixes.len);
         for (uint16_t i = 0; i < list.count; i++) {
             uint64_t prefix = reader_u64(&reader);
-            const struct trust_record *record = trust_find(&supernode->trust, prefix);
-            if (record != NULL && trust_rank(record->type) == rank) {
+            if (trust_find_as(&supernode->trust, type, prefix) != NULL) {
                 buf_u64(&neighbour->to_send, prefix);
             }
         }
@@ -249,13 +310,13 @@ static void judge_pending(struct supernode *supernode) {
             if (pending.bytes == NULL) {
                 continue;
             }
-            uint32_t before = supernode->trust.records.count;
+            uint32_t before = trust_count(&supernode->trust);
             enum err err =
                 take(supernode, pending.type, (struct slice){pending.bytes, pending.len}, NULL);
             if (err != ERR_NOT_FOUND) {
                 drop_pending(evidence, &evidence->pending[i]);
             }
-            is_new = is_new || supernode->trust.records.count > before;
+            is_new = is_new || trust_count(&supernode->trust) > before;
         }
     }
     evidence->is_judging = false;
@@ -283,17 +344,11 @@ static void keep(struct supernode *supernode, const struct trust_record *record)
 }
 
 void evidence_sweep(struct supernode *supernode) {
-    struct slice key, value;
-    uint8_t after[STORE_KEY_MAX];
-    size_t len = 0;
-    while (
-        store_next(supernode->env->store, STORE_TRUST, (struct slice){after, len}, &key, &value)) {
-        struct reader reader = reader_of(key.data + 1, key.len - 1);
-        len = key.len;
-        memcpy(after, key.data, len);
-        if (trust_find(&supernode->trust, reader_u64(&reader)) == NULL) {
-            store_remove(supernode->env->store, STORE_TRUST, (struct slice){after, len});
-        }
+    struct evidence *evidence = supernode->evidence;
+    if (!evidence->is_sweeping) { /* else what it has passed is looked at the next time */
+        evidence->is_sweeping = true;
+        evidence->swept_len = 0;
+        soon(supernode);
     }
 }
 

@@ -373,7 +373,7 @@ void mesh_prove(struct supernode *supernode) {
 
 void mesh_free_neighbour(struct supernode *supernode, struct neighbour *neighbour) {
     summaries_closed(supernode, neighbour);
-    evidence_closed(neighbour);
+    evidence_closed(supernode, neighbour);
     handover_closed(supernode, neighbour);
     timers_cancel(&supernode->timers, &neighbour->timer);
     buf_free(&neighbour->cert);

@@ -73,7 +73,7 @@ static void report_election(const struct supernode *supernode) {
     report_number(out, "members", latest != NULL ? latest->checkpoint.members : 0);
     report_number(out, "wanted", supernode->election.decide.wanted);
     report_number(out, "candidates", trust->candidates.count);
-    report_number(out, "evidence", trust->records.count);
+    report_number(out, "evidence", trust_count(trust));
     report_number(out, "evidence_refused", trust->refused);
     report_number(out, "frauds", trust->frauds.count);
     report_number(out, "measured", supernode->counts.measured);

@@ -41,14 +41,18 @@ static bool counts(const struct trust *trust, const struct trust_record *record,
 
 static struct hash from_scratch(const struct trust *trust, uint32_t epoch,
                                 const struct members *members) {
-    struct hash *hashes = mem_array(trust->records.count + 1, sizeof *hashes), root;
-    uint32_t count = 0, cursor = 0;
-    for (const struct trust_record *record;
-         (record = map_next(&trust->records, &cursor, NULL)) != NULL;) {
+    struct hash *hashes = mem_array(trust_count(trust) + 1, sizeof *hashes), root;
+    struct buf prefixes = {0};
+    uint32_t count = 0;
+    trust_tell(trust, &prefixes);
+    struct reader reader = reader_of(prefixes.data, prefixes.len);
+    for (uint32_t i = 0; i < trust_count(trust); i++) {
+        const struct trust_record *record = trust_find(trust, reader_u64(&reader));
         if (counts(trust, record, epoch, members)) {
             hashes[count++] = record->hash;
         }
     }
+    buf_free(&prefixes);
     qsort(hashes, count, sizeof *hashes, compare_hashes);
     hashtree_root(&people[0]->crypto, hashes, count, 0, &root);
     mem_free(hashes);
