@@ -53,6 +53,38 @@ static void test_votes_that_are_over(void **state) {
     trust_free(&trust);
 }
 
+/* Each for itself, in whatever order they came. */
+static void test_votes_go_with_their_epoch(void **state) {
+    (void)state;
+    struct trust trust;
+    struct hash fixed[2], later;
+    make_network(1);
+    open_trust(&trust, 4);
+    trust_advance(&trust, EPOCH + 1);
+    fix(&trust, EPOCH, MEMBERS, &fixed[0]);
+    fix(&trust, EPOCH + 1, MEMBERS, &fixed[1]);
+    for (uint32_t i = 0; i < 6; i++) {
+        struct ballot ballot = {.subject = &people[PEOPLE - 1 - i / 2]->id,
+                                .epoch = EPOCH + 1 + i % 2,
+                                .life = CERT_VALID_EPOCHS,
+                                .checkpoint = fixed[i % 2],
+                                .place = HONEST};
+        struct buf bytes = signed_by(people[HONEST], &ballot);
+        assert_int_equal(take(&trust, MSG_CERT, &bytes), OK);
+        buf_free(&bytes);
+    }
+    const uint32_t left[] = {6, 3, 0};
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t now = EPOCH + 1 + CERT_VALID_EPOCHS + i;
+        trust_advance(&trust, now - 1);
+        fix(&trust, now - 1, MEMBERS, &later);
+        trust_advance(&trust, now);
+        assert_int_equal(trust.votes.count, left[i]);
+        assert_int_equal(trust.records[trust_rank(MSG_CERT)].count, left[i]);
+    }
+    trust_free(&trust);
+}
+
 static uint32_t checks;
 
 static bool count_verify(void *context, const struct node_id *id, struct slice message,
@@ -95,6 +127,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_made_up_votes),
         cmocka_unit_test(test_votes_that_are_over),
+        cmocka_unit_test(test_votes_go_with_their_epoch),
         cmocka_unit_test(test_forged_certificates),
     };
     return cmocka_run_group_tests(tests, make_people, free_people);
