@@ -15,6 +15,7 @@
 #define OFFSET_STRAY_US 2500000 /* the clock was set */
 #define DECIDE_BUDGET 20000     /* edges per step: a millisecond */
 #define SUM_BUDGET 8000         /* records per step: two milliseconds */
+#define DRAW_BUDGET 500         /* candidates per step: a millisecond */
 #define VOTE_BUDGET 4000        /* hashes per step: some milliseconds ... */
 #define VOTE_COST 200           /* ... and a signature in hashes */
 #define ANCHOR_TURN_US 200000   /* that the next anchor waits for the one before it */
@@ -719,8 +720,13 @@ void election_timer(struct supernode *supernode) {
            !supernode->is_stopping) {
         run_phase(supernode, election->phase++);
     }
-    if (!supernode->is_stopping && !election->is_deciding && election->fixing.members == NULL) {
+    if (supernode->is_stopping || election->is_deciding || election->fixing.members != NULL) {
+        return;
+    }
+    if (measure_draw(supernode, DRAW_BUDGET)) {
         set_timer(supernode);
+    } else {
+        timers_set(&supernode->timers, &election->timer, supernode_next_step(supernode));
     }
 }
 

@@ -41,8 +41,10 @@ enum err evidence_take_candidacy(struct supernode *supernode, struct link *link,
 
 void measure_init(struct supernode *supernode);
 void measure_free(struct supernode *supernode);
-/* Dial the candidates that are drawn to us. */
+/* Begin to draw the candidates that are ours to measure. */
 void measure_dial(struct supernode *supernode);
+/* Go on with so many candidates; true when all are drawn, and ours dialled. */
+bool measure_draw(struct supernode *supernode, uint32_t budget);
 /* A candidate is reached. */
 void measure_opened(struct supernode *supernode, struct link *link);
 /* Ask all of them for their stream now. */

@@ -10,20 +10,32 @@
 #include "supernode/hints.h"
 #include "supernode/measure.h"
 
+/* Our lot for a candidate that we measure. */
+struct ticket_row {
+    struct hash hash;
+    uint64_t hinted; /* the start of that, halved for every address whose receipts speak for it */
+    struct node_id subject;
+};
+
+/* A look at all candidates, some hashes for each: which of them are ours? */
+struct draw {
+    struct node_id *subjects; /* NULL = none is going on */
+    uint32_t count;
+    uint32_t at;
+    struct ticket_row *rows; /* ours among those before `at` */
+    uint32_t ours;
+    struct hash fixed; /* the checkpoint whose dice these are; zero = none */
+};
+
 struct measure_state {
     struct map streams; /* subject -> struct stream, of this epoch */
+    struct draw draw;
     bool is_counting;
     uint64_t until_us;
     uint64_t blocks_before; /* counts.measured_blocks when this epoch's slot began */
 };
 
 /* ---- Whom to measure ---- */
-
-struct ticket_row {
-    struct hash hash;
-    uint64_t hinted; /* the start of that, halved for every address whose receipts speak for it */
-    const struct trust_candidate *candidate;
-};
 
 static int compare_rows(const void *a, const void *b) {
     const struct ticket_row *first = a;
@@ -67,34 +79,81 @@ static void order_rows(const struct supernode *supernode, struct ticket_row *row
     qsort(rows, count, sizeof *rows, compare_rows);
     for (uint32_t i = 0; i < count; i++) {
         struct reader reader = reader_of(rows[i].hash.b, sizeof rows[i].hash.b);
-        rows[i].hinted = reader_u64(&reader) >> hints_for(supernode, &rows[i].candidate->subject);
+        rows[i].hinted = reader_u64(&reader) >> hints_for(supernode, &rows[i].subject);
     }
     if (count > ROW_ENTRIES_MAX) {
         qsort(rows + MEASURE_BLIND, count - MEASURE_BLIND, sizeof *rows, compare_hinted);
     }
 }
 
+static void free_draw(struct draw *draw) {
+    mem_free(draw->subjects);
+    mem_free(draw->rows);
+    *draw = (struct draw){0};
+}
+
 void measure_dial(struct supernode *supernode) {
     measure_end(supernode);
-    struct trust *trust = &supernode->trust;
-    struct ticket_row *rows = mem_array(trust->candidates.count + 1, sizeof *rows);
-    uint32_t count = 0;
+    const struct trust *trust = &supernode->trust;
+    struct draw *draw = &supernode->measure->draw;
+    draw->subjects = mem_array(trust->candidates.count + 1, sizeof *draw->subjects);
+    draw->rows = mem_array(trust->candidates.count + 1, sizeof *draw->rows);
     uint32_t cursor = 0;
     for (const struct trust_candidate *candidate;
          (candidate = map_next(&trust->candidates, &cursor, NULL)) != NULL;) {
         bool is_wanted = candidate->record->epoch == trust->now_epoch &&
-                         !trust_is_fraud(trust, &candidate->subject) &&
                          !node_id_equal(&candidate->subject, &supernode->env->id) &&
                          !node_id_equal(&candidate->owner, &supernode->env->id);
-        if (is_wanted && is_ours(supernode, candidate, &rows[count].hash)) {
-            rows[count++].candidate = candidate;
+        if (is_wanted) {
+            draw->subjects[draw->count++] = candidate->subject;
         }
     }
-    order_rows(supernode, rows, count);
-    for (uint32_t i = 0; i < count && i < ROW_ENTRIES_MAX; i++) {
-        begin_stream(supernode, rows[i].candidate);
+}
+
+/* Other dice than those that the draw began with: it begins again. */
+static void check_dice(const struct trust *trust, struct draw *draw) {
+    static const struct hash none;
+    const struct hash *fixed = trust->latest != NULL ? &trust->latest->hash : &none;
+    if (memcmp(fixed->b, draw->fixed.b, sizeof fixed->b) != 0) {
+        draw->fixed = *fixed;
+        draw->at = draw->ours = 0;
     }
-    mem_free(rows);
+}
+
+static void dial_drawn(struct supernode *supernode, const struct draw *draw) {
+    order_rows(supernode, draw->rows, draw->ours);
+    for (uint32_t i = 0; i < draw->ours && i < ROW_ENTRIES_MAX; i++) {
+        const struct trust_candidate *candidate =
+            map_get(&supernode->trust.candidates, draw->rows[i].subject.b);
+        if (candidate != NULL) { /* it has lost its place meanwhile */
+            begin_stream(supernode, candidate);
+        }
+    }
+}
+
+bool measure_draw(struct supernode *supernode, uint32_t budget) {
+    struct trust *trust = &supernode->trust;
+    struct draw *draw = &supernode->measure->draw;
+    if (draw->subjects == NULL) {
+        return true;
+    }
+    check_dice(trust, draw);
+    for (; budget > 0 && draw->at < draw->count; budget--, draw->at++) {
+        const struct node_id *subject = &draw->subjects[draw->at];
+        const struct trust_candidate *candidate = map_get(&trust->candidates, subject->b);
+        struct ticket_row *row = &draw->rows[draw->ours];
+        if (candidate != NULL && !trust_is_fraud(trust, subject) &&
+            is_ours(supernode, candidate, &row->hash)) {
+            row->subject = *subject;
+            draw->ours++;
+        }
+    }
+    bool is_done = draw->at == draw->count;
+    if (is_done) {
+        dial_drawn(supernode, draw);
+        free_draw(draw);
+    }
+    return is_done;
 }
 
 /* ---- Counting ---- */
@@ -208,6 +267,7 @@ uint64_t measure_by_blocks(const struct supernode *supernode) {
 void measure_end(struct supernode *supernode) {
     struct measure_state *measure = supernode->measure;
     measure->is_counting = false;
+    free_draw(&measure->draw);
     uint32_t cursor = 0;
     for (struct stream *stream; (stream = map_next(&measure->streams, &cursor, NULL)) != NULL;) {
         if (stream->link != NULL) {
@@ -234,5 +294,6 @@ void measure_free(struct supernode *supernode) {
         mem_free(stream);
     }
     map_free(&supernode->measure->streams);
+    free_draw(&supernode->measure->draw);
     mem_free(supernode->measure);
 }

@@ -59,7 +59,7 @@ static inline struct trust *trust_of(const struct stage *stage) {
 }
 
 /* `owner` would run the supernode with this number; who is to stand for it has signed, or not. */
-static inline struct buf draw_up(const struct fake *owner, uint8_t number,
+static inline struct buf draw_up(const struct fake *owner, uint16_t number,
                                  const struct node_env *sponsor, bool is_whole) {
     const struct node_env *env = &owner->place->env;
     struct address_record record = {.key = env->id,
@@ -68,7 +68,7 @@ static inline struct buf draw_up(const struct fake *owner, uint8_t number,
                                     .address_count = 1,
                                     .addresses = {env->listen[0]}};
     static struct net_node child; /* whose id signs, and nothing else */
-    child.env.id = (struct node_id){{number}};
+    child.env.id = (struct node_id){{(uint8_t)number, (uint8_t)(number >> 8)}};
     struct crypto its_key = net_crypto;
     its_key.context = &child;
     struct buf address = {0}, body = {0}, bytes = {0};
@@ -97,18 +97,18 @@ static inline struct buf draw_up(const struct fake *owner, uint8_t number,
 }
 
 /* It names who is to stand for it, and is the sponsor itself, or that one has not signed yet. */
-static inline struct buf candidacy_for(const struct fake *owner, uint8_t number,
+static inline struct buf candidacy_for(const struct fake *owner, uint16_t number,
                                        const struct node_env *sponsor) {
     return draw_up(owner, number, sponsor, sponsor == &owner->place->env);
 }
 
-static inline struct buf sponsored_by(const struct fake *owner, uint8_t number,
+static inline struct buf sponsored_by(const struct fake *owner, uint16_t number,
                                       const struct node_env *sponsor) {
     return draw_up(owner, number, sponsor, true);
 }
 
 /* It stands for itself: of an anchor's such a record is whole. */
-static inline struct buf candidacy_of(const struct fake *owner, uint8_t number) {
+static inline struct buf candidacy_of(const struct fake *owner, uint16_t number) {
     return candidacy_for(owner, number, &owner->place->env);
 }
 

@@ -8,12 +8,12 @@
 enum { CROWD = 200, MILLION = 1000000 };
 
 /* The numbered candidate; whoever owns it cannot be reached. */
-static void enter(struct stage *stage, uint8_t number) {
+static void enter(struct stage *stage, uint16_t number) {
     static struct net_node owner;
     owner = (struct net_node){.env = stage->bob->place->env, .crypto = net_crypto};
     owner.crypto.context = &owner;
     owner.env.crypto = &owner.crypto;
-    owner.env.id = (struct node_id){{0xee, number}};
+    owner.env.id = (struct node_id){{0xee, (uint8_t)number, (uint8_t)(number >> 8)}};
     const struct fake fake = {.place = &owner};
     struct node_env sponsor = stage->one->env;
     struct buf bytes = candidacy_for(&fake, number, &sponsor);
@@ -32,8 +32,8 @@ static void enter(struct stage *stage, uint8_t number) {
 }
 
 static void enter_all(struct stage *stage) {
-    for (uint32_t i = 1; i <= CROWD; i++) {
-        enter(stage, (uint8_t)i);
+    for (uint16_t i = 1; i <= CROWD; i++) {
+        enter(stage, i);
     }
 }
 
@@ -114,13 +114,15 @@ struct drawn {
     uint32_t count;
 };
 
-static struct drawn draw(struct stage *stage) {
+/* So many candidates at a time. */
+static struct drawn go_on_drawing(struct stage *stage, uint32_t budget) {
     struct supernode *supernode = supernode_of(stage->one);
     struct drawn drawn = {0};
     struct node_event event = {.kind = NODE_TIMER, .mono_us = stage->net->now_us};
     event.wall_s = NET_WALL_S + (int64_t)(event.mono_us / 1000000);
     links_begin(&supernode->links, &event, &stage->one->out);
-    measure_dial(supernode);
+    while (!measure_draw(supernode, budget)) {
+    }
     uint32_t cursor = 0;
     for (const struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
         if (link->purpose == PURPOSE_MEASURE && link->owner != NULL) {
@@ -131,6 +133,15 @@ static struct drawn draw(struct stage *stage) {
     measure_end(supernode);
     outbox_clear(&stage->one->out);
     return drawn;
+}
+
+static struct drawn draw_by(struct stage *stage, uint32_t budget) {
+    measure_dial(supernode_of(stage->one));
+    return go_on_drawing(stage, budget);
+}
+
+static struct drawn draw(struct stage *stage) {
+    return draw_by(stage, CROWD / 3);
 }
 
 static uint32_t differences(const struct drawn *a, const struct drawn *b) {
@@ -259,13 +270,90 @@ static void who_was_elected_since_measures(void **state) {
     trust->latest = NULL;
 }
 
+/* ---- In slices ---- */
+
+static bool same_draw(const struct drawn *a, const struct drawn *b) {
+    return a->count == b->count && differences(a, b) == 0;
+}
+
+static void slices_draw_the_same(void **state) {
+    struct stage *stage = *state;
+    enter_all(stage);
+    struct drawn whole = draw_by(stage, UINT32_MAX);
+    assert_int_equal(whole.count, ROW_ENTRIES_MAX);
+    for (uint32_t budget = 1; budget <= CROWD + 1; budget += 40) {
+        struct drawn drawn = draw_by(stage, budget);
+        assert_true(same_draw(&whole, &drawn));
+    }
+}
+
+static uint32_t dialled(struct stage *stage) {
+    uint32_t count = 0, cursor = 0;
+    for (const struct link *link;
+         (link = links_next(&supernode_of(stage->one)->links, &cursor)) != NULL;) {
+        count += link->purpose == PURPOSE_MEASURE;
+    }
+    return count;
+}
+
+/* More than one step takes: the next one, at once, takes the rest. */
+static void many_are_drawn_step_by_step(void **state) {
+    struct stage *stage = *state;
+    struct supernode *supernode = supernode_of(stage->one);
+    struct node_event look = {.kind = NODE_TIMER};
+    net_run(stage->net, (EPOCH_S / 4 - NET_WALL_S % EPOCH_S - 2) * 1000);
+    for (uint16_t i = 1; i < CANDIDATES_SPONSOR_MAX; i++) {
+        enter(stage, i);
+    }
+    for (uint32_t ms = 0; supernode->election.phase <= PHASE_DIAL && ms < 4000; ms++) {
+        assert_int_equal(dialled(stage), 0);
+        stage->net->now_us += 1000;
+        stage->net->steps_now = 0;
+        net_step(stage->net, stage->one, &look);
+    }
+    assert_int_equal(supernode->election.phase, PHASE_DIAL + 1);
+    assert_int_equal(dialled(stage), 0);
+    stage->net->now_us += 1;
+    net_step(stage->net, stage->one, &look);
+    assert_int_equal(dialled(stage), ROW_ENTRIES_MAX);
+}
+
+/* What is drawn by other dice counts for nothing; nor does who is no candidate any more. */
+static void a_draw_follows_what_changes(void **state) {
+    struct stage *stage = *state;
+    struct supernode *supernode = supernode_of(stage->one);
+    struct trust *trust = trust_of(stage);
+    struct node_id keys[2] = {stage->one->env.id, stage->bob->place->env.id};
+    struct trust_checkpoint latest = {.checkpoint = {.epoch = EPOCH_NOW - 1, .members = 2},
+                                      .hash = {{1}},
+                                      .members = keys};
+    enter_all(stage);
+    struct drawn before = draw(stage);
+    trust->latest = &latest;
+    latest.checkpoint.beacon.b[0] = 7;
+    struct drawn after = draw(stage);
+    assert_false(same_draw(&before, &after));
+    trust->latest = NULL;
+    measure_dial(supernode);
+    assert_false(measure_draw(supernode, CROWD / 2));
+    trust->latest = &latest;
+    struct drawn changed = go_on_drawing(stage, CROWD / 3);
+    assert_true(same_draw(&after, &changed));
+    trust->latest = NULL;
+    measure_dial(supernode);
+    assert_false(measure_draw(supernode, CROWD - 1));
+    trust_advance(trust, EPOCH_NOW + 2); /* all of them are over */
+    assert_int_equal(go_on_drawing(stage, 1).count, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, elected, teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(receipts_are_counted_by_address), TEST(others_are_refused),
         TEST(a_million_receipts_are_eight),    TEST(receipts_better_a_lot),
-        TEST(who_was_elected_since_measures),
+        TEST(who_was_elected_since_measures),  TEST(slices_draw_the_same),
+        TEST(many_are_drawn_step_by_step),     TEST(a_draw_follows_what_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
