@@ -20,6 +20,7 @@
 #define EPOCH_S 3600
 #define BUDGET 20000    /* what a supernode gives to one step */
 #define SUM_BUDGET 8000 /* and to a step of a root */
+#define DRAW_BUDGET 500 /* candidates in a step of a draw */
 #define STEPS_MAX 65536
 #define RENEW_EPOCHS 4 /* in which everybody is voted for once */
 #define NEIGHBOURS 16
@@ -233,7 +234,9 @@ static void open_teller(struct teller *teller, struct trust *trust) {
                                     .crypto = &crypto,
                                     .store = store_memory_new(NULL, NULL),
                                     .packer = packer_new()};
+    teller->env.id = ids[MEMBERS - 1];
     supernode->env = &teller->env;
+    measure_init(supernode);
     links_init(&supernode->links, &teller->env, NULL, supernode, &supernode->timers);
     evidence_init(supernode);
     supernode->trust = *trust;
@@ -261,6 +264,7 @@ static void close_teller(struct teller *teller, struct trust *trust) {
         evidence_closed(supernode, teller->neighbours[i]);
         mem_free(teller->neighbours[i]);
     }
+    measure_free(supernode);
     evidence_free(supernode);
     links_free(&supernode->links);
     timers_free(&supernode->timers);
@@ -321,6 +325,19 @@ static void want(struct teller *teller, uint32_t step) {
     }
 }
 
+/* Which candidates are drawn to a member. */
+static void bench_draw(const struct bench *bench, struct teller *teller) {
+    teller->longest_ms = teller->total_ms = 0;
+    double before = bench_now();
+    measure_dial(&teller->supernode);
+    for (bool is_done = false; !is_done; before = bench_now()) {
+        is_done = measure_draw(&teller->supernode, DRAW_BUDGET);
+        note(teller, before);
+    }
+    bench_figure(bench, &(struct figure){"whom to measure, longest step", teller->longest_ms, "ms",
+                                         "all steps", teller->total_ms, 5, BETTER_LOW});
+}
+
 static void bench_tell(const struct bench *bench, struct trust *trust) {
     struct teller *teller = mem_new(sizeof *teller);
     open_teller(teller, trust);
@@ -351,6 +368,7 @@ static void bench_tell(const struct bench *bench, struct trust *trust) {
     }
     bench_figure(bench, &(struct figure){"the store is swept, longest step", teller->longest_ms,
                                          "ms", "all steps", teller->total_ms, 5, BETTER_LOW});
+    bench_draw(bench, teller);
     close_teller(teller, trust);
 }
 

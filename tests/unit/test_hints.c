@@ -324,9 +324,8 @@ static void a_draw_follows_what_changes(void **state) {
     struct supernode *supernode = supernode_of(stage->one);
     struct trust *trust = trust_of(stage);
     struct node_id keys[2] = {stage->one->env.id, stage->bob->place->env.id};
-    struct trust_checkpoint latest = {.checkpoint = {.epoch = EPOCH_NOW - 1, .members = 2},
-                                      .hash = {{1}},
-                                      .members = keys};
+    struct trust_checkpoint latest = {
+        .checkpoint = {.epoch = EPOCH_NOW - 1, .members = 2}, .hash = {{1}}, .members = keys};
     enter_all(stage);
     struct drawn before = draw(stage);
     trust->latest = &latest;
