@@ -19,6 +19,7 @@
 #define PENDING_MAX 512   /* records that wait to be judged */
 #define SWEEP_BUDGET 2000 /* keys of the store that are looked at per step: a millisecond ... */
 #define SWEEP_COST 40     /* ... and in keys what it takes to remove one */
+#define JUDGE_BUDGET 40   /* records that waited, per step: a signature each, 2.5 ms */
 #define PREFIX_BYTES 8
 
 /* A record that came too early. */
@@ -33,7 +34,8 @@ struct evidence {
     struct pending pending[PENDING_MAX]; /* a ring: the oldest gives way */
     uint32_t pending_at;
     uint32_t pending_bytes;
-    bool is_judging; /* what waited */
+    uint32_t judge_at; /* of what waited: the next that is looked at again; PENDING_MAX = none */
+    bool is_judging;
     bool is_loading;
     struct tally *tally; /* that somebody reads, while nothing has come since; or NULL */
     bool is_sweeping;    /* the store, from behind this key on: */
@@ -162,52 +164,6 @@ static bool send_wanted(struct supernode *supernode, struct neighbour *neighbour
     return neighbour->to_send.len == 0;
 }
 
-/* A slice of the store's records; true when all have been looked at. */
-static bool sweep_some(struct supernode *supernode) {
-    struct evidence *evidence = supernode->evidence;
-    struct store *store = supernode->env->store;
-    for (uint32_t spent = 0; evidence->is_sweeping && spent < SWEEP_BUDGET; spent++) {
-        struct slice key, value, swept = {evidence->swept, evidence->swept_len};
-        evidence->is_sweeping = store_next(store, STORE_TRUST, swept, &key, &value);
-        if (evidence->is_sweeping) {
-            struct reader reader = reader_of(key.data + 1, key.len - 1);
-            memcpy(evidence->swept, key.data, key.len);
-            evidence->swept_len = key.len;
-            if (trust_find(&supernode->trust, reader_u64(&reader)) == NULL) {
-                swept.len = key.len;
-                store_remove(store, STORE_TRUST, swept);
-                spent += SWEEP_COST;
-            }
-        }
-    }
-    return !evidence->is_sweeping;
-}
-
-void evidence_timer(struct supernode *supernode) {
-    bool is_done = true;
-    bool has_put_in_order = false; /* a long list: that is enough for one step */
-    uint32_t cursor = 0;
-    for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
-        if (link->purpose == PURPOSE_MESH && link->open && !link->closing && link->owner != NULL) {
-            struct neighbour *neighbour = link->owner;
-            bool is_long = neighbour->to_tell.len > TRUST_LIST_MAX * PREFIX_BYTES;
-            if (!is_long || !has_put_in_order) {
-                send_list(link, MSG_TRUST_HAVE, &neighbour->to_tell);
-            }
-            is_done = is_done && neighbour->to_tell.len == 0;
-            has_put_in_order = has_put_in_order || is_long;
-            is_done = send_wanted(supernode, neighbour) && is_done;
-            tell_more(supernode, neighbour);
-            is_done = is_done && neighbour->tally == NULL;
-        }
-    }
-    is_done = sweep_some(supernode) && is_done;
-    is_done = election_recheck(supernode) && is_done;
-    if (!is_done) {
-        soon(supernode);
-    }
-}
-
 /* ---- What comes ---- */
 
 static bool may_list(struct supernode *supernode, struct neighbour *neighbour) {
@@ -295,31 +251,33 @@ static void keep_pending(struct evidence *evidence, uint8_t type, struct slice b
 static enum err take(struct supernode *supernode, uint8_t type, struct slice bytes,
                      const struct link *from);
 
-/* Something came that others may have waited for. */
-static void judge_pending(struct supernode *supernode) {
+/* A slice of what waited; true when all of it has been looked at. */
+static bool judge_some(struct supernode *supernode) {
     struct evidence *evidence = supernode->evidence;
-    if (evidence->is_judging || evidence->pending_bytes == 0) {
-        return;
-    }
     evidence->is_judging = true;
-    bool is_new = true;
-    while (is_new) {
-        is_new = false;
-        for (uint32_t i = 0; i < PENDING_MAX; i++) {
-            struct pending pending = evidence->pending[i];
-            if (pending.bytes == NULL) {
-                continue;
-            }
-            uint32_t before = trust_count(&supernode->trust);
+    for (uint32_t judged = 0; judged < JUDGE_BUDGET && evidence->judge_at < PENDING_MAX;) {
+        uint32_t at = evidence->judge_at++; /* to take one may begin it all again */
+        struct pending pending = evidence->pending[at];
+        if (pending.bytes != NULL) {
+            judged++;
             enum err err =
                 take(supernode, pending.type, (struct slice){pending.bytes, pending.len}, NULL);
             if (err != ERR_NOT_FOUND) {
-                drop_pending(evidence, &evidence->pending[i]);
+                drop_pending(evidence, &evidence->pending[at]);
             }
-            is_new = is_new || trust_count(&supernode->trust) > before;
         }
     }
     evidence->is_judging = false;
+    return evidence->judge_at == PENDING_MAX;
+}
+
+/* Something came that others may have waited for. */
+static void judge_pending(struct supernode *supernode) {
+    struct evidence *evidence = supernode->evidence;
+    evidence->judge_at = 0;
+    if (!evidence->is_judging && !judge_some(supernode)) {
+        soon(supernode);
+    }
 }
 
 /* ---- What is kept over a restart: all but candidacies, which come anew in every epoch, and what
@@ -390,6 +348,57 @@ enum err evidence_add(struct supernode *supernode, uint8_t type, struct slice by
     return take(supernode, type, bytes, NULL);
 }
 
+/* ---- Every TELL_MS, while there is anything to do ---- */
+
+/* A slice of the store's records; true when all have been looked at. */
+static bool sweep_some(struct supernode *supernode) {
+    struct evidence *evidence = supernode->evidence;
+    struct store *store = supernode->env->store;
+    for (uint32_t spent = 0; evidence->is_sweeping && spent < SWEEP_BUDGET; spent++) {
+        struct slice key, value, swept = {evidence->swept, evidence->swept_len};
+        evidence->is_sweeping = store_next(store, STORE_TRUST, swept, &key, &value);
+        if (evidence->is_sweeping) {
+            struct reader reader = reader_of(key.data + 1, key.len - 1);
+            memcpy(evidence->swept, key.data, key.len);
+            evidence->swept_len = key.len;
+            if (trust_find(&supernode->trust, reader_u64(&reader)) == NULL) {
+                swept.len = key.len;
+                store_remove(store, STORE_TRUST, swept);
+                spent += SWEEP_COST;
+            }
+        }
+    }
+    return !evidence->is_sweeping;
+}
+
+void evidence_timer(struct supernode *supernode) {
+    bool is_done = true;
+    bool has_put_in_order = false; /* a long list: that is enough for one step */
+    uint32_t cursor = 0;
+    for (struct link *link; (link = links_next(&supernode->links, &cursor)) != NULL;) {
+        if (link->purpose == PURPOSE_MESH && link->open && !link->closing && link->owner != NULL) {
+            struct neighbour *neighbour = link->owner;
+            bool is_long = neighbour->to_tell.len > TRUST_LIST_MAX * PREFIX_BYTES;
+            if (!is_long || !has_put_in_order) {
+                send_list(link, MSG_TRUST_HAVE, &neighbour->to_tell);
+            }
+            is_done = is_done && neighbour->to_tell.len == 0;
+            has_put_in_order = has_put_in_order || is_long;
+            is_done = send_wanted(supernode, neighbour) && is_done;
+            tell_more(supernode, neighbour);
+            is_done = is_done && neighbour->tally == NULL;
+        }
+    }
+    is_done = sweep_some(supernode) && is_done;
+    is_done = judge_some(supernode) && is_done;
+    is_done = election_recheck(supernode) && is_done;
+    if (!is_done) {
+        soon(supernode);
+    }
+}
+
+/* ---- Records that come ---- */
+
 /* What a record may cost, in signatures to be checked. */
 static uint64_t cost_of(uint8_t type) {
     return type == MSG_CANDIDACY ? 4 : type == MSG_FRAUD ? 2 : 1;
@@ -445,6 +454,7 @@ enum err evidence_take_candidacy(struct supernode *supernode, struct link *link,
 void evidence_init(struct supernode *supernode) {
     supernode->evidence = mem_new(sizeof *supernode->evidence);
     supernode->evidence->timer.kind = TIMER_EVIDENCE;
+    supernode->evidence->judge_at = PENDING_MAX;
     struct trust_env env = {supernode->env->network, supernode->env->crypto, supernode->env->log,
                             supernode->env->seed ^ 0x7472757374};
     trust_init(&supernode->trust, &env);

@@ -8,6 +8,7 @@
 #define SUBJECTS 2500 /* both anchors sign for each: two lists and a half */
 #define TICK_MS 100
 #define STORE_KEY_BYTES 9
+#define WAITING 400
 
 static void take(struct stage *stage, uint8_t type, struct buf *bytes) {
     struct trust_record *added;
@@ -23,8 +24,9 @@ static uint16_t place_of(struct stage *stage, const struct node_env *env) {
     return (uint16_t)trust_place(network->anchors, network->anchor_count, &env->id);
 }
 
-/* Both anchors are members. */
-static void add_checkpoint(struct stage *stage) {
+/* Both anchors are members; *fixed is the checkpoint's hash. */
+static struct buf checkpoint_of(struct stage *stage, struct buf *members_record,
+                                struct hash *fixed) {
     const struct node_env *env = &stage->one->env;
     struct node_id keys[2] = {env->id, stage->bob->place->env.id};
     if (memcmp(keys[0].b, keys[1].b, sizeof keys[0].b) > 0) {
@@ -39,16 +41,17 @@ static void add_checkpoint(struct stage *stage) {
     trust_set_root(trust_of(stage), keys, 2, &checkpoint.set_root);
     wire_checkpoint_sign(&checkpoint, &signer);
     wire_checkpoint_encode(&bytes, &checkpoint);
-    take(stage, MSG_CHECKPOINT, &bytes);
-    wire_members_encode(&bytes, &members);
-    take(stage, MSG_MEMBERS, &bytes);
+    wire_members_encode(members_record, &members);
+    crypto_hash(env->crypto, (struct slice){bytes.data, bytes.len}, fixed);
+    return bytes;
 }
 
-static struct buf vote_for(struct stage *stage, uint32_t subject, const struct node_env *env) {
+static struct buf vote_for(struct stage *stage, uint32_t subject, const struct node_env *env,
+                           const struct hash *fixed) {
     struct cert cert = {.subject = {{1, (uint8_t)(subject >> 8), (uint8_t)subject}},
                         .epoch = EPOCH_NOW,
                         .life = CERT_VALID_EPOCHS,
-                        .checkpoint = trust_checkpoint_at(trust_of(stage), EPOCH_NOW - 1)->hash,
+                        .checkpoint = *fixed,
                         .signer_count = 1,
                         .signers = {{.signer = place_of(stage, env)}}};
     struct buf body = {0}, bytes = {0};
@@ -86,7 +89,10 @@ static struct buf fraud_of(const struct node_id *id, const struct network *netwo
 /* One of each type at least. The candidate that contradicted itself is nothing but a candidate. */
 static void fill(struct stage *stage) {
     const struct node_id liar = {{9}};
-    add_checkpoint(stage);
+    struct hash fixed;
+    struct buf members = {0}, checkpoint = checkpoint_of(stage, &members, &fixed);
+    take(stage, MSG_CHECKPOINT, &checkpoint);
+    take(stage, MSG_MEMBERS, &members);
     struct buf candidacy = candidacy_of(stage->bob, liar.b[0]);
     take(stage, MSG_CANDIDACY, &candidacy);
     struct buf proof = fraud_of(&liar, &stage->net->network);
@@ -94,9 +100,9 @@ static void fill(struct stage *stage) {
     struct buf row = row_by(&stage->bob->place->env.id, &stage->net->network, 1);
     take(stage, MSG_ROW, &row);
     for (uint32_t i = 0; i < SUBJECTS; i++) {
-        struct buf vote = vote_for(stage, i, &stage->one->env);
+        struct buf vote = vote_for(stage, i, &stage->one->env, &fixed);
         take(stage, MSG_CERT, &vote);
-        vote = vote_for(stage, i, &stage->bob->place->env);
+        vote = vote_for(stage, i, &stage->bob->place->env, &fixed);
         take(stage, MSG_CERT, &vote);
     }
     assert_int_equal(trust_count(trust_of(stage)), 2 * SUBJECTS + 5);
@@ -346,6 +352,44 @@ static void the_store_keeps_what_is_held(void **state) {
     buf_free(&held);
 }
 
+/* ---- What waits ---- */
+
+static uint32_t votes(struct stage *stage) {
+    return trust_of(stage)->records[trust_rank(MSG_CERT)].count;
+}
+
+/* Votes that came before their checkpoint: a step judges some of them, and the next ones the rest.
+ */
+static void what_waited_is_judged_in_slices(void **state) {
+    struct stage *stage = *state;
+    struct link *link = fake_dial(stage->bob, stage->one, PURPOSE_MESH);
+    assert_non_null(link);
+    struct hash fixed;
+    struct buf members = {0}, checkpoint = checkpoint_of(stage, &members, &fixed);
+    neighbour_at(stage, stage->bob)->wanted = WAITING;
+    for (uint32_t i = 0; i < WAITING; i++) {
+        struct buf vote = vote_for(stage, i, &stage->one->env, &fixed);
+        fake_send(link, MSG_CERT, &vote);
+    }
+    tick(stage, 5);
+    assert_int_equal(votes(stage), 0);
+    struct supernode *one = supernode_of(stage->one);
+    assert_int_equal(
+        evidence_add(one, MSG_CHECKPOINT, (struct slice){checkpoint.data, checkpoint.len}), OK);
+    uint32_t before = votes(stage);
+    assert_in_range(before, 1, WAITING / 4);
+    look_now(stage);
+    tick(stage, 1);
+    assert_in_range(votes(stage), before + 1, WAITING / 2);
+    assert_int_equal(/* begins again, and loses none */
+                     evidence_add(one, MSG_MEMBERS, (struct slice){members.data, members.len}), OK);
+    look_now(stage);
+    tick(stage, 20);
+    assert_int_equal(votes(stage), WAITING);
+    buf_free(&checkpoint);
+    buf_free(&members);
+}
+
 /* ---- Proofs ---- */
 
 /* Who comes later is told of a candidate and of the proof against it at once: the proof counts. */
@@ -374,6 +418,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(lists_are_told_in_order, set_up_full, teardown),
         cmocka_unit_test_setup_teardown(who_is_slow_hears_the_rest_later, set_up_full, teardown),
         cmocka_unit_test_setup_teardown(the_store_keeps_what_is_held, set_up_full, teardown),
+        cmocka_unit_test_setup_teardown(what_waited_is_judged_in_slices, elected, teardown),
         cmocka_unit_test_setup_teardown(a_proof_comes_after_its_candidacy, elected, teardown),
     };
     return cmocka_run_group_tests_name("tell", tests, NULL, NULL);
