@@ -199,7 +199,7 @@
 #define FETCH_HASHES_MS 250    /* that an answer with hashes may take; then another is asked */
 #define FETCH_LATE_MS_MIN 2000 /* twice the expected time is at least this: disks and queues */
 #define FETCH_RAREST_LOOK 1024 /* wanted pieces among which the rarest is picked */
-#define FETCH_PROBE_MS 10000   /* between two slow sources that make room for untried ones */
+#define FETCH_PROBE_MS 10000   /* between two sources that make room for untried ones */
 #define FETCH_BAN_MS_MIN 60000 /* four times longer each time */
 #define FETCH_BAN_MS_MAX 3600000
 #define SOURCE_RETRY_MS_MIN 2000 /* doubled with every failure */
