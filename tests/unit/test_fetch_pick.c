@@ -18,6 +18,8 @@ struct script {
     bool is_silent;        /* sends no blocks; they wait in `owed` */
     bool spoils;           /* the blocks that it sends are wrong */
     bool knows_little;     /* no hashes */
+    bool knows_pieces;     /* no hashes of blocks */
+    uint32_t spoilt;       /* block that it sends wrong, plus 1; 0 = none but as `spoils` says */
     bool is_far;           /* the test sends its HAVE */
     uint16_t queue;        /* position at which it lets everybody wait; 0 = serves */
     uint32_t hashes_asked; /* while it knows little */
@@ -71,7 +73,7 @@ static void send_block(struct script *script, struct link *link, uint32_t index)
     wire_block_header(&frame, script->handle, index, len);
     buf_append(&payload, frame.data + FRAME_HEADER_BYTES, frame.len - FRAME_HEADER_BYTES);
     buf_append(&payload, script->file->bytes + (uint64_t)index * BLOCK_BYTES, len);
-    payload.data[payload.len - 1] ^= script->spoils;
+    payload.data[payload.len - 1] ^= script->spoils || index + 1 == script->spoilt;
     buf_free(&frame);
     script->blocks++;
     say(link, MSG_BLOCK, &payload);
@@ -168,7 +170,9 @@ static void answer(struct raw *raw, struct link *link, uint8_t type, struct slic
         script->hashes_asked++;
     } else if (type == MSG_HASHES_REQUEST) {
         assert_int_equal(wire_hashes_request_decode(payload, &request), OK);
-        send_hashes(script, link, &request);
+        if (!script->knows_pieces || request.layer > 0) {
+            send_hashes(script, link, &request);
+        }
     } else if (type == MSG_SHUT) {
         script->shuts++;
         script->handle = 0;
@@ -339,6 +343,52 @@ static void a_newcomer_is_asked_for_little(void **state) {
     assert_in_range(newcomer->asked_count - newcomer->owed, PIECE_BLOCKS,
                     FETCH_PIPELINE * PIECE_BLOCKS);
     script_free(newcomer);
+}
+
+/* ---- The end of a download ---- */
+
+/* A source that is eight times slower owes up to two pieces, eight seconds of its time: the other
+ * one takes over at the end, long before they are late, however many pieces there are. */
+static void the_fast_help_the_slow_at_the_end(void **state) {
+    (void)state;
+    for (uint32_t pieces = 20; pieces < 29; pieces++) {
+        struct world *world = world_new(9);
+        cast_supernode(world);
+        const struct world_file *file = world_make_file(world, pieces * MIB, "whale.bin");
+        struct world_node *asker = cast_peer(world, NULL, 0);
+        const struct world_node *nodes[2] = {cast_peer(world, file, 2 * MIB),
+                                             cast_peer(world, file, MIB / 4)};
+        uint64_t get = get_from(asker, file, nodes, 2);
+        uint64_t took_us = cast_wait(asker, get, 60 * SECOND_US);
+        cast_assert_fetched(asker, get, file);
+        assert_true(nodes[1]->blocks_sent > 2 * PIECE_BLOCKS);
+        assert_true(took_us < pieces * SECOND_US * 4 / 9 + SECOND_US / 4); /* 2.25 MiB/s */
+        world_free(world);
+    }
+}
+
+/* Nobody can tell which block of a wrong piece is wrong, but all are of one source: it is banned by
+ * the first. */
+static void who_gave_all_of_a_wrong_piece_is_banned_at_once(void **state) {
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 2 * MIB, "whale.bin");
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    struct script *liar = script_add(world, file);
+    const struct world_node *node = liar->raw->node;
+    liar->knows_pieces = true;
+    liar->spoilt = PIECE_BLOCKS + 5 + 1;
+    (void)get_from(asker, file, &node, 1);
+    for (int i = 0; i < 600 && world->bans == 0; i++) {
+        world_run_for(world, SECOND_US / 10);
+    }
+    assert_int_equal(world->bans, 1);
+    assert_null(liar->raw->link);
+    uint32_t times = 0;
+    for (uint32_t i = 0; i < liar->owed; i++) {
+        times += liar->asked[i] + 1 == liar->spoilt;
+    }
+    assert_int_equal(times, 1);
+    script_free(liar);
 }
 
 /* ---- More sources ---- */
@@ -608,6 +658,8 @@ int main(void) {
         TEST(the_rarest_piece_is_first),
         TEST(late_blocks_are_for_others),
         TEST(a_newcomer_is_asked_for_little),
+        TEST(the_fast_help_the_slow_at_the_end),
+        TEST(who_gave_all_of_a_wrong_piece_is_banned_at_once),
         TEST(more_sources_are_looked_for),
         TEST(hashes_of_a_silent_source_come_from_another),
         TEST(the_fastest_are_tried_first),

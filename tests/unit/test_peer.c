@@ -522,8 +522,8 @@ static void searches_for_sources_are_rationed(void **state) {
                     LEGS * (LOCATE_BURST + 5));
 }
 
-/* Of what nobody has, sources are looked for after half a minute, and ever more rarely: at 0, 30, 90,
- * 210, 450, 750 s and so on. */
+/* Of what nobody has, sources are looked for after half a minute, and ever more rarely: at 0, 30,
+ * 90, 210, 450, 750 s and so on. */
 static void searches_for_sources_become_rare(void **state) {
     struct stage *stage = *state;
     static const uint32_t until_s[] = {29, 32, 88, 92, 208, 212, 448, 452, 748, 752, 1048, 1052};
