@@ -1,5 +1,5 @@
-/* test_hashing.c - what of a file is read again when it was moved, and that a file which somebody
- * has open for writing is not shared. */
+/* test_hashing.c - what of a file is read again when it was moved, that a file which somebody has
+ * open for writing is not shared, and that what was read of a changed one is not believed. */
 #include <event2/event.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -172,10 +172,47 @@ static void what_is_open_for_writing_waits(void **state) {
     desk_free(&desk);
 }
 
+/* Between two times that it is looked at, a file may have changed in many ways. */
+static void what_changed_while_it_was_read_is_not_believed(void **state) {
+    (void)state;
+    for (int change = 0; change < 5; change++) {
+        struct desk desk;
+        struct stat before;
+        char path[200];
+        int fd;
+        desk_init(&desk);
+        path_of(&desk, "one", path);
+        file_make(path, 1000, 1);
+        file_make(strcat(path, "2"), 1000, 1);
+        path_of(&desk, "one", path);
+        assert_int_equal(stat(path, &before), 0);
+        usleep(20000); /* the kernel's file times are coarse */
+        struct stamp stamp = stamp_of(&before);
+        struct source *source = source_new(-1, desk.folder, "one", &stamp);
+        assert_int_equal(source_begin(source, &fd), OK);
+        if (change == 1) {
+            file_make(path, 1000, 2);
+        } else if (change == 2) {
+            exchange(&desk, "one", 500); /* and put its time back */
+        } else if (change == 3) {
+            assert_int_equal(truncate(path, 999), 0);
+        }
+        assert_int_equal(source_end(source, fd), change == 0 || change == 4 ? OK : ERR_CHANGED);
+        if (change == 4) { /* another file has the name by then */
+            move(&desk, "one2", "one");
+            assert_int_equal(source_begin(source, &fd), OK);
+            assert_int_equal(source_end(source, fd), ERR_CHANGED);
+        }
+        source_release(source);
+        desk_free(&desk);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_moved_is_read_at_its_ends),
         cmocka_unit_test(what_is_open_for_writing_waits),
+        cmocka_unit_test(what_changed_while_it_was_read_is_not_believed),
     };
     alarm(60);
     return cmocka_run_group_tests_name("hashing", tests, NULL, NULL);
