@@ -18,15 +18,18 @@
 #define MADV_COLLAPSE 25
 #endif
 
+static uintptr_t whole_piece(uintptr_t at) {
+    return (at + PIECE_BYTES - 1) / PIECE_BYTES * PIECE_BYTES;
+}
+
 void heap_settle(void) {
     static uintptr_t start, next;
     uintptr_t end = (uintptr_t)sbrk(0); /* no system call: libc knows */
     if (start == 0) {
         start = end;
-        next = (end + PIECE_BYTES - 1) / PIECE_BYTES * PIECE_BYTES;
     }
-    if (end < next) { /* it has shrunk */
-        next = end < start ? next : (end + PIECE_BYTES - 1) / PIECE_BYTES * PIECE_BYTES;
+    if (end < next || next == 0) { /* it has shrunk, or this is the first look */
+        next = whole_piece(end > start ? end : start);
     } else if (end - start >= GROWTH_MIN && end - next >= PIECE_BYTES) {
         (void)madvise((void *)next, PIECE_BYTES, MADV_COLLAPSE);
         next += PIECE_BYTES;
