@@ -318,7 +318,7 @@ static void summaries_spare_copies(void **state) {
 }
 
 /* In a network where all are neighbours a word that nobody has costs no copy at all; a poisoned
- * summary does not count as an answer, a LOCATE is not spared. */
+ * summary does not count as an answer but as a refusal, a LOCATE is not spared. */
 static void what_nobody_has_costs_nothing(void **state) {
     (void)state;
     struct scene *scene = scene_new(0);
@@ -337,8 +337,11 @@ static void what_nobody_has_costs_nothing(void **state) {
     assert_int_equal(fake_count(scene->mesh, MSG_LOCATE), 1);
     tell(scene, poisoned());
     ask_for(scene, "whale", 3, 100);
-    assert_int_equal(fake_count(scene->mesh, MSG_QUERY), 1);
-    assert_int_equal(heard_query(scene, 0).ttl, 1);
+    assert_int_equal(fake_count(scene->mesh, MSG_QUERY), 0); /* nor does it draw copies of others */
+    result = fake_result(scene->leaf);
+    assert_int_equal(result.lasts, 1);
+    assert_int_equal(result.coverage.refused, 1);
+    assert_int_equal(result.coverage.spared, 0);
     scene_free(scene);
 }
 
