@@ -255,7 +255,9 @@ static void take_hit(struct world *world, struct search *search, struct slice co
     }
     enum err err = content_parse(&id, text);
     CHECK(err == OK);
-    uint32_t item = world->item_of_file[sim_file_of(world->sim, &id)];
+    uint32_t file = sim_file_of(world->sim, &id);
+    CHECK(file != UINT32_MAX); /* a forged hit */
+    uint32_t item = world->item_of_file[file];
     CHECK(catalog_matches(catalog_item(world->catalog, item), &search->wish));
     for (uint32_t i = 0; i < search->found; i++) {
         if (search->seen[i] == item) {
