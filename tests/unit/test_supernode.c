@@ -285,6 +285,35 @@ static void a_list_too_long_is_sent_elsewhere(void **state) {
     net_free(net);
 }
 
+/* A list of fewer files than a leaf may have, with names that take more than 2 MiB. */
+static void a_list_too_large_is_sent_elsewhere(void **state) {
+    (void)state;
+    enum { FILES = 9000, NAME = 250 };
+    struct net *net = net_new(10);
+    struct net_node *one = start_plain(net);
+    start_friend(net, one);
+    struct fake *alice = fake_add(net);
+    struct link *link = fake_dial(alice, one, PURPOSE_LEAF);
+    struct fake_file *files = mem_array(FILES, sizeof *files);
+    char *names = mem_array(FILES, NAME);
+    for (uint32_t i = 0; i < FILES; i++) {
+        char *name = names + (size_t)i * NAME;
+        memset(name, 'x', NAME - 1);
+        snprintf(name + NAME - 20, 20, " number %u", i);
+        files[i] = (struct fake_file){(uint8_t)i, name};
+    }
+    assert_int_equal(fake_register(link, 1, files, FILES), REG_REFUSED);
+    assert_int_equal(last_goaway(alice).reason, GOAWAY_FULL);
+    assert_int_equal(last_goaway(alice).alternatives.count, 1);
+    net_run(net, 5000);
+    assert_int_equal(alice->closed, 1);
+    assert_int_equal(index_count(supernode_of(one)->index).files, 0);
+    assert_true(index_count(supernode_of(one)->index).bytes <= LEAF_INDEX_BYTES_MAX);
+    mem_free(names);
+    mem_free(files);
+    net_free(net);
+}
+
 /* From 85 % of the index's memory on, new lists are sent elsewhere, also one that was on its way.
  * Who is there stays, and is found; who comes back with the list that is kept is welcome. */
 static void a_full_index_sends_lists_elsewhere(void **state) {
@@ -596,6 +625,7 @@ int main(void) {
         cmocka_unit_test(a_wrong_root_leaves_the_old_list_in_place),
         cmocka_unit_test(registration_out_of_order_closes_the_link),
         cmocka_unit_test(a_list_too_long_is_sent_elsewhere),
+        cmocka_unit_test(a_list_too_large_is_sent_elsewhere),
         cmocka_unit_test(a_full_index_sends_lists_elsewhere),
         cmocka_unit_test(lists_of_many_departed_leaves_are_reclaimed),
         cmocka_unit_test(a_full_house_names_others),
