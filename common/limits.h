@@ -115,7 +115,7 @@
 #define INDEX_BYTES_MIN (4 * 1024 * 1024) /* a configuration below that is a mistake */
 #define INDEX_REFUSE_PERCENT 85
 #define INDEX_SCAN_MAX 100000   /* records and holders looked at per query, some milliseconds */
-#define INDEX_RECLAIM_SLICE 500 /* steps of taking departed lists apart at a time: under 1 ms */
+#define INDEX_RECLAIM_SLICE 300 /* steps of taking departed lists apart at a time: under 1 ms */
 #define REG_LISTS_MAX 32        /* on their way at a time */
 #define REG_BYTES_MAX (8 * 1024 * 1024) /* that those are reckoned at ... */
 #define REG_RECORD_BYTES 128            /* ... per record of a full list: its hash and itself */
