@@ -70,12 +70,14 @@ struct trust_record *trust_keep(struct trust *trust, uint8_t type, uint32_t epoc
     record->bytes = mem_copy(bytes.data, bytes.len);
     struct trust_record *before = map_put(&trust->records, &record->prefix, record);
     CHECK(before == NULL); /* looked for before it was taken */
+    trust->changes += type != MSG_CERT;
     return record;
 }
 
 void trust_drop(struct trust *trust, struct trust_record *record) {
     if (record != NULL) {
         map_remove(&trust->records, &record->prefix);
+        trust->changes += record->type != MSG_CERT;
         mem_free(record->bytes);
         mem_free(record);
     }

@@ -8,6 +8,7 @@
 #ifndef TRUNKLINE_COMMON_TRUST_H
 #define TRUNKLINE_COMMON_TRUST_H
 
+#include "common/list_root.h"
 #include "common/log.h"
 #include "common/map.h"
 #include "common/network.h"
@@ -16,13 +17,14 @@
 #define TRUST_FREEZE_S (7 * 24 * 3600)
 #define TRUST_VOTES_MAX 4096     /* certificates that wait for more signatures */
 #define TRUST_CERTIFIED_MAX 4096 /* holders remembered */
-#define TRUST_FRAUDS_MAX 1024
+#define TRUST_FRAUDS_MAX 1024    /* remembered for good */
 
 /* A record as it came: the payload of the message `type`. Freed when it is too old to count. */
 struct trust_record {
     struct hash hash;
     uint64_t prefix; /* first eight bytes of that */
     uint8_t type;    /* enum message_type */
+    bool is_passing; /* a FRAUD of one who is a candidate and nothing else: kept while it is one */
     uint32_t epoch;
     uint32_t len;
     uint8_t *bytes;
@@ -40,6 +42,8 @@ struct trust_sponsor {
     uint32_t candidates;
 };
 
+/* One who contradicted himself keeps his place, which is his sponsor's, and counts for nothing: who
+ * has a place does not depend on who has heard of the proof. */
 struct trust_candidate {
     struct node_id subject;
     struct node_id owner;
@@ -91,12 +95,14 @@ struct trust {
     struct map votes;      /* subject and checkpoint hash -> struct trust_certified, growing */
     struct map certified;  /* subject -> struct trust_certified that is complete, the latest */
     struct map frauds;     /* signer -> struct trust_record */
+    uint32_t passing;      /* of these, are passing: no more than there are candidates */
     struct map shirkers;   /* node id -> struct trust_shirker */
     struct trust_checkpoint *checkpoints[TRUST_EPOCHS]; /* by epoch modulo TRUST_EPOCHS */
     struct trust_checkpoint *latest;                    /* NULL = none yet */
     uint32_t now_epoch;
     bool is_loading;  /* what is taken was judged before */
     uint32_t refused; /* records */
+    uint64_t changes; /* of what trust_evidence gives: records but votes that came or went */
 };
 
 void trust_init(struct trust *trust, const struct trust_env *env);
@@ -174,10 +180,17 @@ void trust_note_demoted(struct trust *trust, const struct node_id *id, uint32_t 
  * none (anchors are away) all count. */
 bool trust_row_counts(const struct trust *trust, const struct node_id *issuer, uint32_t epoch);
 
-/* Root of a sorted list of keys, and of all rows and candidacies that count for a checkpoint with
- * these members; keys NULL = as it is here. */
+/* ---- trust_root.c: what an anchor fixes ---- */
+
+/* Root of a sorted list of keys. */
 void trust_set_root(const struct trust *trust, const struct node_id *keys, uint32_t count,
                     struct hash *root);
+/* Add the hashes of all rows and candidacies that count for a checkpoint of this epoch with these
+ * (sorted) members to an empty list; keys NULL = with those of the checkpoint that is here. The
+ * root of that is the checkpoint's candidate root; tens of thousands are taken slice by slice. */
+void trust_evidence(const struct trust *trust, uint32_t epoch, const struct node_id *keys,
+                    uint32_t members, struct list_root *list);
+/* The same root in one step. */
 void trust_candidate_root(const struct trust *trust, uint32_t epoch, const struct node_id *keys,
                           uint32_t members, struct hash *root);
 

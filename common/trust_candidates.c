@@ -103,6 +103,12 @@ static bool has_room(const struct trust *trust, const struct node_id *sponsor_id
 
 void trust_drop_candidate(struct trust *trust, struct trust_candidate *candidate) {
     if (candidate != NULL) {
+        struct trust_record *fraud = map_get(&trust->frauds, candidate->subject.b);
+        if (fraud != NULL && fraud->is_passing) {
+            map_remove(&trust->frauds, candidate->subject.b);
+            trust_drop(trust, fraud);
+            trust->passing--;
+        }
         leave_sponsor(trust, candidate);
         map_remove(&trust->candidates, candidate->subject.b);
         trust_drop(trust, candidate->record);
@@ -145,7 +151,7 @@ static enum err look(const struct trust *trust, const struct candidacy *candidac
                      uint64_t prefix) {
     const struct trust_candidate *known = map_get(&trust->candidates, candidacy->subject.b);
     if (!trust_is_current(trust, candidacy->epoch, 2) ||
-        trust_is_fraud(trust, &candidacy->subject) || trust_is_fraud(trust, &candidacy->sponsor) ||
+        trust_is_fraud(trust, &candidacy->sponsor) ||
         !trust_may_issue(trust, &candidacy->sponsor, candidacy->epoch)) {
         return ERR_POLICY;
     }

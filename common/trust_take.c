@@ -42,12 +42,16 @@ static void condemn(struct trust *trust, const struct node_id *signer,
         trust_drop(trust, issuer->rows[i]);
     }
     mem_free(issuer);
-    trust_drop_candidate(trust, map_get(&trust->candidates, signer->b));
     mem_free(map_remove(&trust->certified, signer->b));
     drop_contested(trust, record);
     char id[NODE_ID_SHORT_BYTES];
     node_id_short(id, signer);
     log_warn(trust->env.log, "trust.fraud id=%s", id);
+}
+
+/* For what is remembered for good. */
+static bool has_room(const struct trust *trust) {
+    return trust->frauds.count - trust->passing < TRUST_FRAUDS_MAX;
 }
 
 /* Build the proof out of two encoded records, and act on it. */
@@ -56,7 +60,7 @@ static enum err accuse(struct trust *trust, const struct trust_record *known, st
     struct slice one = trust_bytes(known);
     uint8_t type = known->type == MSG_ROW ? RECORD_ROW : RECORD_CHECKPOINT;
     int order = wire_compare_signed(one, other);
-    if (order == 0 || trust_is_fraud(trust, signer) || trust->frauds.count >= TRUST_FRAUDS_MAX) {
+    if (order == 0 || trust_is_fraud(trust, signer) || !has_room(trust)) {
         return ERR_POLICY; /* order 0: the same, signed once more, contradicts nothing */
     }
     struct fraud fraud = {
@@ -86,14 +90,16 @@ static bool is_somebody(const struct trust *trust, const struct node_id *id) {
     return is_known;
 }
 
-/* How many proofs there may be with one against this key. Anybody can make keys that contradict
- * themselves: those of nobody do not count, and candidates may not take the room of others. One who
- * was condemned before we came is a candidate, and so condemned, when he comes back. */
-static uint32_t room_for(const struct trust *trust, const struct node_id *signer) {
+/* Whether a proof against this key is taken. Anybody can make keys that contradict themselves:
+ * those of nobody do not count, and those of candidates take no room but theirs. One who was
+ * condemned before we came is a candidate, and so condemned, when he comes back. */
+static enum err room_for(const struct trust *trust, const struct node_id *signer,
+                         bool *is_passing) {
     if (trust->is_loading || is_somebody(trust, signer)) {
-        return TRUST_FRAUDS_MAX;
+        return has_room(trust) ? OK : ERR_BUSY;
     }
-    return map_get(&trust->candidates, signer->b) != NULL ? TRUST_FRAUDS_MAX / 2 : 0;
+    *is_passing = map_get(&trust->candidates, signer->b) != NULL;
+    return *is_passing ? OK : ERR_POLICY;
 }
 
 /* Who signed the records of a proof, when both signatures are right. */
@@ -123,18 +129,20 @@ static enum err check_fraud(const struct trust *trust, const struct fraud *fraud
 static enum err take_fraud(struct trust *trust, struct slice bytes, struct trust_record **added) {
     struct fraud fraud;
     struct node_id signer = {0};
+    bool is_passing = false;
     enum err err = wire_fraud_decode(bytes, &fraud);
     err = err == OK && fraud.tlvs.len > 0 ? ERR_POLICY : err; /* nobody has signed those */
     err = err != OK ? err : check_fraud(trust, &fraud, &signer);
     if (err == OK && trust_is_fraud(trust, &signer)) {
         return OK; /* another proof of the same */
     }
-    uint32_t room = err == OK ? room_for(trust, &signer) : 0;
-    if (err == OK && trust->frauds.count >= room) {
-        err = room == 0 ? ERR_POLICY : ERR_BUSY;
+    if (err == OK) {
+        err = room_for(trust, &signer, &is_passing);
     }
     if (err == OK) {
         *added = trust_keep(trust, MSG_FRAUD, trust->now_epoch, bytes);
+        (*added)->is_passing = is_passing;
+        trust->passing += is_passing;
         condemn(trust, &signer, *added);
     }
     return err;

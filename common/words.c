@@ -141,33 +141,82 @@ static bool is_ascii(struct slice text) {
     return all < 0x80;
 }
 
-/* What an ASCII character is in a word, 0 where words end. */
-static const char ascii_folded[128] = {
-    ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4', ['5'] = '5', ['6'] = '6',
-    ['7'] = '7', ['8'] = '8', ['9'] = '9', ['a'] = 'a', ['b'] = 'b', ['c'] = 'c', ['d'] = 'd',
-    ['e'] = 'e', ['f'] = 'f', ['g'] = 'g', ['h'] = 'h', ['i'] = 'i', ['j'] = 'j', ['k'] = 'k',
-    ['l'] = 'l', ['m'] = 'm', ['n'] = 'n', ['o'] = 'o', ['p'] = 'p', ['q'] = 'q', ['r'] = 'r',
-    ['s'] = 's', ['t'] = 't', ['u'] = 'u', ['v'] = 'v', ['w'] = 'w', ['x'] = 'x', ['y'] = 'y',
-    ['z'] = 'z', ['A'] = 'a', ['B'] = 'b', ['C'] = 'c', ['D'] = 'd', ['E'] = 'e', ['F'] = 'f',
-    ['G'] = 'g', ['H'] = 'h', ['I'] = 'i', ['J'] = 'j', ['K'] = 'k', ['L'] = 'l', ['M'] = 'm',
-    ['N'] = 'n', ['O'] = 'o', ['P'] = 'p', ['Q'] = 'q', ['R'] = 'r', ['S'] = 's', ['T'] = 't',
-    ['U'] = 'u', ['V'] = 'v', ['W'] = 'w', ['X'] = 'x', ['Y'] = 'y', ['Z'] = 'z',
-};
+#define GROUP 64      /* characters that are folded at once, a bit of a number for each */
+#define SHORT_WORD 16 /* copied as a whole */
+
+/* Write eight ASCII characters in lower case; return a bit for each that is a letter or a digit.
+ * All bytes are below 0x80: a sum stays in its byte, and its highest bit says whether the character
+ * reaches a limit. */
+static inline uint64_t fold_eight(const char *from, char *to) {
+    const uint64_t ones = 0x0101010101010101, highs = 0x80 * ones;
+    uint64_t bytes = word_bytes(from), lower = bytes | 0x20 * ones;
+    uint64_t letters = (lower + (0x80 - 'a') * ones) & ~(lower + (0x7f - 'z') * ones) & highs;
+    uint64_t digits = (bytes + (0x80 - '0') * ones) & ~(bytes + (0x7f - '9') * ones) & highs;
+    bytes |= letters >> 2; /* 0x20: lower case */
+    for (uint32_t i = 0; i < 8; i++) {
+        to[i] = (char)(bytes >> (8 * i));
+    }
+    return ((letters | digits) >> 7) * 0x0102040810204080 >> 56;
+}
+
+/* Fold the first GROUP characters, or all; return a bit for each that stands in a word. */
+static inline uint64_t fold_group(struct slice text, char folded[GROUP]) {
+    char padded[GROUP] = {0};
+    const char *from = (const char *)text.data;
+    uint64_t bits = 0;
+    if (text.len < GROUP) {
+        memcpy(padded, text.data, text.len);
+        from = padded;
+    }
+    for (uint32_t at = 0; at < GROUP && at < text.len; at += 8) {
+        bits |= fold_eight(from + at, folded + at) << at;
+    }
+    return bits;
+}
+
+/* How many bits from `first` on are set, `first` among them. */
+static inline uint32_t run_length(uint64_t bits, uint32_t first) {
+    uint64_t others = ~(bits >> first);
+    return others == 0 ? GROUP : (uint32_t)__builtin_ctzll(others);
+}
+
+/* Append characters, of which SHORT_WORD are there to be read; what is too long is left out. */
+static inline void append_run(struct word *word, const char *text, uint32_t len) {
+    if (word->len == 0 && len <= SHORT_WORD) {
+        memcpy(word->text, text, SHORT_WORD);
+        word->len = (uint8_t)len;
+        return;
+    }
+    uint32_t room = WORD_BYTES_MAX - word->len;
+    memcpy(word->text + word->len, text, len < room ? len : room);
+    word->len = (uint8_t)(word->len + (len < room ? len : room));
+}
 
 /* ASCII is its own normal form but for case: most names and queries need no tables. */
 static inline void cut_ascii(struct slice text, word_fn *take, void *context) {
+    char folded[GROUP + SHORT_WORD];
+    struct word word;
+    word.len = 0;
     bool is_more = true;
-    for (size_t at = 0; is_more && at < text.len;) {
-        struct word word;
-        uint8_t len = 0;
-        for (; at < text.len && ascii_folded[text.data[at]] != 0; at++) {
-            if (len < WORD_BYTES_MAX) {
-                word.text[len++] = ascii_folded[text.data[at]];
-            }
+    for (size_t at = 0; at < text.len && is_more; at += GROUP) {
+        uint64_t bits = fold_group((struct slice){text.data + at, text.len - at}, folded);
+        if (word.len > 0 && (bits & 1) == 0) { /* it ended with the group before */
+            is_more = take(context, &word);
+            word.len = 0;
         }
-        word.len = len;
-        is_more = word.len == 0 || take(context, &word);
-        at++; /* what ended the word */
+        while (bits != 0 && is_more) {
+            uint32_t first = (uint32_t)__builtin_ctzll(bits), len = run_length(bits, first);
+            append_run(&word, folded + first, len);
+            if (first + len == GROUP) {
+                break; /* and may go on in the next */
+            }
+            is_more = take(context, &word);
+            word.len = 0;
+            bits &= UINT64_MAX << (first + len);
+        }
+    }
+    if (word.len > 0 && is_more) {
+        (void)take(context, &word);
     }
 }
 

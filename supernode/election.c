@@ -14,6 +14,7 @@
 #define WINDOW_US_MAX 2500000
 #define OFFSET_STRAY_US 2500000 /* the clock was set */
 #define DECIDE_BUDGET 20000     /* edges per step: a millisecond */
+#define SUM_BUDGET 8000         /* records per step: two milliseconds */
 #define VOTE_BUDGET 4000        /* hashes per step: some milliseconds ... */
 #define VOTE_COST 200           /* ... and a signature in hashes */
 #define ANCHOR_TURN_US 200000   /* that the next anchor waits for the one before it */
@@ -140,18 +141,15 @@ static int32_t anchor_place(const struct supernode *supernode) {
 }
 
 static void fill_checkpoint(struct supernode *supernode, struct checkpoint *checkpoint,
-                            struct node_id **keys, struct buf *tlvs) {
+                            struct buf *tlvs) {
     struct trust *trust = &supernode->trust;
     const struct crypto *crypto = supernode->env->crypto;
-    checkpoint->epoch = supernode->election.epoch;
+    struct fixing *fixing = &supernode->election.fixing;
+    checkpoint->epoch = fixing->epoch;
     checkpoint->anchor = (uint8_t)anchor_place(supernode);
-    if (checkpoint->epoch > 0) {
-        trust_note_shirkers(trust, checkpoint->epoch - 1);
-    }
-    checkpoint->members = trust_live_members(trust, checkpoint->epoch, keys);
-    trust_set_root(trust, *keys, checkpoint->members, &checkpoint->set_root);
-    trust_candidate_root(trust, checkpoint->epoch, *keys, checkpoint->members,
-                         &checkpoint->candidate_root);
+    checkpoint->members = fixing->count;
+    trust_set_root(trust, fixing->members, fixing->count, &checkpoint->set_root);
+    (void)list_root_set(&fixing->sum, crypto, &checkpoint->candidate_root);
     crypto->fill_random(crypto->context, checkpoint->beacon.b, sizeof checkpoint->beacon.b);
     if (trust->latest != NULL) {
         checkpoint->previous = trust->latest->hash;
@@ -160,47 +158,82 @@ static void fill_checkpoint(struct supernode *supernode, struct checkpoint *chec
         wire_checkpoint_wanted_put(tlvs, (uint16_t)supernode->election.decide.wanted);
         checkpoint->tlvs = (struct slice){tlvs->data, tlvs->len};
     }
-    if (checkpoint->members > 0) {
-        struct signer_env env = signer_env(supernode);
-        wire_checkpoint_sign(checkpoint, &env);
-    }
+    struct signer_env env = signer_env(supernode);
+    wire_checkpoint_sign(checkpoint, &env);
 }
 
-static void issue_checkpoint(struct supernode *supernode) {
-    struct election *election = &supernode->election;
+static void free_fixing(struct fixing *fixing) {
+    list_root_free(&fixing->sum);
+    mem_free(fixing->members);
+    *fixing = (struct fixing){0};
+}
+
+/* Whether we are to fix this epoch: an anchor that nobody has been before. */
+static bool may_fix(const struct supernode *supernode) {
+    const struct election *election = &supernode->election;
     const struct trust_checkpoint *latest = supernode->trust.latest;
-    bool is_there = latest != NULL && latest->checkpoint.epoch >= supernode->election.epoch;
-    if (anchor_place(supernode) < 0 || is_there || !may_speak(supernode) ||
-        election->last_checkpoint >= election->epoch || election->last_row != election->epoch) {
+    bool is_there = latest != NULL && latest->checkpoint.epoch >= election->epoch;
+    return anchor_place(supernode) >= 0 && !is_there && may_speak(supernode) &&
+           election->last_checkpoint < election->epoch && election->last_row == election->epoch;
+}
+
+static void say_checkpoint(struct supernode *supernode) {
+    struct election *election = &supernode->election;
+    const struct fixing *fixing = &election->fixing;
+    struct checkpoint checkpoint = {0};
+    struct buf tlvs = {0}, bytes = {0};
+    fill_checkpoint(supernode, &checkpoint, &tlvs);
+    log_info(supernode->env->log, "election.checkpoint epoch=%u members=%u", checkpoint.epoch,
+             checkpoint.members);
+    struct members members = {.epoch = checkpoint.epoch, .count = (uint16_t)checkpoint.members};
+    members.keys = (struct slice){fixing->members[0].b, members.count * sizeof *fixing->members};
+    buf_free(&election->said_members);
+    wire_members_encode(&election->said_members, &members);
+    wire_checkpoint_encode(&bytes, &checkpoint);
+    election->last_checkpoint = election->epoch;
+    say(supernode, MSG_CHECKPOINT, (struct slice){bytes.data, bytes.len});
+    buf_free(&bytes);
+    buf_free(&tlvs);
+}
+
+/* A slice of what the evidence comes to that a checkpoint will fix; true when that is said. */
+static bool go_on_fixing(struct supernode *supernode) {
+    struct fixing *fixing = &supernode->election.fixing;
+    if (!list_root_take(&fixing->sum, supernode->env->crypto, SUM_BUDGET)) {
+        return false;
+    }
+    if (may_fix(supernode) && fixing->epoch == supernode->election.epoch) {
+        say_checkpoint(supernode);
+    }
+    free_fixing(fixing);
+    return true;
+}
+
+/* Take down who and what counts as of now. */
+static void begin_fixing(struct supernode *supernode) {
+    struct election *election = &supernode->election;
+    struct fixing *fixing = &election->fixing;
+    struct trust *trust = &supernode->trust;
+    if (!may_fix(supernode)) {
         return;
     }
     election->checkpoint_waits = election->said.len > 0; /* our row is not durable yet */
     if (election->checkpoint_waits) {
         return;
     }
-    struct checkpoint checkpoint = {0};
-    struct node_id *keys = NULL;
-    struct buf tlvs = {0};
-    fill_checkpoint(supernode, &checkpoint, &keys, &tlvs);
-    if (checkpoint.members == 0) { /* our row was refused: there is a proof of fraud against us */
-        log_warn(supernode->env->log, "election.alone epoch=%u", checkpoint.epoch);
-        mem_free(keys);
-        buf_free(&tlvs);
+    if (election->epoch > 0) {
+        trust_note_shirkers(trust, election->epoch - 1);
+    }
+    free_fixing(fixing);
+    fixing->epoch = election->epoch;
+    fixing->count = trust_live_members(trust, fixing->epoch, &fixing->members);
+    if (fixing->count == 0) { /* our row was refused: there is a proof of fraud against us */
+        log_warn(supernode->env->log, "election.alone epoch=%u", fixing->epoch);
+        free_fixing(fixing);
         return;
     }
-    log_info(supernode->env->log, "election.checkpoint epoch=%u members=%u", checkpoint.epoch,
-             checkpoint.members);
-    struct members members = {.epoch = checkpoint.epoch, .count = (uint16_t)checkpoint.members};
-    members.keys = (struct slice){keys[0].b, members.count * sizeof *keys};
-    buf_free(&election->said_members);
-    wire_members_encode(&election->said_members, &members);
-    struct buf bytes = {0};
-    wire_checkpoint_encode(&bytes, &checkpoint);
-    election->last_checkpoint = election->epoch;
-    say(supernode, MSG_CHECKPOINT, (struct slice){bytes.data, bytes.len});
-    buf_free(&bytes);
-    buf_free(&tlvs);
-    mem_free(keys);
+    trust_evidence(trust, fixing->epoch, fixing->members, fixing->count, &fixing->sum);
+    timers_set(&supernode->timers, &election->timer, supernode_next_step(supernode));
 }
 
 void election_stored(struct supernode *supernode, uint64_t token) {
@@ -221,7 +254,7 @@ void election_stored(struct supernode *supernode, uint64_t token) {
     buf_free(&election->said);
     buf_free(&election->said_members);
     if (election->checkpoint_waits) {
-        issue_checkpoint(supernode);
+        begin_fixing(supernode);
     }
 }
 
@@ -348,9 +381,37 @@ static void decided(struct supernode *supernode) {
              !election->is_unsure);
 }
 
-/* A slice of a decision, or of the votes that follow; true when there is no more to do. */
+/* What our evidence comes to is known: decide if it is exactly what the anchor fixed, no more, no
+ * less. True when there is nothing to decide now; the rest may be on its way. */
+static bool begin_deciding(struct supernode *supernode) {
+    struct election *election = &supernode->election;
+    struct trust *trust = &supernode->trust;
+    const struct trust_checkpoint *latest = trust->latest;
+    struct hash root;
+    (void)list_root_set(&election->sum, supernode->env->crypto, &root);
+    list_root_free(&election->sum);
+    election->is_summing = false;
+    if (latest == NULL || latest->members == NULL) {
+        return true; /* a fraud took it away */
+    }
+    election->is_unsure = election->summed != trust->changes ||
+                          memcmp(root.b, latest->checkpoint.candidate_root.b, sizeof root.b) != 0;
+    if (election->is_unsure && !election->decides_anyway) {
+        return true;
+    }
+    decide_begin(&election->decide, trust, latest);
+    election->is_voting = false;
+    return false;
+}
+
+/* A slice of what comes before a decision, of that, or of the votes that follow; true when there is
+ * no more to do. */
 static bool go_on_deciding(struct supernode *supernode) {
     struct election *election = &supernode->election;
+    if (election->is_summing) {
+        return list_root_take(&election->sum, supernode->env->crypto, SUM_BUDGET) &&
+               begin_deciding(supernode);
+    }
     if (!election->is_voting) {
         if (decide_step(&election->decide, &supernode->trust, DECIDE_BUDGET)) {
             decided(supernode);
@@ -368,30 +429,23 @@ static bool go_on_deciding(struct supernode *supernode) {
     return true;
 }
 
-/* True when we hold exactly what the anchor fixed: no more, no less. */
-static bool has_all(const struct supernode *supernode, const struct trust_checkpoint *checkpoint) {
-    struct hash root;
-    trust_candidate_root(&supernode->trust, checkpoint->checkpoint.epoch, NULL, 0, &root);
-    return memcmp(root.b, checkpoint->checkpoint.candidate_root.b, sizeof root.b) == 0;
-}
-
 /* Decide once the evidence is the anchor's; with `anyway` by what there is. */
 static void decide_on(struct supernode *supernode, bool anyway) {
     struct election *election = &supernode->election;
-    struct trust_checkpoint *latest = supernode->trust.latest;
+    struct trust *trust = &supernode->trust;
+    const struct trust_checkpoint *latest = trust->latest;
+    bool is_looked_at = election->is_unsure && election->summed == trust->changes;
     if (latest == NULL || latest->members == NULL || election->is_deciding ||
-        latest->checkpoint.epoch < election->decided ||
-        (latest->checkpoint.epoch == election->decided &&
-         decide_holds(&election->decide, &supernode->trust))) {
+        latest->checkpoint.epoch < election->decided || (is_looked_at && !anyway) ||
+        (latest->checkpoint.epoch == election->decided && decide_holds(&election->decide, trust))) {
         return;
     }
-    election->is_unsure = !has_all(supernode, latest);
-    if (election->is_unsure && !anyway) {
-        return; /* the rest may be on its way */
-    }
-    decide_begin(&election->decide, &supernode->trust, latest);
+    election->sum = (struct list_root){0};
+    trust_evidence(trust, latest->checkpoint.epoch, NULL, 0, &election->sum);
+    election->summed = trust->changes;
+    election->decides_anyway = anyway;
+    election->is_summing = true;
     election->is_deciding = true;
-    election->is_voting = false;
     timers_set(&supernode->timers, &election->timer, supernode_next_step(supernode));
 }
 
@@ -449,10 +503,11 @@ void election_noted(struct supernode *supernode, const struct trust_record *reco
     }
 }
 
-void election_recheck(struct supernode *supernode) {
+bool election_recheck(struct supernode *supernode) {
     if (election_is_on(supernode) && !supernode->is_stopping) {
         decide_on(supernode, false);
     }
+    return !supernode->election.is_summing;
 }
 
 struct slice election_cert(const struct supernode *supernode) {
@@ -535,6 +590,7 @@ enum err election_take_candidacy(struct supernode *supernode, struct link *link,
     bool is_late = supernode->election.phase > PHASE_ROW;
     if (is_late || !node_id_equal(&candidacy.sponsor, &supernode->env->id) ||
         stands_for_another(supernode, &candidacy, &owner) ||
+        trust_is_fraud(&supernode->trust, &candidacy.subject) ||
         candidacy.epoch != supernode->trust.now_epoch ||
         !leaves_record_is_seen(supernode, link, candidacy.address_record)) {
         log_debug(supernode->env->log, "election.candidacy_ignored link=%u late=%d", link->number,
@@ -609,7 +665,7 @@ static void run_phase(struct supernode *supernode, uint8_t phase) {
         decide_on(supernode, true);
         break;
     default:
-        issue_checkpoint(supernode);
+        begin_fixing(supernode);
         break;
     }
 }
@@ -637,6 +693,10 @@ static void set_timer(struct supernode *supernode) {
 
 void election_timer(struct supernode *supernode) {
     struct election *election = &supernode->election;
+    if (election->fixing.members != NULL && !go_on_fixing(supernode)) {
+        timers_set(&supernode->timers, &election->timer, supernode_next_step(supernode));
+        return;
+    }
     if (election->is_deciding) {
         if (!go_on_deciding(supernode)) {
             timers_set(&supernode->timers, &election->timer, supernode_next_step(supernode));
@@ -659,7 +719,7 @@ void election_timer(struct supernode *supernode) {
            !supernode->is_stopping) {
         run_phase(supernode, election->phase++);
     }
-    if (!supernode->is_stopping && !election->is_deciding) {
+    if (!supernode->is_stopping && !election->is_deciding && election->fixing.members == NULL) {
         set_timer(supernode);
     }
 }
@@ -690,6 +750,8 @@ void election_free(struct supernode *supernode) {
     buf_free(&supernode->election.cert);
     buf_free(&supernode->election.said);
     buf_free(&supernode->election.said_members);
+    list_root_free(&supernode->election.sum);
+    free_fixing(&supernode->election.fixing);
     decide_free(&supernode->election.decide);
     measure_free(supernode);
     hints_free(supernode);

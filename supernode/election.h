@@ -72,6 +72,14 @@ enum election_phase {
     PHASES
 };
 
+/* A checkpoint in the making: an anchor works out what the evidence comes to, slice by slice. */
+struct fixing {
+    uint32_t epoch;
+    struct node_id *members; /* sorted; NULL = none is being made */
+    uint32_t count;
+    struct list_root sum;
+};
+
 struct election {
     struct timer timer;
     int64_t wall_offset_us; /* wall clock less mono clock, as well as it is known */
@@ -81,6 +89,7 @@ struct election {
     uint32_t last_row; /* epoch of our last row, 0 = none */
     uint32_t last_checkpoint;
     bool checkpoint_waits;
+    struct fixing fixing;
     uint8_t previous[ROW_PREVIOUS_BYTES]; /* start of that row's hash */
     struct buf said;                      /* what is sent once it is durable that we say it */
     struct buf said_members;
@@ -88,12 +97,16 @@ struct election {
     uint64_t said_token;
     struct decide decide;
     bool is_deciding;
-    bool is_demoted;  /* and ends with the epoch */
-    bool is_voting;   /* it is decided, and we sign, slice by slice: */
-    uint32_t vote_at; /* the next row of the decision */
-    bool is_unsure;   /* our evidence is not quite the one that the anchor fixed */
-    uint32_t decided; /* epoch of the checkpoint that was last decided under */
-    struct buf cert;  /* our own, encoded, when it came by election */
+    bool is_summing;      /* first: whether we have what the anchor fixed, */
+    bool decides_anyway;  /* or be it as it may */
+    struct list_root sum; /* what our evidence comes to ... */
+    uint64_t summed;      /* ... as of so many changes of it */
+    bool is_demoted;      /* and ends with the epoch */
+    bool is_voting;       /* it is decided, and we sign, slice by slice: */
+    uint32_t vote_at;     /* the next row of the decision */
+    bool is_unsure;       /* our evidence is not quite the one that the anchor fixed */
+    uint32_t decided;     /* epoch of the checkpoint that was last decided under */
+    struct buf cert;      /* our own, encoded, when it came by election */
 };
 
 void election_init(struct supernode *supernode);
@@ -107,8 +120,9 @@ void election_tick(struct supernode *supernode);
 void election_timer(struct supernode *supernode);
 /* NODE_STORED. */
 void election_stored(struct supernode *supernode, uint64_t token);
-/* Records have come: perhaps all that is decided about is here now. */
-void election_recheck(struct supernode *supernode);
+/* Records have come: perhaps all that is decided about is here now. False while that is looked at:
+ * what comes meanwhile is to be told again. */
+bool election_recheck(struct supernode *supernode);
 /* A record is new. */
 void election_noted(struct supernode *supernode, const struct trust_record *record);
 enum err election_take_candidacy(struct supernode *supernode, struct link *link,

@@ -140,10 +140,10 @@ void evidence_timer(struct supernode *supernode) {
             is_done = send_wanted(supernode, neighbour) && is_done;
         }
     }
+    is_done = election_recheck(supernode) && is_done;
     if (!is_done) {
         soon(supernode);
     }
-    election_recheck(supernode);
 }
 
 /* ---- What comes ---- */
@@ -261,7 +261,8 @@ static void judge_pending(struct supernode *supernode) {
     evidence->is_judging = false;
 }
 
-/* ---- What is kept over a restart: all but candidacies, which come anew in every epoch ---- */
+/* ---- What is kept over a restart: all but candidacies, which come anew in every epoch, and what
+ * hangs on them ---- */
 
 #define STORE_KEY_BYTES (1 + PREFIX_BYTES)
 
@@ -274,7 +275,7 @@ static void store_key(uint8_t key[STORE_KEY_BYTES], const struct trust_record *r
 
 static void keep(struct supernode *supernode, const struct trust_record *record) {
     uint8_t key[STORE_KEY_BYTES];
-    if (record->type != MSG_CANDIDACY && !supernode->evidence->is_loading) {
+    if (record->type != MSG_CANDIDACY && !record->is_passing && !supernode->evidence->is_loading) {
         store_key(key, record);
         store_put(supernode->env->store, STORE_TRUST, (struct slice){key, sizeof key},
                   (struct slice){record->bytes, record->len});

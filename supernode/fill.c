@@ -8,7 +8,10 @@
  * has its other parent meanwhile, and its list is shown here for FILL_KEEP_MS after its link: two
  * parents which send the same leaf on at once do not hide it. Who claims to be empty wins little by
  * it: where no leaf arrives none is sent any more, and whatever it claims, a part of those that
- * were sent there are taken to be there, or it could draw all leaves of all. */
+ * were sent there are taken to be there, or it could draw all leaves of all. Who claims to be full
+ * wins nothing, and keeps nobody else from being filled. */
+#include <stdlib.h>
+
 #include "common/mem.h"
 #include "supernode/core.h"
 
@@ -16,7 +19,7 @@
 struct layer {
     uint32_t own;        /* lists shown here */
     uint32_t supernodes; /* this one, and neighbours who told */
-    uint32_t mean;       /* lists shown by each, rounded up */
+    uint32_t mean;       /* lists shown by each, as far as believed, rounded up */
     uint32_t givers;     /* supernodes with more than the mean */
 };
 
@@ -96,16 +99,36 @@ static bool counts(const struct neighbour *neighbour) {
            !neighbour->link->closing && neighbour->told.whole != NULL;
 }
 
+static int compare_numbers(const void *a, const void *b) {
+    const uint32_t *first = a, *second = b;
+    return (*first > *second) - (*first < *second);
+}
+
+/* The sum of what each has, of which some is claimed: for the mean nobody has more than half of
+ * them have, or this one, or a single liar could keep it beyond what anybody has to give. */
+static uint64_t believe(uint32_t *leaves, uint32_t count, uint32_t own) {
+    uint64_t sum = 0;
+    qsort(leaves, count, sizeof *leaves, compare_numbers);
+    uint32_t middle = leaves[(count - 1) / 2];
+    uint32_t most = own > middle ? own : middle;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += leaves[i] < most ? leaves[i] : most;
+    }
+    return sum;
+}
+
 static struct layer look(const struct supernode *supernode) {
     struct layer layer = {.own = index_count(supernode->index).leaves, .supernodes = 1};
-    uint64_t sum = layer.own;
+    uint32_t *leaves = mem_array(supernode->neighbour_count + 1, sizeof *leaves);
+    leaves[0] = layer.own;
     for (uint32_t i = 0; i < supernode->neighbour_count; i++) {
         const struct neighbour *neighbour = supernode->neighbours[i];
         if (counts(neighbour)) {
-            sum += leaves_of(supernode, neighbour);
-            layer.supernodes++;
+            leaves[layer.supernodes++] = leaves_of(supernode, neighbour);
         }
     }
+    uint64_t sum = believe(leaves, layer.supernodes, layer.own);
+    mem_free(leaves);
     layer.mean = (uint32_t)((sum + layer.supernodes - 1) / layer.supernodes);
     layer.givers = layer.own > layer.mean;
     for (uint32_t i = 0; i < supernode->neighbour_count; i++) {

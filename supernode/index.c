@@ -8,9 +8,8 @@
 #include "common/rng.h"
 #include "supernode/index_parts.h"
 
-#define BLOCK_BITS                                                                                 \
-    11 /* of a block's handle, which has a 32nd bit to spare in lists and holders                  \
-        */
+/* Of a block's handle, which has a 32nd bit to spare in lists and holders. */
+#define BLOCK_BITS 11
 #define PAGE_BITS 20
 #define RECORD_CHARGE 48
 #define WORD_CHARGE 8
@@ -217,7 +216,8 @@ enum err index_list_add(struct index_list *list, const struct file_record *file)
     }
     uint64_t hash = records_hash(index, &file->content);
     enum file_type type = read_words(index, file);
-    uint32_t number = records_find(index, file, hash);
+    uint32_t main = records_find_content(index, &file->content, hash);
+    uint32_t number = records_find(index, file, main);
     if (number != NONE && list_has(list, number)) {
         return OK;
     }
@@ -226,7 +226,7 @@ enum err index_list_add(struct index_list *list, const struct file_record *file)
         return ERR_LIMIT;
     }
     if (number == NONE) {
-        number = records_make(index, file, type, hash);
+        number = records_make(index, file, type, hash, main);
         terms_join(index, number);
     }
     records_hold(index, number, list->number);
@@ -241,7 +241,8 @@ enum err index_list_add(struct index_list *list, const struct file_record *file)
 
 bool index_list_remove(struct index_list *list, const struct file_record *file) {
     struct index *index = list->index;
-    uint32_t number = records_find(index, file, records_hash(index, &file->content));
+    uint64_t hash = records_hash(index, &file->content);
+    uint32_t number = records_find(index, file, records_find_content(index, &file->content, hash));
     if (number == NONE || !list_has(list, number)) {
         return false;
     }

@@ -113,7 +113,7 @@ struct pending_run {
     struct word word;
     uint64_t hash;
     struct run run;
-    uint32_t term;
+    struct term *term; /* while they are put into the postings */
 };
 struct pending {
     struct words next; /* of the record to be added next */
@@ -262,17 +262,18 @@ static inline void records_prefetch(const struct index *index, uint32_t number) 
     __builtin_prefetch(&segment->names[at / GROUP_RECORDS]);
 }
 
-/* The living record that is this file, or NONE. */
-uint32_t records_find(const struct index *index, const struct file_record *file, uint64_t hash);
+/* The living record that is this file, or NONE; `main` is the main variant of its content. */
+uint32_t records_find(const struct index *index, const struct file_record *file, uint32_t main);
 
 /* The living main variant of a content, or NONE; the variant after one, back to the main one. */
 uint32_t records_find_content(const struct index *index, const struct content_id *content,
                               uint64_t hash);
 uint32_t records_next_variant(const struct index *index, uint32_t number);
 
-/* Make a record that is not there yet, without holders and words. */
+/* Make a record that is not there yet, without holders and words; `main` is the living main variant
+ * of its content, or NONE. */
 uint32_t records_make(struct index *index, const struct file_record *file, enum file_type type,
-                      uint64_t hash);
+                      uint64_t hash, uint32_t main);
 
 /* Note a list as holder, or take it back; a record without holders is dead. */
 void records_hold(struct index *index, uint32_t number, uint32_t list);

@@ -268,12 +268,11 @@ static uint32_t find_variant(const struct index *index, const struct file_record
     return number;
 }
 
-uint32_t records_find(const struct index *index, const struct file_record *file, uint64_t hash) {
-    uint32_t number = records_find_content(index, &file->content, hash);
-    if (number == NONE || texts_equal(index, number, file)) {
-        return number;
+uint32_t records_find(const struct index *index, const struct file_record *file, uint32_t main) {
+    if (main == NONE || texts_equal(index, main, file)) {
+        return main;
     }
-    bool has_variants = (*rest_of(index, number) & REST_HAS_VARIANTS) != 0;
+    bool has_variants = (*rest_of(index, main) & REST_HAS_VARIANTS) != 0;
     return has_variants ? find_variant(index, file) : NONE;
 }
 
@@ -347,8 +346,7 @@ static void leave_variants(struct index *index, uint32_t number) {
 /* ---- Coming and going ---- */
 
 uint32_t records_make(struct index *index, const struct file_record *file, enum file_type type,
-                      uint64_t hash) {
-    uint32_t main = records_find_content(index, &file->content, hash);
+                      uint64_t hash, uint32_t main) {
     uint32_t number = take_number(index);
     struct segment *segment = segment_of(index, number);
     uint32_t at = number % SEGMENT_RECORDS;

@@ -162,14 +162,15 @@ void terms_flush(struct index *index) {
     }
     for (struct pending_run *run = runs; run < end; run++) {
         uint32_t term = find(index, &run->word, run->hash);
-        run->term = term == NONE ? make_term(index, &run->word, run->hash) : term;
-        postings_prefetch(&index->pool, term_of(index, run->term)->list);
+        term = term == NONE ? make_term(index, &run->word, run->hash) : term;
+        run->term = term_of(index, term);
+        postings_prefetch(&index->pool, run->term->list);
     }
     for (struct pending_run *run = runs; run < end; run++) {
-        postings_prefetch_at(&index->pool, term_of(index, run->term)->list, run->run.first);
+        postings_prefetch_at(&index->pool, run->term->list, run->run.first);
     }
     for (struct pending_run *run = runs; run < end; run++) {
-        postings_add(&index->pool, &term_of(index, run->term)->list, run->run);
+        postings_add(&index->pool, &run->term->list, run->run);
     }
     pending->count = pending->last_count = 0;
 }

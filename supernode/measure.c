@@ -83,6 +83,7 @@ void measure_dial(struct supernode *supernode) {
     for (const struct trust_candidate *candidate;
          (candidate = map_next(&trust->candidates, &cursor, NULL)) != NULL;) {
         bool is_wanted = candidate->record->epoch == trust->now_epoch &&
+                         !trust_is_fraud(trust, &candidate->subject) &&
                          !node_id_equal(&candidate->subject, &supernode->env->id) &&
                          !node_id_equal(&candidate->owner, &supernode->env->id);
         if (is_wanted && is_ours(supernode, candidate, &rows[count].hash)) {

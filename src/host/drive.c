@@ -7,6 +7,7 @@
 
 #include "common/check.h"
 #include "common/mem.h"
+#include "src/host/heap.h"
 #include "src/host/internal.h"
 
 #define NOT_ARMED UINT64_MAX
@@ -63,6 +64,7 @@ static void step(struct host_node *node, struct node_event *event) {
     actions_run(node, &host->outbox);
     outbox_clear(&host->outbox);
     host->stepping = false;
+    heap_settle();
 }
 
 /* Deliver what was queued before this call; more may be queued meanwhile. */

@@ -14,7 +14,8 @@
 #define NODES (MEMBERS + 2000) /* members first, then candidates */
 #define EPOCH 1000
 #define EPOCH_S 3600
-#define BUDGET 20000 /* what a supernode gives to one step */
+#define BUDGET 20000    /* what a supernode gives to one step */
+#define SUM_BUDGET 8000 /* and to a step of a root */
 #define STEPS_MAX 65536
 
 static struct node_id ids[NODES];
@@ -150,13 +151,28 @@ static void bench_shirkers(const struct bench *bench, struct trust *trust) {
                                          "all those votes", votes_ms, 5, BETTER_LOW});
 }
 
+/* As an anchor and all others do: collect in one step, then work it out in slices. */
 static void bench_root(const struct bench *bench, const struct trust *trust) {
-    struct hash root;
+    struct list_root list = {0};
+    struct hash root, whole;
     double before = bench_now();
-    trust_candidate_root(trust, EPOCH, NULL, 0, &root);
-    bench_figure(bench,
-                 &(struct figure){"root of all evidence, in one step", (bench_now() - before) * 1e3,
-                                  "ms", "records", trust->records.count, 5, BETTER_LOW});
+    trust_evidence(trust, EPOCH, NULL, 0, &list);
+    double longest_ms = (bench_now() - before) * 1e3;
+    double total_ms = longest_ms;
+    for (bool is_done = false; !is_done;) {
+        before = bench_now();
+        is_done = list_root_take(&list, &crypto, SUM_BUDGET);
+        double ms = (bench_now() - before) * 1e3;
+        longest_ms = ms > longest_ms ? ms : longest_ms;
+        total_ms += ms;
+    }
+    trust_candidate_root(trust, EPOCH, NULL, 0, &whole);
+    if (!list_root_set(&list, &crypto, &root) || memcmp(root.b, whole.b, sizeof root.b) != 0) {
+        bench_fail("in slices the root of all evidence is another");
+    }
+    list_root_free(&list);
+    bench_figure(bench, &(struct figure){"root of all evidence, longest step", longest_ms, "ms",
+                                         "in one step", total_ms, 5, BETTER_LOW});
 }
 
 void bench_decide(const struct bench *bench) {

@@ -7,6 +7,7 @@
 
 #include "common/mem.h"
 #include "common/rng.h"
+#include "src/host/heap.h"
 #include "supernode/index.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/bench_corpus.h"
@@ -69,6 +70,7 @@ static struct index_list *add_list(struct subject *subject, size_t first, size_t
         }
     }
     index_list_show(list, true);
+    heap_settle(); /* as after every step of a supernode */
     *seconds += cpu_now() - start;
     return list;
 }

@@ -162,6 +162,26 @@ static void a_liar_does_not_get_everybody(void **state) {
     assert_in_range(one->counts.sent_on, all / 3, all * 3 / 4);
 }
 
+/* Who claims more leaves than there are does not keep others from being filled. */
+static void a_liar_does_not_keep_others_empty(void **state) {
+    struct stage *stage = *state;
+    struct supernode *one = supernode_of(stage->one);
+    struct net_node *liar = start_friend(stage->net, stage->one);
+    begin(stage);
+    for (int i = 0; i < 60; i++) {
+        net_run(stage->net, FILL_MS * 3 / 4);
+        for (uint32_t at = 0; at < one->neighbour_count; at++) {
+            struct neighbour *neighbour = one->neighbours[at];
+            if (node_id_equal(&neighbour->link->id, &liar->env.id)) {
+                neighbour->told.leaves = 4000000000u;
+            }
+        }
+        follow(stage);
+    }
+    assert_int_equal(leaves_at(liar), 0);
+    assert_in_range(leaves_at(stage->two), LEAVES / 4, LEAVES * 2 / 3);
+}
+
 /* A few leaves more or less are no reason. */
 static void nearly_equal_ones_are_left_alone(void **state) {
     struct stage *stage = *state;
@@ -181,7 +201,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(a_new_one_is_filled_gently),        CASE(a_leaf_is_found_while_it_moves),
         CASE(nobody_is_sent_where_none_arrives), CASE(a_liar_does_not_get_everybody),
-        CASE(nearly_equal_ones_are_left_alone),
+        CASE(nearly_equal_ones_are_left_alone),  CASE(a_liar_does_not_keep_others_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

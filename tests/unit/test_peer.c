@@ -517,6 +517,8 @@ static void searches_for_sources_are_rationed(void **state) {
     world_run_for(stage->world, SECOND_US / 10);
     enum { LEGS = 2 }; /* with one parent: as far as usual, then farther */
     assert_int_equal(raw_count(stage->supernode, MSG_LOCATE), LEGS * LOCATE_BURST);
+    assert_int_equal(stage->oracle.body.kind, QUERY_CONTENT);
+    assert_int_equal(stage->oracle.last.want, LOCATE_WANT);
     world_run_for(stage->world, 40 * SECOND_US);
     assert_in_range(raw_count(stage->supernode, MSG_LOCATE), LEGS * (LOCATE_BURST + 3),
                     LEGS * (LOCATE_BURST + 5));

@@ -209,6 +209,71 @@ static void test_hostile_sponsors_cannot_fill_the_room(void **state) {
     assert_memory_equal(kept[0].b, kept[1].b, sizeof kept[0].b);
 }
 
+/* ---- Candidates that contradict themselves ---- */
+
+static enum err condemn(struct trust *trust, const struct node_id *signer) {
+    struct buf rows[2] = {{0}, {0}}, proof = {0};
+    for (uint8_t i = 0; i < 2; i++) {
+        struct row_record row = {
+            .issuer = *signer, .epoch = EPOCH, .count = 1, .entries = {{{{0xee, i}}, 1}}};
+        wire_row_encode(&rows[i], &row);
+    }
+    struct fraud fraud = {
+        .type = RECORD_ROW, .first = slice_of(&rows[0]), .second = slice_of(&rows[1])};
+    wire_fraud_encode(&proof, &fraud);
+    enum err err = take(trust, MSG_FRAUD, &proof);
+    buf_free(&rows[0]);
+    buf_free(&rows[1]);
+    buf_free(&proof);
+    return err;
+}
+
+static enum err condemn_candidate(struct trust *trust, uint32_t member, uint32_t number) {
+    const struct node_id subject = {{(uint8_t)member, (uint8_t)(number >> 8), (uint8_t)number}};
+    return condemn(trust, &subject);
+}
+
+enum { HOSTILE = 3, HONEST_HAS = 40 };
+
+/* Each hostile sponsor enters more than it may, all of them contradict themselves: first all enter,
+ * or each is condemned as soon as it is there, and the other way round. */
+static void enter_liars(struct trust *trust, bool at_once) {
+    for (uint32_t at = 0; at < HOSTILE * CROWD; at++) {
+        uint32_t i = at_once ? HOSTILE * CROWD - 1 - at : at;
+        enum err err = enter(trust, i % HOSTILE, i / HOSTILE);
+        assert_true(err == OK || err == ERR_BUSY);
+        if (at_once && err == OK && added != NULL) {
+            assert_int_equal(condemn_candidate(trust, i % HOSTILE, i / HOSTILE), OK);
+        }
+    }
+    for (uint32_t at = 0; at < HOSTILE * CROWD; at++) { /* all are told again */
+        (void)condemn_candidate(trust, at % HOSTILE, at / HOSTILE);
+    }
+}
+
+/* They take nobody's room: everybody condemns the same ones, while they stand. */
+static void test_liars_take_their_own_room(void **state) {
+    (void)state;
+    for (int order = 0; order < 2; order++) {
+        struct trust trust;
+        open_room(&trust, 5);
+        for (uint32_t i = 0; i < HONEST_HAS; i++) {
+            assert_int_equal(enter(&trust, MEMBERS - 1, i), OK);
+        }
+        struct hash honest = kept_of(&trust);
+        enter_liars(&trust, order == 1);
+        assert_int_equal(trust.passing, HOSTILE * CANDIDATES_SPONSOR_MAX);
+        assert_int_equal(trust.frauds.count, trust.passing);
+        struct hash kept = kept_of(&trust);
+        assert_memory_equal(kept.b, honest.b, sizeof honest.b);
+        assert_int_equal(condemn(&trust, &people[HOSTILE]->id), OK); /* a member: for good */
+        trust_advance(&trust, EPOCH + 2);
+        assert_int_equal(trust.passing, 0);
+        assert_int_equal(trust.frauds.count, 1);
+        trust_free(&trust);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_key_is_not_squatted),
@@ -216,6 +281,7 @@ int main(void) {
         cmocka_unit_test(test_only_supernodes_stand),
         cmocka_unit_test(test_one_sponsor_has_a_share),
         cmocka_unit_test(test_hostile_sponsors_cannot_fill_the_room),
+        cmocka_unit_test(test_liars_take_their_own_room),
     };
     return cmocka_run_group_tests(tests, make_people, free_people);
 }

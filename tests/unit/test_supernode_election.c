@@ -329,6 +329,59 @@ static void the_demoted_stay_until_the_epoch_ends(void **state) {
     assert_true(one->is_stopping);
 }
 
+/* To see whether all is here takes steps of its own: what comes meanwhile is not what was fixed. */
+static void what_comes_while_it_looks_is_seen(void **state) {
+    struct stage *stage = *state;
+    const struct election *election = &supernode_of(stage->one)->election;
+    make_only_anchor(stage);
+    add_checkpoint(stage, EPOCH_NOW, true);
+    assert_false(election_recheck(supernode_of(stage->one)));
+    assert_true(election->is_summing);
+    struct buf candidacy = candidacy_of(stage->bob, 1);
+    add_evidence(stage, MSG_CANDIDACY, &candidacy);
+    struct node_event look = {.kind = NODE_TIMER};
+    net_step(stage->net, stage->one, &look);
+    net_run(stage->net, 1000);
+    assert_true(election->is_unsure);
+    assert_false(election->is_deciding);
+    assert_int_equal(election->decided, 0);
+}
+
+/* Until an anchor has fixed an epoch, long before all decide in any case; what is said becomes
+ * durable some time later. */
+static void live_until_fixed(struct stage *stage, uint32_t epoch) {
+    struct election *election = &supernode_of(stage->one)->election;
+    int64_t end_s = (int64_t)epoch * EPOCH_S + EPOCH_S * 13 / 16;
+    while (NET_WALL_S + (int64_t)(stage->net->now_us / 1000000) < end_s) {
+        net_run(stage->net, 60000);
+        struct node_event stored = {.kind = NODE_STORED, .stored.token = election->said_token};
+        net_step(stage->net, stage->one, &stored);
+    }
+}
+
+/* An anchor fixes what it had when it began to work out what that comes to, and says so once. */
+static void an_anchor_fixes_what_it_has(void **state) {
+    struct stage *stage = *state;
+    const struct election *election = &supernode_of(stage->one)->election;
+    struct link *link = fake_dial(stage->bob, stage->one, PURPOSE_MESH);
+    assert_non_null(link);
+    struct buf candidacy = candidacy_of(stage->bob, 1);
+    add_evidence(stage, MSG_CANDIDACY, &candidacy);
+    live_until_fixed(stage, EPOCH_NOW + 1);
+    const struct trust_checkpoint *latest = trust_of(stage)->latest;
+    assert_non_null(latest);
+    assert_int_equal(latest->checkpoint.epoch, EPOCH_NOW + 1);
+    assert_int_equal(latest->checkpoint.members, 1); /* the other anchor has no row */
+    assert_null(election->fixing.members);
+    struct hash root;
+    trust_candidate_root(trust_of(stage), EPOCH_NOW + 1, NULL, 0, &root);
+    assert_memory_equal(root.b, latest->checkpoint.candidate_root.b, sizeof root.b);
+    assert_int_equal(election->decided, EPOCH_NOW + 1);
+    assert_false(election->is_unsure);
+    live_until_fixed(stage, EPOCH_NOW + 2);
+    assert_int_equal(trust_of(stage)->latest->checkpoint.epoch, EPOCH_NOW + 2);
+}
+
 /* The anchor's word for `one`, under its checkpoint of an epoch. */
 static void add_certificate(struct stage *stage, uint32_t epoch) {
     const struct node_env *env = &stage->bob->place->env;
@@ -407,6 +460,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_condemned_are_removed_everywhere, elected, teardown),
         cmocka_unit_test_setup_teardown(a_candidate_is_told_once, elected, teardown),
         cmocka_unit_test_setup_teardown(the_demoted_stay_until_the_epoch_ends, elected, teardown),
+        cmocka_unit_test_setup_teardown(what_comes_while_it_looks_is_seen, elected, teardown),
+        cmocka_unit_test_setup_teardown(an_anchor_fixes_what_it_has, elected, teardown),
         cmocka_unit_test_setup_teardown(who_comes_back_without_a_seat_leaves, elected, teardown),
         cmocka_unit_test_setup_teardown(who_has_just_been_certified_stays, elected, teardown),
         cmocka_unit_test_setup_teardown(who_was_not_heard_stays, elected, teardown),

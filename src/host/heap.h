@@ -1,0 +1,9 @@
+/* heap.h - keeps a heap that has grown large on large pages. */
+#ifndef TRUNKLINE_SRC_HOST_HEAP_H
+#define TRUNKLINE_SRC_HOST_HEAP_H
+
+/* Move at most one large page's worth of what the heap has grown by since the last call; for once
+ * in a turn of the loop. Costs next to nothing when there is none. Call it on one thread only. */
+void heap_settle(void);
+
+#endif
