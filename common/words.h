@@ -53,10 +53,8 @@ static inline uint64_t word_bytes(const char *text) {
 /* A word's length and its first seven bytes: nearly always enough to tell two apart, and at once.
  */
 static inline uint64_t word_start(const struct word *word) {
-    uint64_t bytes;
-    memcpy(&bytes, word, sizeof bytes);
     uint32_t kept = word->len < 7 ? word->len : 7;
-    return bytes << (8 * (7 - kept));
+    return word_bytes((const char *)word) << (8 * (7 - kept));
 }
 
 /* Words are short and compared often: a call, or a loop by bytes, would cost more than these. */
