@@ -1,10 +1,10 @@
 /* heap.c - keeps a heap that has grown large on large pages.
  *
  * A search in an index of a million names looks at memory all over it, and with pages of 4 KiB
- * waits for their addresses too. Where the system leaves the choice to programs, the heap asks for
- * large pages: piece by piece, as it grows (MADV_COLLAPSE, Linux 6.1), a piece once and only when
- * the heap lies beyond it, so that it is in use. What trim.c gives back stays given back. A system
- * that cannot, or has no large page to spare, leaves things as they are. */
+ * waits for their addresses too. So the heap asks for large pages, whatever the system's setting:
+ * piece by piece, as it grows (MADV_COLLAPSE, Linux 6.1), a piece once and only when the heap lies
+ * beyond it, so that it is in use. What trim.c gives back stays given back. A system that cannot,
+ * or has no large page to spare, leaves things as they are. */
 #include "src/host/heap.h"
 
 #include <stdint.h>

@@ -17,14 +17,15 @@
 #define MADV_COLLAPSE 25 /* Linux 6.1 */
 #endif
 
-/* Whether the system has large pages for whoever asks, and malloc takes its memory from the heap.
- */
+/* Whether the system has as many large pages for whoever asks, and malloc takes its memory from the
+ * heap. */
 static bool has_large_pages(void) {
-    uint8_t *piece = aligned_alloc(LARGE_BYTES, LARGE_BYTES);
-    assert_non_null(piece);
-    memset(piece, 1, LARGE_BYTES);
-    bool can = madvise(piece, LARGE_BYTES, MADV_COLLAPSE) == 0;
-    free(piece);
+    size_t bytes = (size_t)PARTS * PART_BYTES / LARGE_BYTES * LARGE_BYTES;
+    uint8_t *pieces = aligned_alloc(LARGE_BYTES, bytes);
+    assert_non_null(pieces);
+    memset(pieces, 1, bytes);
+    bool can = madvise(pieces, bytes, MADV_COLLAPSE) == 0;
+    free(pieces);
     void *part = malloc(PART_BYTES);
     bool is_heap = (char *)part < (char *)sbrk(0); /* not so under ASan */
     free(part);
