@@ -393,7 +393,8 @@ static void add_node(struct table *table, const struct node_id *id) {
     struct decide *decide = table->decide;
     const struct trust *trust = table->trust;
     const struct facts *facts = facts_of(&table->facts, id);
-    const struct trust_candidate *candidate = map_get(&trust->candidates, id->b);
+    const struct trust_candidate *candidate =
+        trust_is_fraud(trust, id) ? NULL : map_get(&trust->candidates, id->b);
     const struct standing standing = standing_of(decide, trust, id);
     uint8_t gate = gate_of(table, candidate, facts, &standing);
     /* No role ends because one epoch was bad. */
@@ -423,7 +424,7 @@ static int compare_nodes(const void *a, const void *b) {
     return memcmp(a, b, sizeof(struct node_id));
 }
 
-/* All candidates of the epoch and all members, by id, none twice. */
+/* All candidates of the epoch that are not condemned and all members, by id, none twice. */
 static uint32_t list_ids(const struct decide *decide, const struct trust *trust,
                          const struct trust_checkpoint *checkpoint, struct node_id **ids) {
     uint32_t count = checkpoint->checkpoint.members;
@@ -432,7 +433,8 @@ static uint32_t list_ids(const struct decide *decide, const struct trust *trust,
     uint32_t cursor = 0;
     for (const struct trust_candidate *candidate;
          (candidate = map_next(&trust->candidates, &cursor, NULL)) != NULL;) {
-        if (candidate->record->epoch == decide->epoch) {
+        if (candidate->record->epoch == decide->epoch &&
+            !trust_is_fraud(trust, &candidate->subject)) {
             list[count++] = candidate->subject;
         }
     }

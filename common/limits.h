@@ -115,7 +115,7 @@
 #define INDEX_BYTES_MIN (4 * 1024 * 1024) /* a configuration below that is a mistake */
 #define INDEX_REFUSE_PERCENT 85
 #define INDEX_SCAN_MAX 100000   /* records and holders looked at per query, some milliseconds */
-#define INDEX_RECLAIM_SLICE 500 /* steps of taking departed lists apart at a time: under 1 ms */
+#define INDEX_RECLAIM_SLICE 300 /* steps of taking departed lists apart at a time: under 1 ms */
 #define REG_LISTS_MAX 32        /* on their way at a time */
 #define REG_BYTES_MAX (8 * 1024 * 1024) /* that those are reckoned at ... */
 #define REG_RECORD_BYTES 128            /* ... per record of a full list: its hash and itself */
@@ -175,8 +175,7 @@
 #define SOURCES_TOLD_MAX 8      /* in a link or by a command: kept with the download */
 
 /* Fetching. */
-#define FETCH_PIECES_MAX                                                                           \
-    32 /* 1 MiB each in memory per download: 2 per source, as many being written */
+#define FETCH_PIECES_MAX 32      /* 1 MiB each in memory per download: 2 per source, and writes */
 #define FETCH_PIECES_NODE_MAX 96 /* ... of all downloads; each may always have one */
 #define FETCH_PIPELINE 2         /* pieces asked of one source at a time */
 #define FETCH_QUEUED_MAX 16      /* sources that a download waits for in their queues */
@@ -187,19 +186,16 @@
 #define FETCH_BANS_MAX 1024      /* liars remembered */
 #define FETCH_TRUST_WRONG 2      /* points that a wrong block costs; a right piece gives one back */
 #define FETCH_TRUST_BAN (-7)     /* points at which a node is banned ... */
-#define FETCH_WRONG_BLOCKS_MAX                                                                     \
-    4 /* ... however many right pieces lie between so many wrong blocks */
-#define FETCH_PAROLE_BLOCKS                                                                        \
-    256 /* right ones in a row, proven one by one, until a node is trusted */
+#define FETCH_WRONG_BLOCKS_MAX 4 /* ... however many right pieces lie between these */
+#define FETCH_PAROLE_BLOCKS 256  /* right ones in a row, proven singly, until a node is trusted */
 #define FETCH_FORGIVE_BLOCKS 1024 /* right ones in a row, until wrong ones are forgotten */
-#define FETCH_PAROLE_SHARE                                                                         \
-    4                    /* until then one block more may be on its way for so many right ones */
+#define FETCH_PAROLE_SHARE 4      /* until then: one block more for so many right ones */
 #define FETCH_LOST_MAX 8 /* runs of a source that others were asked for: it may still send them */
 #define FETCH_SETTLED_MAX 16   /* pieces whose block hashes are kept to judge such, 2 KiB each */
 #define FETCH_HASHES_MS 250    /* that an answer with hashes may take; then another is asked */
 #define FETCH_LATE_MS_MIN 2000 /* twice the expected time is at least this: disks and queues */
 #define FETCH_RAREST_LOOK 1024 /* wanted pieces among which the rarest is picked */
-#define FETCH_PROBE_MS 10000   /* between two slow sources that make room for untried ones */
+#define FETCH_PROBE_MS 10000   /* between two sources that make room for untried ones */
 #define FETCH_BAN_MS_MIN 60000 /* four times longer each time */
 #define FETCH_BAN_MS_MAX 3600000
 #define SOURCE_RETRY_MS_MIN 2000 /* doubled with every failure */
@@ -374,24 +370,19 @@
 #define SEATS_STAY_PERCENT 25 /* by so much better tickets are needed to unseat a supernode */
 #define SEATS_TERM_EPOCHS 3   /* that one number holds for a key */
 #define SEATS_HISTORY (2 * SEATS_TERM_EPOCHS - 1) /* decisions whose masses count */
-#define SEATS_QUORUM_SHARED 4 /* supernodes from which an anchor does not sign alone */
-#define SEATS_COMMITTEE 16    /* supernodes who may sign, in larger networks ... */
-#define SEATS_COMMITTEE_SIGN                                                                       \
-    11 /* ... and who must; with 20 % liars 3.3e-5 of them are captured                            \
-        */
+#define SEATS_QUORUM_SHARED 4   /* supernodes from which an anchor does not sign alone */
+#define SEATS_COMMITTEE 16      /* supernodes who may sign, in larger networks ... */
+#define SEATS_COMMITTEE_SIGN 11 /* ... who must; 20 % of liars capture 3.3e-5 of them */
 
 /* ---- Metadata of media files, read by a process of its own ---- */
 
 #define EXTRACT_MAP_BYTES_MAX (1ULL << 30) /* of a file: tags stand at the ends, by far smaller */
-#define EXTRACT_ADDRESS_BYTES_MAX (3ULL << 29) /* that, libraries and memory */
-#define EXTRACT_MEMORY_BYTES_MAX                                                                   \
-    (192ULL << 20)            /* written to: pictures in tags, tables of films                     \
-                               */
-#define EXTRACT_CPU_S_MAX 60  /* of one process; honest files take milliseconds each */
-#define EXTRACT_FDS_MAX 8     /* standard ones, one file and room */
-#define EXTRACT_WALL_MS 10000 /* per file: a disk that sleeps takes seconds to wake up */
-#define EXTRACT_TELL_MS                                                                            \
-    10000 /* results are told together: a list that always changes is never registered */
+#define EXTRACT_ADDRESS_BYTES_MAX (3ULL << 29)  /* that, libraries and memory */
+#define EXTRACT_MEMORY_BYTES_MAX (192ULL << 20) /* pictures in tags, tables of films */
+#define EXTRACT_CPU_S_MAX 60   /* of one process; honest files take milliseconds each */
+#define EXTRACT_FDS_MAX 8      /* standard ones, one file and room */
+#define EXTRACT_WALL_MS 10000  /* per file: a disk that sleeps takes seconds to wake up */
+#define EXTRACT_TELL_MS 10000  /* together: lists that always change are never registered */
 #define EXTRACT_FILES_MAX 1000 /* per process: what leaks goes with it */
 #define EXTRACT_FAILURES_MAX 3 /* processes in a row that never answered: something is wrong */
 

@@ -4,9 +4,7 @@
 
 #include "common/policy.h"
 
-#define POLICY_EVEN                                                                                \
-    (1ULL << 63) /* the number of all where chance has no say: the score decides                   \
-                  */
+#define POLICY_EVEN (1ULL << 63) /* of all, where chance has no say: the score decides */
 
 extern const struct policy policy_reputation, policy_capacity, policy_age, policy_random,
     policy_limewire, policy_gtk_gnutella, policy_self_declared, policy_eigentrust, policy_dlm;

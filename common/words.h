@@ -53,10 +53,8 @@ static inline uint64_t word_bytes(const char *text) {
 /* A word's length and its first seven bytes: nearly always enough to tell two apart, and at once.
  */
 static inline uint64_t word_start(const struct word *word) {
-    uint64_t bytes;
-    memcpy(&bytes, word, sizeof bytes);
     uint32_t kept = word->len < 7 ? word->len : 7;
-    return bytes << (8 * (7 - kept));
+    return word_bytes((const char *)word) << (8 * (7 - kept));
 }
 
 /* Words are short and compared often: a call, or a loop by bytes, would cost more than these. */
@@ -67,13 +65,13 @@ static inline bool word_equal(const struct word *a, const struct word *b) {
     if (a->len <= 7) {
         return true;
     }
-    uint32_t at = 7, left = a->len - 7U;
-    for (; left > 8; at += 8, left -= 8) {
+    for (uint32_t at = 7; at + 8 < a->len; at += 8) {
         if (word_bytes(a->text + at) != word_bytes(b->text + at)) {
             return false;
         }
     }
-    return (word_bytes(a->text + at) ^ word_bytes(b->text + at)) << (64 - 8 * left) == 0;
+    uint32_t rest = a->len - 8U; /* from here on, what was compared before or not */
+    return word_bytes(a->text + rest) == word_bytes(b->text + rest);
 }
 
 /* Where a word stands among the words; their count when it does not. */

@@ -22,9 +22,7 @@
 #define DAY_S 86400
 #define DAY_SAVED_MS 60000 /* between two times that the day's sums are written down */
 #define JITTER_MILLI 200   /* of an epoch, in which candidacies of it are sent */
-#define STORED_TOKEN                                                                               \
-    (0x64757479ULL << 32) /* and the epoch of the candidacy that is durable now                    \
-                           */
+#define STORED_TOKEN (0x64757479ULL << 32) /* and the epoch of the candidacy that is durable */
 
 /* ---- What is remembered ---- */
 

@@ -113,7 +113,7 @@ struct source {
     uint32_t backlog; /* blocks it was asked for and has not sent, forgiven ones included */
     uint32_t handle;
     uint32_t failures;
-    uint16_t queue_position; /* QUEUED: 0 = it did not say */
+    uint16_t queue_position; /* as it said last; 0 = it did not, or has given blocks since */
     uint8_t state;
     bool is_locked;      /* it says that its owner lets only others have the file */
     bool is_told;        /* by a link or a person: remembered */
@@ -179,7 +179,7 @@ struct download {
     uint64_t locate_wait_ms;
     uint64_t more_us; /* when to look for more sources than there are */
     uint64_t more_wait_ms;
-    uint64_t probed_us; /* when a slow source last made room for an untried one */
+    uint64_t probed_us; /* when a source last made room for an untried one */
     struct timer tick;
     struct timer commit;
     struct waiter *waiters;

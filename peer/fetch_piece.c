@@ -634,6 +634,7 @@ enum err fetch_take_block(struct peer *peer, struct link *link, struct slice pay
     source->backlog -= source->backlog > 0;
     source->is_slow = false;
     source->failures = 0;
+    source->queue_position = 0;
     if (piece != NULL && !piece->is_doubtful && (piece->have >> bit & 1) == 0) {
         source->bytes += block.data.len;
         source->tick_bytes += block.data.len;

@@ -316,13 +316,21 @@ static void connect_source(struct peer *peer, struct source *source) {
     attach(peer, source, transfer_dial(peer, &source->holder.id, &address, NULL));
 }
 
-/* True when `a` is the better one to try. */
+/* How many are before us there: as it said last, else as a supernode says. */
+static uint32_t queue_of(const struct source *source) {
+    return source->queue_position > 0 ? source->queue_position : source->holder.queue;
+}
+
+/* True when `a` is the better one to try: known to be there, without a queue, fast, near. */
 static bool is_better(const struct source *a, const struct source *b) {
     if (a->is_proven != b->is_proven) {
         return a->is_proven;
     }
     if (a->failures != b->failures) {
         return a->failures < b->failures;
+    }
+    if (queue_of(a) != queue_of(b)) {
+        return queue_of(a) < queue_of(b);
     }
     if ((a->holder.free_slots > 0) != (b->holder.free_slots > 0)) {
         return a->holder.free_slots > 0;
@@ -575,28 +583,53 @@ static void tick_source(struct peer *peer, struct source *source, uint64_t elaps
     }
 }
 
-/* All places are taken and some source was never tried: the slowest, if it gives less than half of
- * its share, makes room. */
-static void probe_another(struct peer *peer, struct download *download) {
-    uint64_t now_us = peer->links.mono_us;
+/* The best of those that never answered nor failed; NULL = there is none. */
+static struct source *best_untried(const struct peer *peer, const struct download *download) {
+    struct source *best = NULL;
+    for (struct source *at = download->sources; at != NULL; at = at->next) {
+        bool is_untried = !is_in_use(at) && at->rtt_us == 0 && at->failures == 0 &&
+                          at->retry_us <= peer->links.mono_us &&
+                          !fetch_is_banned(peer, &at->holder.id);
+        if (is_untried && (best == NULL || is_better(at, best))) {
+            best = at;
+        }
+    }
+    return best;
+}
+
+/* Who makes room when all places are taken: the slowest, if it gives less than half of its share,
+ * or the one where we are last in the queue. */
+static struct source *worst_in_use(const struct download *download) {
     struct source *slowest = NULL;
-    bool has_untried = false;
+    struct source *last = NULL;
     uint64_t sum = 0;
     uint32_t count = 0;
+    uint32_t queued = 0;
     for (struct source *at = download->sources; at != NULL; at = at->next) {
-        has_untried = has_untried || (at->state == SOURCE_KNOWN && at->known_rate == 0 &&
-                                      at->failures == 0 && at->retry_us <= now_us);
         if (at->state == SOURCE_ACTIVE) {
             sum += at->bytes_per_s;
             count++;
             slowest = slowest == NULL || at->bytes_per_s < slowest->bytes_per_s ? at : slowest;
+        } else if (at->state == SOURCE_QUEUED) {
+            queued++;
+            last = last == NULL || at->queue_position > last->queue_position ? at : last;
         }
     }
-    bool is_due = now_us - download->probed_us >= FETCH_PROBE_MS * 1000ull;
-    if (has_untried && is_due && count >= SOURCES_ACTIVE_MAX &&
-        slowest->bytes_per_s < sum / count / 2) {
+    if (count >= SOURCES_ACTIVE_MAX) {
+        return slowest->bytes_per_s < sum / count / 2 ? slowest : NULL;
+    }
+    return queued >= FETCH_QUEUED_MAX ? last : NULL;
+}
+
+/* One that was never tried gets the place, whatever is known of others that wait for one. */
+static void probe_another(struct peer *peer, struct download *download) {
+    uint64_t now_us = peer->links.mono_us;
+    struct source *untried = best_untried(peer, download);
+    struct source *worst = untried != NULL ? worst_in_use(download) : NULL;
+    if (worst != NULL && now_us - download->probed_us >= FETCH_PROBE_MS * 1000ull) {
         download->probed_us = now_us;
-        fetch_source_release(peer, slowest, FETCH_PROBE_MS * 6);
+        fetch_source_release(peer, worst, FETCH_PROBE_MS * 6);
+        connect_source(peer, untried);
     }
 }
 

@@ -368,7 +368,9 @@ static bool would_widen(const struct tried *tried, uint8_t ttl) {
     return tried->sent < ttl && !has_had;
 }
 
-/* True when the summary of a neighbour spares it a copy. */
+/* True when the summary of a neighbour spares it a copy. One that claims every word, or tells none,
+ * is counted as one that refused: if it counted as not reached, a few of them would make everybody
+ * search four times as far. */
 static bool is_spared(struct supernode *supernode, const struct neighbour *neighbour,
                       const struct sending *sending, struct coverage *coverage) {
     if (!sending->is_pruned) {
@@ -379,9 +381,11 @@ static bool is_spared(struct supernode *supernode, const struct neighbour *neigh
         return false;
     }
     supernode->counts.spared++;
+    mark_reached(coverage, &neighbour->link->id);
     if (verdict == SUMMARY_CANNOT_MATCH) {
         coverage->spared = sum_u32(coverage->spared, 1);
-        mark_reached(coverage, &neighbour->link->id);
+    } else {
+        coverage->refused = sum_u16(coverage->refused, 1);
     }
     return true;
 }

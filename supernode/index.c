@@ -8,9 +8,8 @@
 #include "common/rng.h"
 #include "supernode/index_parts.h"
 
-#define BLOCK_BITS                                                                                 \
-    11 /* of a block's handle, which has a 32nd bit to spare in lists and holders                  \
-        */
+/* Of a block's handle, which has a 32nd bit to spare in lists and holders. */
+#define BLOCK_BITS 11
 #define PAGE_BITS 20
 #define RECORD_CHARGE 48
 #define WORD_CHARGE 8

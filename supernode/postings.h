@@ -19,9 +19,7 @@
 #include "supernode/sketch.h"
 
 #define POSTINGS_EMPTY UINT32_MAX
-#define POSTINGS_RUN_MAX                                                                           \
-    128 /* numbers of a run: its length takes one byte, a sweep stays short                        \
-         */
+#define POSTINGS_RUN_MAX 128 /* numbers: a length takes one byte, a sweep stays short */
 
 /* Numbers first to last, both inclusive. */
 struct run {

@@ -48,7 +48,7 @@ enum err summaries_take(struct supernode *supernode, struct link *link, struct s
 enum summary_verdict {
     SUMMARY_MAY_MATCH, /* or it has not told yet, or we had no room for it */
     SUMMARY_CANNOT_MATCH,
-    SUMMARY_UNTRUSTED /* poisoned or never told: it gets nothing, and does not count as reached */
+    SUMMARY_UNTRUSTED /* poisoned or never told: it gets nothing, and counts as one that refused */
 };
 enum summary_verdict summaries_ask(const struct supernode *supernode,
                                    const struct neighbour *neighbour, const struct terms *terms);

@@ -10,9 +10,7 @@
 
 #define DEAL_FILE_BYTES_MIN 1024
 #define DEAL_FILE_BYTES_MAX (8 * 1024 * 1024)
-#define DEAL_CANDIDATES_MAX                                                                        \
-    50000 /* files looked at; /usr/share/doc of a full desktop has 30,000                          \
-           */
+#define DEAL_CANDIDATES_MAX 50000 /* files looked at; a desktop has 30,000 in /usr/share/doc */
 
 struct dealt_file {
     char *path;

@@ -13,13 +13,11 @@
 #include "src/host/control_json.h"
 #include "src/host/host.h"
 
-#define CONTROL_REQUESTS_MAX 64 /* open at once: each holds a buffer */
-#define CONTROL_OUTPUT_MAX                                                                         \
-    (1024 * 1024)                  /* bytes queued for one slow client: then it is cut off         \
-                                    */
-#define CONTROL_READ_TIMEOUT_S 10  /* for a whole request to arrive */
-#define CONTROL_WRITE_TIMEOUT_S 60 /* a client that takes nothing for so long is cut off */
-#define CONTROL_HEADERS_MAX 8192   /* bytes */
+#define CONTROL_REQUESTS_MAX 64          /* open at once: each holds a buffer */
+#define CONTROL_OUTPUT_MAX (1024 * 1024) /* bytes queued for a slow client: then it is cut off */
+#define CONTROL_READ_TIMEOUT_S 10        /* for a whole request to arrive */
+#define CONTROL_WRITE_TIMEOUT_S 60       /* a client that takes nothing for so long is cut off */
+#define CONTROL_HEADERS_MAX 8192         /* bytes */
 
 struct control;
 

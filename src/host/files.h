@@ -39,6 +39,11 @@ int open_beneath(const char *root, const char *path);
 enum beneath { BENEATH_ANY, BENEATH_RESOLVED, BENEATH_STEPWISE };
 int open_beneath_by(enum beneath how, const char *root, const char *path); /* for tests */
 
+/* True when somebody has an open file (O_RDONLY) open for writing, as far as this can be told: it
+ * must be ours, on a file system of this machine. What is mapped to be written changes without a
+ * new time once its first byte has. */
+bool is_being_written(int fd);
+
 /* On a worker: get a descriptor to read from; source_end gives it back and says whether what was
  * read in between can be believed (OK, ERR_CHANGED, ERR_IO). */
 MUST_CHECK enum err source_begin(const struct source *source, int *fd);

@@ -148,7 +148,7 @@ static bool has_left(sqlite3_stmt *row, const struct stamp *stamp) {
                                    : stat.st_ino != stamp->inode;
 }
 
-bool hashcache_take_moved(struct hashcache *cache, const char *path, const struct stamp *stamp,
+bool hashcache_take_moved(struct hashcache *cache, const struct stamp *stamp,
                           struct content_id *content, struct hash **pieces) {
     if (cache == NULL) {
         return false;
@@ -169,7 +169,6 @@ bool hashcache_take_moved(struct hashcache *cache, const char *path, const struc
     bool is_moved = left != NULL;
     if (is_moved) {
         hashcache_remove(cache, left);
-        hashcache_put(cache, path, stamp, content, *pieces);
         mem_free(left);
     }
     return is_moved;

@@ -21,9 +21,9 @@ void hashcache_commit(struct hashcache *cache);
  * has this stamp (the device number aside: it may change with every start). */
 bool hashcache_get(struct hashcache *cache, const char *path, const struct stamp *stamp,
                    struct content_id *content, struct hash **pieces);
-/* The same for a file that was known under another path where it stands no more: a rename keeps
- * size, modification time and inode. The row moves to this path. */
-bool hashcache_take_moved(struct hashcache *cache, const char *path, const struct stamp *stamp,
+/* The same for a file that was known under another path, where it stands no more: a rename keeps
+ * size, modification time and inode. That row is taken out. */
+bool hashcache_take_moved(struct hashcache *cache, const struct stamp *stamp,
                           struct content_id *content, struct hash **pieces);
 void hashcache_put(struct hashcache *cache, const char *path, const struct stamp *stamp,
                    const struct content_id *content, const struct hash *pieces);

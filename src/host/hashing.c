@@ -28,6 +28,7 @@ struct item {
     struct found_file found; /* root and path are owned */
     bool is_given;           /* the content was known before; on its way into the cache only */
     bool is_cached;          /* ... or it stands there */
+    bool is_moved;           /* ... under another path: looked at before it is believed */
     enum err err;
 };
 
@@ -103,23 +104,46 @@ static void let_settle(const struct stamp *stamp) {
     }
 }
 
-static enum err read_item(const struct workers *workers, struct found_file *found) {
+/* True when a file that was moved is what it was where its first and last piece tell. Who writes
+ * titles into a file may leave its size and its time, and change its name. */
+static bool has_its_ends(int fd, const struct found_file *found) {
+    uint32_t last = hashtree_pieces(found->stamp.size) - 1;
+    struct hash ends[2];
+    return last > 0 && tree_of_piece(fd, found->stamp.size, 0, &ends[0]) == OK &&
+           tree_of_piece(fd, found->stamp.size, last, &ends[1]) == OK &&
+           memcmp(&ends[0], &found->pieces[0], sizeof ends[0]) == 0 &&
+           memcmp(&ends[1], &found->pieces[last], sizeof ends[1]) == 0;
+}
+
+static enum err read_all(const struct workers *workers, int fd, struct found_file *found) {
+    struct tree tree = {0};
+    enum err err = tree_of_file(fd, found->stamp.size, workers, &tree);
+    if (err == OK && !content_equal(&tree.content, &found->content)) {
+        mem_free((uint8_t *)(uintptr_t)found->meta.data); /* of what it was */
+        found->meta = (struct slice){0};
+        found->meta_by = 0;
+    }
+    mem_free((struct hash *)(uintptr_t)found->pieces);
+    found->content = tree.content;
+    found->pieces = tree.pieces;
+    return err;
+}
+
+static enum err read_item(const struct workers *workers, struct item *item) {
+    struct found_file *found = &item->found;
     let_settle(&found->stamp);
     int fd = open_beneath(found->root, found->path);
     if (fd < 0) {
         return ERR_NOT_FOUND;
     }
-    struct tree tree = {0};
-    enum err err = has_stamp(fd, &found->stamp) ? OK : ERR_CHANGED;
-    if (err == OK) {
-        err = tree_of_file(fd, found->stamp.size, workers, &tree);
-        found->content = tree.content;
+    enum err err = has_stamp(fd, &found->stamp) && !is_being_written(fd) ? OK : ERR_CHANGED;
+    if (err == OK && !(item->is_moved && has_its_ends(fd, found))) {
+        err = read_all(workers, fd, found);
     }
     if (err == OK && !has_stamp(fd, &found->stamp)) {
         err = ERR_CHANGED;
     }
     close(fd);
-    found->pieces = tree.pieces;
     return err;
 }
 
@@ -128,12 +152,12 @@ static void look_up(struct hashing *hashing, struct item *item) {
     struct found_file *found = &item->found;
     char *full = path_join(found->root, found->path);
     struct hash *pieces = NULL;
-    item->is_cached =
-        hashcache_get(hashing->cache, full, &found->stamp, &found->content, &pieces) ||
-        hashcache_take_moved(hashing->cache, full, &found->stamp, &found->content, &pieces);
+    item->is_cached = hashcache_get(hashing->cache, full, &found->stamp, &found->content, &pieces);
+    item->is_moved = !item->is_cached &&
+                     hashcache_take_moved(hashing->cache, &found->stamp, &found->content, &pieces);
     found->pieces = pieces;
     mem_free(full);
-    if (item->is_cached && extract_wants(found->path)) {
+    if ((item->is_cached || item->is_moved) && extract_wants(found->path)) {
         struct buf meta = {0};
         found->meta_by = hashcache_described(hashing->cache, &found->content, &meta);
         found->meta = (struct slice){meta.data, meta.len};
@@ -155,7 +179,7 @@ static void run_read(struct job *base) {
     struct batch *batch = (struct batch *)base;
     for (struct item *item = batch->items; item != NULL; item = item->next) {
         if (needs_reading(item)) {
-            item->err = read_item(batch->hashing->config.workers, &item->found);
+            item->err = read_item(batch->hashing->config.workers, item);
         }
     }
 }

@@ -1,9 +1,12 @@
 /* source.c - where the bytes of a shared or half-fetched file are, and whether to believe them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/mem.h"
@@ -124,6 +127,38 @@ int open_beneath_by(enum beneath how, const char *root, const char *path) {
 
 int open_beneath(const char *root, const char *path) {
     return open_beneath_by(BENEATH_ANY, root, path);
+}
+
+/* Network file systems refuse leases for reasons of their own. */
+static bool tells_writers(int fd) {
+    struct statfs system;
+    if (fstatfs(fd, &system) != 0) {
+        return false;
+    }
+    switch ((unsigned long)system.f_type) {
+    case EXT4_SUPER_MAGIC: /* ext2 and ext3, too */
+    case XFS_SUPER_MAGIC:
+    case BTRFS_SUPER_MAGIC:
+    case F2FS_SUPER_MAGIC:
+    case TMPFS_MAGIC:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* A lease to read is given when nobody writes (fcntl(2)). Who opens the file to write in the
+ * instant that it is held waits for its end; we are told of it by a signal, of which the usual one
+ * kills. */
+bool is_being_written(int fd) {
+    if (!tells_writers(fd) || fcntl(fd, F_SETSIG, SIGURG) != 0) {
+        return false;
+    }
+    if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0) {
+        return errno == EAGAIN;
+    }
+    (void)fcntl(fd, F_SETLEASE, F_UNLCK);
+    return false;
 }
 
 enum err source_begin(const struct source *source, int *fd) {

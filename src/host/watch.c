@@ -18,8 +18,8 @@
 #include "common/mem.h"
 
 #define CHANGES                                                                                    \
-    (IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO |                 \
-     IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)
+    (IN_CREATE | IN_DELETE | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_FROM |              \
+     IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)
 #define READS_MAX 16 /* per turn of the loop; the rest comes with the next */
 
 struct ownership {

@@ -4,7 +4,8 @@
  * is held against what is there (in the index of a supernode that is not silent; with 10 % silent
  * ones 1 % of the leaves have none, and neither ask nor count), and its copies against a plain
  * flood of TTL 4 on the same mesh in which every supernode sends on the first copy that it gets, to
- * all but whom it has it from. */
+ * all but whom it has it from. What only hostile supernodes index does not count as there; whoever
+ * asks a hostile supernode can be told anything, so those searches stand apart. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "src/sim/sim.h"
 #include "supernode/core.h"
 #include "tests/sim/catalog.h"
+#include "tests/sim/hostile.h"
 
 #define SECOND_US 1000000ull
 #define MESH_US (150 * SECOND_US)  /* until the supernodes know each other */
@@ -26,6 +28,7 @@
 #define WAIT_US (30 * SECOND_US)   /* after the last */
 #define INTRODUCERS 4
 #define CLASSES 4
+#define ROWS (CLASSES + 2) /* all, and those that were asked of a hostile supernode */
 
 struct options {
     uint32_t supernodes;
@@ -34,6 +37,8 @@ struct options {
     uint32_t queries;
     uint32_t seed;
     uint32_t droppers;   /* percent of the supernodes that fall silent */
+    uint32_t poisoners;  /* percent that claim to have every word */
+    uint32_t forgers;    /* percent that repeat queries and forge answers */
     uint32_t recall_min; /* thousandths, over all searches; 0 = not checked */
     uint32_t share_max;  /* percent of a plain flood's copies; 0 = not checked */
     uint32_t plain;      /* 1: really flood, for comparison */
@@ -51,6 +56,7 @@ struct search {
     uint64_t reached;
     uint64_t known;
     uint64_t supernodes;
+    bool is_exposed; /* a supernode of the asker is hostile */
 };
 
 struct world {
@@ -66,6 +72,7 @@ struct world {
     uint32_t *active;      /* by machine: its search + 1 */
     struct map by_id;      /* query id -> search */
     uint32_t next_machine; /* that is being started */
+    uint32_t parted;       /* links that supernodes ended for misdeeds */
 };
 
 /* ---- The network ---- */
@@ -78,6 +85,20 @@ static void introduce(const struct world *world, struct introducer *to, uint32_t
              address.ip[3]);
 }
 
+/* The first ones are: who knows whom is drawn anyway. */
+static bool is_hostile(const struct world *world, uint32_t supernode) {
+    const struct options *options = &world->options;
+    return supernode * 100ull <
+           options->supernodes * (uint64_t)(options->poisoners + options->forgers);
+}
+
+static struct node make_hostile(const struct world *world, struct node node,
+                                const struct node_env *env) {
+    bool is_poisoner = world->next_machine * 100ull <
+                       world->options.supernodes * (uint64_t)world->options.poisoners;
+    return hostile_new(node, env, is_poisoner ? HOSTILE_POISONER : HOSTILE_FORGER);
+}
+
 static struct node make_supernode(const struct node_env *env, void *context) {
     struct world *world = context;
     struct supernode_config config = {.plain_flood = world->options.plain != 0};
@@ -87,7 +108,7 @@ static struct node make_supernode(const struct node_env *env, void *context) {
     }
     struct node node = supernode_new(env, &config);
     world->supernodes[world->next_machine] = node.self;
-    return node;
+    return is_hostile(world, world->next_machine) ? make_hostile(world, node, env) : node;
 }
 
 /* Every supernode is the first of as many leaves as any other. */
@@ -186,8 +207,24 @@ static uint64_t plain_copies(const struct world *world, uint32_t entry) {
 
 /* ---- Searches ---- */
 
+/* Nobody may be made to part from one who is honest. */
+static void saw_goaway(struct world *world, const struct sim_message *message) {
+    struct goaway goaway;
+    if (wire_goaway_decode(message->payload, &goaway) != OK || goaway.reason != GOAWAY_PROTOCOL ||
+        is_hostile(world, message->from)) {
+        return;
+    }
+    world->parted++;
+    if (!is_hostile(world, message->to)) {
+        sim_fail(world->sim, "%u parts from %u, who is honest", message->from, message->to);
+    }
+}
+
 static void saw_message(void *context, const struct sim_message *message) {
     struct world *world = context;
+    if (message->type == MSG_GOAWAY) {
+        saw_goaway(world, message);
+    }
     struct query_header query;
     if (message->type != MSG_QUERY || wire_query_decode(message->payload, &query) != OK) {
         return;
@@ -218,7 +255,9 @@ static void take_hit(struct world *world, struct search *search, struct slice co
     }
     enum err err = content_parse(&id, text);
     CHECK(err == OK);
-    uint32_t item = world->item_of_file[sim_file_of(world->sim, &id)];
+    uint32_t file = sim_file_of(world->sim, &id);
+    CHECK(file != UINT32_MAX); /* a forged hit */
+    uint32_t item = world->item_of_file[file];
     CHECK(catalog_matches(catalog_item(world->catalog, item), &search->wish));
     for (uint32_t i = 0; i < search->found; i++) {
         if (search->seen[i] == item) {
@@ -260,19 +299,36 @@ static void take_report(void *context, uint64_t command, struct slice fields,
     }
 }
 
-/* True when a supernode that is not silent has registered the leaf. */
+/* True when a supernode that is neither silent nor hostile has registered the leaf. */
 static bool is_registered(const struct world *world, uint32_t leaf) {
     struct node_id id = sim_node_id(world->sim, world->options.supernodes + leaf);
     for (uint32_t i = 0; i < world->options.supernodes; i++) {
         const struct leaf *at = map_get(&world->supernodes[i]->leaves, id.b);
-        if (at != NULL && at->link != NULL && at->list != NULL && !sim_is_frozen(world->sim, i)) {
+        bool is_good = !sim_is_frozen(world->sim, i) && !is_hostile(world, i);
+        if (is_good && at != NULL && at->link != NULL && at->list != NULL) {
             return true;
         }
     }
     return false;
 }
 
-/* Files that match and that the supernodes which are not silent know of from somebody else. */
+static bool is_exposed(const struct world *world, uint32_t leaf) {
+    struct node_id id = sim_node_id(world->sim, world->options.supernodes + leaf);
+    for (uint32_t i = 0; i < world->options.supernodes && is_hostile(world, i); i++) {
+        const struct leaf *at = map_get(&world->supernodes[i]->leaves, id.b);
+        if (at != NULL && at->link != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_bad_ones(const struct world *world) {
+    const struct options *options = &world->options;
+    return options->droppers + options->poisoners + options->forgers > 0;
+}
+
+/* Files that match and that those supernodes know of from somebody else. */
 static uint32_t count_there(const struct world *world, const struct wish *wish) {
     uint32_t there = 0;
     for (uint32_t i = 0; i < catalog_count(world->catalog) && there < SEARCH_WANT; i++) {
@@ -291,7 +347,7 @@ static void ask(struct world *world) {
     struct search *search = &world->searches[world->asked];
     do {
         search->wish = catalog_wish(world->catalog);
-        if (world->options.droppers > 0 && search->wish.there <= SEARCH_WANT) {
+        if (has_bad_ones(world) && search->wish.there <= SEARCH_WANT) {
             search->wish.there = count_there(world, &search->wish);
         }
     } while (search->wish.there == 0 || !is_registered(world, search->wish.asker) ||
@@ -301,6 +357,7 @@ static void ask(struct world *world) {
     catalog_wish_text(&search->wish, text);
     struct command_arg args[1] = {{"text", text}};
     search->asked_us = sim_now_us(world->sim);
+    search->is_exposed = is_exposed(world, search->wish.asker);
     uint64_t command = sim_command(world->sim, machine, "search", args, 1);
     CHECK(command == ++world->asked);
     world->active[machine] = world->asked;
@@ -372,13 +429,42 @@ static void print_row(const struct row *row) {
            (double)row->took_us / count / 1e6, (double)row->slowest_us / 1e6, row->unanswered);
 }
 
+/* Print what the others had of the hostile ones. False when there was nothing of the kind: then the
+ * run showed nothing. */
+static bool report_hostile(const struct world *world) {
+    const struct options *options = &world->options;
+    uint64_t unmatched = 0;
+    uint32_t poisoned = 0;
+    for (uint32_t i = 0; i < options->supernodes; i++) {
+        const struct supernode *supernode = world->supernodes[i];
+        if (is_hostile(world, i)) {
+            continue;
+        }
+        unmatched += supernode->counts.unmatched;
+        for (uint32_t n = 0; n < supernode->neighbour_count; n++) {
+            const struct summary *told = supernode->neighbours[n]->told.whole;
+            poisoned += told != NULL && summary_is_full(told, SUMMARY_POISON_PERCENT);
+        }
+    }
+    if (options->poisoners + options->forgers > 0) {
+        printf(
+            "%u %% poison, %u %% forge: %u poisoned summaries are known at the end, %llu answers "
+            "were to nothing, %u links were ended for it\n",
+            options->poisoners, options->forgers, poisoned, (unsigned long long)unmatched,
+            world->parted);
+    }
+    return (options->poisoners == 0 || poisoned > 0) &&
+           (options->forgers == 0 || world->parted > 0);
+}
+
 /* Print what was measured; false when it misses what was asked for. */
 static bool report(const struct world *world, double seconds) {
-    struct row rows[CLASSES + 1] = {{.name = "1 file", .most = 1},
-                                    {.name = "2 to 10", .most = 10},
-                                    {.name = "11 to 99", .most = SEARCH_WANT - 1},
-                                    {.name = "100 and more", .most = UINT32_MAX},
-                                    {.name = "all"}};
+    struct row rows[ROWS] = {{.name = "1 file", .most = 1},
+                             {.name = "2 to 10", .most = 10},
+                             {.name = "11 to 99", .most = SEARCH_WANT - 1},
+                             {.name = "100 and more", .most = UINT32_MAX},
+                             {.name = "all"},
+                             {.name = "hostile parent"}};
     uint64_t degree = 0;
     uint64_t known = 0;
     for (uint32_t i = 0; i < world->options.supernodes; i++) {
@@ -389,6 +475,10 @@ static bool report(const struct world *world, double seconds) {
         uint32_t class = 0;
         while (world->searches[i].wish.there > rows[class].most) {
             class ++;
+        }
+        if (world->searches[i].is_exposed) {
+            (void)add_search(&rows[CLASSES + 1], &world->searches[i]);
+            continue;
         }
         bool is_full = add_search(&rows[class], &world->searches[i]);
         (void)add_search(&rows[CLASSES], &world->searches[i]);
@@ -405,20 +495,25 @@ static bool report(const struct world *world, double seconds) {
            world->options.droppers, (unsigned long long)counts.events, seconds);
     printf("%-16s %7s %8s %9s %10s %8s %8s %8s %10s\n", "files there are", "queries", "recall",
            "copies", "plain", "share", "mean s", "max s", "unanswered");
-    for (uint32_t i = 0; i <= CLASSES; i++) {
-        print_row(&rows[i]);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        if (i <= CLASSES || rows[i].count > 0) {
+            print_row(&rows[i]);
+        }
     }
+    bool has_met = report_hostile(world);
     const struct row *all = &rows[CLASSES];
     double recall = all->recall / all->count;
     bool is_found = recall * 1000 >= world->options.recall_min;
     bool is_cheap =
         world->options.share_max == 0 || all->copies * 100 <= all->plain * world->options.share_max;
-    if (!is_found || !is_cheap || sim_failure(world->sim) != NULL) {
+    bool is_well = is_found && is_cheap && has_met && sim_failure(world->sim) == NULL;
+    if (!is_well) {
         printf("FAILED: %s\n", !is_found   ? "too little is found"
                                : !is_cheap ? "too many copies"
+                               : !has_met  ? "nobody was hostile"
                                            : sim_failure(world->sim));
     }
-    return is_found && is_cheap && sim_failure(world->sim) == NULL;
+    return is_well;
 }
 
 /* ---- Beginning and end ---- */
@@ -475,6 +570,8 @@ static bool parse(struct options *options, int argc, char **argv) {
                 {"--queries", &options->queries, 1, 100000},
                 {"--seed", &options->seed, 0, UINT32_MAX},
                 {"--droppers", &options->droppers, 0, 90},
+                {"--poisoners", &options->poisoners, 0, 45},
+                {"--forgers", &options->forgers, 0, 45},
                 {"--recall-min", &options->recall_min, 0, 1000},
                 {"--share-max", &options->share_max, 0, 1000},
                 {"--plain", &options->plain, 0, 1},
@@ -504,6 +601,8 @@ int main(int argc, char **argv) {
                 "  --leaves N      per supernode (20)\n"
                 "  --files N       per leaf (50)\n"
                 "  --droppers N    percent of the supernodes fall silent before the searches (0)\n"
+                "  --poisoners N   percent claim to have every word (0)\n"
+                "  --forgers N     percent repeat copies and forge answers (0)\n"
                 "  --plain 1       flood to TTL 4 at once, for comparison (0)\n"
                 "  --verbose 1     print the searches that missed something\n"
                 "  --recall-min N  fail below so many thousandths\n"

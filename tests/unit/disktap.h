@@ -59,8 +59,9 @@ static struct disktap {
     ino_t inodes[TAP_FILES]; /* of file numbers; 0 = none */
     uint32_t files;
     struct tap_fault fault;
-    uint32_t calls; /* that could have failed */
-    uint32_t hits;  /* that did */
+    const char *rival; /* name that somebody else takes just before it is renamed to; NULL = none */
+    uint32_t calls;    /* that could have failed */
+    uint32_t hits;     /* that did */
 } tap = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static inline void *tap_real(const char *name) {
@@ -300,6 +301,10 @@ int renameat2(int from_folder, const char *from, int to_folder, const char *to, 
         return -1;
     }
     pthread_mutex_lock(&tap.lock);
+    if (tap.rival != NULL && strcmp(to, tap.rival) == 0) {
+        (void)mknodat(to_folder, to, S_IFREG | 0600, 0);
+        tap.rival = NULL;
+    }
     if ((flags & RENAME_NOREPLACE) == 0) {
         tap_forget(to_folder, to);
     }

@@ -12,7 +12,7 @@
 #include "common/pack.h"
 #include "common/timers.h"
 
-#define WORLD_NODES 16
+#define WORLD_NODES 20
 #define WORLD_LINKS 1024
 #define WORLD_FILES 8
 #define WORLD_WALL_S 1700000000

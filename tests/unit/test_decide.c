@@ -229,6 +229,63 @@ static void test_late_fraud(void **state) {
     free_evidence(&evidence);
 }
 
+/* Two rows of one issuer that cannot both be true. */
+static struct buf proof_against(struct test_identity *liar) {
+    struct buf rows[2] = {{0}, {0}}, proof = {0};
+    struct signer_env env = signer(liar);
+    for (uint8_t i = 0; i < 2; i++) {
+        struct row_record row = {
+            .issuer = liar->id, .epoch = EPOCH, .count = 1, .entries = {{people[0]->id, 1u + i}}};
+        wire_row_sign(&row, &env);
+        wire_row_encode(&rows[i], &row);
+    }
+    bool is_first = wire_compare_signed(slice_of(&rows[0]), slice_of(&rows[1])) < 0;
+    struct fraud fraud = {.type = RECORD_ROW,
+                          .first = slice_of(&rows[!is_first]),
+                          .second = slice_of(&rows[is_first])};
+    wire_fraud_encode(&proof, &fraud);
+    buf_free(&rows[0]);
+    buf_free(&rows[1]);
+    return proof;
+}
+
+/* A condemned candidate takes nobody's seat, whatever it claims, and a condemned supernode keeps
+ * none: who never heard of the one decides as who knows what it is. */
+static void test_the_condemned_stand_for_nothing(void **state) {
+    (void)state;
+    struct evidence evidence;
+    make_electing_network();
+    strcpy(network.promotion.policy, "self-declared");
+    assert_int_equal(network_seal(&network, &people[0]->crypto), OK);
+    make_evidence(&evidence, 51);
+    struct decider before, after;
+    open_decider(&before, 52);
+    open_decider(&after, 53);
+    take_shuffled(&before.trust, &evidence, 54);
+    take_shuffled(&after.trust, &evidence, 55);
+    struct buf entered = candidacy_of(people[LAST], people[LAST], EPOCH, 1024);
+    struct buf proof = proof_against(people[LAST]), other = proof_against(people[4]);
+    assert_int_equal(take(&after.trust, MSG_CANDIDACY, &entered), OK);
+    assert_int_equal(take(&after.trust, MSG_FRAUD, &proof), OK);
+    assert_int_equal(take(&before.trust, MSG_FRAUD, &other), OK);
+    assert_int_equal(take(&after.trust, MSG_FRAUD, &other), OK);
+    struct hash one, same;
+    trust_candidate_root(&before.trust, EPOCH, NULL, 0, &one);
+    trust_candidate_root(&after.trust, EPOCH, NULL, 0, &same);
+    assert_memory_equal(one.b, same.b, sizeof one.b);
+    decide_at(&before.decide, &before.trust, EPOCH, 20000);
+    decide_at(&after.decide, &after.trust, EPOCH, 20000);
+    assert_same(&before.decide, &after.decide);
+    const struct decide_row *row = decide_find(&after.decide, &people[4]->id);
+    assert_true(row != NULL && row->verdict == POLICY_DEMOTE);
+    buf_free(&entered);
+    buf_free(&proof);
+    buf_free(&other);
+    close_decider(&before);
+    close_decider(&after);
+    free_evidence(&evidence);
+}
+
 /* True when a candidate that all members reached so many epochs ago, and one of them since, may
  * still have a seat. */
 static bool counts_as_reached(uint32_t ago) {
@@ -360,6 +417,7 @@ int main(void) {
         cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_late_row),
         cmocka_unit_test(test_late_fraud),
+        cmocka_unit_test(test_the_condemned_stand_for_nothing),
         cmocka_unit_test(test_the_gate_looks_back),
         cmocka_unit_test(test_one_load_is_one_of_many),
         cmocka_unit_test(test_silence_is_consent_for_a_while),

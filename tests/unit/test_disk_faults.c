@@ -159,6 +159,24 @@ static void test_collisions(void **state) {
     fetch_free(&fetch);
 }
 
+/* A name that somebody takes at the last moment is taken, too. */
+static void test_a_late_collision(void **state) {
+    (void)state;
+    struct fetch fetch;
+    struct stat stat_after;
+    char path[200];
+    plan(&fetch);
+    tap.rival = "song.ogg";
+    run_tapped(&fetch, (struct tap_fault){0});
+    assert_null(tap.rival);
+    assert_true(tap_ends(fetch.path, "/song (2).ogg"));
+    assert_same_file(&fetch);
+    snprintf(path, sizeof path, "%s/song.ogg", fetch.downloads);
+    assert_int_equal(stat(path, &stat_after), 0);
+    assert_int_equal(stat_after.st_size, 0);
+    fetch_free(&fetch);
+}
+
 /* Links in the way, of part file or journal, are not followed. */
 static void test_planted_links(void **state) {
     (void)state;
@@ -193,6 +211,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_without_fallocate),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_collisions),
+        cmocka_unit_test(test_a_late_collision),
         cmocka_unit_test(test_planted_links),
     };
     alarm(110);

@@ -244,6 +244,26 @@ static void without_sources_it_waits_and_looks_again(void **state) {
     cast_assert_fetched(asker, get, file);
 }
 
+/* Its only source has gone for good: it is dialled again at once, then ever more rarely. */
+static void who_is_gone_is_dialled_ever_more_rarely(void **state) {
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 8 * MIB, "whale.bin");
+    struct world_node *source = cast_peer(world, file, MIB);
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    settle(world);
+    (void)world_get(asker, file);
+    world_run_for(world, 2 * SECOND_US);
+    world_kill(source);
+    uint64_t before = asker->dials;
+    world_run_for(world, 60 * SECOND_US);
+    assert_in_range(asker->dials - before, 3, 6); /* after 2, 4, 8, 16, 32 s or a little less */
+    world_run_for(world, 30 * 60 * SECOND_US);
+    before = asker->dials;
+    world_run_for(world, 60 * 60 * SECOND_US);
+    uint64_t most = 3600000 / (SOURCE_RETRY_MS_MAX / 2);
+    assert_in_range(asker->dials - before, most / 2, most);
+}
+
 static void expect_paused(struct world_node *asker, uint64_t get, enum err reason) {
     const struct world_report *report = NULL;
     bool is_told = false;
@@ -407,6 +427,7 @@ int main(void) {
         CASE(a_killed_peer_resumes),
         CASE(a_second_get_joins_the_first),
         CASE(without_sources_it_waits_and_looks_again),
+        CASE(who_is_gone_is_dialled_ever_more_rarely),
         CASE(a_full_disk_pauses),
         CASE(a_disk_full_at_any_step_pauses),
         CASE(a_forbidden_folder_fails_at_once),

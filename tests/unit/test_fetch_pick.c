@@ -1,5 +1,6 @@
-/* test_fetch_pick.c - what a download asks of whom: the rarest piece first, late blocks again from
- * another, untried sources instead of slow ones; and that a block is judged though nobody needs it.
+/* test_fetch_pick.c - what a download asks of whom: the fastest source first, the rarest piece
+ * first, late blocks again from another, untried sources instead of slow ones and of queues; and
+ * that a block is judged though nobody needs it.
  *
  * The sources are scripted: they note what they are asked for and answer as the test says. */
 #include "tests/unit/peer_cast.h"
@@ -17,15 +18,22 @@ struct script {
     bool is_silent;        /* sends no blocks; they wait in `owed` */
     bool spoils;           /* the blocks that it sends are wrong */
     bool knows_little;     /* no hashes */
+    bool knows_pieces;     /* no hashes of blocks */
+    uint32_t spoilt;       /* block that it sends wrong, plus 1; 0 = none but as `spoils` says */
+    bool is_far;           /* the test sends its HAVE */
+    uint16_t queue;        /* position at which it lets everybody wait; 0 = serves */
     uint32_t hashes_asked; /* while it knows little */
     uint32_t handle;       /* of the file that was opened; 0 = none */
-    uint64_t opened_us;
+    uint32_t opens;
+    uint32_t opened; /* the last OPEN of it was the so manieth of all */
     uint32_t shuts;
     uint32_t blocks;           /* sent */
     uint32_t asked[ASKED_MAX]; /* blocks, in their order */
     uint32_t asked_count;
     uint32_t owed; /* of `asked`, the first that was not sent */
 };
+
+static uint32_t all_opens; /* that scripts have seen */
 
 static int setup(void **state) {
     struct world *world = world_new(9);
@@ -65,7 +73,7 @@ static void send_block(struct script *script, struct link *link, uint32_t index)
     wire_block_header(&frame, script->handle, index, len);
     buf_append(&payload, frame.data + FRAME_HEADER_BYTES, frame.len - FRAME_HEADER_BYTES);
     buf_append(&payload, script->file->bytes + (uint64_t)index * BLOCK_BYTES, len);
-    payload.data[payload.len - 1] ^= script->spoils;
+    payload.data[payload.len - 1] ^= script->spoils || index + 1 == script->spoilt;
     buf_free(&frame);
     script->blocks++;
     say(link, MSG_BLOCK, &payload);
@@ -118,9 +126,23 @@ static void send_hashes(const struct script *script, struct link *link,
     say(link, MSG_HASHES, &payload);
 }
 
+static void send_queued(const struct script *script, struct link *link) {
+    const struct reject reject = {.handle = script->handle,
+                                  .reason = REJECT_QUEUED,
+                                  .retry_after_ms = 60000,
+                                  .queue_position = script->queue};
+    struct buf payload = {0};
+    wire_reject_encode(&payload, &reject);
+    say(link, MSG_REJECT, &payload);
+}
+
 static void take_request(struct script *script, struct link *link, struct slice payload) {
     struct block_request request;
     assert_int_equal(wire_block_request_decode(payload, &request), OK);
+    if (script->queue > 0) {
+        send_queued(script, link);
+        return;
+    }
     for (uint32_t i = 0; i < request.count; i++) {
         assert_true(script->asked_count < ASKED_MAX);
         script->asked[script->asked_count++] = request.first + i;
@@ -137,15 +159,20 @@ static void answer(struct raw *raw, struct link *link, uint8_t type, struct slic
     if (type == MSG_OPEN) {
         assert_int_equal(wire_open_decode(payload, &open), OK);
         script->handle = open.handle;
-        script->opened_us = raw->node->world->now_us;
-        send_have(script, link);
+        script->opens++;
+        script->opened = ++all_opens;
+        if (!script->is_far) {
+            send_have(script, link);
+        }
     } else if (type == MSG_BLOCK_REQUEST) {
         take_request(script, link, payload);
     } else if (type == MSG_HASHES_REQUEST && script->knows_little) {
         script->hashes_asked++;
     } else if (type == MSG_HASHES_REQUEST) {
         assert_int_equal(wire_hashes_request_decode(payload, &request), OK);
-        send_hashes(script, link, &request);
+        if (!script->knows_pieces || request.layer > 0) {
+            send_hashes(script, link, &request);
+        }
     } else if (type == MSG_SHUT) {
         script->shuts++;
         script->handle = 0;
@@ -318,6 +345,52 @@ static void a_newcomer_is_asked_for_little(void **state) {
     script_free(newcomer);
 }
 
+/* ---- The end of a download ---- */
+
+/* A source that is eight times slower owes up to two pieces, eight seconds of its time: the other
+ * one takes over at the end, long before they are late, however many pieces there are. */
+static void the_fast_help_the_slow_at_the_end(void **state) {
+    (void)state;
+    for (uint32_t pieces = 20; pieces < 29; pieces++) {
+        struct world *world = world_new(9);
+        cast_supernode(world);
+        const struct world_file *file = world_make_file(world, pieces * MIB, "whale.bin");
+        struct world_node *asker = cast_peer(world, NULL, 0);
+        const struct world_node *nodes[2] = {cast_peer(world, file, 2 * MIB),
+                                             cast_peer(world, file, MIB / 4)};
+        uint64_t get = get_from(asker, file, nodes, 2);
+        uint64_t took_us = cast_wait(asker, get, 60 * SECOND_US);
+        cast_assert_fetched(asker, get, file);
+        assert_true(nodes[1]->blocks_sent > 2 * PIECE_BLOCKS);
+        assert_true(took_us < pieces * SECOND_US * 4 / 9 + SECOND_US / 4); /* 2.25 MiB/s */
+        world_free(world);
+    }
+}
+
+/* Nobody can tell which block of a wrong piece is wrong, but all are of one source: it is banned by
+ * the first. */
+static void who_gave_all_of_a_wrong_piece_is_banned_at_once(void **state) {
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 2 * MIB, "whale.bin");
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    struct script *liar = script_add(world, file);
+    const struct world_node *node = liar->raw->node;
+    liar->knows_pieces = true;
+    liar->spoilt = PIECE_BLOCKS + 5 + 1;
+    (void)get_from(asker, file, &node, 1);
+    for (int i = 0; i < 600 && world->bans == 0; i++) {
+        world_run_for(world, SECOND_US / 10);
+    }
+    assert_int_equal(world->bans, 1);
+    assert_null(liar->raw->link);
+    uint32_t times = 0;
+    for (uint32_t i = 0; i < liar->owed; i++) {
+        times += liar->asked[i] + 1 == liar->spoilt;
+    }
+    assert_int_equal(times, 1);
+    script_free(liar);
+}
+
 /* ---- More sources ---- */
 
 /* One source works, and another is registered: it is looked for, though not at once. */
@@ -358,6 +431,67 @@ static void hashes_of_a_silent_source_come_from_another(void **state) {
     assert_true(other->asked_count > 0);
     script_free(mute);
     script_free(other);
+}
+
+/* ---- The fastest first ---- */
+
+static void send_some(struct script *script, uint32_t most) {
+    raw_begin(script->raw);
+    send_owed(script, script->raw->link, most);
+    raw_end(script->raw);
+}
+
+static void told(struct world_node *asker, const struct world_file *file,
+                 struct script *const *scripts, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        const struct world_node *node = scripts[i]->raw->node;
+        (void)get_from(asker, file, &node, 1);
+    }
+}
+
+static void pause_all(struct world_node *asker, uint64_t us) {
+    (void)world_command(asker, "pause", "all", "1");
+    world_run_for(asker->world, us);
+    (void)world_command(asker, "resume", "all", "1");
+    world_run_for(asker->world, SECOND_US / 4);
+}
+
+/* Six sources, told in the order that is the worst one: two let wait, two have not given anything
+ * yet, two give blocks. When all of them may be tried again, they are: whoever does not let wait,
+ * then whoever gave more, then whoever answered sooner. */
+static void the_fastest_are_tried_first(void **state) {
+    enum { QUEUE_LONG, QUEUE_SHORT, FAR, NEAR, SLOW, FAST, SCRIPTS };
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 24 * MIB, "whale.bin");
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    struct script *scripts[SCRIPTS];
+    for (int i = 0; i < SCRIPTS; i++) {
+        scripts[i] = script_add(world, file);
+        scripts[i]->is_silent = true;
+    }
+    scripts[QUEUE_LONG]->queue = 20;
+    scripts[QUEUE_SHORT]->queue = 3;
+    scripts[FAR]->is_far = true;
+    told(asker, file, scripts, SCRIPTS);
+    world_run_for(world, SECOND_US / 4);
+    raw_begin(scripts[FAR]->raw);
+    send_have(scripts[FAR], scripts[FAR]->raw->link);
+    raw_end(scripts[FAR]->raw);
+    for (int i = 0; i < 12; i++) {
+        world_run_for(world, SECOND_US / 8);
+        send_some(scripts[FAST], 8);
+        send_some(scripts[SLOW], i % 4 == 0);
+    }
+    assert_int_equal(downloading(asker, "sources"), 4);
+    assert_int_equal(downloading(asker, "queued"), 2);
+    pause_all(asker, SECOND_US / 4);
+    for (int i = 0; i < SCRIPTS; i++) {
+        assert_int_equal(scripts[i]->opens, 2);
+        assert_int_equal(scripts[i]->opened, all_opens - (uint32_t)i);
+    }
+    for (int i = 0; i < SCRIPTS; i++) {
+        script_free(scripts[i]);
+    }
 }
 
 /* ---- Probing ---- */
@@ -405,6 +539,81 @@ static void an_untried_source_replaces_the_slowest(void **state) {
     script_free(untried);
 }
 
+/* Run while these send a block each in every eighth of a second, as long as `end` has no handle. */
+static void crawl_until(struct script *const *slow, uint32_t count, const struct script *end,
+                        uint32_t seconds) {
+    for (uint32_t i = 0; i < seconds * 8 && (end == NULL || end->handle == 0); i++) {
+        world_run_for(slow[0]->raw->node->world, SECOND_US / 8);
+        for (uint32_t j = 0; j < count; j++) {
+            if (slow[j]->handle != 0) {
+                send_some(slow[j], 1);
+            }
+        }
+    }
+}
+
+/* Seven work, and two that crawl have had the eighth place in turn: the next turn is that of one
+ * which was never tried, though the first of them may be tried again, and is better than nothing.
+ */
+static void a_slow_source_does_not_come_back_before_an_untried_one(void **state) {
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 96 * MIB, "whale.bin");
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    const struct world_node *nodes[SOURCES_ACTIVE_MAX - 1];
+    struct script *scripts[3]; /* the third was never tried */
+    for (int i = 0; i < SOURCES_ACTIVE_MAX - 1; i++) {
+        nodes[i] = cast_peer(world, file, 3 * MIB / 8);
+    }
+    for (int i = 0; i < 3; i++) {
+        scripts[i] = script_add(world, file);
+        scripts[i]->is_silent = true;
+    }
+    (void)get_from(asker, file, nodes, SOURCES_ACTIVE_MAX - 1);
+    told(asker, file, &scripts[0], 1);
+    crawl_until(scripts, 2, NULL, 1);
+    told(asker, file, &scripts[1], 1);
+    crawl_until(scripts, 2, scripts[1], 15);
+    assert_int_equal(scripts[0]->shuts, 1);
+    told(asker, file, &scripts[0], 1); /* named again: may be tried at once */
+    told(asker, file, &scripts[2], 1);
+    crawl_until(scripts, 2, scripts[2], 15);
+    assert_int_not_equal(scripts[2]->handle, 0);
+    assert_int_equal(scripts[0]->opens, 1);
+    assert_int_equal(scripts[1]->shuts, 1);
+    for (int i = 0; i < 3; i++) {
+        script_free(scripts[i]);
+    }
+}
+
+/* As many as may be let us wait, and one more was never tried: after a while it is, instead of the
+ * one where the most are before us. */
+static void queues_do_not_keep_an_untried_source_away(void **state) {
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 8 * MIB, "whale.bin");
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    struct script *scripts[FETCH_QUEUED_MAX + 1];
+    for (uint32_t i = 0; i <= FETCH_QUEUED_MAX; i++) {
+        scripts[i] = script_add(world, file);
+        scripts[i]->queue = i < FETCH_QUEUED_MAX ? (uint16_t)(1 + i * 7 % FETCH_QUEUED_MAX) : 0;
+    }
+    struct script *untried = scripts[FETCH_QUEUED_MAX];
+    untried->is_silent = true;
+    told(asker, file, scripts, FETCH_QUEUED_MAX);
+    world_run_for(world, SECOND_US);
+    told(asker, file, &untried, 1);
+    world_run_for(world, SECOND_US);
+    assert_int_equal(downloading(asker, "queued"), FETCH_QUEUED_MAX);
+    assert_int_equal(untried->opens, 0); /* not at once */
+    world_run_for(world, FETCH_PROBE_MS * 1000);
+    assert_true(untried->asked_count > 0);
+    for (uint32_t i = 0; i < FETCH_QUEUED_MAX; i++) {
+        assert_int_equal(scripts[i]->shuts, scripts[i]->queue == FETCH_QUEUED_MAX);
+    }
+    for (uint32_t i = 0; i <= FETCH_QUEUED_MAX; i++) {
+        script_free(scripts[i]);
+    }
+}
+
 /* ---- Blocks that nobody needs ---- */
 
 /* A liar takes its time, so that another's blocks are there when its own come: it is found out by
@@ -449,9 +658,14 @@ int main(void) {
         TEST(the_rarest_piece_is_first),
         TEST(late_blocks_are_for_others),
         TEST(a_newcomer_is_asked_for_little),
+        TEST(the_fast_help_the_slow_at_the_end),
+        TEST(who_gave_all_of_a_wrong_piece_is_banned_at_once),
         TEST(more_sources_are_looked_for),
         TEST(hashes_of_a_silent_source_come_from_another),
+        TEST(the_fastest_are_tried_first),
         TEST(an_untried_source_replaces_the_slowest),
+        TEST(a_slow_source_does_not_come_back_before_an_untried_one),
+        TEST(queues_do_not_keep_an_untried_source_away),
         TEST(wrong_blocks_count_though_nobody_needs_them),
     };
     return cmocka_run_group_tests_name("fetch pick", tests, NULL, NULL);

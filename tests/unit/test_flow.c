@@ -194,6 +194,36 @@ static void a_limit_is_changed_at_once(void **state) {
     assert_true(rate(&street, street.seen_sent, 1) < 1.3 * MIB);
 }
 
+/* ---- The week ---- */
+
+static int fake_hour; /* of a Monday; 0 = as it is */
+
+struct tm *localtime_r(const time_t *time, struct tm *to) {
+    if (fake_hour == 0) {
+        return gmtime_r(time, to);
+    }
+    *to = (struct tm){.tm_wday = 1, .tm_hour = fake_hour, .tm_min = 59};
+    return to;
+}
+
+static void let_noon_pass(struct street *street, int look) {
+    (void)street;
+    fake_hour = look >= 1 ? 12 : 11;
+}
+
+/* What the hour asks for holds soon after it has struck, on links that are in use. */
+static void a_limit_changes_with_the_hour(void **state) {
+    (void)state;
+    struct street street = {.at_s = {0.5, 2.5, 8.5, 10.5}, .looked = let_noon_pass};
+    plan_add(&street.of_sender, "mon 08:00-12:00 uploads=512K");
+    plan_add(&street.of_sender, "mon 12:00-18:00 uploads=4M");
+    fake_hour = 11;
+    street_run(&street);
+    fake_hour = 0;
+    assert_rate(rate(&street, street.seen_sent, 0), MIB / 2, 0.1);
+    assert_rate(rate(&street, street.seen_sent, 2), 4 * MIB, 0.1);
+}
+
 static void lift(struct street *street, int look) {
     static const struct rateplan none = {0};
     if (look == 0) {
@@ -215,6 +245,7 @@ int main(void) {
         cmocka_unit_test(what_is_sent_keeps_the_limit),
         cmocka_unit_test(what_is_received_keeps_the_limit),
         cmocka_unit_test(a_limit_is_changed_at_once),
+        cmocka_unit_test(a_limit_changes_with_the_hour),
         cmocka_unit_test(without_a_limit_nothing_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -260,6 +260,69 @@ static void the_ladder_ends_when_it_should(void **state) {
     }
 }
 
+/* ---- Sources of a content ---- */
+
+/* A holder that registered with the supernode itself. */
+static void add_source(struct scene *scene, const struct fake_file *file) {
+    struct fake *holder = fake_add(scene->net);
+    struct link *link = fake_dial(holder, scene->place, PURPOSE_LEAF);
+    assert_int_equal(fake_register(link, 1, file, 1), REG_DONE);
+}
+
+/* A neighbour names so many holders, in records of as many as fit. */
+static void name_holders(struct scene *scene, const struct fake_file *file, uint8_t count) {
+    struct hits *hits = mem_new(sizeof *hits);
+    *hits = (struct hits){.id = scene->id, .holder_count = count, .last = true, .coverage = one};
+    for (uint8_t i = 0; i < count; i++) {
+        memset(hits->holders[i].id.b, 100 + i, sizeof hits->holders[i].id.b);
+        struct hit *hit = &hits->hits[i / RECORD_HOLDERS_MAX];
+        hit->file = fake_record(file);
+        hit->holders[hit->holder_count++] = i;
+        hits->hit_count = (uint8_t)(i / RECORD_HOLDERS_MAX + 1);
+    }
+    struct buf payload = {0};
+    wire_hits_encode(&payload, hits);
+    fake_send(scene->mesh_link, MSG_HITS, &payload);
+    net_run(scene->net, 100);
+    mem_free(hits);
+}
+
+/* Sources are counted, not records: 20 end the search, wherever they are. Our own are told before
+ * anybody is asked, and nobody is when they are enough. */
+static void a_search_for_sources_ends_with_twenty(void **state) {
+    (void)state;
+    static const struct {
+        uint8_t ours, theirs;
+        uint32_t steps;
+    } rows[] = {{0, 19, 2}, {0, 20, 1}, {2, 17, 2}, {2, 18, 1}, {16, 0, 1}, {1, 0, 1}};
+    static const struct fake_file file = {7, "whale"};
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        struct scene *scene = scene_new(3);
+        for (uint8_t n = 0; n < rows[i].ours; n++) {
+            add_source(scene, &file);
+        }
+        struct fake_query query = {.ttl = 3};
+        query.content = fake_record(&file).content;
+        query.want = rows[i].theirs == 0 ? rows[i].ours : LOCATE_WANT;
+        struct buf body = {0};
+        fake_body(scene->leaf, &query, &body);
+        wire_query_id((struct slice){body.data, body.len}, &scene->place->crypto, &scene->id);
+        buf_free(&body);
+        fake_ask(scene->leaf_link, &query);
+        net_run(scene->net, 50);
+        assert_int_equal(fake_result(scene->leaf).records, rows[i].ours > 0);
+        if (rows[i].theirs == 0) {
+            assert_int_equal(fake_count(scene->mesh, MSG_LOCATE), 0);
+        } else {
+            assert_int_equal(fake_count(scene->mesh, MSG_LOCATE), 1);
+            name_holders(scene, &file, rows[i].theirs);
+            assert_int_equal(fake_count(scene->mesh, MSG_LOCATE), rows[i].steps);
+        }
+        assert_int_equal(fake_result(scene->leaf).lasts, rows[i].steps == 1);
+        scene_free(scene);
+    }
+}
+
 /* ---- Summaries ---- */
 
 static void tell(struct scene *scene, struct summary *summary) {
@@ -318,7 +381,7 @@ static void summaries_spare_copies(void **state) {
 }
 
 /* In a network where all are neighbours a word that nobody has costs no copy at all; a poisoned
- * summary does not count as an answer, a LOCATE is not spared. */
+ * summary does not count as an answer but as a refusal, a LOCATE is not spared. */
 static void what_nobody_has_costs_nothing(void **state) {
     (void)state;
     struct scene *scene = scene_new(0);
@@ -337,8 +400,11 @@ static void what_nobody_has_costs_nothing(void **state) {
     assert_int_equal(fake_count(scene->mesh, MSG_LOCATE), 1);
     tell(scene, poisoned());
     ask_for(scene, "whale", 3, 100);
-    assert_int_equal(fake_count(scene->mesh, MSG_QUERY), 1);
-    assert_int_equal(heard_query(scene, 0).ttl, 1);
+    assert_int_equal(fake_count(scene->mesh, MSG_QUERY), 0); /* nor does it draw copies of others */
+    result = fake_result(scene->leaf);
+    assert_int_equal(result.lasts, 1);
+    assert_int_equal(result.coverage.refused, 1);
+    assert_int_equal(result.coverage.spared, 0);
     scene_free(scene);
 }
 
@@ -501,6 +567,7 @@ int main(void) {
         cmocka_unit_test(a_larger_ttl_goes_on_from_there),
         cmocka_unit_test(a_silent_step_is_waited_for_and_no_longer),
         cmocka_unit_test(the_ladder_ends_when_it_should),
+        cmocka_unit_test(a_search_for_sources_ends_with_twenty),
         cmocka_unit_test(summaries_spare_copies),
         cmocka_unit_test(what_nobody_has_costs_nothing),
         cmocka_unit_test(our_words_are_told),

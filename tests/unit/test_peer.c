@@ -517,9 +517,30 @@ static void searches_for_sources_are_rationed(void **state) {
     world_run_for(stage->world, SECOND_US / 10);
     enum { LEGS = 2 }; /* with one parent: as far as usual, then farther */
     assert_int_equal(raw_count(stage->supernode, MSG_LOCATE), LEGS * LOCATE_BURST);
+    assert_int_equal(stage->oracle.body.kind, QUERY_CONTENT);
+    assert_int_equal(stage->oracle.last.want, LOCATE_WANT);
     world_run_for(stage->world, 40 * SECOND_US);
     assert_in_range(raw_count(stage->supernode, MSG_LOCATE), LEGS * (LOCATE_BURST + 3),
                     LEGS * (LOCATE_BURST + 5));
+}
+
+/* Of what nobody has, sources are looked for after half a minute, and ever more rarely: at 0, 30,
+ * 90, 210, 450, 750 s and so on. */
+static void searches_for_sources_become_rare(void **state) {
+    struct stage *stage = *state;
+    static const uint32_t until_s[] = {29, 32, 88, 92, 208, 212, 448, 452, 748, 752, 1048, 1052};
+    struct world_node *peer = start_peer(stage);
+    struct content_id content = {.size = 1};
+    char text[CONTENT_TEXT_BYTES];
+    content_format(text, &content);
+    world_command(peer, "get", "content", text);
+    uint32_t legs = 0;
+    for (uint32_t i = 0, s = 0; i < LENGTH(until_s); s = until_s[i], i++) {
+        world_run_for(stage->world, (until_s[i] - s) * SECOND_US);
+        uint32_t count = raw_count(stage->supernode, MSG_LOCATE);
+        legs = i == 0 ? count : legs; /* each search asks so often */
+        assert_int_equal(count, legs * (i / 2 + 1 + i % 2));
+    }
 }
 
 /* A message that has no business on a link ends it; one that only came late does not. */
@@ -765,6 +786,7 @@ int main(void) {
         CASE(strangers_get_in_for_what_a_peer_does),
         CASE(strangers_at_a_time_are_bounded),
         CASE(searches_for_sources_are_rationed),
+        CASE(searches_for_sources_become_rare),
         CASE(messages_have_their_place),
         CASE(a_source_that_talks_nonsense_does_no_harm),
         CASE(stopping_is_polite_and_short),

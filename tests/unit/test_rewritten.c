@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 
 #include "tests/unit/hostlib.h"
 
@@ -12,6 +13,7 @@
 #define HEADER_BYTES 16
 #define NOTICED_S 5.0
 #define WAIT_S 20.0
+#define REST_US 3000000 /* until what was not written to is hashed */
 
 /* A node that shares the file and sends blocks of it, one that reads them, and a thread that
  * writes. The bytes of a block say which it is, and of which generation. */
@@ -22,6 +24,8 @@ struct press {
     char folder[64];
     char path[128];
     pthread_t writer;
+    bool is_mapped;        /* the writer has it in its memory */
+    uint32_t last;         /* generation */
     atomic_uint written;   /* the last generation that is there as a whole */
     atomic_uint enough;    /* ... and of which enough was sent */
     atomic_llong begun_us; /* of the next one */
@@ -63,9 +67,32 @@ static void write_generation(struct press *press, uint32_t generation) {
     atomic_store(&press->written, generation);
 }
 
+/* The same by a mapping, with a rest in the middle: the first bytes of a page give the file a new
+ * time, those after the rest do not, and nobody is told of any. */
+static void map_generation(struct press *press, uint32_t generation) {
+    int fd = open(press->path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    uint8_t *bytes = mmap(NULL, BLOCKS * BLOCK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_true(bytes != MAP_FAILED);
+    close(fd);
+    atomic_store(&press->begun_us, now_us());
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        uint32_t index = i * 101 % BLOCKS;
+        make_block(bytes + index * BLOCK_BYTES, i < BLOCKS / 2 ? generation : generation - 1,
+                   index);
+    }
+    usleep(REST_US);
+    for (uint32_t i = BLOCKS / 2; i < BLOCKS; i++) {
+        uint32_t index = i * 101 % BLOCKS;
+        make_block(bytes + index * BLOCK_BYTES, generation, index);
+    }
+    atomic_store(&press->written, generation);
+    munmap(bytes, BLOCKS * BLOCK_BYTES);
+}
+
 static void *keep_writing(void *context) {
     struct press *press = context;
-    for (uint32_t generation = 2; generation <= GENERATIONS; generation++) {
+    for (uint32_t generation = 2; generation <= press->last; generation++) {
         double end_s = seconds_now() + WAIT_S;
         while (atomic_load(&press->enough) < generation - 1 && seconds_now() < end_s) {
             usleep(1000);
@@ -74,7 +101,7 @@ static void *keep_writing(void *context) {
             atomic_store(&press->is_late, true);
             return NULL;
         }
-        write_generation(press, generation);
+        (press->is_mapped ? map_generation : write_generation)(press, generation);
     }
     return NULL;
 }
@@ -120,7 +147,7 @@ static void lend(struct probe *probe, const struct node_event *event, struct out
     default:
         break;
     }
-    bool is_over = press->received[GENERATIONS] >= 8 * BLOCKS || atomic_load(&press->is_late);
+    bool is_over = press->received[press->last] >= 8 * BLOCKS || atomic_load(&press->is_late);
     if (is_over) {
         host_stop(press->host);
     } else if (probe->counts[NODE_LINK_UP] > 0) {
@@ -178,9 +205,10 @@ static void start_shelf(struct press *press, const char *state) {
     assert_non_null(press->shelf.node);
 }
 
-static void test_never_a_wrong_block(void **cmocka) {
-    (void)cmocka;
+static void press_run(bool is_mapped, uint32_t last) {
     struct press *press = mem_new(sizeof *press);
+    press->is_mapped = is_mapped;
+    press->last = last;
     char state[64];
     folder_make_temporary(state);
     folder_make_temporary(press->folder);
@@ -192,14 +220,14 @@ static void test_never_a_wrong_block(void **cmocka) {
     pthread_join(press->writer, NULL);
     assert_false(atomic_load(&press->is_late));
     uint32_t received = 0;
-    for (uint32_t i = 1; i <= GENERATIONS; i++) {
+    for (uint32_t i = 1; i <= press->last; i++) {
         assert_true(press->received[i] >= 8 * BLOCKS);
         received += press->received[i];
     }
     print_message("%u blocks right, %u refused; the slowest withdrawn after %.3f s\n", received,
                   press->refused, press->slowest_s);
     assert_true(press->refused > 0); /* some were asked for while it was written */
-    assert_in_range(press->withdrawn, GENERATIONS - 1, 100 * GENERATIONS);
+    assert_in_range(press->withdrawn, press->last - 1, 100 * press->last);
     assert_true(press->slowest_s < NOTICED_S);
     host_free(press->host);
     folder_remove(press->reader.folder);
@@ -209,8 +237,24 @@ static void test_never_a_wrong_block(void **cmocka) {
     mem_free(press);
 }
 
+static void test_never_a_wrong_block(void **state) {
+    (void)state;
+    press_run(false, GENERATIONS);
+}
+
+static void test_never_a_wrong_block_of_a_mapping(void **state) {
+    (void)state;
+    if (folder_is_overlaid()) {
+        skip();
+    }
+    press_run(true, 3);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_never_a_wrong_block)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_never_a_wrong_block),
+        cmocka_unit_test(test_never_a_wrong_block_of_a_mapping),
+    };
     alarm(180);
     return cmocka_run_group_tests_name("rewritten", tests, NULL, NULL);
 }

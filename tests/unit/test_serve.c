@@ -202,6 +202,24 @@ static void the_queue_has_an_end(void **state) {
     assert_int_equal(busy, (1 + UPLOAD_QUEUE_MAX / SERVINGS_MAX) * SERVINGS_MAX - UPLOAD_QUEUE_MAX);
 }
 
+/* Of eight slots the last one is for small files. */
+static void eight_are_served_at_a_time(void **state) {
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 4 * MIB, "whale.bin");
+    const struct world_file *small = world_make_file(world, 100000, "note.txt");
+    struct world_node *server = cast_peer(world, file, 16 * 1024);
+    world_share(server, small);
+    for (int i = 0; i < 10; i++) {
+        bool is_long = i < 8;
+        bool waits = i == 7 || i == 9;
+        struct raw *reader = reader_of_file(world, server, is_long ? file : small);
+        ask_blocks(reader, 1, 0, is_long ? 64 : 7);
+        world_run_for(world, 5 * LATENCY_US);
+        assert_int_equal(raw_count(reader, MSG_REJECT), waits);
+        assert_true(!waits || last_reject(reader).reason == REJECT_QUEUED);
+    }
+}
+
 static void one_node_gets_two_slots(void **state) {
     struct world *world = *state;
     const struct world_file *file = world_make_file(world, 4 * MIB, "whale.bin");
@@ -518,6 +536,7 @@ int main(void) {
         CASE(a_changed_file_is_said_to_be),
         CASE(slots_are_kept_and_the_queue_has_an_order),
         CASE(the_queue_has_an_end),
+        CASE(eight_are_served_at_a_time),
         CASE(one_node_gets_two_slots),
         CASE(a_stalled_reader_costs_little_and_hurts_nobody),
         CASE(the_upload_rate_is_kept_and_shared),

@@ -193,6 +193,15 @@ static void an_unchanged_list_is_not_sent_again(void **state) {
     assert_int_equal(ask(bob_link, "whale", 0, 6).records, 2);
 
     fake_close(alice_link);
+    net_run(net, 600000 - 5000); /* kept ten minutes, and seen by nobody */
+    assert_int_equal(ask(bob_link, "whale", 0, 7).records, 0);
+    alice_link = fake_dial(alice, one, PURPOSE_LEAF);
+    fake_forget(alice);
+    fake_send_state(alice_link, MSG_REG_BEGIN, &state_again);
+    net_run(net, 100);
+    assert_int_equal(fake_verdict(alice), REG_DONE);
+
+    fake_close(alice_link);
     net_run(net, LEAF_KEEP_MS + 1000);
     assert_null(map_get(&supernode_of(one)->leaves, alice->place->env.id.b));
     assert_int_equal(index_count(supernode_of(one)->index).records, 0);
@@ -273,6 +282,83 @@ static void a_list_too_long_is_sent_elsewhere(void **state) {
     assert_int_equal(last_goaway(alice).reason, GOAWAY_FULL);
     assert_int_equal(last_goaway(alice).alternatives.count, 1);
     assert_int_equal(alice->closed, 1);
+    net_free(net);
+}
+
+/* A list of fewer files than a leaf may have, with names that take more than 2 MiB. */
+static void a_list_too_large_is_sent_elsewhere(void **state) {
+    (void)state;
+    enum { FILES = 9000, NAME = 250 };
+    struct net *net = net_new(10);
+    struct net_node *one = start_plain(net);
+    start_friend(net, one);
+    struct fake *alice = fake_add(net);
+    struct link *link = fake_dial(alice, one, PURPOSE_LEAF);
+    struct fake_file *files = mem_array(FILES, sizeof *files);
+    char *names = mem_array(FILES, NAME);
+    for (uint32_t i = 0; i < FILES; i++) {
+        char *name = names + (size_t)i * NAME;
+        memset(name, 'x', NAME - 1);
+        snprintf(name + NAME - 20, 20, " number %u", i);
+        files[i] = (struct fake_file){(uint8_t)i, name};
+    }
+    assert_int_equal(fake_register(link, 1, files, FILES), REG_REFUSED);
+    assert_int_equal(last_goaway(alice).reason, GOAWAY_FULL);
+    assert_int_equal(last_goaway(alice).alternatives.count, 1);
+    net_run(net, 5000);
+    assert_int_equal(alice->closed, 1);
+    assert_int_equal(index_count(supernode_of(one)->index).files, 0);
+    assert_true(index_count(supernode_of(one)->index).bytes <= LEAF_INDEX_BYTES_MAX);
+    mem_free(names);
+    mem_free(files);
+    net_free(net);
+}
+
+/* From 85 % of the index's memory on, new lists are sent elsewhere, also one that was on its way.
+ * Who is there stays, and is found; who comes back with the list that is kept is welcome. */
+static void a_full_index_sends_lists_elsewhere(void **state) {
+    (void)state;
+    enum { BUDGET = 400000, EACH = 200, MOST = 60 };
+    static struct fake_file files[EACH];
+    static char names[EACH][64];
+    struct net *net = net_new(9);
+    struct supernode_config config = {.index_bytes_max = BUDGET};
+    struct net_node *one = start(net, &config);
+    const struct supernode *supernode = supernode_of(one);
+    struct net_node *two = start_friend(net, one);
+    struct fake *leaves[MOST];
+    struct link *links[MOST];
+    uint32_t taken = 0;
+    uint64_t bytes = 0;
+    for (uint8_t verdict = REG_DONE; verdict == REG_DONE; taken += verdict == REG_DONE) {
+        assert_true(taken < MOST);
+        bytes = index_count(supernode->index).bytes;
+        for (uint32_t i = 0; i < EACH; i++) {
+            snprintf(names[i], sizeof names[i], "whale of leaf%u with number%u", taken, i);
+            files[i] = (struct fake_file){(uint8_t)i, names[i]};
+        }
+        leaves[taken] = fake_add(net);
+        links[taken] = fake_dial(leaves[taken], one, PURPOSE_LEAF);
+        verdict = fake_register(links[taken], 1, files, EACH);
+    }
+    assert_true(taken > 3);
+    assert_true(bytes < BUDGET / 100 * 85); /* when the last one began */
+    struct goaway goaway = last_goaway(leaves[taken]);
+    struct address_record record;
+    assert_int_equal(goaway.reason, GOAWAY_FULL);
+    assert_true(goaway.retry_after_s > 0);
+    assert_int_equal(goaway.alternatives.count, 1);
+    assert_int_equal(wire_address_record_decode(goaway.alternatives.records[0], &record), OK);
+    assert_memory_equal(record.key.b, two->env.id.b, sizeof record.key.b);
+    assert_int_equal(supernode->counts.refused_room, 1);
+    assert_true(index_count(supernode->index).bytes < BUDGET);
+    for (uint32_t i = 0; i < taken; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "whale leaf%u", i);
+        assert_int_equal(leaves[i]->closed, 0);
+        assert_int_equal(ask(links[i > 0 ? 0 : 1], text, 0, (uint8_t)i).records, 100);
+        net_run(net, 2500); /* within its rate */
+    }
     net_free(net);
 }
 
@@ -539,6 +625,8 @@ int main(void) {
         cmocka_unit_test(a_wrong_root_leaves_the_old_list_in_place),
         cmocka_unit_test(registration_out_of_order_closes_the_link),
         cmocka_unit_test(a_list_too_long_is_sent_elsewhere),
+        cmocka_unit_test(a_list_too_large_is_sent_elsewhere),
+        cmocka_unit_test(a_full_index_sends_lists_elsewhere),
         cmocka_unit_test(lists_of_many_departed_leaves_are_reclaimed),
         cmocka_unit_test(a_full_house_names_others),
         cmocka_unit_test(only_fitting_purposes_come_in),

@@ -170,6 +170,38 @@ static void supernodes_find_each_other(void **state) {
     net_free(net);
 }
 
+/* A full mesh up to 25 known supernodes, 12 dialled links up to 300, 8 beyond. */
+static void how_many_are_dialled_depends_on_how_many_there_are(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t known, dialled;
+    } rows[] = {{1, 1},
+                {MESH_FULL_MAX, MESH_FULL_MAX},
+                {MESH_FULL_MAX + 1, MESH_DIAL_MEDIUM},
+                {MESH_MEDIUM_MAX, MESH_DIAL_MEDIUM},
+                {MESH_MEDIUM_MAX + 1, MESH_DIAL_LARGE},
+                {HOSTCACHE_MAX, MESH_DIAL_LARGE}};
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        struct net *net = net_new(66);
+        struct supernode_config config = {0};
+        struct net_node *place = net_add(net);
+        place->node = supernode_new(&place->env, &config);
+        struct supernode *supernode = supernode_of(place);
+        for (uint32_t n = 0; n < rows[i].known; n++) {
+            const struct net_node *other = fake_add(net)->place;
+            hostcache_add_introducer(&supernode->hosts, &other->env.id, &other->env.listen[0]);
+        }
+        net_start(place);
+        net_run(net, 5000);
+        assert_int_equal(supernode->hosts.hosts.count, rows[i].known);
+        assert_int_equal(supernode->neighbour_count, rows[i].dialled);
+        for (uint32_t n = 0; n < supernode->neighbour_count; n++) {
+            assert_true(supernode->neighbours[n]->link->token != 0); /* each dialled by it */
+        }
+        net_free(net);
+    }
+}
+
 /* For experiments: a chain of three stays a chain. */
 static void a_fixed_mesh_does_not_grow(void **state) {
     (void)state;
@@ -507,6 +539,7 @@ int main(void) {
         cmocka_unit_test(an_expired_certificate_ends_the_link),
         cmocka_unit_test(a_supernode_knows_whether_it_is_certified),
         cmocka_unit_test(supernodes_find_each_other),
+        cmocka_unit_test(how_many_are_dialled_depends_on_how_many_there_are),
         cmocka_unit_test(a_fixed_mesh_does_not_grow),
         cmocka_unit_test(introducers_are_looked_up_by_name),
         cmocka_unit_test(nodes_are_told_on_request_only),

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "common/words.h"
 
@@ -210,6 +212,33 @@ static void test_idempotent(void **state) {
     }
 }
 
+/* Words of all lengths, each where readable memory ends, alike but for one character or none. */
+static void test_equal(void **state) {
+    (void)state;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(pages != MAP_FAILED);
+    assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+    struct word *last = (struct word *)(pages + page) - 1;
+    struct word other;
+    for (uint32_t len = 1; len <= WORD_BYTES_MAX; len++) {
+        for (uint32_t i = 0; i < WORD_BYTES_MAX; i++) {
+            last->text[i] = i < len ? 'a' : 'x';
+            other.text[i] = i < len ? 'a' : 'y';
+        }
+        last->len = other.len = (uint8_t)len;
+        assert_true(word_equal(last, &other));
+        for (uint32_t i = 0; i < len; i++) {
+            other.text[i] = 'b';
+            assert_false(word_equal(last, &other));
+            other.text[i] = 'a';
+        }
+        other.len--;
+        assert_false(word_equal(last, &other));
+    }
+    assert_int_equal(munmap(pages, 2 * page), 0);
+}
+
 static bool take_joined(void *context, const struct word *word) {
     char *text = context;
     size_t len = strlen(text);
@@ -301,8 +330,8 @@ int main(void) {
         cmocka_unit_test(test_limits),     cmocka_unit_test(test_expansion),
         cmocka_unit_test(test_contain),    cmocka_unit_test(test_text_ok),
         cmocka_unit_test(test_idempotent), cmocka_unit_test(test_noise),
-        cmocka_unit_test(test_ascii),      cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_each),
+        cmocka_unit_test(test_equal),      cmocka_unit_test(test_ascii),
+        cmocka_unit_test(test_pieces),     cmocka_unit_test(test_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
