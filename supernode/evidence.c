@@ -184,13 +184,13 @@ enum err evidence_take_want(struct supernode *supernode, struct link *link, stru
     if (neighbour->to_send.len > TRUST_LIST_MAX * 8 * PREFIX_BYTES) {
         return OK; /* it asks faster than it reads; its next look at our list asks again */
     }
-    uint8_t ranks = trust_rank(0);
-    for (uint8_t rank = 0; rank < ranks; rank++) {
+    uint8_t last = trust_rank(0); /* of all: what condemns a candidate, who must be known */
+    for (uint8_t rank = 0; rank <= last; rank++) {
         struct reader reader = reader_of(list.prefixes.data, list.prefixes.len);
         for (uint16_t i = 0; i < list.count; i++) {
             uint64_t prefix = reader_u64(&reader);
             const struct trust_record *record = trust_find(&supernode->trust, prefix);
-            if (record != NULL && trust_rank(record->type) == rank) {
+            if (record != NULL && (record->is_passing ? last : trust_rank(record->type)) == rank) {
                 buf_u64(&neighbour->to_send, prefix);
             }
         }

@@ -226,21 +226,30 @@ static void only_who_counts_is_condemned(void **state) {
     buf_free(&real);
 }
 
+/* One more anchor, that is not there yet. */
+static struct net_node *add_second(struct stage *stage) {
+    struct net_node *two = net_add(stage->net);
+    struct network *network = &stage->net->network;
+    network->anchors[network->anchor_count++] = two->env.id;
+    assert_int_equal(network_seal(network, &stage->one->crypto), OK);
+    return two;
+}
+
+static struct trust *start_second(struct stage *stage, struct net_node *two) {
+    struct supernode_config config = {0};
+    net_introduce(&config, stage->one);
+    two->node = supernode_new(&two->env, &config);
+    net_start(two);
+    net_run(stage->net, 5000);
+    return &supernode_of(two)->trust;
+}
+
 /* Whoever holds the row of one that contradicted himself hears of the proof from a neighbour, and
  * drops the row. */
 static void the_condemned_are_removed_everywhere(void **state) {
     struct stage *stage = *state;
     const struct node_id *signer = &stage->bob->place->env.id;
-    struct supernode_config config = {0};
-    net_introduce(&config, stage->one);
-    struct net_node *two = net_add(stage->net);
-    struct network *network = &stage->net->network;
-    network->anchors[network->anchor_count++] = two->env.id;
-    assert_int_equal(network_seal(network, &stage->one->crypto), OK);
-    two->node = supernode_new(&two->env, &config);
-    net_start(two);
-    net_run(stage->net, 5000);
-    struct trust *trusts[2] = {trust_of(stage), &supernode_of(two)->trust};
+    struct trust *trusts[2] = {trust_of(stage), start_second(stage, add_second(stage))};
     struct buf row = row_by(stage->bob, signer, 1), proof = fraud_of(stage->bob);
     add_evidence(stage, MSG_ROW, &row);
     net_carry_out(stage->net, stage->one);
@@ -255,6 +264,26 @@ static void the_condemned_are_removed_everywhere(void **state) {
         assert_true(trust_is_fraud(trusts[i], signer));
         assert_false(trust_has_row(trusts[i], signer, EPOCH_NOW));
     }
+}
+
+/* Whoever joins later is told of a candidate and that it contradicted itself, in an order in which
+ * both count. */
+static void who_joins_condemns_as_well(void **state) {
+    struct stage *stage = *state;
+    static struct net_node child; /* whose id signs, and nothing else */
+    struct crypto its_key = net_crypto;
+    struct fake liar = {.place = &child};
+    child.env = stage->one->env;
+    child.env.id = (struct node_id){{3}};
+    child.env.crypto = &its_key;
+    its_key.context = &child;
+    struct net_node *two = add_second(stage);
+    struct buf candidacy = candidacy_of(stage->bob, 3), proof = fraud_of(&liar);
+    add_evidence(stage, MSG_CANDIDACY, &candidacy);
+    add_evidence(stage, MSG_FRAUD, &proof);
+    const struct trust *trust = start_second(stage, two);
+    assert_int_equal(trust->candidates.count, 1);
+    assert_true(trust_is_fraud(trust, &child.env.id));
 }
 
 /* The anchor `bob` fixes who the members are: itself, and `one` as well or not. */
@@ -458,6 +487,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_wrong_clock_does_not_last, elected, teardown),
         cmocka_unit_test_setup_teardown(only_who_counts_is_condemned, elected, teardown),
         cmocka_unit_test_setup_teardown(the_condemned_are_removed_everywhere, elected, teardown),
+        cmocka_unit_test_setup_teardown(who_joins_condemns_as_well, elected, teardown),
         cmocka_unit_test_setup_teardown(a_candidate_is_told_once, elected, teardown),
         cmocka_unit_test_setup_teardown(the_demoted_stay_until_the_epoch_ends, elected, teardown),
         cmocka_unit_test_setup_teardown(what_comes_while_it_looks_is_seen, elected, teardown),
