@@ -266,24 +266,66 @@ static void the_condemned_are_removed_everywhere(void **state) {
     }
 }
 
+/* The proof that the candidate with this number contradicted itself. */
+static struct buf fraud_of_candidate(const struct stage *stage, uint8_t number) {
+    struct net_node child = {.env = stage->one->env}; /* whose id signs, and nothing else */
+    struct crypto its_key = net_crypto;
+    struct fake liar = {.place = &child};
+    child.env.id = (struct node_id){{number}};
+    child.env.crypto = &its_key;
+    its_key.context = &child;
+    return fraud_of(&liar);
+}
+
 /* Whoever joins later is told of a candidate and that it contradicted itself, in an order in which
  * both count. */
 static void who_joins_condemns_as_well(void **state) {
     struct stage *stage = *state;
-    static struct net_node child; /* whose id signs, and nothing else */
-    struct crypto its_key = net_crypto;
-    struct fake liar = {.place = &child};
-    child.env = stage->one->env;
-    child.env.id = (struct node_id){{3}};
-    child.env.crypto = &its_key;
-    its_key.context = &child;
+    const struct node_id subject = {{3}};
     struct net_node *two = add_second(stage);
-    struct buf candidacy = candidacy_of(stage->bob, 3), proof = fraud_of(&liar);
+    struct buf candidacy = candidacy_of(stage->bob, 3), proof = fraud_of_candidate(stage, 3);
     add_evidence(stage, MSG_CANDIDACY, &candidacy);
     add_evidence(stage, MSG_FRAUD, &proof);
     const struct trust *trust = start_second(stage, two);
     assert_int_equal(trust->candidates.count, 1);
-    assert_true(trust_is_fraud(trust, &child.env.id));
+    assert_true(trust_is_fraud(trust, &subject));
+}
+
+/* Nobody stands for a condemned one anew, though one record of several is the one that all keep. */
+static void nobody_stands_for_the_condemned(void **state) {
+    struct stage *stage = *state;
+    struct buf candidacy = candidacy_of(stage->bob, 3), proof = fraud_of_candidate(stage, 3);
+    add_evidence(stage, MSG_CANDIDACY, &candidacy);
+    add_evidence(stage, MSG_FRAUD, &proof);
+    uint32_t cursor = 0;
+    const struct trust_candidate *known = map_next(&trust_of(stage)->candidates, &cursor, NULL);
+    for (uint32_t i = 0; i < 8; i++) {
+        struct fake *leaf = fake_add(stage->net);
+        struct link *link = fake_dial(leaf, stage->one, PURPOSE_LEAF);
+        candidacy = candidacy_for(leaf, 3, &stage->one->env);
+        fake_send(link, MSG_CANDIDACY, &candidacy);
+        net_run(stage->net, 1000);
+    }
+    assert_true(node_id_equal(&known->owner, &stage->bob->place->env.id));
+}
+
+/* Of two candidates that are drawn to it a supernode dials the one that is not condemned. */
+static void the_condemned_are_not_measured(void **state) {
+    struct stage *stage = *state;
+    struct fake *leaves[2];
+    for (uint8_t i = 0; i < 2; i++) {
+        leaves[i] = fake_add(stage->net);
+        struct link *link = fake_dial(leaves[i], stage->one, PURPOSE_LEAF);
+        struct buf candidacy = candidacy_for(leaves[i], 3 + i, &stage->one->env);
+        fake_send(link, MSG_CANDIDACY, &candidacy);
+        net_run(stage->net, 1000);
+    }
+    struct buf proof = fraud_of_candidate(stage, 3);
+    add_evidence(stage, MSG_FRAUD, &proof);
+    net_run(stage->net, 110 * 1000); /* 800 seconds of the epoch had passed */
+    const struct node_id *one = &stage->one->env.id;
+    assert_null(links_find(&leaves[0]->links, one, PURPOSE_MEASURE));
+    assert_non_null(links_find(&leaves[1]->links, one, PURPOSE_MEASURE));
 }
 
 /* The anchor `bob` fixes who the members are: itself, and `one` as well or not. */
@@ -488,6 +530,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(only_who_counts_is_condemned, elected, teardown),
         cmocka_unit_test_setup_teardown(the_condemned_are_removed_everywhere, elected, teardown),
         cmocka_unit_test_setup_teardown(who_joins_condemns_as_well, elected, teardown),
+        cmocka_unit_test_setup_teardown(nobody_stands_for_the_condemned, elected, teardown),
+        cmocka_unit_test_setup_teardown(the_condemned_are_not_measured, elected, teardown),
         cmocka_unit_test_setup_teardown(a_candidate_is_told_once, elected, teardown),
         cmocka_unit_test_setup_teardown(the_demoted_stay_until_the_epoch_ends, elected, teardown),
         cmocka_unit_test_setup_teardown(what_comes_while_it_looks_is_seen, elected, teardown),
