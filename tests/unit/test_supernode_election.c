@@ -453,6 +453,27 @@ static void an_anchor_fixes_what_it_has(void **state) {
     assert_int_equal(trust_of(stage)->latest->checkpoint.epoch, EPOCH_NOW + 2);
 }
 
+/* An anchor that is stopped while it works that out has not spoken: when it comes back it may. */
+static void who_stops_fixes_nothing(void **state) {
+    struct stage *stage = *state;
+    const struct election *election = &supernode_of(stage->one)->election;
+    assert_non_null(fake_dial(stage->bob, stage->one, PURPOSE_MESH));
+    struct buf candidacy = candidacy_of(stage->bob, 1);
+    add_evidence(stage, MSG_CANDIDACY, &candidacy);
+    for (int i = 0; i < 200 && !election->checkpoint_waits; i++) {
+        net_run(stage->net, 60000);
+    }
+    struct node_event stored = {.kind = NODE_STORED, .stored.token = election->said_token};
+    net_step(stage->net, stage->one, &stored);
+    assert_non_null(election->fixing.members);
+    struct node_event stop = {.kind = NODE_SHUTDOWN}, look = {.kind = NODE_TIMER};
+    net_step(stage->net, stage->one, &stop);
+    net_run(stage->net, 1);
+    net_step(stage->net, stage->one, &look);
+    assert_null(election->fixing.members);
+    assert_true(election->last_checkpoint < election->epoch);
+}
+
 /* The anchor's word for `one`, under its checkpoint of an epoch. */
 static void add_certificate(struct stage *stage, uint32_t epoch) {
     const struct node_env *env = &stage->bob->place->env;
@@ -536,6 +557,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_demoted_stay_until_the_epoch_ends, elected, teardown),
         cmocka_unit_test_setup_teardown(what_comes_while_it_looks_is_seen, elected, teardown),
         cmocka_unit_test_setup_teardown(an_anchor_fixes_what_it_has, elected, teardown),
+        cmocka_unit_test_setup_teardown(who_stops_fixes_nothing, elected, teardown),
         cmocka_unit_test_setup_teardown(who_comes_back_without_a_seat_leaves, elected, teardown),
         cmocka_unit_test_setup_teardown(who_has_just_been_certified_stays, elected, teardown),
         cmocka_unit_test_setup_teardown(who_was_not_heard_stays, elected, teardown),
