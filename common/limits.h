@@ -308,7 +308,7 @@
 #define RECEIPT_BYTES_MIN (1 << 20) /* less than a piece is no transfer to speak of */
 #define MEASURERS 3                 /* ... of so many supernodes in an epoch: 288 MiB a day */
 #define MESH_UNPROVEN_MAX 8         /* neighbours whose certificates wait for their checkpoint */
-#define CANDIDATES_MAX 8192         /* known to a supernode; 600 bytes each */
+#define CANDIDATES_MAX 8192         /* known to a supernode; 600 bytes each, 8 KB if condemned */
 #define CANDIDATES_SPONSOR_MAX 512  /* of these that one supernode stands for: its leaves */
 #define MEASURE_LINKS_MAX 8         /* to one candidate at a time */
 #define CANDIDACIES_MILLI_PER_S 500 /* of one leaf; a candidate sends one in an epoch */

@@ -169,13 +169,14 @@ static void free_fixing(struct fixing *fixing) {
     *fixing = (struct fixing){0};
 }
 
-/* Whether we are to fix this epoch: an anchor that nobody has been before. */
+/* Whether we are to fix this epoch: an anchor that nobody has been before, and that stays. */
 static bool may_fix(const struct supernode *supernode) {
     const struct election *election = &supernode->election;
     const struct trust_checkpoint *latest = supernode->trust.latest;
     bool is_there = latest != NULL && latest->checkpoint.epoch >= election->epoch;
-    return anchor_place(supernode) >= 0 && !is_there && may_speak(supernode) &&
-           election->last_checkpoint < election->epoch && election->last_row == election->epoch;
+    return anchor_place(supernode) >= 0 && !is_there && !supernode->is_stopping &&
+           may_speak(supernode) && election->last_checkpoint < election->epoch &&
+           election->last_row == election->epoch;
 }
 
 static void say_checkpoint(struct supernode *supernode) {

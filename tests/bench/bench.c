@@ -11,8 +11,7 @@
 #include "tests/bench/bench_attack.h"
 #include "tests/bench/bench_fanout.h"
 
-#define COPY_BYTES                                                                                 \
-    (128u << 10) /* written at once, as by cp: the page cache keeps it in one piece */
+#define COPY_BYTES (128u << 10) /* at once, as cp: the page cache keeps it in one piece */
 
 static const struct {
     const char *name;

@@ -226,21 +226,30 @@ static void only_who_counts_is_condemned(void **state) {
     buf_free(&real);
 }
 
+/* One more anchor, that is not there yet. */
+static struct net_node *add_second(struct stage *stage) {
+    struct net_node *two = net_add(stage->net);
+    struct network *network = &stage->net->network;
+    network->anchors[network->anchor_count++] = two->env.id;
+    assert_int_equal(network_seal(network, &stage->one->crypto), OK);
+    return two;
+}
+
+static struct trust *start_second(struct stage *stage, struct net_node *two) {
+    struct supernode_config config = {0};
+    net_introduce(&config, stage->one);
+    two->node = supernode_new(&two->env, &config);
+    net_start(two);
+    net_run(stage->net, 5000);
+    return &supernode_of(two)->trust;
+}
+
 /* Whoever holds the row of one that contradicted himself hears of the proof from a neighbour, and
  * drops the row. */
 static void the_condemned_are_removed_everywhere(void **state) {
     struct stage *stage = *state;
     const struct node_id *signer = &stage->bob->place->env.id;
-    struct supernode_config config = {0};
-    net_introduce(&config, stage->one);
-    struct net_node *two = net_add(stage->net);
-    struct network *network = &stage->net->network;
-    network->anchors[network->anchor_count++] = two->env.id;
-    assert_int_equal(network_seal(network, &stage->one->crypto), OK);
-    two->node = supernode_new(&two->env, &config);
-    net_start(two);
-    net_run(stage->net, 5000);
-    struct trust *trusts[2] = {trust_of(stage), &supernode_of(two)->trust};
+    struct trust *trusts[2] = {trust_of(stage), start_second(stage, add_second(stage))};
     struct buf row = row_by(stage->bob, signer, 1), proof = fraud_of(stage->bob);
     add_evidence(stage, MSG_ROW, &row);
     net_carry_out(stage->net, stage->one);
@@ -255,6 +264,68 @@ static void the_condemned_are_removed_everywhere(void **state) {
         assert_true(trust_is_fraud(trusts[i], signer));
         assert_false(trust_has_row(trusts[i], signer, EPOCH_NOW));
     }
+}
+
+/* The proof that the candidate with this number contradicted itself. */
+static struct buf fraud_of_candidate(const struct stage *stage, uint8_t number) {
+    struct net_node child = {.env = stage->one->env}; /* whose id signs, and nothing else */
+    struct crypto its_key = net_crypto;
+    struct fake liar = {.place = &child};
+    child.env.id = (struct node_id){{number}};
+    child.env.crypto = &its_key;
+    its_key.context = &child;
+    return fraud_of(&liar);
+}
+
+/* Whoever joins later is told of a candidate and that it contradicted itself, in an order in which
+ * both count. */
+static void who_joins_condemns_as_well(void **state) {
+    struct stage *stage = *state;
+    const struct node_id subject = {{3}};
+    struct net_node *two = add_second(stage);
+    struct buf candidacy = candidacy_of(stage->bob, 3), proof = fraud_of_candidate(stage, 3);
+    add_evidence(stage, MSG_CANDIDACY, &candidacy);
+    add_evidence(stage, MSG_FRAUD, &proof);
+    const struct trust *trust = start_second(stage, two);
+    assert_int_equal(trust->candidates.count, 1);
+    assert_true(trust_is_fraud(trust, &subject));
+}
+
+/* Nobody stands for a condemned one anew, though one record of several is the one that all keep. */
+static void nobody_stands_for_the_condemned(void **state) {
+    struct stage *stage = *state;
+    struct buf candidacy = candidacy_of(stage->bob, 3), proof = fraud_of_candidate(stage, 3);
+    add_evidence(stage, MSG_CANDIDACY, &candidacy);
+    add_evidence(stage, MSG_FRAUD, &proof);
+    uint32_t cursor = 0;
+    const struct trust_candidate *known = map_next(&trust_of(stage)->candidates, &cursor, NULL);
+    for (uint32_t i = 0; i < 8; i++) {
+        struct fake *leaf = fake_add(stage->net);
+        struct link *link = fake_dial(leaf, stage->one, PURPOSE_LEAF);
+        candidacy = candidacy_for(leaf, 3, &stage->one->env);
+        fake_send(link, MSG_CANDIDACY, &candidacy);
+        net_run(stage->net, 1000);
+    }
+    assert_true(node_id_equal(&known->owner, &stage->bob->place->env.id));
+}
+
+/* Of two candidates that are drawn to it a supernode dials the one that is not condemned. */
+static void the_condemned_are_not_measured(void **state) {
+    struct stage *stage = *state;
+    struct fake *leaves[2];
+    for (uint8_t i = 0; i < 2; i++) {
+        leaves[i] = fake_add(stage->net);
+        struct link *link = fake_dial(leaves[i], stage->one, PURPOSE_LEAF);
+        struct buf candidacy = candidacy_for(leaves[i], 3 + i, &stage->one->env);
+        fake_send(link, MSG_CANDIDACY, &candidacy);
+        net_run(stage->net, 1000);
+    }
+    struct buf proof = fraud_of_candidate(stage, 3);
+    add_evidence(stage, MSG_FRAUD, &proof);
+    net_run(stage->net, 110 * 1000); /* 800 seconds of the epoch had passed */
+    const struct node_id *one = &stage->one->env.id;
+    assert_null(links_find(&leaves[0]->links, one, PURPOSE_MEASURE));
+    assert_non_null(links_find(&leaves[1]->links, one, PURPOSE_MEASURE));
 }
 
 /* The anchor `bob` fixes who the members are: itself, and `one` as well or not. */
@@ -382,6 +453,27 @@ static void an_anchor_fixes_what_it_has(void **state) {
     assert_int_equal(trust_of(stage)->latest->checkpoint.epoch, EPOCH_NOW + 2);
 }
 
+/* An anchor that is stopped while it works that out has not spoken: when it comes back it may. */
+static void who_stops_fixes_nothing(void **state) {
+    struct stage *stage = *state;
+    const struct election *election = &supernode_of(stage->one)->election;
+    assert_non_null(fake_dial(stage->bob, stage->one, PURPOSE_MESH));
+    struct buf candidacy = candidacy_of(stage->bob, 1);
+    add_evidence(stage, MSG_CANDIDACY, &candidacy);
+    for (int i = 0; i < 200 && !election->checkpoint_waits; i++) {
+        net_run(stage->net, 60000);
+    }
+    struct node_event stored = {.kind = NODE_STORED, .stored.token = election->said_token};
+    net_step(stage->net, stage->one, &stored);
+    assert_non_null(election->fixing.members);
+    struct node_event stop = {.kind = NODE_SHUTDOWN}, look = {.kind = NODE_TIMER};
+    net_step(stage->net, stage->one, &stop);
+    net_run(stage->net, 1);
+    net_step(stage->net, stage->one, &look);
+    assert_null(election->fixing.members);
+    assert_true(election->last_checkpoint < election->epoch);
+}
+
 /* The anchor's word for `one`, under its checkpoint of an epoch. */
 static void add_certificate(struct stage *stage, uint32_t epoch) {
     const struct node_env *env = &stage->bob->place->env;
@@ -458,10 +550,14 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_wrong_clock_does_not_last, elected, teardown),
         cmocka_unit_test_setup_teardown(only_who_counts_is_condemned, elected, teardown),
         cmocka_unit_test_setup_teardown(the_condemned_are_removed_everywhere, elected, teardown),
+        cmocka_unit_test_setup_teardown(who_joins_condemns_as_well, elected, teardown),
+        cmocka_unit_test_setup_teardown(nobody_stands_for_the_condemned, elected, teardown),
+        cmocka_unit_test_setup_teardown(the_condemned_are_not_measured, elected, teardown),
         cmocka_unit_test_setup_teardown(a_candidate_is_told_once, elected, teardown),
         cmocka_unit_test_setup_teardown(the_demoted_stay_until_the_epoch_ends, elected, teardown),
         cmocka_unit_test_setup_teardown(what_comes_while_it_looks_is_seen, elected, teardown),
         cmocka_unit_test_setup_teardown(an_anchor_fixes_what_it_has, elected, teardown),
+        cmocka_unit_test_setup_teardown(who_stops_fixes_nothing, elected, teardown),
         cmocka_unit_test_setup_teardown(who_comes_back_without_a_seat_leaves, elected, teardown),
         cmocka_unit_test_setup_teardown(who_has_just_been_certified_stays, elected, teardown),
         cmocka_unit_test_setup_teardown(who_was_not_heard_stays, elected, teardown),
