@@ -77,6 +77,9 @@ struct neighbour {
     uint64_t opened_us;
     uint8_t silences;      /* copies in a row that it did not answer in time */
     uint64_t mute_us;      /* when it is asked again, after MUTE_SILENCES of them */
+    uint64_t last_word_us; /* when it was heard last, before the first of them */
+    uint64_t forgiven_us;  /* when they were last forgotten, since it was heard again */
+    bool was_cut;          /* and said nothing else either, until it was to be left out */
     bool is_filled;        /* it has too few leaves: fill.c */
     struct hearsay told;   /* which words it has */
     uint32_t told_version; /* of our summary that it is being told, 0 = none */

@@ -297,9 +297,13 @@ static void blame_silent(struct supernode *supernode, const struct wave *wave) {
         struct neighbour *neighbour = supernode->neighbours[i];
         const struct tried *tried = find_tried(wave->query, neighbour->link->number);
         if (tried != NULL && (tried->awaited & 1u << (wave->ttl - 1)) != 0) {
-            neighbour->silences =
-                (uint8_t)(neighbour->silences < MUTE_SILENCES ? neighbour->silences + 1
-                                                              : MUTE_SILENCES);
+            if (neighbour->silences == 0) {
+                neighbour->last_word_us = neighbour->link->heard_us;
+            }
+            if (neighbour->silences < MUTE_SILENCES) {
+                neighbour->silences++;
+                neighbour->was_cut = neighbour->link->heard_us == neighbour->last_word_us;
+            }
             neighbour->mute_us = supernode_after_ms(supernode, MUTE_MS);
         }
     }
@@ -390,6 +394,18 @@ static bool is_spared(struct supernode *supernode, const struct neighbour *neigh
     return true;
 }
 
+/* Who hung or was cut off is asked again once it is heard; not who speaks and does not answer, and
+ * not ever again. */
+static void forgive(const struct supernode *supernode, struct neighbour *neighbour) {
+    uint64_t now_us = supernode->links.mono_us;
+    bool is_back = neighbour->was_cut && neighbour->link->heard_us > neighbour->last_word_us;
+    if (neighbour->silences == MUTE_SILENCES && is_back &&
+        (neighbour->forgiven_us == 0 || now_us - neighbour->forgiven_us >= MUTE_MS * 1000ull)) {
+        neighbour->silences = 0;
+        neighbour->forgiven_us = now_us;
+    }
+}
+
 /* True when there is no use in sending a copy now: it takes nothing, or it was silent too often; of
  * the latter one copy is sent now and then. */
 static bool is_mute(const struct supernode *supernode, struct neighbour *neighbour) {
@@ -397,6 +413,7 @@ static bool is_mute(const struct supernode *supernode, struct neighbour *neighbo
         return true;
     }
     uint64_t now_us = supernode->links.mono_us;
+    forgive(supernode, neighbour);
     if (neighbour->silences < MUTE_SILENCES || neighbour->mute_us <= now_us) {
         neighbour->mute_us = supernode_after_ms(supernode, MUTE_MS);
         return false;

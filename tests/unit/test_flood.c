@@ -544,6 +544,58 @@ static void open_queries_are_capped(void **state) {
     crowd_free(crowd);
 }
 
+/* Ask something new, and let the time pass in which it should be answered. */
+static void ask_in_vain(struct net *net, struct link *asker) {
+    static uint32_t asked;
+    char text[32];
+    snprintf(text, sizeof text, "wind%u", asked++);
+    fake_ask(asker, &(struct fake_query){.ttl = 3, .text = text});
+    net_run(net, 2 * LADDER_STEP_MS);
+}
+
+static void say_something(struct net *net, struct link *link) {
+    struct buf payload = {0};
+    wire_ping_encode(&payload, &(struct ping){.token = 1});
+    fake_send(link, MSG_PING, &payload);
+    net_run(net, 100);
+}
+
+/* Who does not answer is asked no more for a while. Who said nothing at all was hung, or cut off:
+ * he is asked as soon as he is heard again, but not time after time. */
+static void the_silent_are_left_out_until_they_are_heard(void **state) {
+    (void)state;
+    for (int speaks = 0; speaks < 2; speaks++) {
+        struct net *net = net_new(19);
+        struct net_node *place = start_plain(net);
+        struct fake *leaf = fake_add(net), *silent = fake_add(net);
+        struct link *asker = fake_dial(leaf, place, PURPOSE_LEAF);
+        struct link *link = fake_dial(silent, place, PURPOSE_MESH);
+        for (uint32_t i = 0; i < MUTE_SILENCES; i++) {
+            ask_in_vain(net, asker);
+            if (speaks) {
+                say_something(net, link);
+            }
+        }
+        uint32_t copies = MUTE_SILENCES;
+        assert_int_equal(fake_count(silent, MSG_QUERY), copies);
+        ask_in_vain(net, asker);
+        assert_int_equal(fake_count(silent, MSG_QUERY), copies);
+        say_something(net, link);
+        for (uint32_t i = 0; i < MUTE_SILENCES; i++) {
+            ask_in_vain(net, asker);
+        }
+        copies += speaks ? 0 : MUTE_SILENCES;
+        assert_int_equal(fake_count(silent, MSG_QUERY), copies);
+        say_something(net, link); /* so soon again */
+        ask_in_vain(net, asker);
+        assert_int_equal(fake_count(silent, MSG_QUERY), copies);
+        net_run(net, MUTE_MS);
+        ask_in_vain(net, asker);
+        assert_int_equal(fake_count(silent, MSG_QUERY), copies + 1);
+        net_free(net);
+    }
+}
+
 static void remembered_ids_are_capped(void **state) {
     (void)state;
     struct crowd *crowd = crowd_new(16);
@@ -581,6 +633,7 @@ int main(void) {
         cmocka_unit_test(popular_hits_do_not_drown_rare_ones),
         cmocka_unit_test(copies_of_a_replaced_link_are_forgotten),
         cmocka_unit_test(open_queries_are_capped),
+        cmocka_unit_test(the_silent_are_left_out_until_they_are_heard),
         cmocka_unit_test(remembered_ids_are_capped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
