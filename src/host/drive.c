@@ -51,6 +51,22 @@ static void arm(struct host_node *node) {
     event_add(&node->timer, &wait);
 }
 
+static void run_settle(struct job *job) {
+    heap_settle(((struct heap_job *)job)->piece);
+}
+
+static void done_settle(struct job *job) {
+    ((struct heap_job *)job)->piece = NULL;
+}
+
+static void settle_heap(struct host *host) {
+    struct heap_job *job = &host->heap;
+    if (job->piece == NULL && (job->piece = heap_grown()) != NULL) {
+        job->job = (struct job){.run = run_settle, .done = done_settle};
+        workers_submit(host->workers, &job->job);
+    }
+}
+
 static void step(struct host_node *node, struct node_event *event) {
     struct host *host = node->host;
     CHECK(!host->stepping);
@@ -64,7 +80,7 @@ static void step(struct host_node *node, struct node_event *event) {
     actions_run(node, &host->outbox);
     outbox_clear(&host->outbox);
     host->stepping = false;
-    heap_settle();
+    settle_heap(host);
 }
 
 /* Deliver what was queued before this call; more may be queued meanwhile. */

@@ -2,9 +2,12 @@
 #ifndef TRUNKLINE_SRC_HOST_HEAP_H
 #define TRUNKLINE_SRC_HOST_HEAP_H
 
-/* Move at most one large page's worth of what the heap has grown by since the last call; for after
- * each step of a node. Costs next to nothing when there is none, else half a millisecond, or up to
- * some 15 when the system has to make room for it. Call it on one thread only. */
-void heap_settle(void);
+/* What the heap has grown by since the last call, in pieces of a large page; NULL when there is no
+ * whole one, as most often. For after each step of a node, on one thread only. */
+void *heap_grown(void);
+
+/* Put such a piece on a large page. Takes half a millisecond, or up to some 15 when the system has
+ * to make room for it: work for a worker. */
+void heap_settle(void *piece);
 
 #endif

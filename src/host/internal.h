@@ -31,13 +31,19 @@ struct part_line;
 struct queued;
 struct watch;
 
+struct heap_job {
+    struct job job;
+    void *piece; /* NULL = none */
+};
+
 struct host {
     struct event_base *base;
     struct log_sink *sink;
     struct log log;
     SSL_CTX *tls;
     struct workers *workers;
-    struct watch *watch; /* of shared folders; NULL = none to be had */
+    struct heap_job heap; /* a piece of the heap on its way to a large page (heap.h) */
+    struct watch *watch;  /* of shared folders; NULL = none to be had */
     struct packer *packer;
     uint8_t *bulk;          /* conn.c's, to read many records into; NULL until needed */
     struct evdns_base *dns; /* made when first needed */

@@ -53,6 +53,13 @@ static double allocated(void) {
     return (double)info.uordblks + (double)info.hblkhd;
 }
 
+static void settle_heap(void) {
+    void *piece = heap_grown();
+    if (piece != NULL) {
+        heap_settle(piece);
+    }
+}
+
 /* Add rows [first, end) as a list; *seconds grows by what it took, the making of the records apart.
  */
 static struct index_list *add_list(struct subject *subject, size_t first, size_t end,
@@ -70,7 +77,7 @@ static struct index_list *add_list(struct subject *subject, size_t first, size_t
         }
     }
     index_list_show(list, true);
-    heap_settle(); /* as after every step of a supernode */
+    settle_heap(); /* as after every step of a supernode */
     *seconds += cpu_now() - start;
     return list;
 }
