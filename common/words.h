@@ -42,12 +42,14 @@ MUST_CHECK enum err words_collect(struct slice text, uint32_t max, struct words 
 /* True for one character of a script that is cut into pairs: it may stand inside a pair. */
 bool word_is_piece(const struct word *word);
 
-/* Eight bytes as a number, the first one lowest (in one expression: compilers make it one load). */
+/* Eight bytes as a number, the first one lowest. */
 static inline uint64_t word_bytes(const char *text) {
-    const uint8_t *b = (const uint8_t *)text;
-    return (uint64_t)b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 | (uint64_t)b[3] << 24 |
-           (uint64_t)b[4] << 32 | (uint64_t)b[5] << 40 | (uint64_t)b[6] << 48 |
-           (uint64_t)b[7] << 56;
+    uint64_t bytes;
+    memcpy(&bytes, text, sizeof bytes);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    bytes = __builtin_bswap64(bytes);
+#endif
+    return bytes;
 }
 
 /* A word's length and its first seven bytes: nearly always enough to tell two apart, and at once.

@@ -30,12 +30,25 @@ static void prefetch_term(const struct index *index, uint64_t hash) {
     }
 }
 
+static inline bool is_word(const struct term *term, const struct word *word) {
+    if (term->len != word->len) {
+        return false;
+    }
+    uint32_t at = 0, left = word->len;
+    for (; left > 8; at += 8, left -= 8) {
+        if (word_bytes(term->text + at) != word_bytes(word->text + at)) {
+            return false;
+        }
+    }
+    return (word_bytes(term->text + at) ^ word_bytes(word->text + at)) << (64 - 8 * left) == 0;
+}
+
 static uint32_t find(const struct index *index, const struct word *word, uint64_t hash) {
     struct table_walk walk = table_start(&index->terms.table, hash);
     uint32_t number;
     while ((number = table_next(&walk)) != TABLE_NONE) {
         const struct term *term = term_of(index, number);
-        if (term->len == word->len && memcmp(term->text, word->text, word->len) == 0) {
+        if (is_word(term, word)) {
             break;
         }
     }

@@ -77,12 +77,13 @@ static uint32_t page_number(struct pool *pool) {
 static uint32_t make_page(struct pool *pool, uint32_t block_bytes, uint32_t blocks) {
     uint32_t number = page_number(pool);
     struct pool_page *page = &pool->pages[number];
-    *page = (struct pool_page){.memory = mem_resize(NULL, blocks, block_bytes),
-                               .block_bytes = block_bytes,
-                               .blocks = (uint16_t)blocks,
-                               .first_free = NOTHING,
-                               .next = POOL_NONE,
-                               .before = POOL_NONE};
+    *page =
+        (struct pool_page){.memory = mem_resize(NULL, 1, (size_t)blocks * block_bytes + POOL_SLACK),
+                           .block_bytes = block_bytes,
+                           .blocks = (uint16_t)blocks,
+                           .first_free = NOTHING,
+                           .next = POOL_NONE,
+                           .before = POOL_NONE};
     *pool->bytes += page_bytes(page);
     pool->pages_live++;
     return number;

@@ -10,7 +10,8 @@
 
 #define POOL_NONE UINT32_MAX /* never a handle */
 #define POOL_CLASSES 112     /* sizes of shared pages */
-#define MALLOC_BYTES 16      /* what malloc adds to a block, for budgets */
+#define POOL_SLACK 8    /* bytes behind a block that may be read; malloc rounds them up anyway */
+#define MALLOC_BYTES 16 /* what malloc adds to a block, for budgets */
 
 struct pool_page {
     uint8_t *memory;
