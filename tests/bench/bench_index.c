@@ -221,7 +221,7 @@ static void compare(const struct bench *bench, const struct subject *subject, si
     mem_free(queries);
     snprintf(name, sizeof name, "index %s build", label);
     show(bench, &(struct figure){name, subject->build_s, "s", "SQLite FTS5", fts_build_s,
-                                 (double)rows / MILLION, BETTER_LOW});
+                                 rows <= MILLION ? (double)rows / MILLION : 0, BETTER_LOW});
     snprintf(name, sizeof name, "index %s queries", label);
     show_rate(bench, name, plain.per_s, (struct rival){"SQLite FTS5, optimised", best.per_s, 7});
     show_rate(bench, name, plain.per_s, (struct rival){"SQLite FTS5, as built", built.per_s, 12});
@@ -229,8 +229,9 @@ static void compare(const struct bench *bench, const struct subject *subject, si
     show(bench, &(struct figure){name, plain.p99_us, "us", "SQLite FTS5, optimised", best.p99_us,
                                  rows <= MILLION ? 50 : 0, BETTER_LOW});
     snprintf(name, sizeof name, "index %s filtered", label);
-    show_rate(bench, name, filtered.per_s,
-              (struct rival){"SQLite FTS5, optimised", best_filtered.per_s, 15});
+    show_rate(
+        bench, name, filtered.per_s,
+        (struct rival){"SQLite FTS5, optimised", best_filtered.per_s, rows <= MILLION ? 15 : 0});
 }
 
 /* ---- Coming and going ---- */
