@@ -25,6 +25,8 @@
 #define STEM_BYTES 96 /* "<root>-<size>" */
 #define FILE_NAME_BYTES (STEM_BYTES + 16)
 #define BACKLOG_HIGH (32u << 20) /* bytes not yet written: stop reading from links */
+#define LOCK_WAITS 50            /* of LOCK_WAIT_US each: a second */
+#define LOCK_WAIT_US 20000
 #define LOCK_TRIES 10
 #define BACKLOG_LOW (16u << 20)
 
@@ -163,6 +165,18 @@ static void free_part(struct part *part) {
     mem_free(part);
 }
 
+/* Lock a journal. A process that is just being started holds all that we had open, locks too, until
+ * it has become its program: it is waited for. False when somebody else keeps the lock. */
+static bool journal_lock(int fd) {
+    for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; tries++) {
+        if (errno != EWOULDBLOCK || tries == LOCK_WAITS) {
+            return false;
+        }
+        usleep(LOCK_WAIT_US);
+    }
+    return true;
+}
+
 /* ---- Opening ---- */
 
 /* Room is taken at once, so that a full disk shows now and not at 99 %. */
@@ -205,7 +219,7 @@ static enum err rewrite_journal(struct part *part, struct slice bitmap) {
     struct buf bytes = {0};
     journal_begin(&bytes, &part->content);
     journal_pieces(&bytes, bitmap, hashtree_pieces(part->content.size));
-    enum err err = flock(fd, LOCK_EX | LOCK_NB) == 0 ? append_durably(fd, &bytes) : ERR_DUPLICATE;
+    enum err err = journal_lock(fd) ? append_durably(fd, &bytes) : ERR_DUPLICATE;
     if (err == OK && (renameat(folder, path_new, folder, path) != 0 || fsync(folder) != 0)) {
         err = failure_of(errno);
     }
@@ -232,7 +246,7 @@ static enum err lock_journal(struct part *part) {
         }
         struct stat opened;
         struct stat named;
-        bool is_locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+        bool is_locked = journal_lock(fd);
         if (is_locked && fstat(fd, &opened) == 0 &&
             fstatat(folder, path, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
             opened.st_ino == named.st_ino && S_ISREG(opened.st_mode)) {
@@ -540,7 +554,7 @@ static void remove_journal(const struct host_node *node, const char *stem) {
     char path[FILE_NAME_BYTES];
     snprintf(path, sizeof path, "%s.journal", stem);
     int fd = openat(node->parts_fd, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    for (size_t i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && i < 3; i++) {
+    for (size_t i = 0; fd >= 0 && journal_lock(fd) && i < 3; i++) {
         snprintf(path, sizeof path, "%s.%s", stem, endings[i]);
         unlinkat(node->parts_fd, path, 0);
     }

@@ -2,6 +2,8 @@
  * wrong, and the next run finishes the file. */
 #include "tests/unit/disktap.h"
 
+#include <sys/wait.h>
+
 #define FINE_NAME "/song.ogg"
 
 static const struct {
@@ -122,6 +124,29 @@ static void look_when_told(struct fetch *fetch, enum node_event_kind kind) {
     }
 }
 
+/* As a process that was started a moment ago: it holds what we have open, for a while. */
+static void start_holder(struct fetch *fetch, enum node_event_kind kind) {
+    (void)fetch;
+    if (kind == NODE_FILE_COMMITTED && fork() == 0) {
+        usleep(100000);
+        _exit(0);
+    }
+}
+
+/* The journal goes all the same. */
+static void test_a_lock_that_another_process_got_too(void **state) {
+    (void)state;
+    struct fetch fetch;
+    plan(&fetch);
+    fetch.on_told = start_holder;
+    fetch_run(&fetch);
+    assert_same_file(&fetch);
+    assert_int_equal(files_in(fetch.downloads, "/.trunkline"), 0);
+    fetch_free(&fetch);
+    while (wait(NULL) > 0) {
+    }
+}
+
 static void test_modes(void **state) {
     (void)state;
     mode_t before = umask(0);
@@ -209,6 +234,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_every_call_fails_once),
         cmocka_unit_test(test_the_disk_fails_for_good),
         cmocka_unit_test(test_without_fallocate),
+        cmocka_unit_test(test_a_lock_that_another_process_got_too),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_collisions),
         cmocka_unit_test(test_a_late_collision),
