@@ -167,7 +167,7 @@ static void free_part(struct part *part) {
 
 /* Lock a journal. A process that is just being started holds all that we had open, locks too, until
  * it has become its program: it is waited for. False when somebody else keeps the lock. */
-static bool journal_lock(int fd) {
+static bool lock_when_free(int fd) {
     for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; tries++) {
         if (errno != EWOULDBLOCK || tries == LOCK_WAITS) {
             return false;
@@ -219,7 +219,7 @@ static enum err rewrite_journal(struct part *part, struct slice bitmap) {
     struct buf bytes = {0};
     journal_begin(&bytes, &part->content);
     journal_pieces(&bytes, bitmap, hashtree_pieces(part->content.size));
-    enum err err = journal_lock(fd) ? append_durably(fd, &bytes) : ERR_DUPLICATE;
+    enum err err = lock_when_free(fd) ? append_durably(fd, &bytes) : ERR_DUPLICATE;
     if (err == OK && (renameat(folder, path_new, folder, path) != 0 || fsync(folder) != 0)) {
         err = failure_of(errno);
     }
@@ -246,7 +246,7 @@ static enum err lock_journal(struct part *part) {
         }
         struct stat opened;
         struct stat named;
-        bool is_locked = journal_lock(fd);
+        bool is_locked = lock_when_free(fd);
         if (is_locked && fstat(fd, &opened) == 0 &&
             fstatat(folder, path, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
             opened.st_ino == named.st_ino && S_ISREG(opened.st_mode)) {
@@ -554,7 +554,7 @@ static void remove_journal(const struct host_node *node, const char *stem) {
     char path[FILE_NAME_BYTES];
     snprintf(path, sizeof path, "%s.journal", stem);
     int fd = openat(node->parts_fd, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    for (size_t i = 0; fd >= 0 && journal_lock(fd) && i < 3; i++) {
+    for (size_t i = 0; fd >= 0 && lock_when_free(fd) && i < 3; i++) {
         snprintf(path, sizeof path, "%s.%s", stem, endings[i]);
         unlinkat(node->parts_fd, path, 0);
     }

@@ -112,4 +112,16 @@ static inline struct buf candidacy_of(const struct fake *owner, uint16_t number)
     return candidacy_for(owner, number, &owner->place->env);
 }
 
+/* A certificate that a made-up checkpoint is said to stand behind. */
+static inline struct buf unproven_cert(const struct fake *fake) {
+    struct cert cert = {.subject = fake->place->env.id,
+                        .epoch = EPOCH_NOW,
+                        .life = CERT_VALID_EPOCHS,
+                        .checkpoint = {{7}},
+                        .signer_count = 1};
+    struct buf bytes = {0};
+    wire_cert_encode(&bytes, &cert);
+    return bytes;
+}
+
 #endif

@@ -95,18 +95,6 @@ static void who_is_named_stands_for_it(void **state) {
     assert_true(node_id_equal(&candidacy.sponsor, &stage->one->env.id));
 }
 
-/* A certificate that a made-up checkpoint is said to stand behind. */
-static struct buf unproven_cert(const struct fake *fake) {
-    struct cert cert = {.subject = fake->place->env.id,
-                        .epoch = EPOCH_NOW,
-                        .life = CERT_VALID_EPOCHS,
-                        .checkpoint = {{7}},
-                        .signer_count = 1};
-    struct buf bytes = {0};
-    wire_cert_encode(&bytes, &cert);
-    return bytes;
-}
-
 static bool may_wait(struct stage *stage) {
     struct fake *stranger = fake_add(stage->net);
     struct buf cert = unproven_cert(stranger);

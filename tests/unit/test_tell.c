@@ -120,13 +120,7 @@ static void add_late(struct stage *stage, uint8_t number) {
 /* Somebody whose certificate cannot be checked yet: a neighbour that is told all, too. */
 static struct fake *add_stranger(struct stage *stage, struct link **link) {
     struct fake *stranger = fake_add(stage->net);
-    struct cert cert = {.subject = stranger->place->env.id,
-                        .epoch = EPOCH_NOW,
-                        .life = CERT_VALID_EPOCHS,
-                        .checkpoint = {{7}},
-                        .signer_count = 1};
-    struct buf bytes = {0};
-    wire_cert_encode(&bytes, &cert);
+    struct buf bytes = unproven_cert(stranger);
     stranger->links.cert = (struct slice){bytes.data, bytes.len};
     *link = fake_dial(stranger, stage->one, PURPOSE_MESH);
     assert_non_null(*link);
