@@ -383,6 +383,13 @@ enum err conn_want_write(struct conn *conn) {
 
 /* ---- Connecting ---- */
 
+/* Who came to an address that is no wildcard came to that one: the kernel need not be asked. */
+static struct address own_address(const struct conn *conn) {
+    const struct address *listen = &conn->node->listen;
+    bool is_known = conn->is_accepted && !address_is_any(listen);
+    return is_known ? *listen : socket_own_address(conn->fd);
+}
+
 static void link_up(struct conn *conn) {
     struct host_node *node = conn->node;
     struct node_event event = {.kind = NODE_LINK_UP};
@@ -402,7 +409,7 @@ static void link_up(struct conn *conn) {
     event.up.token = conn->token;
     event.up.id = conn->peer.id;
     event.up.remote = conn->remote;
-    event.up.local = socket_own_address(conn->fd);
+    event.up.local = own_address(conn);
     node_queue(node, &event, NULL);
     conn_update_reading(conn);
 }
@@ -445,7 +452,6 @@ void conn_accept(struct host_node *node, int fd, const struct address *remote) {
     conn->is_accepted = true;
     conn->counts_as_handshake = true;
     handshakes_begin(&node->host->handshakes, conn, clock_mono_us());
-    socket_tune(fd);
     start_tls(conn);
 }
 

@@ -7,7 +7,6 @@
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <event2/listener.h>
 #include <net/if.h>
 #include <openssl/ssl.h>
 
@@ -116,7 +115,7 @@ struct host_node {
     struct address listen;
     struct address advertise;
     char interface[IFNAMSIZ]; /* that nothing may leave beside; "" = any */
-    struct evconnlistener *listener;
+    struct event *listener; /* NULL = nobody may come */
     struct event listen_again;
     struct map links;   /* u32 -> struct conn that the node knows */
     struct conn *conns; /* all, pending and closing ones included */

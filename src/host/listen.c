@@ -4,7 +4,6 @@
  * left, accept() would fail at once for ever; so one descriptor is kept in reserve, given up to
  * take the caller in and send it away, and listening pauses for a second. */
 #include <errno.h>
-#include <event2/listener.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -23,7 +22,7 @@
 static void pause_listening(struct host_node *node, uint32_t ms) {
     struct timeval wait = {.tv_sec = (time_t)(ms / 1000),
                            .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-    evconnlistener_disable(node->listener);
+    event_del(node->listener);
     event_add(&node->listen_again, &wait);
 }
 
@@ -41,7 +40,7 @@ static void on_listen_again(evutil_socket_t fd, short what, void *context) {
     if (node->listener != NULL && must_wait(node->host, clock_mono_us())) {
         pause_listening(node, PAUSE_FULL_MS);
     } else if (node->listener != NULL) {
-        evconnlistener_enable(node->listener);
+        event_add(node->listener, NULL);
     }
 }
 
@@ -74,17 +73,12 @@ static enum gate_verdict ask_gate(struct host *host, const struct address *remot
     return verdict;
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
-                      int len, void *context) {
-    (void)listener;
-    (void)len;
-    struct host_node *node = context;
+static void take_in(struct host_node *node, int fd, const struct address *remote) {
     struct host *host = node->host;
-    struct address remote = socket_address_read(from);
     uint64_t now_us = clock_mono_us();
-    enum gate_verdict verdict = ask_gate(host, &remote, now_us);
+    enum gate_verdict verdict = ask_gate(host, remote, now_us);
     if (verdict == GATE_OPEN) {
-        conn_accept(node, fd, &remote);
+        conn_accept(node, fd, remote);
     } else {
         close(fd);
     }
@@ -95,14 +89,12 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     }
 }
 
-static void on_error(struct evconnlistener *listener, void *context) {
-    struct host_node *node = context;
+static void recover(struct host_node *node, int number) {
     struct host *host = node->host;
-    int number = EVUTIL_SOCKET_ERROR();
     log_warn(&host->log, "listen.error errno=%d", number);
     if (number == EMFILE || number == ENFILE) {
         close(host->reserve_fd);
-        int fd = accept(evconnlistener_get_fd(listener), NULL, NULL);
+        int fd = accept(event_get_fd(node->listener), NULL, NULL);
         if (fd >= 0) {
             close(fd);
         }
@@ -111,20 +103,49 @@ static void on_error(struct evconnlistener *listener, void *context) {
     pause_listening(node, PAUSE_ERROR_MS);
 }
 
+/* One a turn: whether there are more is not asked, since the loop knows (evconnlistener asks in
+ * vain once for each who comes alone). */
+static void on_accept(evutil_socket_t listener, short what, void *context) {
+    (void)what;
+    struct host_node *node = context;
+    struct sockaddr_storage from = {0};
+    socklen_t len = sizeof from;
+    int fd = accept4(listener, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int number = errno;
+    if (fd >= 0) {
+        struct address remote = socket_address_read((const struct sockaddr *)&from);
+        take_in(node, fd, &remote);
+    } else if (number != EAGAIN && number != EINTR && number != ECONNABORTED) {
+        recover(node, number);
+    }
+}
+
 static int open_listener(const struct host_node *node) {
     struct sockaddr_storage to;
     socklen_t len = socket_address(&to, &node->listen);
     int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int yes = 1;
     bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
-              socket_keep_to(fd, node->interface) && bind(fd, (struct sockaddr *)&to, len) == 0;
+              socket_keep_to(fd, node->interface) && bind(fd, (struct sockaddr *)&to, len) == 0 &&
+              listen(fd, BACKLOG) == 0;
     if (fd >= 0 && !ok) {
         int number = errno;
         close(fd);
         errno = number;
         return -1;
     }
+    if (ok) {
+        socket_tune(fd); /* whoever is accepted inherits it */
+    }
     return fd;
+}
+
+static void drop_listener(struct host_node *node, int fd) {
+    if (node->listener != NULL) {
+        event_free(node->listener);
+        node->listener = NULL;
+    }
+    close(fd);
 }
 
 enum err listen_start(struct host_node *node, struct host_error *error) {
@@ -135,14 +156,12 @@ enum err listen_start(struct host_node *node, struct host_error *error) {
         return fail_errno(error, text, "cannot listen here");
     }
     node->listen.port = socket_own_address(fd).port;
-    node->listener = evconnlistener_new(node->host->base, on_accept, node,
-                                        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
-    if (node->listener == NULL) {
+    node->listener = event_new(node->host->base, fd, EV_READ | EV_PERSIST, on_accept, node);
+    if (node->listener == NULL || event_add(node->listener, NULL) != 0) {
         enum err err = fail_errno(error, text, "cannot listen here");
-        close(fd);
+        drop_listener(node, fd);
         return err;
     }
-    evconnlistener_set_error_cb(node->listener, on_error);
     evtimer_assign(&node->listen_again, node->host->base, on_listen_again, node);
     return OK;
 }
@@ -150,8 +169,7 @@ enum err listen_start(struct host_node *node, struct host_error *error) {
 void listen_stop(struct host_node *node) {
     if (node->listener != NULL) {
         event_del(&node->listen_again);
-        evconnlistener_free(node->listener);
-        node->listener = NULL;
+        drop_listener(node, event_get_fd(node->listener));
     }
 }
 

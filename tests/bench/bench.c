@@ -46,6 +46,7 @@ static const struct {
 } roles[] = {
     {"fanout", bench_role_fanout},
     {"handshakes", bench_role_handshakes},
+    {"caller", bench_role_caller},
     {"attack", bench_role_attack},
 };
 #define BENCHMARKS (sizeof benchmarks / sizeof *benchmarks)

@@ -80,5 +80,6 @@ void bench_overload(const struct bench *bench);
 
 /* What runs in processes of their own: `bench --role NAME ...`. */
 int bench_role_handshakes(int argc, char **argv);
+int bench_role_caller(int argc, char **argv);
 
 #endif
