@@ -9,8 +9,9 @@
  *     parent --ttl 3--> us: wave[3] --ttl 2--> child
  *     parent <--ttl 3-- us          <--ttl 2-- child
  *
- * Rules: an id is answered from the index once, for its first copy; a copy that sets off no wave
- * is answered at once; a wave is answered when its last child has answered, at its deadline (150
+ * Rules: an id is answered from the index once, for its first copy; a copy whose ttl does not rise
+ * is the former one again, and has no answer of its own; a copy that sets off no wave is answered
+ * at once; a wave is answered when its last child has answered, at its deadline (150
  * ms earlier per hop, so that parents outwait children), or never when its parent is gone.
  *
  * A leaf's copy climbs a ladder instead: its wave goes through ttl 1, 2, 3 up to the leaf's, one
@@ -634,8 +635,7 @@ static enum err further_copy(struct supernode *supernode, struct query *query,
         return ERR_FORMAT; /* the body says which it is, and the id is the body's */
     }
     struct tried *tried = tried_of(query, copy->link->number);
-    if (copy->header.ttl <= tried->seen) {
-        end_copy(supernode, copy, &coverage);
+    if (copy->header.ttl <= tried->seen) { /* zeroes would come before the answer that it has */
         return supernode_misdeed(copy->link);
     }
     tried->seen = (int8_t)copy->header.ttl;
