@@ -289,6 +289,7 @@
 #define LISTS_MILLI_PER_S 500 /* registrations begun by one leaf */
 #define LISTS_BURST 60
 #define MISDEEDS_MAX 16        /* unmatched answers and repeated copies before a link is closed */
+#define MISDEEDS_OWED_MAX 256  /* ... that still waits for answers to its copies */
 #define GOAWAY_ALTERNATIVES 16 /* supernodes named when we refuse or leave */
 #define NODES_EVERY_MS 60000   /* neighbours are asked whom they know */
 #define STOP_MS 3000           /* to say goodbye */

@@ -9,8 +9,9 @@
  *     parent --ttl 3--> us: wave[3] --ttl 2--> child
  *     parent <--ttl 3-- us          <--ttl 2-- child
  *
- * Rules: an id is answered from the index once, for its first copy; a copy that sets off no wave
- * is answered at once; a wave is answered when its last child has answered, at its deadline (150
+ * Rules: an id is answered from the index once, for its first copy; a copy whose ttl does not rise
+ * is the former one again, and has no answer of its own; a copy that sets off no wave is answered
+ * at once; a wave is answered when its last child has answered, at its deadline (150
  * ms earlier per hop, so that parents outwait children), or never when its parent is gone.
  *
  * A leaf's copy climbs a ladder instead: its wave goes through ttl 1, 2, 3 up to the leaf's, one
@@ -29,6 +30,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "common/query.h"
+#include "supernode/conduct.h"
 #include "supernode/core.h"
 #include "supernode/ladder.h"
 #include "supernode/routed.h"
@@ -238,11 +240,34 @@ static void end_copy(struct supernode *supernode, const struct copy *copy,
     send_end(supernode, copy->link->number, NULL, &end);
 }
 
+/* True while a copy that the link brought is let on and not answered yet. */
+static bool is_owed(const struct supernode *supernode, uint32_t link) {
+    const struct wave *wave = supernode->flood.waves;
+    while (wave != NULL && wave->parent != link) {
+        wave = wave->next;
+    }
+    return wave != NULL;
+}
+
+/* Count a misdeed. The link stays for the answers it is owed: they are for leaves who did nothing,
+ * and nobody answers an id twice. */
+static enum err misdeed(const struct supernode *supernode, struct link *link) {
+    enum err err = supernode_misdeed(link);
+    bool may_stay = err != OK && supernode_port(link)->misdeeds < MISDEEDS_OWED_MAX &&
+                    is_owed(supernode, link->number);
+    return may_stay ? OK : err;
+}
+
 static void finish_wave(struct supernode *supernode, struct wave *wave) {
     struct query_end end = {.id = wave->query->id, .ttl = wave->echo, .coverage = wave->coverage};
     end.coverage.truncated |= wave->query->truncated;
-    send_end(supernode, wave->parent, wave->ladder, &end);
+    uint32_t parent = wave->parent;
+    send_end(supernode, parent, wave->ladder, &end);
     free_wave(supernode, wave);
+    struct link *link = supernode_link(supernode, parent);
+    if (link != NULL && conduct_is_parting(link) && !is_owed(supernode, parent)) {
+        links_close(link, GOAWAY_PROTOCOL, ERR_UNEXPECTED);
+    }
 }
 
 static uint16_t sum_u16(uint16_t a, uint16_t b) {
@@ -297,14 +322,7 @@ static void blame_silent(struct supernode *supernode, const struct wave *wave) {
         struct neighbour *neighbour = supernode->neighbours[i];
         const struct tried *tried = find_tried(wave->query, neighbour->link->number);
         if (tried != NULL && (tried->awaited & 1u << (wave->ttl - 1)) != 0) {
-            if (neighbour->silences == 0) {
-                neighbour->last_word_us = neighbour->link->heard_us;
-            }
-            if (neighbour->silences < MUTE_SILENCES) {
-                neighbour->silences++;
-                neighbour->was_cut = neighbour->link->heard_us == neighbour->last_word_us;
-            }
-            neighbour->mute_us = supernode_after_ms(supernode, MUTE_MS);
+            conduct_was_silent(supernode, neighbour);
         }
     }
 }
@@ -394,33 +412,6 @@ static bool is_spared(struct supernode *supernode, const struct neighbour *neigh
     return true;
 }
 
-/* Who hung or was cut off is asked again once it is heard; not who speaks and does not answer, and
- * not ever again. */
-static void forgive(const struct supernode *supernode, struct neighbour *neighbour) {
-    uint64_t now_us = supernode->links.mono_us;
-    bool is_back = neighbour->was_cut && neighbour->link->heard_us > neighbour->last_word_us;
-    if (neighbour->silences == MUTE_SILENCES && is_back &&
-        (neighbour->forgiven_us == 0 || now_us - neighbour->forgiven_us >= MUTE_MS * 1000ull)) {
-        neighbour->silences = 0;
-        neighbour->forgiven_us = now_us;
-    }
-}
-
-/* True when there is no use in sending a copy now: it takes nothing, or it was silent too often; of
- * the latter one copy is sent now and then. */
-static bool is_mute(const struct supernode *supernode, struct neighbour *neighbour) {
-    if (neighbour->link->stalled || neighbour->link->closing || neighbour->is_leaving) {
-        return true;
-    }
-    uint64_t now_us = supernode->links.mono_us;
-    forgive(supernode, neighbour);
-    if (neighbour->silences < MUTE_SILENCES || neighbour->mute_us <= now_us) {
-        neighbour->mute_us = supernode_after_ms(supernode, MUTE_MS);
-        return false;
-    }
-    return true;
-}
-
 /* Send a copy on to all neighbours whom it helps. Return how many owe an answer; those who could
  * not be sent to are added to coverage->refused, those who need not be to coverage->reach. */
 static uint16_t relay(struct supernode *supernode, struct query *query,
@@ -435,7 +426,7 @@ static uint16_t relay(struct supernode *supernode, struct query *query,
             continue;
         }
         mark_reached(coverage, &link->id);
-        if (is_mute(supernode, neighbour)) {
+        if (conduct_is_mute(supernode, neighbour)) {
             coverage->refused = sum_u16(coverage->refused, 1);
             continue;
         }
@@ -634,9 +625,8 @@ static enum err further_copy(struct supernode *supernode, struct query *query,
         return ERR_FORMAT; /* the body says which it is, and the id is the body's */
     }
     struct tried *tried = tried_of(query, copy->link->number);
-    if (copy->header.ttl <= tried->seen) {
-        end_copy(supernode, copy, &coverage);
-        return supernode_misdeed(copy->link);
+    if (copy->header.ttl <= tried->seen) { /* zeroes would come before the answer that it has */
+        return misdeed(supernode, copy->link);
     }
     tried->seen = (int8_t)copy->header.ttl;
     if (set_off(supernode, query, copy, &coverage) == NULL) {
@@ -684,7 +674,8 @@ static enum err take_copy(struct supernode *supernode, struct link *link, uint8_
         return err;
     }
     supernode->counts.copies++;
-    if (!admission_query(supernode, link) || !turns_add(supernode, link, type, payload)) {
+    if (conduct_is_parting(link) || !admission_query(supernode, link) ||
+        !turns_add(supernode, link, type, payload)) {
         wire_query_id(copy.header.body, supernode->env->crypto, &copy.id);
         return refuse_copy(supernode, &copy, &supernode->counts.limited);
     }
@@ -725,14 +716,14 @@ static struct match match_answer(const struct supernode *supernode, const struct
 /* A neighbour's last word on a copy. */
 static void answered(struct supernode *supernode, struct link *link, struct wave *wave, uint8_t ttl,
                      const struct coverage *coverage) {
-    ((struct neighbour *)link->owner)->silences = 0;
+    conduct_answered(link->owner);
     child_answered(supernode, wave, ttl, coverage);
 }
 
 static enum err unmatched(struct supernode *supernode, struct link *link) {
     supernode->counts.unmatched++;
     log_debug(supernode->env->log, "flood.unmatched link=%u", link->number);
-    return supernode_misdeed(link);
+    return misdeed(supernode, link);
 }
 
 /* Pass hits on unchanged but for the copy they answer. */

@@ -4,8 +4,9 @@
  * is held against what is there (in the index of a supernode that is not silent; with 10 % silent
  * ones 1 % of the leaves have none, and neither ask nor count), and its copies against a plain
  * flood of TTL 4 on the same mesh in which every supernode sends on the first copy that it gets, to
- * all but whom it has it from. What only hostile supernodes index does not count as there; whoever
- * asks a hostile supernode can be told anything, so those searches stand apart. */
+ * all but whom it has it from. What only hostile supernodes index does not count as there. Whoever
+ * asks a hostile supernode can be told anything, so those searches stand apart; but the ones here
+ * keep nothing from their leaves, so what these miss is lost by how others answer. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,13 +37,14 @@ struct options {
     uint32_t files;  /* per leaf */
     uint32_t queries;
     uint32_t seed;
-    uint32_t droppers;   /* percent of the supernodes that fall silent */
-    uint32_t poisoners;  /* percent that claim to have every word */
-    uint32_t forgers;    /* percent that repeat queries and forge answers */
-    uint32_t recall_min; /* thousandths, over all searches; 0 = not checked */
-    uint32_t share_max;  /* percent of a plain flood's copies; 0 = not checked */
-    uint32_t plain;      /* 1: really flood, for comparison */
-    uint32_t verbose;    /* 1: print the searches that missed something */
+    uint32_t droppers;           /* percent of the supernodes that fall silent */
+    uint32_t poisoners;          /* percent that claim to have every word */
+    uint32_t forgers;            /* percent that repeat queries and forge answers */
+    uint32_t recall_min;         /* thousandths, over all searches; 0 = not checked */
+    uint32_t hostile_recall_min; /* over those that were asked of hostile supernodes */
+    uint32_t share_max;          /* percent of a plain flood's copies; 0 = not checked */
+    uint32_t plain;              /* 1: really flood, for comparison */
+    uint32_t verbose;            /* 1: print the searches that missed something */
 };
 
 struct search {
@@ -191,7 +193,8 @@ static uint64_t plain_copies(const struct world *world, uint32_t entry) {
         if (hops > TTL_POLICY) {
             continue;
         }
-        copies += at->neighbour_count - (hops > 1 ? 1 : 0);
+        uint32_t links = at->neighbour_count;
+        copies += hops > 1 && links > 0 ? links - 1 : links; /* its end may know sooner */
         for (uint32_t i = 0; i < at->neighbour_count; i++) {
             uint32_t next = machine_of(world, at->neighbours[i]);
             if (distance[next] == 0) {
@@ -457,6 +460,10 @@ static bool report_hostile(const struct world *world) {
            (options->forgers == 0 || world->parted > 0);
 }
 
+static bool has_found(const struct row *row, uint32_t recall_min) {
+    return recall_min == 0 || (row->count > 0 && row->recall * 1000 >= recall_min * row->count);
+}
+
 /* Print what was measured; false when it misses what was asked for. */
 static bool report(const struct world *world, double seconds) {
     struct row rows[ROWS] = {{.name = "1 file", .most = 1},
@@ -477,7 +484,10 @@ static bool report(const struct world *world, double seconds) {
             class ++;
         }
         if (world->searches[i].is_exposed) {
-            (void)add_search(&rows[CLASSES + 1], &world->searches[i]);
+            bool is_all = add_search(&rows[CLASSES + 1], &world->searches[i]);
+            if (!is_all && world->options.verbose != 0) {
+                print_missed(&world->searches[i]);
+            }
             continue;
         }
         bool is_full = add_search(&rows[class], &world->searches[i]);
@@ -502,8 +512,8 @@ static bool report(const struct world *world, double seconds) {
     }
     bool has_met = report_hostile(world);
     const struct row *all = &rows[CLASSES];
-    double recall = all->recall / all->count;
-    bool is_found = recall * 1000 >= world->options.recall_min;
+    bool is_found = has_found(all, world->options.recall_min) &&
+                    has_found(&rows[CLASSES + 1], world->options.hostile_recall_min);
     bool is_cheap =
         world->options.share_max == 0 || all->copies * 100 <= all->plain * world->options.share_max;
     bool is_well = is_found && is_cheap && has_met && sim_failure(world->sim) == NULL;
@@ -573,6 +583,7 @@ static bool parse(struct options *options, int argc, char **argv) {
                 {"--poisoners", &options->poisoners, 0, 45},
                 {"--forgers", &options->forgers, 0, 45},
                 {"--recall-min", &options->recall_min, 0, 1000},
+                {"--hostile-recall-min", &options->hostile_recall_min, 0, 1000},
                 {"--share-max", &options->share_max, 0, 1000},
                 {"--plain", &options->plain, 0, 1},
                 {"--verbose", &options->verbose, 0, 1}};
@@ -606,6 +617,7 @@ int main(int argc, char **argv) {
                 "  --plain 1       flood to TTL 4 at once, for comparison (0)\n"
                 "  --verbose 1     print the searches that missed something\n"
                 "  --recall-min N  fail below so many thousandths\n"
+                "  --hostile-recall-min N  the same for searches asked of hostile supernodes\n"
                 "  --share-max N   fail above so many percent of a plain flood's copies\n",
                 argv[0]);
         return 2;

@@ -132,6 +132,110 @@ static void a_lost_child_is_not_waited_for(void **state) {
     net_free(net);
 }
 
+/* Between two neighbours: one asks, the other is asked. */
+struct pair {
+    struct net *net;
+    struct net_node *place;
+    struct fake *asker;
+    struct fake *child;
+    struct link *asker_link;
+    struct link *child_link;
+};
+
+static struct pair pair_new(uint64_t seed) {
+    struct pair pair = {.net = net_new(seed)};
+    pair.place = start_plain(pair.net);
+    pair.asker = fake_add(pair.net);
+    pair.child = fake_add(pair.net);
+    pair.asker_link = fake_dial(pair.asker, pair.place, PURPOSE_MESH);
+    pair.child_link = fake_dial(pair.child, pair.place, PURPOSE_MESH);
+    return pair;
+}
+
+/* It comes before the true answer would: whoever asked would take zeroes for that. */
+static void a_repeated_copy_has_no_answer_of_its_own(void **state) {
+    (void)state;
+    struct pair pair = pair_new(19);
+    struct fake_query query = {.ttl = 2, .hops = 1, .text = "whale"};
+    fake_ask(pair.asker_link, &query);
+    fake_ask(pair.asker_link, &query);
+    query.ttl = 1;
+    fake_ask(pair.asker_link, &query);
+    net_run(pair.net, 100);
+    assert_int_equal(fake_count(pair.child, MSG_QUERY), 1);
+    assert_int_equal(fake_result(pair.asker).lasts, 0);
+    struct query_id id = id_of(pair.asker, &query);
+    send_end(pair.child_link, &id, 1, 7);
+    net_run(pair.net, 100);
+    assert_int_equal(fake_result(pair.asker).lasts, 1);
+    assert_int_equal(fake_result(pair.asker).coverage.supernodes, 8);
+    query.ttl = 2;
+    fake_ask(pair.asker_link, &query); /* and none afterwards */
+    net_run(pair.net, 100);
+    assert_int_equal(fake_result(pair.asker).lasts, 1);
+    net_free(pair.net);
+}
+
+/* One copy that is let on, and as many misdeeds as end a link. */
+static struct query_id misbehave(const struct pair *pair) {
+    struct fake_query query = {.ttl = 2, .hops = 1, .text = "whale"};
+    struct query_id id = id_of(pair->asker, &query);
+    for (uint32_t i = 0; i <= MISDEEDS_MAX; i++) {
+        fake_ask(pair->asker_link, &query);
+    }
+    net_run(pair->net, 100);
+    assert_int_equal(fake_count(pair->child, MSG_QUERY), 1);
+    return id;
+}
+
+/* They are for the leaves behind him: nobody answers an id twice. */
+static void who_misbehaves_goes_with_the_answers_he_is_owed(void **state) {
+    (void)state;
+    for (int is_answered = 0; is_answered < 2; is_answered++) {
+        struct pair pair = pair_new(20);
+        struct query_id id = misbehave(&pair);
+        assert_int_equal(pair.asker->closed, 0);
+        struct fake_query other = {.ttl = 2, .hops = 1, .text = "song", .salt = 1};
+        fake_ask(pair.asker_link, &other); /* nothing else is done for him ... */
+        fake_ask(pair.child_link, &other); /* ... or asked of him */
+        net_run(pair.net, 100);
+        assert_int_equal(fake_result(pair.asker).lasts, 1);
+        assert_int_equal(fake_result(pair.asker).coverage.refused, 1);
+        assert_int_equal(fake_count(pair.asker, MSG_QUERY), 0);
+        assert_int_equal(fake_count(pair.child, MSG_QUERY), 1);
+        if (is_answered != 0) {
+            send_end(pair.child_link, &id, 1, 7);
+            net_run(pair.net, 100);
+        } else {
+            net_run(pair.net, QUERY_DEADLINE_MS - QUERY_DEADLINE_STEP_MS - 400);
+            assert_int_equal(pair.asker->closed, 0);
+            net_run(pair.net, 400);
+        }
+        assert_int_equal(fake_result(pair.asker).lasts, 2);
+        assert_int_equal(fake_result(pair.asker).coverage.supernodes, is_answered != 0 ? 8 : 1);
+        assert_int_equal(pair.asker->closed, 1);
+        assert_int_equal(last_goaway(pair.asker).reason, GOAWAY_PROTOCOL);
+        assert_int_equal(pair.child->closed, 0);
+        net_free(pair.net);
+    }
+}
+
+/* The wait for an answer is no leave to go on. */
+static void who_goes_on_misbehaving_is_owed_nothing(void **state) {
+    (void)state;
+    struct pair pair = pair_new(21);
+    struct query_id id = misbehave(&pair);
+    for (uint32_t i = MISDEEDS_MAX; i < MISDEEDS_OWED_MAX; i++) {
+        assert_int_equal(pair.asker->closed, 0);
+        send_end(pair.asker_link, &id, 1, 7);
+        net_run(pair.net, 10);
+    }
+    net_run(pair.net, 100);
+    assert_int_equal(pair.asker->closed, 1);
+    assert_int_equal(fake_result(pair.asker).lasts, 0);
+    net_free(pair.net);
+}
+
 /* Who sent us a copy has had it with one more: only what goes beyond that is worth sending. */
 static void a_neighbour_is_not_sent_what_it_had(void **state) {
     (void)state;
@@ -308,7 +412,7 @@ static void answers_match_in_full(void **state) {
     net_free(net);
 }
 
-/* Ids are kept a minute: the same query then is a new one; within it, a repeated ttl is a zero. */
+/* Ids are kept a minute: the same query then is a new one; within it, a repeated ttl is nothing. */
 static void ids_are_forgotten_after_a_minute(void **state) {
     (void)state;
     struct net *net = net_new(10);
@@ -320,13 +424,12 @@ static void ids_are_forgotten_after_a_minute(void **state) {
     net_run(net, 59000);
     fake_ask(link, &query);
     net_run(net, 100);
-    assert_int_equal(fake_result(leaf).lasts, 2);
-    assert_int_equal(fake_result(leaf).coverage.supernodes, 0);
+    assert_int_equal(fake_result(leaf).lasts, 1);
     net_run(net, 1000);
     assert_int_equal(supernode_of(place)->flood.queries.count, 0);
     fake_ask(link, &query);
     net_run(net, 100);
-    assert_int_equal(fake_result(leaf).lasts, 3);
+    assert_int_equal(fake_result(leaf).lasts, 2);
     assert_int_equal(fake_result(leaf).coverage.supernodes, 1);
     net_free(net);
 }
@@ -622,6 +725,9 @@ int main(void) {
         cmocka_unit_test(late_answers_are_dropped_without_blame),
         cmocka_unit_test(coverage_saturates),
         cmocka_unit_test(a_lost_child_is_not_waited_for),
+        cmocka_unit_test(a_repeated_copy_has_no_answer_of_its_own),
+        cmocka_unit_test(who_misbehaves_goes_with_the_answers_he_is_owed),
+        cmocka_unit_test(who_goes_on_misbehaving_is_owed_nothing),
         cmocka_unit_test(a_neighbour_is_not_sent_what_it_had),
         cmocka_unit_test(copies_are_bounded),
         cmocka_unit_test(wrong_bodies_close_the_link),

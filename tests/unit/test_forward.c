@@ -204,8 +204,8 @@ static void hits_for_others_queries_go_nowhere(void **state) {
     }
 }
 
-/* A neighbour that sends the same copy over and over gets an empty answer each time and is sent
- * off; nobody else notices. */
+/* A neighbour that sends the same copy over and over gets the answer to it, once, and is sent off;
+ * nobody else notices. */
 static void the_same_copy_again_and_again_costs_the_link(void **state) {
     struct scene *scene = *state;
     struct fake_query query = {.ttl = 2, .hops = 1, .text = "whale"};
@@ -214,6 +214,12 @@ static void the_same_copy_again_and_again_costs_the_link(void **state) {
         fake_ask(scene->forger_link, &query);
         net_run(scene->net, 50);
     }
+    assert_int_equal(fake_result(scene->forger).lasts, 0);
+    struct query_id id = id_of(scene->forger, &query);
+    send_hit(scene->asked_link, &id, 1);
+    net_run(scene->net, 50);
+    assert_int_equal(fake_result(scene->forger).records, 1);
+    assert_int_equal(fake_result(scene->forger).lasts, 1);
     assert_int_equal(scene->forger->closed, 1);
     assert_int_equal(last_goaway(scene->forger).reason, GOAWAY_PROTOCOL);
     assert_int_equal(fake_count(scene->asked, MSG_QUERY), 1);
