@@ -194,6 +194,30 @@ static void it_is_told_seldom(void **state) {
     assert_int_equal(stage->parents[0].loads[stage->parents[0].count - 1].free_slots, 1);
 }
 
+/* Through a supernode to somebody who searches. */
+static void a_search_shows_who_is_busy(void **state) {
+    struct stage *stage = *state;
+    struct world *world = world_new(6);
+    cast_supernode(world);
+    stage->file = world_make_file(world, 32 * MIB, "whale.bin");
+    struct stage other = {.world = world, .file = stage->file, .peer = world_add(world)};
+    world_share(other.peer, other.file);
+    cast_start(other.peer, 64 * 1024, 1);
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    world_run_for(world, 15 * SECOND_US);
+    for (int busy = 0; busy < 2; busy++) {
+        uint64_t search = world_command(asker, "search", "text", "whale");
+        assert_true(cast_wait(asker, search, 10 * SECOND_US) < 10 * SECOND_US);
+        const struct world_report *hit = world_reported(asker, search, "hit", 0);
+        assert_non_null(hit);
+        assert_int_equal(world_number(hit, "busy"), busy);
+        assert_int_equal(world_number(hit, "free"), 1 - busy);
+        (void)reader_add(&other, 64);
+        world_run_for(world, 5 * SECOND_US);
+    }
+    world_free(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -202,6 +226,7 @@ int main(void) {
         TEST(many_slots_are_told_as_so_many_or_more),
         TEST(what_has_changed_is_told),
         TEST(it_is_told_seldom),
+        TEST(a_search_shows_who_is_busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
