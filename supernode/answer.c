@@ -53,7 +53,8 @@ static bool fits(const struct filling *filling, const struct index_found *found)
 /* What is known of a leaf that is here; the list of one that is gone may be shown for a while. */
 static struct holder holder_of(const struct leaf *leaf) {
     struct holder holder = {.id = leaf->id,
-                            .address_record = {leaf->record.data, leaf->record.len}};
+                            .address_record = {leaf->record.data, leaf->record.len},
+                            .speed_kib = leaf->speed_kib};
     if (leaf->reach == REACH_PROVEN) {
         holder.flags |= HOLDER_REACHABLE;
     }

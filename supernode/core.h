@@ -169,6 +169,7 @@ struct leaf {
     struct buf record;      /* encoded address record that may be passed on, or empty */
     struct address address; /* observed host and the port it listens on; port 0 = none */
     enum reach reach;
+    uint32_t speed_kib;      /* KiB/s at which it answered audits; 0 = unknown */
     uint16_t queue;          /* by its last LOAD ... */
     uint8_t free_slots;      /* ... as is this, ... */
     bool is_load_known;      /* ... if there was one on its present link */

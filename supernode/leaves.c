@@ -72,6 +72,7 @@ static void note_address(struct leaf *leaf, const struct link *link, const struc
         leaf->address = address;
         leaf->reach = REACH_UNKNOWN;
         leaf->dialback_us = 0;
+        leaf->speed_kib = 0; /* of another line */
     }
     buf_free(&leaf->record);
     if (leaves_record_is_seen(leaf->supernode, link, hello->address_record)) {
