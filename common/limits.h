@@ -131,6 +131,9 @@
 #define AUDIT_BAN_S 3600
 #define AUDITS_MILLI_PER_S 17 /* that a leaf answers: one a minute ... */
 #define AUDITS_BURST 4        /* ... and some at once */
+#define LOAD_EVERY_MS 10000   /* at least, between two LOADs of a leaf to one supernode */
+#define LOADS_MILLI_PER_S 200 /* of one leaf that are taken: twice as many ... */
+#define LOADS_BURST 4         /* ... and some at once, for links that come anew */
 #define LEAF_KEEP_MS 600000   /* a departed leaf's list, so that its return is cheap */
 #define WORD_BYTES_MAX 64
 #define NAME_WORDS_MAX 24

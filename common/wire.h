@@ -46,6 +46,7 @@ enum message_type {
     MSG_REG_STATUS = 19,
     MSG_DIALBACK = 20,
     MSG_DIALBACK_DONE = 21,
+    MSG_LOAD = 22,
     MSG_QUERY = 32,
     MSG_HITS = 33,
     MSG_END = 34,
@@ -421,6 +422,17 @@ struct reg_status {
 void wire_reg_status_encode(struct buf *out, const struct reg_status *status);
 MUST_CHECK enum err wire_reg_status_decode(struct slice payload, struct reg_status *status);
 
+/* LOAD: free slots u8, queue u16, TLVs. A leaf tells its supernode how many more transfers of any
+ * file it would serve at once, and how many wait for a turn. */
+struct load {
+    uint8_t free_slots; /* LOAD_SLOTS_MAX = so many or more */
+    uint16_t queue;
+    struct slice tlvs;
+};
+#define LOAD_SLOTS_MAX UINT8_MAX
+void wire_load_encode(struct buf *out, const struct load *load);
+MUST_CHECK enum err wire_load_decode(struct slice payload, struct load *load);
+
 /* ---- Search ---- */
 
 /* QUERY and LOCATE: ttl u8 (further supernode hops that the receiver may make, at most
@@ -485,12 +497,13 @@ static inline uint32_t wire_reach_bit(const struct node_id *id) {
 struct holder {
     struct node_id id; /* the record's key, or given alone when no address may be passed on */
     struct slice address_record;
-    uint8_t flags; /* HOLDER_* */
-    uint8_t free_slots;
+    uint8_t flags;      /* HOLDER_* */
+    uint8_t free_slots; /* as in LOAD; this and the queue mean nothing without HOLDER_LOAD_KNOWN */
     uint16_t queue;
     uint32_t speed_kib; /* KiB/s as observed by the supernode; 0 = unknown */
 };
-#define HOLDER_REACHABLE 0x01 /* set by the supernode after a dial-back */
+#define HOLDER_REACHABLE 0x01  /* set by the supernode after a dial-back */
+#define HOLDER_LOAD_KNOWN 0x02 /* ... and when the holder has told it its LOAD */
 
 /* One found file: a file record, then n u8 x holder index u8 (rising, n at least 1). */
 struct hit {

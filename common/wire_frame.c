@@ -35,6 +35,7 @@ static const struct message_info messages[] = {
     {MSG_REG_STATUS, "REG_STATUS", REG_STATUS_MAX},
     {MSG_DIALBACK, "DIALBACK", 32 + 1 + 16 + 2 + 8 + TLV_BYTES_MAX},
     {MSG_DIALBACK_DONE, "DIALBACK_DONE", 8 + 1 + TLV_BYTES_MAX},
+    {MSG_LOAD, "LOAD", 1 + 2 + TLV_BYTES_MAX},
     {MSG_QUERY, "QUERY", QUERY_MAX},
     {MSG_HITS, "HITS", FRAME_PAYLOAD_MAX},
     {MSG_END, "END", 16 + 1 + COVERAGE_BYTES_MAX + TLV_BYTES_MAX},

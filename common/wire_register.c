@@ -383,3 +383,21 @@ enum err wire_reg_status_decode(struct slice payload, struct reg_status *status)
     enum err err = wire_get_tlvs(&reader, &status->tlvs);
     return wire_first(err, reg_status_rule(status));
 }
+
+/* ---- LOAD ---- */
+
+void wire_load_encode(struct buf *out, const struct load *load) {
+    CHECK(wire_tlvs_check(load->tlvs) == OK);
+    buf_u8(out, load->free_slots);
+    buf_u16(out, load->queue);
+    wire_put_tlvs(out, load->tlvs);
+}
+
+enum err wire_load_decode(struct slice payload, struct load *load) {
+    *load = (struct load){0};
+    struct reader reader = reader_of(payload.data, payload.len);
+    load->free_slots = reader_u8(&reader);
+    load->queue = reader_u16(&reader);
+    enum err err = wire_get_tlvs(&reader, &load->tlvs);
+    return wire_first(err, wire_tlvs_check(load->tlvs));
+}

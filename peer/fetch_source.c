@@ -316,12 +316,28 @@ static void connect_source(struct peer *peer, struct source *source) {
     attach(peer, source, transfer_dial(peer, &source->holder.id, &address, NULL));
 }
 
-/* How many are before us there: as it said last, else as a supernode says. */
+/* How soon it will serve: rising. What nobody has told is neither free nor busy. */
+enum prospect { WILL_SERVE, MAY_SERVE, WILL_QUEUE };
+
+/* As it said itself last, else as a supernode says. */
+static enum prospect prospect_of(const struct source *source) {
+    const struct holder *holder = &source->holder;
+    if (source->queue_position > 0) {
+        return WILL_QUEUE;
+    }
+    if ((holder->flags & HOLDER_LOAD_KNOWN) == 0) {
+        return MAY_SERVE;
+    }
+    return holder->free_slots > 0 ? WILL_SERVE : WILL_QUEUE;
+}
+
+/* How many are before us there, when it lets wait. */
 static uint32_t queue_of(const struct source *source) {
     return source->queue_position > 0 ? source->queue_position : source->holder.queue;
 }
 
-/* True when `a` is the better one to try: known to be there, without a queue, fast, near. */
+/* True when `a` is the better one to try: known to be there, free, with a short queue, fast, near.
+ */
 static bool is_better(const struct source *a, const struct source *b) {
     if (a->is_proven != b->is_proven) {
         return a->is_proven;
@@ -329,11 +345,12 @@ static bool is_better(const struct source *a, const struct source *b) {
     if (a->failures != b->failures) {
         return a->failures < b->failures;
     }
-    if (queue_of(a) != queue_of(b)) {
-        return queue_of(a) < queue_of(b);
+    enum prospect prospect = prospect_of(a);
+    if (prospect != prospect_of(b)) {
+        return prospect < prospect_of(b);
     }
-    if ((a->holder.free_slots > 0) != (b->holder.free_slots > 0)) {
-        return a->holder.free_slots > 0;
+    if (prospect == WILL_QUEUE && queue_of(a) != queue_of(b)) {
+        return queue_of(a) < queue_of(b);
     }
     uint64_t rate_a = a->known_rate > 0 ? a->known_rate : a->holder.speed_kib * 1024ull;
     uint64_t rate_b = b->known_rate > 0 ? b->known_rate : b->holder.speed_kib * 1024ull;

@@ -22,7 +22,8 @@ struct peer_config {
  *
  * Commands and their reports (every command ends with report_done or report_error):
  *   search text= [want=] [farther=1]
- *                             "hit" {number, name, size, content, sources, reachable, speed, type,
+ *                             "hit" {number, name, size, content, sources, reachable, speed, free
+ *                             and busy (sources known to be so), [queue (shortest of these)], type,
  *                             [title, artist, album, year, bitrate (kbit/s), duration (s), width,
  *                             height, language]} for a new content id or a changed source count;
  *                             "end" {supernodes, leaves, files (that answered), refused, truncated,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "peer/load.h"
 #include "peer/plan.h"
 #include "peer/state.h"
 #include "peer/uplink.h"
@@ -216,6 +217,7 @@ static void take_done(struct peer *peer, struct parent *parent) {
     }
     log_info(peer->env->log, "register.done link=%u files=%u sequence=%llu", parent->link->number,
              peer->share.listed, (unsigned long long)peer->share.sequence);
+    load_tell(peer);
 }
 
 /* Send what is wanted. Changes since a list that we do not know of were asked for by an answer that

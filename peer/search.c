@@ -384,25 +384,42 @@ static void report_facts(struct outbox *out, const struct file_record *file) {
     }
 }
 
+/* What supernodes tell of its sources: how many can be dialled, how fast the fastest is, how many
+ * have a slot free, how many have none, and how long the shortest queue of these is. */
+static void report_sources(struct outbox *out, const struct result *result) {
+    uint32_t reachable = 0, speed_kib = 0, idle = 0, busy = 0;
+    uint32_t queue = UINT32_MAX;
+    for (const struct known_holder *at = result->holders; at != NULL; at = at->next) {
+        const struct holder *holder = &at->holder;
+        bool is_known = (holder->flags & HOLDER_LOAD_KNOWN) != 0;
+        bool is_busy = is_known && holder->free_slots == 0;
+        reachable += (holder->flags & HOLDER_REACHABLE) != 0;
+        speed_kib = holder->speed_kib > speed_kib ? holder->speed_kib : speed_kib;
+        idle += is_known && !is_busy;
+        busy += is_busy;
+        queue = is_busy && holder->queue < queue ? holder->queue : queue;
+    }
+    report_number(out, "sources", result->holder_count);
+    report_number(out, "reachable", reachable);
+    report_number(out, "speed", (uint64_t)speed_kib * 1024);
+    report_number(out, "free", idle);
+    report_number(out, "busy", busy);
+    if (busy > 0) {
+        report_number(out, "queue", queue);
+    }
+}
+
 static void report_hit(struct peer *peer, const struct query *query, const struct result *result,
                        const struct file_record *file) {
     char content[CONTENT_TEXT_BYTES];
     content_format(content, &result->content);
-    uint32_t reachable = 0;
-    uint32_t speed_kib = 0;
-    for (const struct known_holder *at = result->holders; at != NULL; at = at->next) {
-        reachable += (at->holder.flags & HOLDER_REACHABLE) != 0;
-        speed_kib = at->holder.speed_kib > speed_kib ? at->holder.speed_kib : speed_kib;
-    }
     struct outbox *out = peer->links.out;
     report_begin(out, query->command, "hit");
     report_number(out, "number", result->number);
     report_text(out, "name", result->name);
     report_number(out, "size", result->content.size);
     report_text(out, "content", content);
-    report_number(out, "sources", result->holder_count);
-    report_number(out, "reachable", reachable);
-    report_number(out, "speed", (uint64_t)speed_kib * 1024);
+    report_sources(out, result);
     report_facts(out, file);
     if (query->has_links) {
         linktext_report_result(peer, result);

@@ -10,6 +10,7 @@
 #include "common/hashtree.h"
 #include "common/mem.h"
 #include "peer/fetch.h"
+#include "peer/load.h"
 #include "peer/state.h"
 
 #define LOOK_MS 1000
@@ -436,6 +437,7 @@ void serve_timer(struct peer *peer) {
     slots_look(peer);
     serve_more(peer);
     set_look(peer);
+    load_tell(peer);
 }
 
 uint32_t serve_uploads(const struct peer *peer) {

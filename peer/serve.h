@@ -102,6 +102,8 @@ void slots_sent(struct peer *peer, struct serving *serving);
 void slots_offer(struct peer *peer);
 /* Once a second: turns, offers and idle slots that end. */
 void slots_look(struct peer *peer);
+/* How many slots are free for a file of any size. */
+uint32_t slots_free(const struct peer *peer);
 
 /* ---- serve_hashes.c ---- */
 

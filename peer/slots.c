@@ -42,6 +42,16 @@ static uint32_t free_slot(const struct peer *peer, const struct serving *serving
     return peer->upload_slots;
 }
 
+uint32_t slots_free(const struct peer *peer) {
+    uint32_t count = 0;
+    const struct serving large = {0};
+    for (uint32_t i = 0; i < peer->upload_slots; i++) {
+        bool is_free = peer->serve == NULL || peer->serve->slots[i] == NULL;
+        count += is_free && suits(peer, &large, i);
+    }
+    return count;
+}
+
 static void leave_queue(struct serve *serve, struct serving *serving) {
     struct serving **at = &serve->queue;
     while (*at != NULL && *at != serving) {

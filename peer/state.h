@@ -20,7 +20,7 @@ enum peer_timer {
     TIMER_QUERY,      /* owner: a query whose time is over */
     TIMER_DOWNLOAD,   /* owner: a download's progress, timeouts, retries */
     TIMER_COMMIT,     /* owner: a download's written pieces want to be durable */
-    TIMER_SERVE,      /* slots that idle, the upload rate */
+    TIMER_SERVE,      /* slots that idle, the upload rate, a LOAD that must wait */
     TIMER_TRANSFER,   /* owner: a transfer link that idles or stalls */
     TIMER_BROWSE,     /* owner: a host that is browsed and does not answer, or was busy */
     TIMER_DUTY,       /* the next epoch */

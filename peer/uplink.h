@@ -32,8 +32,11 @@ struct parent {
     bool is_outdated;    /* registered with a list that has changed since */
     bool was_registered; /* it has had a whole list from us: what it gets now is a change */
     uint8_t losses;      /* how often it held another list than it had said */
-    uint64_t lost_us;    /* when it last did */
+    uint8_t told_slots;  /* in the last LOAD ... */
+    uint64_t lost_us;    /* when it last held another list */
     uint16_t retry_s;    /* GOAWAY asked for it */
+    uint16_t told_queue; /* ... as this, ... */
+    uint32_t told_ms;    /* ... which went out then; 0 = none has */
     struct plan *plan;   /* what it is being sent, NULL = nothing */
     uint64_t since_us;   /* in this state */
 };

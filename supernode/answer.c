@@ -50,17 +50,29 @@ static bool fits(const struct filling *filling, const struct index_found *found)
            bytes <= FRAME_PAYLOAD_MAX;
 }
 
+/* What is known of a leaf that is here; the list of one that is gone may be shown for a while. */
+static struct holder holder_of(const struct leaf *leaf) {
+    struct holder holder = {.id = leaf->id,
+                            .address_record = {leaf->record.data, leaf->record.len},
+                            .speed_kib = leaf->speed_kib};
+    if (leaf->reach == REACH_PROVEN) {
+        holder.flags |= HOLDER_REACHABLE;
+    }
+    if (leaf->link != NULL && leaf->is_load_known) {
+        holder.flags |= HOLDER_LOAD_KNOWN;
+        holder.free_slots = leaf->free_slots;
+        holder.queue = leaf->queue;
+    }
+    return holder;
+}
+
 static uint8_t intern_holder(struct filling *filling, const struct leaf *leaf) {
     struct hits *hits = &filling->hits;
     uint8_t place = find_holder(filling, leaf);
     if (place == hits->holder_count) {
         filling->holders[place] = leaf;
         filling->bytes += holder_bytes(leaf);
-        hits->holders[place] = (struct holder){
-            .id = leaf->id,
-            .address_record = {leaf->record.data, leaf->record.len},
-            .flags = leaf->reach == REACH_PROVEN ? HOLDER_REACHABLE : 0,
-        };
+        hits->holders[place] = holder_of(leaf);
         hits->holder_count++;
     }
     return place;

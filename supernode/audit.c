@@ -26,6 +26,8 @@ struct audit {
     struct hash proven; /* what the block's hash must be */
     struct hash found;  /* what it is */
     uint64_t banned_us; /* may not come back before */
+    uint64_t asked_us;  /* when the last question went out ... */
+    uint64_t took_us;   /* ... and how long its block took; 0 = no whole one has come */
     uint32_t block;
     uint32_t handle; /* of the last question */
     bool is_asked;
@@ -136,6 +138,8 @@ static void ask(struct leaf *leaf) {
     audit->block = (uint32_t)rng_below(&supernode->rng, blocks);
     audit->handle++;
     audit->is_asked = true;
+    audit->asked_us = supernode->links.mono_us;
+    audit->took_us = 0;
     audit->has_block = audit->is_locked;
     audit->has_proof = blocks == 1 && !audit->is_locked; /* the block's hash is the root */
     audit->proven = audit->content.root;
@@ -221,9 +225,22 @@ static void miss(struct leaf *leaf) {
     }
 }
 
+/* A whole block that proved right tells what to expect of the leaf's line; a shorter one would tell
+ * little but how far away it is. Averaged, since a single one may meet a busy moment. */
+static void note_speed(struct leaf *leaf) {
+    uint64_t took_us = leaf->audit->took_us;
+    if (took_us > 0) {
+        uint64_t kib = BLOCK_BYTES / 1024 * 1000000ull / took_us;
+        uint64_t now = kib > 0 ? kib : 1; /* 0 would be unknown */
+        uint64_t before = leaf->speed_kib > 0 ? leaf->speed_kib : now;
+        leaf->speed_kib = (uint32_t)((3 * before + now) / 4);
+    }
+}
+
 static void pass(struct leaf *leaf) {
     struct audit *audit = leaf->audit;
     settle(leaf);
+    note_speed(leaf);
     audit->is_doubted = false;
     audit->excuses = 0;
     if (audit->failures > 0) {
@@ -307,6 +324,9 @@ enum err audit_take_block(struct supernode *supernode, struct link *link, struct
         block.data.len != hashtree_block_bytes(audit->content.size, block.index)) {
         return ERR_UNEXPECTED;
     }
+    uint64_t took_us = supernode->links.mono_us - audit->asked_us;
+    bool is_asked_for = block.data.len == BLOCK_BYTES && !audit->is_locked;
+    audit->took_us = !is_asked_for ? 0 : took_us > 0 ? took_us : 1;
     crypto_hash(supernode->env->crypto, block.data, &audit->found);
     audit->has_block = true;
     judge(leaf);

@@ -169,6 +169,10 @@ struct leaf {
     struct buf record;      /* encoded address record that may be passed on, or empty */
     struct address address; /* observed host and the port it listens on; port 0 = none */
     enum reach reach;
+    uint32_t speed_kib;      /* KiB/s at which it answered audits; 0 = unknown */
+    uint16_t queue;          /* by its last LOAD ... */
+    uint8_t free_slots;      /* ... as is this, ... */
+    bool is_load_known;      /* ... if there was one on its present link */
     uint8_t tries;           /* dial-backs asked for during this stay */
     bool is_sent_on;         /* to a supernode with fewer leaves */
     uint64_t passed_on;      /* prefix of the last checkpoint, or members, that it was handed */
@@ -176,6 +180,7 @@ struct leaf {
     uint64_t dialback_nonce; /* of the question */
     uint64_t dialback_us;    /* when it was last asked about this address; 0 = never */
     struct ratelimit lists;
+    struct ratelimit loads;
     struct ratelimit candidacies;
     struct ratelimit receipts;
     uint64_t departed_us;
@@ -224,6 +229,7 @@ struct supernode_counts {
     uint64_t banned;            /* leaves sent off for asking far too much */
     uint64_t nodes_limited;     /* requests for addresses, and for ... */
     uint64_t dialbacks_limited; /* ... probes, beyond their rate: not answered */
+    uint64_t loads_limited;     /* LOADs beyond their rate: not taken */
     uint64_t dialbacks;         /* probes dialled for others */
     uint64_t snapshots;         /* lists taken over from neighbours that left */
     uint64_t sent_on;           /* leaves, to neighbours with fewer of them */
@@ -363,6 +369,7 @@ void leaves_opened(struct supernode *supernode, struct link *link, const struct 
 void leaves_closed(struct supernode *supernode, struct link *link);
 void leaves_timer(struct supernode *supernode, struct leaf *leaf);
 void leaves_free(struct supernode *supernode);
+enum err leaves_take_load(struct supernode *supernode, struct link *link, struct slice payload);
 enum err leaves_take_push(struct supernode *supernode, struct link *link, struct slice payload);
 
 /* True when every address of the record is the host that the link was observed from, and the record

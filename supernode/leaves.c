@@ -72,6 +72,7 @@ static void note_address(struct leaf *leaf, const struct link *link, const struc
         leaf->address = address;
         leaf->reach = REACH_UNKNOWN;
         leaf->dialback_us = 0;
+        leaf->speed_kib = 0; /* of another line */
     }
     buf_free(&leaf->record);
     if (leaves_record_is_seen(leaf->supernode, link, hello->address_record)) {
@@ -98,6 +99,7 @@ void leaves_opened(struct supernode *supernode, struct link *link, const struct 
     link->owner = leaf;
     supernode->leaf_links++;
     leaf->tries = 0;
+    leaf->is_load_known = false;
     leaf->is_sent_on = false;
     note_address(leaf, link, hello);
     log_info(supernode->env->log, "leaf.opened link=%u leaves=%u", link->number,
@@ -169,6 +171,27 @@ void leaves_timer(struct supernode *supernode, struct leaf *leaf) {
     } else {
         dialback_ask(supernode, leaf);
     }
+}
+
+/* ---- How busy a leaf is ---- */
+
+enum err leaves_take_load(struct supernode *supernode, struct link *link, struct slice payload) {
+    struct leaf *leaf = link->owner;
+    struct load load;
+    enum err err = wire_load_decode(payload, &load);
+    if (err != OK) {
+        return err;
+    }
+    if (!ratelimit_take(&leaf->loads, LOADS_MILLI_PER_S, LOADS_BURST, 1,
+                        supernode->links.mono_us)) {
+        supernode->counts.loads_limited++;
+        log_debug(supernode->env->log, "leaf.loads_limited link=%u", link->number);
+        return OK;
+    }
+    leaf->free_slots = load.free_slots;
+    leaf->queue = load.queue;
+    leaf->is_load_known = true;
+    return OK;
 }
 
 /* ---- Asking a leaf to call back ---- */

@@ -52,6 +52,7 @@ static void report_counts(struct outbox *out, const struct supernode_counts *cou
         {"snapshots", counts->snapshots},
         {"sent_on", counts->sent_on},
         {"dialbacks_limited", counts->dialbacks_limited},
+        {"loads_limited", counts->loads_limited},
         {"pushes", counts->pushes},
         {"pushes_dropped", counts->pushes_dropped},
     };

@@ -74,6 +74,7 @@ static const struct handler handlers[] = {
     {MSG_HASHES, MEASURE, measure_take_hashes},
     {MSG_BLOCK, MEASURE, measure_take_block},
     {MSG_REJECT, MEASURE, measure_take_reject},
+    {MSG_LOAD, LEAF, leaves_take_load},
     {MSG_RECEIPT, LEAF, hints_take},
     {MSG_TRUST_HAVE, MESH, evidence_take_have},
     {MSG_TRUST_WANT, MESH, evidence_take_want},

@@ -63,6 +63,7 @@ static inline void wire_frame_encode(struct buf *out, const struct frame *frame)
     X(hello, hello)                                                                                \
     X(hits, hits)                                                                                  \
     X(listing, listing)                                                                            \
+    X(load, load)                                                                                  \
     X(measure, measure)                                                                            \
     X(measure_blocks, measure_blocks)                                                              \
     X(measure_files, measure_files)                                                                \

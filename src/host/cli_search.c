@@ -22,6 +22,7 @@ struct row {
     uint64_t number;
     uint64_t size;
     uint64_t sources;
+    uint64_t busy; /* of them, as far as is known */
     bool reachable;
     char *name;
     char *details; /* what its owner tells of it; "" = nothing */
@@ -61,6 +62,14 @@ static uint32_t columns_after(const struct search *search, uint32_t used) {
     return search->columns > used + COLUMNS_MIN ? search->columns - used : COLUMNS_MIN;
 }
 
+/* What is behind the number of sources. */
+static const char *mark_of(const struct row *row) {
+    if (!row->reachable) {
+        return "?";
+    }
+    return row->busy >= row->sources ? "-" : " ";
+}
+
 static void print_row(const struct search *search, const struct row *row) {
     char size[UNITS_TEXT_BYTES];
     char name[4 * NAME_BYTES_MAX];
@@ -68,7 +77,7 @@ static void print_row(const struct search *search, const struct row *row) {
     units_bytes(size, row->size);
     terminal_clean(name, sizeof name, row->name, columns_after(search, FIXED_COLUMNS));
     printf("%4" PRIu64 "  %10s  %6" PRIu64 "%s  %s\n", row->number, size, row->sources,
-           row->reachable ? " " : "?", name);
+           mark_of(row), name);
     if (row->details[0] != '\0') {
         terminal_clean(details, sizeof details, row->details,
                        columns_after(search, sizeof INDENT - 1));
@@ -143,6 +152,7 @@ static void fill_row(struct row *row, const json_t *hit) {
     row->number = client_number(hit, "number");
     row->size = client_number(hit, "size");
     row->sources = client_number(hit, "sources");
+    row->busy = client_number(hit, "busy");
     row->reachable = !json_is_false(json_object_get(hit, "reachable")) &&
                      !(json_is_integer(json_object_get(hit, "reachable")) &&
                        client_number(hit, "reachable") == 0);

@@ -24,7 +24,7 @@ static const uint8_t spoken[] = {
     MSG_REG_STATUS,    MSG_DIALBACK,       MSG_DIALBACK_DONE, MSG_QUERY,   MSG_HITS,
     MSG_END,           MSG_LOCATE,         MSG_OPEN,          MSG_HAVE,    MSG_BLOCK_REQUEST,
     MSG_BLOCK,         MSG_HASHES_REQUEST, MSG_HASHES,        MSG_REJECT,  MSG_SHUT,
-    MSG_PUSH,          MSG_SUMMARY,        MSG_REG_REMOVE};
+    MSG_PUSH,          MSG_SUMMARY,        MSG_REG_REMOVE,    MSG_LOAD};
 #define SPOKEN (sizeof spoken / sizeof *spoken)
 
 /* One link that brings these bytes after WELCOME, and then waits for what comes of it. */

@@ -235,6 +235,7 @@ SEE_DECODED(see_reg_state, struct reg_state, wire_reg_state_decode)
 SEE_DECODED(see_reg_remove, struct reg_remove, wire_reg_remove_decode)
 SEE_DECODED(see_snapshot, struct snapshot, wire_snapshot_decode)
 SEE_DECODED(see_reg_add, struct reg_add, wire_reg_add_decode)
+SEE_DECODED(see_load, struct load, wire_load_decode)
 SEE_DECODED(see_dialback, struct dialback, wire_dialback_decode)
 SEE_DECODED(see_dialback_done, struct dialback_done, wire_dialback_done_decode)
 SEE_DECODED(see_open, struct open_file, wire_open_decode)
@@ -272,6 +273,7 @@ static const struct rule {
     {MSG_REG_ADD, ANYBODY, see_reg_add},
     {MSG_REG_COMMIT, ANYBODY, see_reg_state},
     {MSG_REG_STATUS, SUPERNODES, see_reg_status},
+    {MSG_LOAD, ANYBODY, see_load},
     {MSG_DIALBACK, SUPERNODES, see_dialback},
     {MSG_DIALBACK_DONE, SUPERNODES, see_dialback_done},
     {MSG_QUERY, ANYBODY, see_query},

@@ -286,6 +286,51 @@ static void an_honest_leaf_is_asked_seldom_and_stays(void **state) {
     assert_int_equal(stage->leaf->closed, 0);
 }
 
+/* Run until it is asked for a block; true when that is a whole one. */
+static bool wait_for_question(struct stage *stage) {
+    struct block_request block;
+    const struct heard *heard = NULL;
+    for (uint32_t i = 0; i < 20 * 600 && heard == NULL; i++) {
+        net_run(stage->net, 100);
+        heard = fake_nth(stage->leaf, MSG_BLOCK_REQUEST, 0);
+    }
+    assert_int_equal(wire_block_request_decode(heard_payload(heard), &block), OK);
+    return block.first < BLOCKS - 1;
+}
+
+/* Answer so many questions, those for whole blocks after `ms`, the others after a minute and a
+ * half; return how many of these there were. */
+static uint32_t answer_after(struct stage *stage, uint32_t questions, uint32_t ms) {
+    uint32_t others = 0;
+    for (uint32_t i = 0; i < questions; i++) {
+        bool is_whole = wait_for_question(stage);
+        others += !is_whole;
+        net_run(stage->net, is_whole ? ms : 90000);
+        answer(stage, HONEST);
+        net_run(stage->net, 1000);
+    }
+    return others;
+}
+
+static void a_whole_block_that_is_right_tells_the_speed(void **state) {
+    struct stage *stage = *state;
+    const struct leaf *leaf = map_get(&stage->supernode->leaves, stage->leaf->place->env.id.b);
+    while (!wait_for_question(stage)) {
+        answer(stage, HONEST);
+    }
+    answer(stage, WRONG_BLOCK);
+    net_run(stage->net, 1000);
+    assert_int_equal(leaf->speed_kib, 0);
+    uint32_t others = answer_after(stage, 20, 1000);
+    assert_in_range(others, 1, 19);
+    assert_in_range(leaf->speed_kib, 13, 16); /* 16 KiB */
+    (void)answer_after(stage, 40, 4000);
+    assert_in_range(leaf->speed_kib, 3, 5);
+    (void)answer_after(stage, 40, 100000); /* what is slower than can be told is not unknown */
+    assert_int_equal(leaf->speed_kib, 1);
+    assert_int_equal(stage->supernode->counts.audits_failed, 0);
+}
+
 static void a_liar_loses_records_and_then_its_place(void **state) {
     (void)state;
     static const enum manner manners[] = {HAS_NOT,     BUSY,      SILENT,   WRONG_BLOCK,
@@ -483,6 +528,7 @@ int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(an_honest_leaf_is_asked_seldom_and_stays),
+        CASE(a_whole_block_that_is_right_tells_the_speed),
         cmocka_unit_test(a_liar_loses_records_and_then_its_place),
         CASE(a_lost_record_gives_its_memory_back),
         CASE(a_lost_record_comes_back_with_the_next_offer),

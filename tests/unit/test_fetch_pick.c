@@ -7,6 +7,7 @@
 #include "tests/unit/peer_raw.h"
 
 #include "common/filelink.h"
+#include "peer/fetch.h"
 
 #define MIB (1024 * 1024ull)
 #define ASKED_MAX 4096
@@ -494,6 +495,44 @@ static void the_fastest_are_tried_first(void **state) {
     }
 }
 
+/* What a supernode tells of a source counts until the source says something itself: who has a slot
+ * free is tried first, then those of whom nothing is known, then the others by their queues. */
+static void who_is_free_is_tried_before_who_is_busy(void **state) {
+    enum { BUSY_LONG, BUSY_SHORT, BUSY, UNKNOWN, FREE, SCRIPTS };
+    static const struct holder loads[SCRIPTS] = {
+        [BUSY_LONG] = {.flags = HOLDER_LOAD_KNOWN, .queue = 20},
+        [BUSY_SHORT] = {.flags = HOLDER_LOAD_KNOWN, .queue = 3, .speed_kib = 1},
+        [BUSY] = {.flags = HOLDER_LOAD_KNOWN, .speed_kib = 9},
+        [UNKNOWN] = {.free_slots = 0, .queue = 0, .speed_kib = 9},
+        [FREE] = {.flags = HOLDER_LOAD_KNOWN, .free_slots = 1, .queue = 2, .speed_kib = 1}};
+    struct world *world = *state;
+    const struct world_file *file = world_make_file(world, 24 * MIB, "whale.bin");
+    struct world_node *asker = cast_peer(world, NULL, 0);
+    struct script *scripts[SCRIPTS];
+    for (int i = 0; i < SCRIPTS; i++) {
+        scripts[i] = script_add(world, file);
+        scripts[i]->is_silent = true;
+    }
+    told(asker, file, scripts, SCRIPTS);
+    world_run_for(world, SECOND_US / 4);
+    (void)world_command(asker, "pause", "all", "1");
+    world_run_for(world, SECOND_US / 4);
+    for (int i = 0; i < SCRIPTS; i++) {
+        struct holder holder = loads[i];
+        holder.id = scripts[i]->raw->node->identity.id;
+        fetch_found(asker->node.self, &file->content, &holder, &world->nodes[0].identity.id);
+    }
+    (void)world_command(asker, "resume", "all", "1");
+    world_run_for(world, SECOND_US / 4);
+    for (int i = 0; i < SCRIPTS; i++) {
+        assert_int_equal(scripts[i]->opens, 2);
+        assert_int_equal(scripts[i]->opened, all_opens - (uint32_t)i);
+    }
+    for (int i = 0; i < SCRIPTS; i++) {
+        script_free(scripts[i]);
+    }
+}
+
 /* ---- Probing ---- */
 
 /* Eight work, one of them at a crawl; the ninth was never tried: after a while it has the place of
@@ -665,6 +704,7 @@ int main(void) {
         TEST(the_fastest_are_tried_first),
         TEST(an_untried_source_replaces_the_slowest),
         TEST(a_slow_source_does_not_come_back_before_an_untried_one),
+        TEST(who_is_free_is_tried_before_who_is_busy),
         TEST(queues_do_not_keep_an_untried_source_away),
         TEST(wrong_blocks_count_though_nobody_needs_them),
     };

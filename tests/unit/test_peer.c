@@ -124,8 +124,9 @@ static void add_hit(struct oracle *oracle, uint64_t size, const char *name, uint
 static void hits_are_grouped_numbered_and_checked(void **state) {
     struct stage *stage = *state;
     struct oracle *oracle = &stage->oracle;
-    add_holder(oracle, 1, HOLDER_REACHABLE);
-    add_holder(oracle, 2, 0);
+    add_holder(oracle, 1, HOLDER_REACHABLE); /* it says nothing of how busy it is */
+    add_holder(oracle, 2, HOLDER_LOAD_KNOWN);
+    oracle->hits.holders[1].queue = 3;
     add_hit(oracle, 100, "Blue Whale Song.ogg", 1);
     add_hit(oracle, 100, "whale (blue) the SONG.ogg", 2); /* the same content once more */
     add_hit(oracle, 200, "blue whales, a song.txt", 1);   /* "whales" is not "whale" */
@@ -146,6 +147,9 @@ static void hits_are_grouped_numbered_and_checked(void **state) {
     assert_int_equal(world_number(hit, "sources"), 2);
     assert_int_equal(world_number(hit, "reachable"), 1);
     assert_int_equal(world_number(hit, "speed"), 2 * 1024);
+    assert_int_equal(world_number(hit, "free"), 0);
+    assert_int_equal(world_number(hit, "busy"), 1);
+    assert_int_equal(world_number(hit, "queue"), 3);
     hit = world_reported(peer, search, "hit", 2);
     assert_int_equal(world_number(hit, "size"), 300);
     assert_int_equal(world_number(hit, "number"), 2);

@@ -539,6 +539,88 @@ static void lists_are_rationed(void **state) {
     net_free(net);
 }
 
+/* ---- How busy a leaf is ---- */
+
+static void say_load(struct link *link, uint8_t free_slots, uint16_t queue) {
+    struct load load = {.free_slots = free_slots, .queue = queue};
+    struct buf payload = {0};
+    wire_load_encode(&payload, &load);
+    fake_send(link, MSG_LOAD, &payload);
+    net_run(((struct fake *)link->links->context)->place->net, 100);
+}
+
+/* What the only holder of a search looks like from here. */
+static struct holder seen_from(struct link *link, uint8_t salt) {
+    assert_int_equal(ask(link, "whale", 1, salt).records, 2);
+    struct hits hits = first_hits(link->links->context);
+    assert_int_equal(hits.holder_count, 1);
+    return hits.holders[0];
+}
+
+static void assert_load(struct link *link, uint8_t salt, uint8_t free_slots, uint16_t queue) {
+    struct holder holder = seen_from(link, salt);
+    assert_int_equal(holder.flags, HOLDER_REACHABLE | HOLDER_LOAD_KNOWN);
+    assert_int_equal(holder.free_slots, free_slots);
+    assert_int_equal(holder.queue, queue);
+}
+
+static void hits_tell_how_busy_a_holder_is(void **state) {
+    (void)state;
+    struct net *net = net_new(86);
+    struct net_node *one = start_plain(net);
+    struct net_node *two = start_friend(net, one);
+    struct fake *alice = fake_add(net);
+    struct fake *bob = fake_add(net);
+    struct link *alice_link = fake_dial(alice, one, PURPOSE_LEAF);
+    struct link *bob_link = fake_dial(bob, two, PURPOSE_LEAF);
+    assert_int_equal(fake_register(alice_link, 7, songs, LENGTH(songs)), REG_DONE);
+    net_run(net, 2 * SUMMARY_PUSH_MS);
+    struct holder unknown = seen_from(bob_link, 1);
+    assert_int_equal(unknown.flags, HOLDER_REACHABLE);
+    assert_true(unknown.free_slots == 0 && unknown.queue == 0 && unknown.speed_kib == 0);
+    say_load(alice_link, 5, 0);
+    assert_load(bob_link, 2, 5, 0);
+    say_load(alice_link, 0, 300);
+    assert_load(bob_link, 3, 0, 300);
+    fake_close(alice_link); /* what was said before does not hold for the next stay */
+    alice_link = fake_dial(alice, one, PURPOSE_LEAF);
+    assert_int_equal(fake_register(alice_link, 7, songs, LENGTH(songs)), REG_DONE);
+    net_run(net, 2 * SUMMARY_PUSH_MS);
+    unknown = seen_from(bob_link, 4);
+    assert_int_equal(unknown.flags, HOLDER_REACHABLE);
+    assert_true(unknown.free_slots == 0 && unknown.queue == 0);
+    net_free(net);
+}
+
+static void loads_are_rationed(void **state) {
+    (void)state;
+    struct net *net = net_new(87);
+    struct net_node *one = start_plain(net);
+    struct fake *alice = fake_add(net);
+    struct fake *bob = fake_add(net);
+    struct link *alice_link = fake_dial(alice, one, PURPOSE_LEAF);
+    struct link *bob_link = fake_dial(bob, one, PURPOSE_LEAF);
+    assert_int_equal(fake_register(alice_link, 7, songs, LENGTH(songs)), REG_DONE);
+    for (uint16_t i = 1; i <= LOADS_BURST + 3; i++) {
+        say_load(alice_link, 0, i);
+    }
+    assert_load(bob_link, 1, 0, LOADS_BURST);
+    assert_int_equal(supernode_of(one)->counts.loads_limited, 3);
+    for (uint16_t i = 0; i < 10; i++) { /* who keeps to the rate is heard each time */
+        net_run(net, LOAD_EVERY_MS);
+        say_load(alice_link, 1, i);
+    }
+    assert_load(bob_link, 2, 1, 9);
+    assert_int_equal(supernode_of(one)->counts.loads_limited, 3);
+    assert_int_equal(alice->closed, 0);
+    struct buf payload = {0};
+    buf_u8(&payload, 1);
+    fake_send(alice_link, MSG_LOAD, &payload); /* cut short */
+    net_run(net, 100);
+    assert_int_equal(alice->closed, 1);
+    net_free(net);
+}
+
 static void messages_on_the_wrong_link_close_it(void **state) {
     (void)state;
     static const struct {
@@ -547,7 +629,8 @@ static void messages_on_the_wrong_link_close_it(void **state) {
     } rows[] = {{PURPOSE_LEAF, MSG_END},        {PURPOSE_LEAF, MSG_HITS},
                 {PURPOSE_LEAF, MSG_DIALBACK},   {PURPOSE_MESH, MSG_REG_BEGIN},
                 {PURPOSE_DIRECTORY, MSG_QUERY}, {PURPOSE_PROBE, MSG_NODES_REQUEST},
-                {PURPOSE_LEAF, MSG_OPEN},       {PURPOSE_MESH, MSG_PUSH}};
+                {PURPOSE_LEAF, MSG_OPEN},       {PURPOSE_MESH, MSG_PUSH},
+                {PURPOSE_MESH, MSG_LOAD},       {PURPOSE_DIRECTORY, MSG_LOAD}};
     struct net *net = net_new(81);
     struct net_node *one = start_plain(net);
     for (size_t i = 0; i < LENGTH(rows); i++) {
@@ -634,6 +717,8 @@ int main(void) {
         cmocka_unit_test(push_goes_to_our_leaf_from_its_true_sender),
         cmocka_unit_test(pushes_are_rationed),
         cmocka_unit_test(lists_are_rationed),
+        cmocka_unit_test(hits_tell_how_busy_a_holder_is),
+        cmocka_unit_test(loads_are_rationed),
         cmocka_unit_test(messages_on_the_wrong_link_close_it),
         cmocka_unit_test(status_tells_what_is),
         cmocka_unit_test(shutdown_says_where_else_to_go),

@@ -345,8 +345,10 @@ static void test_hits(void **state) {
                               .answerer = record_of(&answerer, 0x51),
                               .holder_count = 2,
                               .hit_count = 2};
-    struct holder holder = {
-        .flags = HOLDER_REACHABLE, .free_slots = 8, .queue = 3, .speed_kib = 2048};
+    struct holder holder = {.flags = HOLDER_REACHABLE | HOLDER_LOAD_KNOWN,
+                            .free_slots = 8,
+                            .queue = 3,
+                            .speed_kib = 2048};
     hits.holders[0] = hits.holders[1] = holder;
     hits.holders[0].address_record = record_of(&record, 0x11);
     memset(hits.holders[0].id.b, 0x11, 32);
@@ -361,7 +363,7 @@ static void test_hits(void **state) {
     assert_true(node_id_equal(&back.holders[1].id, &hits.holders[1].id));
     assert_slice(back.holders[0].address_record, hits.holders[0].address_record);
     assert_true(back.holders[0].free_slots == 8 && back.holders[0].queue == 3);
-    assert_true(back.holders[1].speed_kib == 2048 && back.holders[1].flags == HOLDER_REACHABLE);
+    assert_true(back.holders[1].speed_kib == 2048 && back.holders[1].flags == holder.flags);
     assert_slice(back.hits[1].file.name, b_ogg.name);
     assert_true(back.hits[0].holder_count == 2 && back.hits[1].holders[0] == 1);
     buf_free(&record);
@@ -412,6 +414,14 @@ static void test_open_and_shut(void **state) {
     struct shut_file shut_back, shut = {.handle = HANDLE};
     GOLDEN(shut, shut, shut_back);
     assert_true(shut_back.handle == HANDLE);
+    buf_free(&golden);
+}
+
+static void test_load(void **state) {
+    (void)state;
+    struct load back, load = {.free_slots = 5, .queue = 3};
+    GOLDEN(load, load, back);
+    assert_true(back.free_slots == 5 && back.queue == 3);
     buf_free(&golden);
 }
 
@@ -564,6 +574,7 @@ int main(void) {
         cmocka_unit_test(test_end),
         cmocka_unit_test(test_summary),
         cmocka_unit_test(test_open_and_shut),
+        cmocka_unit_test(test_load),
         cmocka_unit_test(test_place),
         cmocka_unit_test(test_have),
         cmocka_unit_test(test_blocks),

@@ -386,6 +386,12 @@ static void make_shut(struct maker *maker, struct shut_file *shut) {
     shut->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
 }
 
+static void make_load(struct maker *maker, struct load *load) {
+    load->free_slots = (uint8_t)any(maker);
+    load->queue = (uint16_t)any(maker);
+    load->tlvs = make_tlvs(maker, TLV_BYTES_MAX);
+}
+
 static void make_place(struct maker *maker, struct queue_place *place) {
     place->handle = (uint32_t)any(maker);
     place->position = (uint16_t)below(maker, 300);
