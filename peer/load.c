@@ -22,16 +22,11 @@ static uint32_t clock_ms(const struct peer *peer) {
     return now_ms > 0 ? now_ms : 1;
 }
 
-/* In how many milliseconds a parent is to be told; UINT32_MAX = there is nothing to tell it. Who
- * has no file of ours names us to nobody. */
+/* In how many milliseconds a parent is to be told; UINT32_MAX = there is nothing to tell it. */
 static uint32_t wait_of(const struct peer *peer, const struct parent *parent,
                         const struct load *load) {
-    if (parent == NULL || parent->state != PARENT_REGISTERED || parent->link->closing ||
-        peer->share.listed == 0) {
+    if (parent == NULL || parent->told_ms == 0 || parent->link->closing) {
         return UINT32_MAX;
-    }
-    if (parent->told_ms == 0) {
-        return 0;
     }
     if (parent->told_slots == load->free_slots && parent->told_queue == load->queue) {
         return UINT32_MAX;
@@ -47,6 +42,13 @@ static void tell(struct peer *peer, struct parent *parent, const struct load *lo
     parent->told_slots = load->free_slots;
     parent->told_queue = load->queue;
     parent->told_ms = clock_ms(peer);
+}
+
+void load_tell_first(struct peer *peer, struct parent *parent) {
+    if (parent->told_ms == 0 && peer->share.listed > 0) {
+        const struct load load = load_now(peer);
+        tell(peer, parent, &load);
+    }
 }
 
 void load_tell(struct peer *peer) {

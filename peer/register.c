@@ -112,6 +112,7 @@ void register_begin(struct peer *peer, struct parent *parent) {
     parent->is_outdated = false;
     parent->since_us = peer->links.mono_us;
     send_state(peer, parent->link, MSG_REG_BEGIN);
+    load_tell_first(peer, parent); /* in the same turn: it costs no record of its own */
 }
 
 /* Send the next message; false when there is none. */
@@ -217,7 +218,6 @@ static void take_done(struct peer *peer, struct parent *parent) {
     }
     log_info(peer->env->log, "register.done link=%u files=%u sequence=%llu", parent->link->number,
              peer->share.listed, (unsigned long long)peer->share.sequence);
-    load_tell(peer);
 }
 
 /* Send what is wanted. Changes since a list that we do not know of were asked for by an answer that
