@@ -9,9 +9,7 @@
 
 #define DEAD_SHARE 8 /* a sweep is due when the dead are this part of the living, or more */
 #define DEAD_MIN 64
-#define SHARDS_AT_ONCE 16
-#define PLACES_PER_STEP 128 /* of a table: as much work as a record */
-#define STEPS_PER_GROUP 8   /* to code 16 names anew */
+#define SHARDS_AT_ONCE 16 /* while they are small */
 
 static bool sweep_is_due(const struct index *index) {
     const struct records *records = &index->records;
@@ -40,6 +38,19 @@ static bool keep_alive(const void *context, uint32_t number) {
     return record_is_alive(context, number);
 }
 
+/* Sweep some parts of the table of contents; return how much work it was. */
+static uint32_t sweep_contents(struct index *index) {
+    uint32_t work = 1;
+    for (uint32_t i = 0; i < SHARDS_AT_ONCE && work < SHARDS_AT_ONCE; i++) {
+        work += table_sweep(&index->records.contents, index->sweep_at++, keep_alive, index) /
+                PLACES_PER_WORK;
+        if (index->sweep_at == TABLE_SHARDS) {
+            break;
+        }
+    }
+    return work;
+}
+
 /* Do a piece of a sweep; return how much work it was. */
 static uint32_t sweep(struct index *index) {
     uint32_t work = 1;
@@ -53,15 +64,13 @@ static uint32_t sweep(struct index *index) {
         next_phase(index, POOL_NONE);
         break;
     case SWEEP_CONTENTS:
-        for (uint32_t i = 0; i < SHARDS_AT_ONCE; i++) {
-            work += table_sweep(&index->records.contents, index->sweep_at++, keep_alive, index) /
-                    PLACES_PER_STEP;
-        }
+        work = sweep_contents(index);
         next_phase(index, TABLE_SHARDS);
         break;
     case SWEEP_SEGMENTS:
-        if (index->sweep_at < index->records.segment_cap) {
-            work += records_free_condemned(index, index->sweep_at++) * STEPS_PER_GROUP;
+        if (index->sweep_at < index->records.segment_cap &&
+            records_free_condemned(index, index->sweep_at, &index->sweep_from, &work)) {
+            index->sweep_at++;
         }
         next_phase(index, index->records.segment_cap);
         break;
@@ -71,18 +80,19 @@ static uint32_t sweep(struct index *index) {
     return work;
 }
 
-/* Take a record out of the oldest dropped list, or free the list when it is empty. */
-static void take_apart(struct index *index) {
+/* Take a record out of the oldest dropped list, or free the list when it is empty. Return how much
+ * work it was. */
+static uint32_t take_apart(struct index *index) {
     struct index_list *list = index->dropped;
     if (list->files > 0) {
-        records_let_go(index, lists_pop(list), list->number);
-        return;
+        return records_let_go(index, lists_pop(list), list->number);
     }
     index->dropped = list->next_dropped;
     if (index->dropped == NULL) {
         index->dropped_end = &index->dropped;
     }
     lists_free(index, list);
+    return 1;
 }
 
 bool index_reclaim(struct index *index, uint32_t steps) {
@@ -93,8 +103,9 @@ bool index_reclaim(struct index *index, uint32_t steps) {
             work = sweep(index);
         } else if (sweep_is_due(index)) {
             begin_sweep(index);
+            work = WORK_GROUP;
         } else if (index->dropped != NULL) {
-            take_apart(index);
+            work = take_apart(index);
         } else {
             return false;
         }

@@ -42,7 +42,9 @@ void postings_free(struct pool *pool, uint32_t *list);
 uint32_t postings_weight(const struct pool *pool, uint32_t list);
 
 /* Take out all numbers whose bit in `alive` is 0. A list is swept in steps: *from is 0 at first and
- * moves on; true when the end is reached. *work grows by the chunks looked at. */
+ * moves on; true when the end is reached. *work grows by the chunks looked at and written and by
+ * what else there was to do; a step is 128 of it, and once more what one chunk may become: 64 and
+ * what pushing the directory along costs. */
 bool postings_sweep(struct pool *pool, uint32_t *list, const uint64_t *alive, uint32_t *from,
                     uint32_t *work);
 
