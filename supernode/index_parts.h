@@ -28,11 +28,13 @@
 #define WORK_GROUP 8          /* steps to code 16 names anew, or read them, whichever they are */
 #define PLACES_PER_WORK 128   /* of a table */
 #define HOLDERS_PER_WORK 1024 /* looked through for one */
+#define HOLDERS_COPIED_PER_WORK 32 /* to other memory, which malloc may have to ask for */
 
 /* ---- Records ---- */
 
 #define GROUP_RECORDS 16
-#define SEGMENT_RECORDS 1024
+#define SEGMENT_RECORDS POSTINGS_PAGE_NUMBERS
+#define SEGMENT_WORDS (SEGMENT_RECORDS / 64) /* of bits of its records */
 #define SEGMENT_GROUPS (SEGMENT_RECORDS / GROUP_RECORDS)
 #define SEGMENTS_MAX (TABLE_NUMBERS_MAX / SEGMENT_RECORDS)
 #define BITMAP_WORDS ((SEGMENTS_MAX + 63) / 64)
@@ -64,6 +66,8 @@ struct segment {
     uint64_t holed_groups; /* ... with some free */
     uint16_t rest[SEGMENT_RECORDS];
     uint32_t names[SEGMENT_GROUPS]; /* block of front-coded names, POOL_NONE */
+    uint64_t alive[SEGMENT_WORDS];
+    uint64_t dead[2][SEGMENT_WORDS]; /* one since the sweep began, the other before */
     struct record records[SEGMENT_RECORDS];
 };
 
@@ -100,9 +104,8 @@ struct records {
     struct segment **segments; /* NULL = free */
     uint32_t segment_cap;
     uint32_t segments_live;
-    uint64_t *alive;              /* bit per number */
-    uint64_t *dead;               /* since the sweep began */
-    uint64_t *condemned;          /* before: free when the sweep ends */
+    uint64_t **alive;             /* per segment, in it: bit per number */
+    uint32_t dead_at;             /* which of a segment's two is of the dead; a sweep swaps them */
     uint64_t roomy[BITMAP_WORDS]; /* bit per segment with free_groups */
     uint64_t holed[BITMAP_WORDS]; /* ... with holed_groups */
     uint32_t live;
@@ -247,7 +250,8 @@ static inline struct segment *segment_of(const struct index *index, uint32_t num
 }
 
 static inline bool record_is_alive(const struct index *index, uint32_t number) {
-    return (index->records.alive[number / 64] >> (number % 64) & 1) != 0;
+    const uint64_t *alive = index->records.alive[number / SEGMENT_RECORDS];
+    return (alive[number % SEGMENT_RECORDS / 64] >> (number % 64) & 1) != 0;
 }
 
 static inline uint32_t size_class(uint64_t size) {

@@ -28,34 +28,23 @@ static uint32_t first_bit(const uint64_t *bits, uint32_t words) {
 
 /* ---- Segments ---- */
 
-static uint64_t *resize_bits(uint64_t *bits, uint32_t former, uint32_t segments) {
-    const uint32_t words = SEGMENT_RECORDS / 64;
-    bits = mem_resize(bits, (size_t)segments * words, sizeof *bits);
-    if (segments > former) {
-        memset(bits + (size_t)former * words, 0,
-               (size_t)(segments - former) * words * sizeof *bits);
-    }
-    return bits;
-}
-
+/* All that grows with the number of segments as one piece: 16 bytes of 1,024 records. */
 static uint64_t directory_bytes(uint32_t segments) {
-    uint64_t each = sizeof(struct segment *) + 3 * SEGMENT_RECORDS / 8;
-    return segments == 0 ? 0 : segments * each + 4ULL * MALLOC_BYTES;
+    uint64_t each = sizeof(struct segment *) + sizeof(uint64_t *);
+    return segments == 0 ? 0 : segments * each + 2ULL * MALLOC_BYTES;
 }
 
 static void resize_directory(struct index *index, uint32_t segments) {
     struct records *records = &index->records;
-    uint32_t former = records->segment_cap;
     index->bytes += directory_bytes(segments);
-    index->bytes -= directory_bytes(former);
-    records->segment_cap = segments;
+    index->bytes -= directory_bytes(records->segment_cap);
     records->segments = mem_resize(records->segments, segments, sizeof *records->segments);
-    records->alive = resize_bits(records->alive, former, segments);
-    records->dead = resize_bits(records->dead, former, segments);
-    records->condemned = resize_bits(records->condemned, former, segments);
-    for (uint32_t i = former; i < segments; i++) {
+    records->alive = mem_resize(records->alive, segments, sizeof *records->alive);
+    for (uint32_t i = records->segment_cap; i < segments; i++) {
         records->segments[i] = NULL;
+        records->alive[i] = NULL;
     }
+    records->segment_cap = segments;
 }
 
 static void free_directory(struct index *index) {
@@ -63,10 +52,8 @@ static void free_directory(struct index *index) {
     index->bytes -= directory_bytes(records->segment_cap);
     mem_free(records->segments);
     mem_free(records->alive);
-    mem_free(records->dead);
-    mem_free(records->condemned);
     records->segments = NULL;
-    records->alive = records->dead = records->condemned = NULL;
+    records->alive = NULL;
     records->segment_cap = 0;
 }
 
@@ -88,6 +75,7 @@ static uint32_t make_segment(struct index *index) {
         segment->names[i] = POOL_NONE;
     }
     records->segments[number] = segment;
+    records->alive[number] = segment->alive;
     records->segments_live++;
     set_bit(records->roomy, number, true);
     return number;
@@ -97,6 +85,7 @@ static void free_segment(struct index *index, uint32_t number) {
     struct records *records = &index->records;
     mem_free(records->segments[number]);
     records->segments[number] = NULL;
+    records->alive[number] = NULL;
     index->bytes -= sizeof(struct segment) + MALLOC_BYTES;
     set_bit(records->roomy, number, false);
     set_bit(records->holed, number, false);
@@ -109,8 +98,9 @@ static void free_segment(struct index *index, uint32_t number) {
 
 /* The numbers of a group that are free, a bit per slot. */
 static uint16_t free_slots(const struct records *records, uint32_t group) {
-    uint32_t word = group / 4;
-    uint64_t in_use = records->alive[word] | records->dead[word] | records->condemned[word];
+    const struct segment *segment = records->segments[group / SEGMENT_GROUPS];
+    uint32_t word = group % SEGMENT_GROUPS / 4;
+    uint64_t in_use = segment->alive[word] | segment->dead[0][word] | segment->dead[1][word];
     return (uint16_t) ~(in_use >> (group % 4 * GROUP_RECORDS));
 }
 
@@ -162,7 +152,7 @@ static uint32_t take_number(struct index *index) {
     uint32_t group = records->open.group;
     uint32_t slot = (uint32_t)__builtin_ctz(free_slots(records, group));
     uint32_t number = group * GROUP_RECORDS + slot;
-    set_bit(records->alive, number, true);
+    set_bit(records->alive[number / SEGMENT_RECORDS], number % SEGMENT_RECORDS, true);
     records->live++;
     return number;
 }
@@ -381,8 +371,9 @@ static uint32_t kill(struct index *index, uint32_t number) {
     if ((*rest_of(index, number) & (REST_HAS_VARIANTS | REST_IS_VARIANT)) != 0) {
         work += leave_variants(index, number);
     }
-    set_bit(records->alive, number, false);
-    set_bit(records->dead, number, true);
+    struct segment *segment = segment_of(index, number);
+    set_bit(segment->alive, number % SEGMENT_RECORDS, false);
+    set_bit(segment->dead[records->dead_at], number % SEGMENT_RECORDS, true);
     records->live--;
     records->dead_count++;
     return work;
@@ -392,11 +383,13 @@ static uint32_t kill(struct index *index, uint32_t number) {
 static bool free_group(struct index *index, uint32_t group) {
     struct records *records = &index->records;
     uint64_t mask = (uint64_t)UINT16_MAX << (group % 4 * GROUP_RECORDS);
-    uint64_t gone = records->condemned[group / 4] & mask;
+    struct segment *segment = records->segments[group / SEGMENT_GROUPS];
+    uint64_t *condemned = &segment->dead[1 - records->dead_at][group % SEGMENT_GROUPS / 4];
+    uint64_t gone = *condemned & mask;
     if (gone == 0) {
         return false;
     }
-    records->condemned[group / 4] &= ~mask;
+    *condemned &= ~mask;
     records->condemned_count -= (uint32_t)__builtin_popcountll(gone);
     if (group != records->open.group) {
         names_thin(index, group);
@@ -423,9 +416,7 @@ bool records_free_condemned(struct index *index, uint32_t number, uint32_t *from
 void records_condemn(struct index *index) {
     struct records *records = &index->records;
     CHECK(records->condemned_count == 0);
-    uint64_t *none = records->condemned;
-    records->condemned = records->dead;
-    records->dead = none;
+    records->dead_at = 1 - records->dead_at;
     records->condemned_count = records->dead_count;
     records->dead_count = 0;
 }
@@ -520,7 +511,7 @@ uint32_t records_let_go(struct index *index, uint32_t number, uint32_t list) {
         pool_give(&index->pool, *holder & ~HOLDER_SET);
         *holder = last;
     } else if ((set[0] + 1) * 2 * sizeof *set < pool_bytes(&index->pool, *holder & ~HOLDER_SET)) {
-        work += set[0] / HOLDERS_PER_WORK;
+        work += set[0] / HOLDERS_COPIED_PER_WORK;
         make_set(index, holder, set + 1, set[0]);
     }
     return work;

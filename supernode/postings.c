@@ -7,8 +7,9 @@
 #define CHUNK_RUNS (CHUNK_BYTES - 1)
 #define RUN_BYTES 6 /* at most: a gap below 2^25 and a length */
 #define SWEPT_RUNS (CHUNK_RUNS * (POSTINGS_RUN_MAX / 2)) /* a chunk whose every other is gone */
-#define SWEEP_WORK 128 /* per step; a piece: a chunk looked at or written, or as much of the rest  \
-                        */
+#define SWEEP_WORK                                                                                 \
+    128 /* per step; a piece: a chunk looked at or written, or as much of the rest                 \
+         */
 #define MOVED_PER_WORK 16384 /* bytes of a directory that are pushed along */
 #define COPIED_PER_WORK 4096 /* ... that go to other memory, which may have to be fetched first */
 #define ADDED_PER_WORK 8     /* runs added one by one */
@@ -418,16 +419,21 @@ uint32_t postings_weight(const struct pool *pool, uint32_t list) {
 
 /* ---- Sweeping ---- */
 
-static bool is_alive(const uint64_t *alive, uint32_t number) {
-    return (alive[number / 64] >> (number % 64) & 1) != 0;
+/* The bits of the 64 numbers that one stands among. */
+static uint64_t bits_at(uint64_t *const *alive, uint32_t number) {
+    return alive[number / POSTINGS_PAGE_NUMBERS][number % POSTINGS_PAGE_NUMBERS / 64];
+}
+
+static bool is_alive(uint64_t *const *alive, uint32_t number) {
+    return (bits_at(alive, number) >> (number % 64) & 1) != 0;
 }
 
 /* Numbers from `from` to at most `last` whose bits are all alike. */
-static uint32_t end_of_streak(const uint64_t *alive, uint32_t from, uint32_t last) {
+static uint32_t end_of_streak(uint64_t *const *alive, uint32_t from, uint32_t last) {
     bool is_set = is_alive(alive, from);
     uint32_t at = from;
     while (at <= last) {
-        uint64_t bits = is_set ? ~alive[at / 64] : alive[at / 64];
+        uint64_t bits = is_set ? ~bits_at(alive, at) : bits_at(alive, at);
         bits >>= at % 64;
         if (bits != 0) {
             at += (uint32_t)__builtin_ctzll(bits);
@@ -438,10 +444,10 @@ static uint32_t end_of_streak(const uint64_t *alive, uint32_t from, uint32_t las
     return at <= last ? at : last + 1;
 }
 
-static bool all_alive(const uint64_t *alive, struct run run) {
+static bool all_alive(uint64_t *const *alive, struct run run) {
     for (uint32_t at = run.first; at <= run.last; at += 64 - at % 64) {
         uint32_t left = run.last - at;
-        uint64_t dead = ~alive[at / 64] >> (at % 64);
+        uint64_t dead = ~bits_at(alive, at) >> (at % 64);
         if ((left < 63 ? dead << (63 - left) : dead) != 0) {
             return false;
         }
@@ -450,7 +456,7 @@ static bool all_alive(const uint64_t *alive, struct run run) {
 }
 
 /* True when nothing in a chunk is dead, as in most of them. */
-static bool chunk_is_alive(const uint8_t *chunk, uint32_t base, const uint64_t *alive) {
+static bool chunk_is_alive(const uint8_t *chunk, uint32_t base, uint64_t *const *alive) {
     const uint8_t *end = chunk + chunk[0];
     for (const uint8_t *at = chunk + 1; at < end;) {
         struct run run;
@@ -464,7 +470,7 @@ static bool chunk_is_alive(const uint8_t *chunk, uint32_t base, const uint64_t *
 }
 
 /* Copy what lives of the runs; return how many runs that makes. */
-static uint32_t keep_alive(const struct run *runs, uint32_t count, const uint64_t *alive,
+static uint32_t keep_alive(const struct run *runs, uint32_t count, uint64_t *const *alive,
                            struct run kept[SWEPT_RUNS]) {
     uint32_t made = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -483,7 +489,7 @@ static uint32_t keep_alive(const struct run *runs, uint32_t count, const uint64_
 struct sweep {
     struct pool *pool;
     uint32_t *list;
-    const uint64_t *alive;
+    uint64_t *const *alive;
     uint32_t kept; /* the skip last written, UINT32_MAX = none */
     uint32_t work;
 };
@@ -641,7 +647,7 @@ static bool sweep_directory(struct sweep *sweep, uint32_t *from) {
 }
 
 /* Sweep a list of one chunk; return how much work it was to write it anew. */
-static uint32_t sweep_alone(struct pool *pool, uint32_t *list, const uint64_t *alive) {
+static uint32_t sweep_alone(struct pool *pool, uint32_t *list, uint64_t *const *alive) {
     if (chunk_is_alive(pool_at(pool, *list), 0, alive)) {
         return 0;
     }
@@ -655,7 +661,7 @@ static uint32_t sweep_alone(struct pool *pool, uint32_t *list, const uint64_t *a
     return count / ADDED_PER_WORK;
 }
 
-bool postings_sweep(struct pool *pool, uint32_t *list, const uint64_t *alive, uint32_t *from,
+bool postings_sweep(struct pool *pool, uint32_t *list, uint64_t *const *alive, uint32_t *from,
                     uint32_t *work) {
     ++*work;
     if (*list == POSTINGS_EMPTY) {
