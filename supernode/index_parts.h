@@ -26,7 +26,7 @@
 /* A step of index_reclaim is about half a microsecond: a record taken out of a list, a chunk of
  * postings looked at, or as much of something else. */
 #define WORK_GROUP 8          /* steps to code 16 names anew, or read them, whichever they are */
-#define PLACES_PER_WORK 128   /* of a table */
+#define PLACES_PER_WORK 64    /* of a table, each with a look at whether its record lives */
 #define HOLDERS_PER_WORK 1024 /* looked through for one */
 #define HOLDERS_COPIED_PER_WORK 32 /* to other memory, which malloc may have to ask for */
 

@@ -4,7 +4,7 @@
  * an eighth of the living, a sweep takes them out of all postings, then out of the table, then
  * frees their numbers and names: a constant cost per dead record, however popular its words are
  * (a lazy sweep as of mark-sweep collectors; Jones, Hosking and Moss, 2011, chapter 2). */
-#include "common/check.h"
+#include "common/mem.h"
 #include "supernode/index_parts.h"
 
 #define DEAD_SHARE 8 /* a sweep is due when the dead are this part of the living, or more */
@@ -40,15 +40,12 @@ static bool keep_alive(const void *context, uint32_t number) {
 
 /* Sweep some parts of the table of contents; return how much work it was. */
 static uint32_t sweep_contents(struct index *index) {
-    uint32_t work = 1;
-    for (uint32_t i = 0; i < SHARDS_AT_ONCE && work < SHARDS_AT_ONCE; i++) {
-        work += table_sweep(&index->records.contents, index->sweep_at++, keep_alive, index) /
-                PLACES_PER_WORK;
-        if (index->sweep_at == TABLE_SHARDS) {
-            break;
-        }
+    uint32_t places = 0, end = index->sweep_at + SHARDS_AT_ONCE;
+    end = end < TABLE_SHARDS ? end : TABLE_SHARDS;
+    while (index->sweep_at < end && places < SHARDS_AT_ONCE * PLACES_PER_WORK) {
+        places += table_sweep(&index->records.contents, index->sweep_at++, keep_alive, index);
     }
-    return work;
+    return 1 + places / PLACES_PER_WORK;
 }
 
 /* Do a piece of a sweep; return how much work it was. */
@@ -110,6 +107,7 @@ bool index_reclaim(struct index *index, uint32_t steps) {
             return false;
         }
         if (steps <= work) {
+            mem_tidy();
             return index->dropped != NULL || index->phase != SWEEP_IDLE || sweep_is_due(index);
         }
         steps -= work;
