@@ -22,4 +22,8 @@ char *mem_string(const char *text);
 /* Free memory from the functions above; NULL is fine. */
 void mem_free(void *memory);
 
+/* Let malloc put in order what was freed of late. It does so when the next large piece is asked
+ * for, and whoever asks after thousands were freed waits for all of them, 3 ms once. */
+void mem_tidy(void);
+
 #endif

@@ -250,7 +250,7 @@ bool index_list_remove(struct index_list *list, const struct file_record *file) 
     (void)read_words(index, file);
     list->charge -= charge_of(file, terms_next(index));
     take_number(list, number);
-    records_let_go(index, number, list->number);
+    (void)records_let_go(index, number, list->number);
     index->files -= list->shown ? 1 : 0;
     return true;
 }

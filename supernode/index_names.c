@@ -189,7 +189,7 @@ void names_put(struct index *index, uint32_t number, const struct file_record *f
 
 /* The living of a group, a bit per slot. */
 static uint16_t living(const struct index *index, uint32_t group) {
-    uint64_t word = index->records.alive[group / 4];
+    uint64_t word = index->records.alive[group / SEGMENT_GROUPS][group % SEGMENT_GROUPS / 4];
     return (uint16_t)(word >> (group % 4 * GROUP_RECORDS));
 }
 

@@ -21,10 +21,20 @@
 
 #define NONE UINT32_MAX
 
+/* ---- Work ---- */
+
+/* A step of index_reclaim is about half a microsecond: a record taken out of a list, a chunk of
+ * postings looked at, or as much of something else. */
+#define WORK_GROUP 8          /* steps to code 16 names anew, or read them, whichever they are */
+#define PLACES_PER_WORK 64    /* of a table, each with a look at whether its record lives */
+#define HOLDERS_PER_WORK 1024 /* looked through for one */
+#define HOLDERS_COPIED_PER_WORK 32 /* to other memory, which malloc may have to ask for */
+
 /* ---- Records ---- */
 
 #define GROUP_RECORDS 16
-#define SEGMENT_RECORDS 1024
+#define SEGMENT_RECORDS POSTINGS_PAGE_NUMBERS
+#define SEGMENT_WORDS (SEGMENT_RECORDS / 64) /* of bits of its records */
 #define SEGMENT_GROUPS (SEGMENT_RECORDS / GROUP_RECORDS)
 #define SEGMENTS_MAX (TABLE_NUMBERS_MAX / SEGMENT_RECORDS)
 #define BITMAP_WORDS ((SEGMENTS_MAX + 63) / 64)
@@ -56,6 +66,8 @@ struct segment {
     uint64_t holed_groups; /* ... with some free */
     uint16_t rest[SEGMENT_RECORDS];
     uint32_t names[SEGMENT_GROUPS]; /* block of front-coded names, POOL_NONE */
+    uint64_t alive[SEGMENT_WORDS];
+    uint64_t dead[2][SEGMENT_WORDS]; /* one since the sweep began, the other before */
     struct record records[SEGMENT_RECORDS];
 };
 
@@ -72,20 +84,35 @@ struct open_group {
     uint8_t text[GROUP_RECORDS * (NAME_BYTES_MAX + FILE_META_MAX)];
 };
 
+/* A record of a content that has more than one: they stand in a ring. */
+struct variant {
+    uint32_t number;
+    uint32_t next;
+    uint32_t before;
+};
+
+/* Found by number; a variant's own handle has 24 bits, for the table. One table that doubles would
+ * be a step of 20 ms at 130,000 names of one content. */
+#define VARIANT_BLOCK_BITS 8
+#define VARIANT_PAGE_BITS 16
+struct variants {
+    struct pool pool;
+    struct table table;
+};
+
 struct records {
     struct segment **segments; /* NULL = free */
     uint32_t segment_cap;
     uint32_t segments_live;
-    uint64_t *alive;              /* bit per number */
-    uint64_t *dead;               /* since the sweep began */
-    uint64_t *condemned;          /* before: free when the sweep ends */
+    uint64_t **alive;             /* per segment, in it: bit per number */
+    uint32_t dead_at;             /* which of a segment's two is of the dead; a sweep swaps them */
     uint64_t roomy[BITMAP_WORDS]; /* bit per segment with free_groups */
     uint64_t holed[BITMAP_WORDS]; /* ... with holed_groups */
     uint32_t live;
     uint32_t dead_count;
     uint32_t condemned_count;
     struct table contents;
-    struct map variants; /* number -> struct variant, of contents with more than one */
+    struct variants variants;
     struct open_group open;
 };
 
@@ -181,7 +208,7 @@ struct index {
     struct index_list **dropped_end;
     enum sweep_phase phase;
     uint32_t sweep_at;          /* word, shard or segment */
-    uint32_t sweep_from;        /* number inside a word's postings */
+    uint32_t sweep_from;        /* number inside a word's postings, group inside a segment */
     struct name_reader scratch; /* for index_list_next */
 };
 
@@ -223,7 +250,8 @@ static inline struct segment *segment_of(const struct index *index, uint32_t num
 }
 
 static inline bool record_is_alive(const struct index *index, uint32_t number) {
-    return (index->records.alive[number / 64] >> (number % 64) & 1) != 0;
+    const uint64_t *alive = index->records.alive[number / SEGMENT_RECORDS];
+    return (alive[number % SEGMENT_RECORDS / 64] >> (number % 64) & 1) != 0;
 }
 
 static inline uint32_t size_class(uint64_t size) {
@@ -275,9 +303,10 @@ uint32_t records_next_variant(const struct index *index, uint32_t number);
 uint32_t records_make(struct index *index, const struct file_record *file, enum file_type type,
                       uint64_t hash, uint32_t main);
 
-/* Note a list as holder, or take it back; a record without holders is dead. */
+/* Note a list as holder, or take it back; a record without holders is dead. Return how much work
+ * that was. */
 void records_hold(struct index *index, uint32_t number, uint32_t list);
-void records_let_go(struct index *index, uint32_t number, uint32_t list);
+uint32_t records_let_go(struct index *index, uint32_t number, uint32_t list);
 
 /* The lists that hold a record; *one is room for a single one. */
 const uint32_t *records_holders(const struct index *index, uint32_t number, uint32_t *one,
@@ -289,9 +318,9 @@ void records_condemn(struct index *index);
 /* Code what the open group holds; the next record opens one anew. */
 void records_close(struct index *index);
 
-/* End it for one segment: its condemned numbers may be given out again. Return how many groups
- * they stood in. */
-uint32_t records_free_condemned(struct index *index, uint32_t segment);
+/* End it for one segment, group by group from *from (0 at first) on: its condemned numbers may be
+ * given out again. True at its end. *work grows by what it took; a step is some 64 of it. */
+bool records_free_condemned(struct index *index, uint32_t segment, uint32_t *from, uint32_t *work);
 
 /* ---- index_terms.c: the words of all records ---- */
 

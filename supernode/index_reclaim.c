@@ -4,14 +4,12 @@
  * an eighth of the living, a sweep takes them out of all postings, then out of the table, then
  * frees their numbers and names: a constant cost per dead record, however popular its words are
  * (a lazy sweep as of mark-sweep collectors; Jones, Hosking and Moss, 2011, chapter 2). */
-#include "common/check.h"
+#include "common/mem.h"
 #include "supernode/index_parts.h"
 
 #define DEAD_SHARE 8 /* a sweep is due when the dead are this part of the living, or more */
 #define DEAD_MIN 64
-#define SHARDS_AT_ONCE 16
-#define PLACES_PER_STEP 128 /* of a table: as much work as a record */
-#define STEPS_PER_GROUP 8   /* to code 16 names anew */
+#define SHARDS_AT_ONCE 16 /* while they are small */
 
 static bool sweep_is_due(const struct index *index) {
     const struct records *records = &index->records;
@@ -40,6 +38,16 @@ static bool keep_alive(const void *context, uint32_t number) {
     return record_is_alive(context, number);
 }
 
+/* Sweep some parts of the table of contents; return how much work it was. */
+static uint32_t sweep_contents(struct index *index) {
+    uint32_t places = 0, end = index->sweep_at + SHARDS_AT_ONCE;
+    end = end < TABLE_SHARDS ? end : TABLE_SHARDS;
+    while (index->sweep_at < end && places < SHARDS_AT_ONCE * PLACES_PER_WORK) {
+        places += table_sweep(&index->records.contents, index->sweep_at++, keep_alive, index);
+    }
+    return 1 + places / PLACES_PER_WORK;
+}
+
 /* Do a piece of a sweep; return how much work it was. */
 static uint32_t sweep(struct index *index) {
     uint32_t work = 1;
@@ -53,15 +61,13 @@ static uint32_t sweep(struct index *index) {
         next_phase(index, POOL_NONE);
         break;
     case SWEEP_CONTENTS:
-        for (uint32_t i = 0; i < SHARDS_AT_ONCE; i++) {
-            work += table_sweep(&index->records.contents, index->sweep_at++, keep_alive, index) /
-                    PLACES_PER_STEP;
-        }
+        work = sweep_contents(index);
         next_phase(index, TABLE_SHARDS);
         break;
     case SWEEP_SEGMENTS:
-        if (index->sweep_at < index->records.segment_cap) {
-            work += records_free_condemned(index, index->sweep_at++) * STEPS_PER_GROUP;
+        if (index->sweep_at < index->records.segment_cap &&
+            records_free_condemned(index, index->sweep_at, &index->sweep_from, &work)) {
+            index->sweep_at++;
         }
         next_phase(index, index->records.segment_cap);
         break;
@@ -71,18 +77,19 @@ static uint32_t sweep(struct index *index) {
     return work;
 }
 
-/* Take a record out of the oldest dropped list, or free the list when it is empty. */
-static void take_apart(struct index *index) {
+/* Take a record out of the oldest dropped list, or free the list when it is empty. Return how much
+ * work it was. */
+static uint32_t take_apart(struct index *index) {
     struct index_list *list = index->dropped;
     if (list->files > 0) {
-        records_let_go(index, lists_pop(list), list->number);
-        return;
+        return records_let_go(index, lists_pop(list), list->number);
     }
     index->dropped = list->next_dropped;
     if (index->dropped == NULL) {
         index->dropped_end = &index->dropped;
     }
     lists_free(index, list);
+    return 1;
 }
 
 bool index_reclaim(struct index *index, uint32_t steps) {
@@ -93,12 +100,14 @@ bool index_reclaim(struct index *index, uint32_t steps) {
             work = sweep(index);
         } else if (sweep_is_due(index)) {
             begin_sweep(index);
+            work = WORK_GROUP;
         } else if (index->dropped != NULL) {
-            take_apart(index);
+            work = take_apart(index);
         } else {
             return false;
         }
         if (steps <= work) {
+            mem_tidy();
             return index->dropped != NULL || index->phase != SWEEP_IDLE || sweep_is_due(index);
         }
         steps -= work;

@@ -6,13 +6,8 @@
 #include "common/mem.h"
 #include "supernode/index_parts.h"
 
-#define VARIANT_BYTES 64 /* of the map and of malloc for a variant, for budgets */
-
-/* Variants of one content stand in a ring. */
-struct variant {
-    uint32_t next;
-    uint32_t before;
-};
+#define GROUPS_PER_STEP 8 /* whose dead are freed */
+#define HOLDERS_AT_ONCE 16
 
 /* ---- Bits ---- */
 
@@ -33,34 +28,23 @@ static uint32_t first_bit(const uint64_t *bits, uint32_t words) {
 
 /* ---- Segments ---- */
 
-static uint64_t *resize_bits(uint64_t *bits, uint32_t former, uint32_t segments) {
-    const uint32_t words = SEGMENT_RECORDS / 64;
-    bits = mem_resize(bits, (size_t)segments * words, sizeof *bits);
-    if (segments > former) {
-        memset(bits + (size_t)former * words, 0,
-               (size_t)(segments - former) * words * sizeof *bits);
-    }
-    return bits;
-}
-
+/* All that grows with the number of segments as one piece: 16 bytes of 1,024 records. */
 static uint64_t directory_bytes(uint32_t segments) {
-    uint64_t each = sizeof(struct segment *) + 3 * SEGMENT_RECORDS / 8;
-    return segments == 0 ? 0 : segments * each + 4ULL * MALLOC_BYTES;
+    uint64_t each = sizeof(struct segment *) + sizeof(uint64_t *);
+    return segments == 0 ? 0 : segments * each + 2ULL * MALLOC_BYTES;
 }
 
 static void resize_directory(struct index *index, uint32_t segments) {
     struct records *records = &index->records;
-    uint32_t former = records->segment_cap;
     index->bytes += directory_bytes(segments);
-    index->bytes -= directory_bytes(former);
-    records->segment_cap = segments;
+    index->bytes -= directory_bytes(records->segment_cap);
     records->segments = mem_resize(records->segments, segments, sizeof *records->segments);
-    records->alive = resize_bits(records->alive, former, segments);
-    records->dead = resize_bits(records->dead, former, segments);
-    records->condemned = resize_bits(records->condemned, former, segments);
-    for (uint32_t i = former; i < segments; i++) {
+    records->alive = mem_resize(records->alive, segments, sizeof *records->alive);
+    for (uint32_t i = records->segment_cap; i < segments; i++) {
         records->segments[i] = NULL;
+        records->alive[i] = NULL;
     }
+    records->segment_cap = segments;
 }
 
 static void free_directory(struct index *index) {
@@ -68,10 +52,8 @@ static void free_directory(struct index *index) {
     index->bytes -= directory_bytes(records->segment_cap);
     mem_free(records->segments);
     mem_free(records->alive);
-    mem_free(records->dead);
-    mem_free(records->condemned);
     records->segments = NULL;
-    records->alive = records->dead = records->condemned = NULL;
+    records->alive = NULL;
     records->segment_cap = 0;
 }
 
@@ -93,6 +75,7 @@ static uint32_t make_segment(struct index *index) {
         segment->names[i] = POOL_NONE;
     }
     records->segments[number] = segment;
+    records->alive[number] = segment->alive;
     records->segments_live++;
     set_bit(records->roomy, number, true);
     return number;
@@ -102,6 +85,7 @@ static void free_segment(struct index *index, uint32_t number) {
     struct records *records = &index->records;
     mem_free(records->segments[number]);
     records->segments[number] = NULL;
+    records->alive[number] = NULL;
     index->bytes -= sizeof(struct segment) + MALLOC_BYTES;
     set_bit(records->roomy, number, false);
     set_bit(records->holed, number, false);
@@ -114,8 +98,9 @@ static void free_segment(struct index *index, uint32_t number) {
 
 /* The numbers of a group that are free, a bit per slot. */
 static uint16_t free_slots(const struct records *records, uint32_t group) {
-    uint32_t word = group / 4;
-    uint64_t in_use = records->alive[word] | records->dead[word] | records->condemned[word];
+    const struct segment *segment = records->segments[group / SEGMENT_GROUPS];
+    uint32_t word = group % SEGMENT_GROUPS / 4;
+    uint64_t in_use = segment->alive[word] | segment->dead[0][word] | segment->dead[1][word];
     return (uint16_t) ~(in_use >> (group % 4 * GROUP_RECORDS));
 }
 
@@ -167,7 +152,7 @@ static uint32_t take_number(struct index *index) {
     uint32_t group = records->open.group;
     uint32_t slot = (uint32_t)__builtin_ctz(free_slots(records, group));
     uint32_t number = group * GROUP_RECORDS + slot;
-    set_bit(records->alive, number, true);
+    set_bit(records->alive[number / SEGMENT_RECORDS], number % SEGMENT_RECORDS, true);
     records->live++;
     return number;
 }
@@ -278,26 +263,42 @@ uint32_t records_find(const struct index *index, const struct file_record *file,
 
 /* ---- Variants ---- */
 
+static uint64_t hash_ringed(const struct index *index, uint32_t number) {
+    return siphash(index->sip_key, &number, sizeof number);
+}
+
+/* The handle of a variant that is there. */
+static uint32_t find_ringed(const struct index *index, uint32_t number) {
+    const struct variants *variants = &index->records.variants;
+    struct table_walk walk = table_start(&variants->table, hash_ringed(index, number));
+    uint32_t handle;
+    const struct variant *variant;
+    do {
+        handle = table_next(&walk);
+        CHECK(handle != TABLE_NONE);
+        variant = pool_at(&variants->pool, handle);
+    } while (variant->number != number);
+    return handle;
+}
+
 static struct variant *variant_of(const struct index *index, uint32_t number) {
-    struct variant *variant = map_get(&index->records.variants, &number);
-    CHECK(variant != NULL);
-    return variant;
+    return pool_at(&index->records.variants.pool, find_ringed(index, number));
 }
 
 static struct variant *make_variant(struct index *index, uint32_t number) {
-    struct variant *variant = mem_new(sizeof *variant);
-    map_put(&index->records.variants, &number, variant);
-    index->bytes += VARIANT_BYTES;
-    *variant = (struct variant){number, number};
+    struct variants *variants = &index->records.variants;
+    uint32_t handle = pool_take(&variants->pool, sizeof(struct variant));
+    table_add(&variants->table, hash_ringed(index, number), handle);
+    struct variant *variant = pool_at(&variants->pool, handle);
+    *variant = (struct variant){number, number, number};
     return variant;
 }
 
-static void free_variant(struct index *index, uint32_t number) {
-    mem_free(map_remove(&index->records.variants, &number));
-    index->bytes -= VARIANT_BYTES;
-    if (index->records.variants.count == 0) {
-        map_free(&index->records.variants);
-    }
+static uint32_t free_variant(struct index *index, uint32_t number) {
+    struct variants *variants = &index->records.variants;
+    uint32_t handle = find_ringed(index, number);
+    pool_give(&variants->pool, handle);
+    return table_remove(&variants->table, hash_ringed(index, number), handle);
 }
 
 uint32_t records_next_variant(const struct index *index, uint32_t number) {
@@ -320,27 +321,29 @@ static void join_variants(struct index *index, uint32_t main, uint32_t number) {
     first->next = number;
 }
 
-/* Take a dying record out of the ring; if it was the main one, another takes its place. */
-static void leave_variants(struct index *index, uint32_t number) {
+/* Take a dying record out of the ring; if it was the main one, another takes its place. Return how
+ * much work that was. */
+static uint32_t leave_variants(struct index *index, uint32_t number) {
     struct table *contents = &index->records.contents;
     uint16_t *rest = rest_of(index, number);
     bool was_main = (*rest & REST_HAS_VARIANTS) != 0;
     struct variant left = *variant_of(index, number);
-    table_remove(contents, hash_number(index, number), number);
+    uint32_t places = table_remove(contents, hash_number(index, number), number);
     variant_of(index, left.before)->next = left.next;
     variant_of(index, left.next)->before = left.before;
-    free_variant(index, number);
+    places += free_variant(index, number);
     *rest &= (uint16_t) ~(REST_HAS_VARIANTS | REST_IS_VARIANT);
     if (was_main) {
         uint16_t *heir = rest_of(index, left.next);
-        table_remove(contents, hash_number(index, left.next), left.next);
+        places += table_remove(contents, hash_number(index, left.next), left.next);
         *heir = (uint16_t)((*heir & ~REST_IS_VARIANT) | REST_HAS_VARIANTS);
         table_add(contents, hash_number(index, left.next), left.next);
     }
     if (variant_of(index, left.next)->next == left.next) { /* nobody else */
         *rest_of(index, left.next) &= (uint16_t)~REST_HAS_VARIANTS;
-        free_variant(index, left.next);
+        places += free_variant(index, left.next);
     }
+    return WORK_GROUP + places / PLACES_PER_WORK; /* the names of one were read for its hash */
 }
 
 /* ---- Coming and going ---- */
@@ -362,48 +365,58 @@ uint32_t records_make(struct index *index, const struct file_record *file, enum 
     return number;
 }
 
-static void kill(struct index *index, uint32_t number) {
+static uint32_t kill(struct index *index, uint32_t number) {
     struct records *records = &index->records;
+    uint32_t work = 1;
     if ((*rest_of(index, number) & (REST_HAS_VARIANTS | REST_IS_VARIANT)) != 0) {
-        leave_variants(index, number);
+        work += leave_variants(index, number);
     }
-    set_bit(records->alive, number, false);
-    set_bit(records->dead, number, true);
+    struct segment *segment = segment_of(index, number);
+    set_bit(segment->alive, number % SEGMENT_RECORDS, false);
+    set_bit(segment->dead[records->dead_at], number % SEGMENT_RECORDS, true);
     records->live--;
     records->dead_count++;
+    return work;
 }
 
-uint32_t records_free_condemned(struct index *index, uint32_t number) {
+/* Free the condemned of a group; false when there are none. */
+static bool free_group(struct index *index, uint32_t group) {
     struct records *records = &index->records;
-    uint32_t groups = 0;
-    struct segment *segment = records->segments[number];
-    for (uint32_t i = 0; segment != NULL && i < SEGMENT_GROUPS; i++) {
-        uint32_t group = number * SEGMENT_GROUPS + i;
-        uint64_t mask = (uint64_t)UINT16_MAX << (group % 4 * GROUP_RECORDS);
-        uint64_t gone = records->condemned[group / 4] & mask;
-        if (gone == 0) {
-            continue;
-        }
-        groups++;
-        records->condemned[group / 4] &= ~mask;
-        records->condemned_count -= (uint32_t)__builtin_popcountll(gone);
-        if (group != records->open.group) {
-            names_thin(index, group);
-            note_room(records, group);
-        }
+    uint64_t mask = (uint64_t)UINT16_MAX << (group % 4 * GROUP_RECORDS);
+    struct segment *segment = records->segments[group / SEGMENT_GROUPS];
+    uint64_t *condemned = &segment->dead[1 - records->dead_at][group % SEGMENT_GROUPS / 4];
+    uint64_t gone = *condemned & mask;
+    if (gone == 0) {
+        return false;
     }
-    if (segment != NULL && segment->free_groups == UINT64_MAX) {
+    *condemned &= ~mask;
+    records->condemned_count -= (uint32_t)__builtin_popcountll(gone);
+    if (group != records->open.group) {
+        names_thin(index, group);
+        note_room(records, group);
+    }
+    return true;
+}
+
+bool records_free_condemned(struct index *index, uint32_t number, uint32_t *from, uint32_t *work) {
+    const struct segment *segment = index->records.segments[number];
+    uint32_t i = *from, groups = 0;
+    for (; segment != NULL && i < SEGMENT_GROUPS && groups < GROUPS_PER_STEP; i++) {
+        groups += free_group(index, number * SEGMENT_GROUPS + i);
+    }
+    *work += groups * WORK_GROUP;
+    bool is_done = segment == NULL || i == SEGMENT_GROUPS;
+    *from = is_done ? 0 : i;
+    if (is_done && segment != NULL && segment->free_groups == UINT64_MAX) {
         free_segment(index, number);
     }
-    return groups;
+    return is_done;
 }
 
 void records_condemn(struct index *index) {
     struct records *records = &index->records;
     CHECK(records->condemned_count == 0);
-    uint64_t *none = records->condemned;
-    records->condemned = records->dead;
-    records->dead = none;
+    records->dead_at = 1 - records->dead_at;
     records->condemned_count = records->dead_count;
     records->dead_count = 0;
 }
@@ -463,28 +476,45 @@ void records_hold(struct index *index, uint32_t number, uint32_t list) {
     set[++set[0]] = list;
 }
 
-void records_let_go(struct index *index, uint32_t number, uint32_t list) {
+/* Where a list stands among the first `count`; it is there. By 16 at once, which compilers turn
+ * into vectors: what many share is in the lists of hundreds. */
+static uint32_t find_holder(const uint32_t *lists, uint32_t count, uint32_t list) {
+    uint32_t at = 0;
+    for (; at + HOLDERS_AT_ONCE <= count; at += HOLDERS_AT_ONCE) {
+        uint32_t found = 0;
+        for (uint32_t i = 0; i < HOLDERS_AT_ONCE; i++) {
+            found |= lists[at + i] == list;
+        }
+        if (found != 0) {
+            break;
+        }
+    }
+    while (at < count && lists[at] != list) {
+        at++;
+    }
+    CHECK(at < count);
+    return at;
+}
+
+uint32_t records_let_go(struct index *index, uint32_t number, uint32_t list) {
     uint32_t *holder = holder_of(index, number);
     if (*holder == list) {
         *holder = NONE;
-        kill(index, number);
-        return;
+        return kill(index, number);
     }
     CHECK(*holder != NONE && (*holder & HOLDER_SET) != 0);
     uint32_t *set = set_at(index, *holder);
-    uint32_t i = 1;
-    while (i <= set[0] && set[i] != list) {
-        i++;
-    }
-    CHECK(i <= set[0]);
-    set[i] = set[set[0]--];
+    uint32_t at = 1 + find_holder(set + 1, set[0], list), work = 1 + at / HOLDERS_PER_WORK;
+    set[at] = set[set[0]--];
     if (set[0] == 1) {
         uint32_t last = set[1];
         pool_give(&index->pool, *holder & ~HOLDER_SET);
         *holder = last;
     } else if ((set[0] + 1) * 2 * sizeof *set < pool_bytes(&index->pool, *holder & ~HOLDER_SET)) {
+        work += set[0] / HOLDERS_COPIED_PER_WORK;
         make_set(index, holder, set + 1, set[0]);
     }
+    return work;
 }
 
 /* ---- The whole ---- */
@@ -493,18 +523,14 @@ void records_init(struct index *index) {
     struct records *records = &index->records;
     records->open.group = NONE;
     table_init(&records->contents, &index->bytes);
-    map_init(&records->variants, sizeof(uint32_t), index->sip_key[1]);
+    table_init(&records->variants.table, &index->bytes);
+    pool_init(&records->variants.pool, &index->bytes, VARIANT_BLOCK_BITS, VARIANT_PAGE_BITS);
 }
 
 void records_free(struct index *index) {
     struct records *records = &index->records;
-    uint32_t cursor = 0;
-    for (struct variant *variant;
-         (variant = map_next(&records->variants, &cursor, NULL)) != NULL;) {
-        mem_free(variant);
-        index->bytes -= VARIANT_BYTES;
-    }
-    map_free(&records->variants);
+    table_free(&records->variants.table);
+    pool_free(&records->variants.pool);
     table_free(&records->contents);
     uint32_t segments = records->segment_cap;
     for (uint32_t i = 0; i < segments; i++) {

@@ -84,11 +84,13 @@ static uint32_t make_term(struct index *index, const struct word *word, uint64_t
     return number;
 }
 
-static void free_term(struct index *index, uint32_t number) {
+/* Return how much work it was. */
+static uint32_t free_term(struct index *index, uint32_t number) {
     struct term *term = term_of(index, number);
-    table_remove(&index->terms.table, hash_text(index, term->text, term->len), number);
+    uint64_t hash = hash_text(index, term->text, term->len);
     term->len = 0;
     pool_give(&index->terms.pool, number);
+    return table_remove(&index->terms.table, hash, number) / PLACES_PER_WORK;
 }
 
 bool index_word_next(const struct index *index, uint32_t *cursor, struct slice *word) {
@@ -197,7 +199,7 @@ bool terms_sweep(struct index *index, uint32_t number, uint32_t *from, uint32_t 
     }
     bool is_done = postings_sweep(&index->pool, &term->list, index->records.alive, from, work);
     if (is_done && term->list == POSTINGS_EMPTY) {
-        free_term(index, number);
+        *work += free_term(index, number);
     }
     return is_done;
 }

@@ -7,8 +7,13 @@
 #define CHUNK_RUNS (CHUNK_BYTES - 1)
 #define RUN_BYTES 6 /* at most: a gap below 2^25 and a length */
 #define SWEPT_RUNS (CHUNK_RUNS * (POSTINGS_RUN_MAX / 2)) /* a chunk whose every other is gone */
-#define SWEEP_CHUNKS 128                                 /* per step */
-#define SKETCH_CHUNKS_MIN 16                             /* of a list that is sketched */
+#define SWEEP_WORK                                                                                 \
+    128 /* per step; a piece: a chunk looked at or written, or as much of the rest                 \
+         */
+#define MOVED_PER_WORK 16384 /* bytes of a directory that are pushed along */
+#define COPIED_PER_WORK 4096 /* ... that go to other memory, which may have to be fetched first */
+#define ADDED_PER_WORK 8     /* runs added one by one */
+#define SKETCH_CHUNKS_MIN 16 /* of a list that is sketched */
 /* The span of a sketched list at most: so its sketch has 5 eighths of its chunks' bytes at most. */
 #define NUMBERS_PER_CHUNK 10240
 #define ROOM_BYTES 6 /* for runs to come, in a chunk behind a directory that has grown */
@@ -153,17 +158,21 @@ static void sketch_run(struct pool *pool, uint32_t list, struct run run) {
     sketch_set(sketch_at(pool, directory->sketch), run.first, run.last);
 }
 
-/* Make room for a skip at `at`; return it. */
-static struct skip *insert_skip(struct pool *pool, uint32_t *list, uint32_t at) {
+/* Make room for `more` skips at `at`; return how much work that was. */
+static uint32_t insert_skips(struct pool *pool, uint32_t *list, uint32_t at, uint32_t more) {
     struct directory *directory = directory_of(pool, *list);
-    if (directory_bytes(directory->count + 1) > pool_bytes(pool, *list)) {
-        directory = resize(pool, list, directory->count + directory->count / 16 + 1);
+    uint32_t work = 0;
+    if (directory_bytes(directory->count + more) > pool_bytes(pool, *list)) {
+        work += directory_bytes(directory->count) / COPIED_PER_WORK;
+        directory = resize(pool, list, directory->count + directory->count / 16 + more);
     }
-    memmove(&directory->skips[at + 1], &directory->skips[at],
-            (directory->count - at) * sizeof(struct skip));
-    directory->count++;
-    directory->skips[at].chunk = POOL_NONE;
-    return &directory->skips[at];
+    size_t moved = (directory->count - at) * sizeof(struct skip);
+    memmove(&directory->skips[at + more], &directory->skips[at], moved);
+    directory->count += more;
+    for (uint32_t i = at; i < at + more; i++) {
+        directory->skips[i].chunk = POOL_NONE;
+    }
+    return work + (uint32_t)(moved / MOVED_PER_WORK);
 }
 
 /* ---- Adding ---- */
@@ -314,7 +323,8 @@ static bool add_to_directory(struct pool *pool, uint32_t *list, struct run run) 
     uint32_t cut = cut_of(count, inserted);
     CHECK(encode(runs, cut, runs[0].first, chunk) == cut);
     store(pool, &skip->chunk, chunk);
-    skip = insert_skip(pool, list, at + 1);
+    (void)insert_skips(pool, list, at + 1, 1);
+    skip = &directory_of(pool, *list)->skips[at + 1];
     skip->first = runs[cut].first;
     CHECK(encode(runs + cut, count - cut, runs[cut].first, chunk) == count - cut);
     store(pool, &skip->chunk, chunk);
@@ -409,16 +419,21 @@ uint32_t postings_weight(const struct pool *pool, uint32_t list) {
 
 /* ---- Sweeping ---- */
 
-static bool is_alive(const uint64_t *alive, uint32_t number) {
-    return (alive[number / 64] >> (number % 64) & 1) != 0;
+/* The bits of the 64 numbers that one stands among. */
+static uint64_t bits_at(uint64_t *const *alive, uint32_t number) {
+    return alive[number / POSTINGS_PAGE_NUMBERS][number % POSTINGS_PAGE_NUMBERS / 64];
+}
+
+static bool is_alive(uint64_t *const *alive, uint32_t number) {
+    return (bits_at(alive, number) >> (number % 64) & 1) != 0;
 }
 
 /* Numbers from `from` to at most `last` whose bits are all alike. */
-static uint32_t end_of_streak(const uint64_t *alive, uint32_t from, uint32_t last) {
+static uint32_t end_of_streak(uint64_t *const *alive, uint32_t from, uint32_t last) {
     bool is_set = is_alive(alive, from);
     uint32_t at = from;
     while (at <= last) {
-        uint64_t bits = is_set ? ~alive[at / 64] : alive[at / 64];
+        uint64_t bits = is_set ? ~bits_at(alive, at) : bits_at(alive, at);
         bits >>= at % 64;
         if (bits != 0) {
             at += (uint32_t)__builtin_ctzll(bits);
@@ -429,10 +444,10 @@ static uint32_t end_of_streak(const uint64_t *alive, uint32_t from, uint32_t las
     return at <= last ? at : last + 1;
 }
 
-static bool all_alive(const uint64_t *alive, struct run run) {
+static bool all_alive(uint64_t *const *alive, struct run run) {
     for (uint32_t at = run.first; at <= run.last; at += 64 - at % 64) {
         uint32_t left = run.last - at;
-        uint64_t dead = ~alive[at / 64] >> (at % 64);
+        uint64_t dead = ~bits_at(alive, at) >> (at % 64);
         if ((left < 63 ? dead << (63 - left) : dead) != 0) {
             return false;
         }
@@ -441,7 +456,7 @@ static bool all_alive(const uint64_t *alive, struct run run) {
 }
 
 /* True when nothing in a chunk is dead, as in most of them. */
-static bool chunk_is_alive(const uint8_t *chunk, uint32_t base, const uint64_t *alive) {
+static bool chunk_is_alive(const uint8_t *chunk, uint32_t base, uint64_t *const *alive) {
     const uint8_t *end = chunk + chunk[0];
     for (const uint8_t *at = chunk + 1; at < end;) {
         struct run run;
@@ -455,7 +470,7 @@ static bool chunk_is_alive(const uint8_t *chunk, uint32_t base, const uint64_t *
 }
 
 /* Copy what lives of the runs; return how many runs that makes. */
-static uint32_t keep_alive(const struct run *runs, uint32_t count, const uint64_t *alive,
+static uint32_t keep_alive(const struct run *runs, uint32_t count, uint64_t *const *alive,
                            struct run kept[SWEPT_RUNS]) {
     uint32_t made = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -470,29 +485,47 @@ static uint32_t keep_alive(const struct run *runs, uint32_t count, const uint64_
     return made;
 }
 
-/* Write runs as the chunks of skips `at` and on: the first takes the place of what is there. */
-static uint32_t store_runs(struct pool *pool, uint32_t *list, uint32_t at, const struct run *runs,
-                           uint32_t count) {
-    uint32_t chunks = 0;
-    for (uint32_t done = 0; done < count; chunks++) {
-        uint8_t chunk[CHUNK_BYTES];
-        uint32_t first = runs[done].first;
-        done += encode(runs + done, count - done, first, chunk);
-        struct skip *skip = chunks == 0 ? &directory_of(pool, *list)->skips[at]
-                                        : insert_skip(pool, list, at + chunks);
-        skip->first = first;
-        store(pool, &skip->chunk, chunk);
-    }
-    return chunks;
-}
-
 /* What a sweep of a directory carries along. */
 struct sweep {
     struct pool *pool;
     uint32_t *list;
-    const uint64_t *alive;
+    uint64_t *const *alive;
     uint32_t kept; /* the skip last written, UINT32_MAX = none */
+    uint32_t work;
 };
+
+/* Chunks that runs make. */
+static uint32_t chunks_of(const struct run *runs, uint32_t count) {
+    uint8_t chunk[CHUNK_BYTES];
+    uint32_t chunks = 0;
+    for (uint32_t done = 0; done < count; chunks++) {
+        done += encode(runs + done, count - done, runs[done].first, chunk);
+    }
+    return chunks;
+}
+
+/* Write runs as the chunks of skips `at` and on, of which the first takes the place of what is
+ * there; return their number. Room for all others is made at once: what stands behind moves once.
+ */
+static uint32_t store_runs(struct sweep *sweep, uint32_t at, const struct run *runs,
+                           uint32_t count) {
+    uint8_t chunk[CHUNK_BYTES];
+    uint32_t done = encode(runs, count, runs[0].first, chunk);
+    uint32_t more = done == count ? 0 : chunks_of(runs + done, count - done);
+    if (more > 0) {
+        sweep->work += more + insert_skips(sweep->pool, sweep->list, at + 1, more);
+    }
+    struct skip *skip = &directory_of(sweep->pool, *sweep->list)->skips[at];
+    skip->first = runs[0].first;
+    store(sweep->pool, &skip->chunk, chunk);
+    while (done < count) {
+        skip++;
+        skip->first = runs[done].first;
+        done += encode(runs + done, count - done, skip->first, chunk);
+        store(sweep->pool, &skip->chunk, chunk);
+    }
+    return 1 + more;
+}
 
 /* Join the chunk of skip `at` to the one before if both are small; true when it went there. */
 static bool join_before_it(struct sweep *sweep, uint32_t at) {
@@ -511,7 +544,7 @@ static bool join_before_it(struct sweep *sweep, uint32_t at) {
     count += decode(chunk, skip->first, runs + count);
     pool_give(pool, skip->chunk);
     skip->chunk = POOL_NONE;
-    CHECK(store_runs(pool, sweep->list, sweep->kept, runs, count) == 1);
+    CHECK(store_runs(sweep, sweep->kept, runs, count) == 1);
     return true;
 }
 
@@ -544,7 +577,7 @@ static uint32_t sweep_chunk(struct sweep *sweep, uint32_t at) {
             skip->chunk = POOL_NONE;
             return 1;
         }
-        chunks = store_runs(pool, sweep->list, at, kept, count);
+        chunks = store_runs(sweep, at, kept, count);
     }
     if (chunks > 1 || !join_before_it(sweep, at)) {
         sweep->kept = at + chunks - 1;
@@ -552,25 +585,34 @@ static uint32_t sweep_chunk(struct sweep *sweep, uint32_t at) {
     return chunks;
 }
 
-/* Close the gaps that a sweep left. */
-static void compact(struct directory *directory) {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < directory->count; i++) {
+/* Close the gaps that a step of a sweep left in skips `from` to `end`. */
+static void compact(struct sweep *sweep, uint32_t from, uint32_t end) {
+    struct directory *directory = directory_of(sweep->pool, *sweep->list);
+    uint32_t to = from;
+    for (uint32_t i = from; i < end; i++) {
         if (directory->skips[i].chunk != POOL_NONE) {
-            directory->skips[count++] = directory->skips[i];
+            directory->skips[to++] = directory->skips[i];
         }
     }
-    directory->count = count;
+    if (to < end) {
+        size_t moved = (directory->count - end) * sizeof(struct skip);
+        memmove(&directory->skips[to], &directory->skips[end], moved);
+        directory->count -= end - to;
+        sweep->work += (uint32_t)(moved / MOVED_PER_WORK);
+    }
 }
 
 /* Do without a directory when there is no need for it any more. */
-static void settle(struct pool *pool, uint32_t *list) {
+static void settle(struct sweep *sweep) {
+    struct pool *pool = sweep->pool;
+    uint32_t *list = sweep->list;
     struct directory *directory = directory_of(pool, *list);
     if (directory->count < SKETCH_CHUNKS_MIN / 2) {
         sketch_free(pool, &directory->sketch);
     }
     if (directory->count > 1) {
         if (directory_bytes(directory->count * 2) < pool_bytes(pool, *list)) {
+            sweep->work += directory_bytes(directory->count) / COPIED_PER_WORK;
             resize(pool, list, directory->count);
         }
         return;
@@ -584,29 +626,30 @@ static void settle(struct pool *pool, uint32_t *list) {
     for (uint32_t i = 0; i < count; i++) {
         postings_add(pool, list, runs[i]);
     }
+    sweep->work += count / ADDED_PER_WORK;
 }
 
-static bool sweep_directory(struct sweep *sweep, uint32_t *from, uint32_t *work) {
-    struct directory *directory = directory_of(sweep->pool, *sweep->list);
-    uint32_t at = find_skip(directory->skips, directory->count, *from);
-    for (uint32_t i = 0; i < SWEEP_CHUNKS && at < directory->count; i++) {
+static bool sweep_directory(struct sweep *sweep, uint32_t *from) {
+    const struct directory *directory = directory_of(sweep->pool, *sweep->list);
+    uint32_t start = find_skip(directory->skips, directory->count, *from), at = start;
+    while (sweep->work < SWEEP_WORK && at < directory->count) {
+        sweep->work++;
         at += sweep_chunk(sweep, at);
         directory = directory_of(sweep->pool, *sweep->list);
-        ++*work;
     }
     bool is_done = at == directory->count;
     *from = is_done ? 0 : directory->skips[at].first;
-    compact(directory);
+    compact(sweep, start, at);
     if (is_done) {
-        settle(sweep->pool, sweep->list);
+        settle(sweep);
     }
     return is_done;
 }
 
-/* Sweep a list of one chunk. */
-static void sweep_alone(struct pool *pool, uint32_t *list, const uint64_t *alive) {
+/* Sweep a list of one chunk; return how much work it was to write it anew. */
+static uint32_t sweep_alone(struct pool *pool, uint32_t *list, uint64_t *const *alive) {
     if (chunk_is_alive(pool_at(pool, *list), 0, alive)) {
-        return;
+        return 0;
     }
     struct run runs[CHUNK_RUNS], kept[SWEPT_RUNS];
     uint32_t count = decode(pool_at(pool, *list), 0, runs);
@@ -615,9 +658,10 @@ static void sweep_alone(struct pool *pool, uint32_t *list, const uint64_t *alive
     for (uint32_t i = 0; i < count; i++) {
         postings_add(pool, list, kept[i]);
     }
+    return count / ADDED_PER_WORK;
 }
 
-bool postings_sweep(struct pool *pool, uint32_t *list, const uint64_t *alive, uint32_t *from,
+bool postings_sweep(struct pool *pool, uint32_t *list, uint64_t *const *alive, uint32_t *from,
                     uint32_t *work) {
     ++*work;
     if (*list == POSTINGS_EMPTY) {
@@ -628,9 +672,11 @@ bool postings_sweep(struct pool *pool, uint32_t *list, const uint64_t *alive, ui
         return true;
     }
     if (directory_of(pool, *list) == NULL) {
-        sweep_alone(pool, list, alive);
+        *work += sweep_alone(pool, list, alive);
         return true;
     }
-    struct sweep sweep = {pool, list, alive, UINT32_MAX};
-    return sweep_directory(&sweep, from, work);
+    struct sweep sweep = {pool, list, alive, .kept = UINT32_MAX};
+    bool is_done = sweep_directory(&sweep, from);
+    *work += sweep.work;
+    return is_done;
 }

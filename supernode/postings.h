@@ -20,6 +20,7 @@
 
 #define POSTINGS_EMPTY UINT32_MAX
 #define POSTINGS_RUN_MAX 128 /* numbers: a length takes one byte, a sweep stays short */
+#define POSTINGS_PAGE_NUMBERS 1024
 
 /* Numbers first to last, both inclusive. */
 struct run {
@@ -41,9 +42,11 @@ void postings_free(struct pool *pool, uint32_t *list);
 /* About how much there is to look through; 0 for one number. */
 uint32_t postings_weight(const struct pool *pool, uint32_t list);
 
-/* Take out all numbers whose bit in `alive` is 0. A list is swept in steps: *from is 0 at first and
- * moves on; true when the end is reached. *work grows by the chunks looked at. */
-bool postings_sweep(struct pool *pool, uint32_t *list, const uint64_t *alive, uint32_t *from,
+/* Take out all numbers whose bit in `alive` is 0, which is in pages of POSTINGS_PAGE_NUMBERS. A
+ * list is swept in steps: *from is 0 at first and moves on; true when the end is reached. *work
+ * grows by the chunks looked at and written and by what else there was to do; a step is 128 of it,
+ * and once more what one chunk may become: 64 and what pushing the directory along costs. */
+bool postings_sweep(struct pool *pool, uint32_t *list, uint64_t *const *alive, uint32_t *from,
                     uint32_t *work);
 
 struct skip;

@@ -191,19 +191,23 @@ void table_add(struct table *table, uint64_t hash, uint32_t number) {
     table->count++;
 }
 
-/* Give back the memory of a shard with few numbers left. */
-static void shrink(struct table *table, struct table_shard *shard) {
+/* Give back the memory of a shard with few numbers left; return how many places it had if so. */
+static uint32_t shrink(struct table *table, struct table_shard *shard) {
+    uint32_t places = places_of(shard->homes);
     if (shard->live == 0) {
         resize(table, shard, 0);
     } else if (shard->homes > 4 * HOMES_MIN && shard->live < shard->homes / 4) {
         resize(table, shard, shard->live * 2);
+    } else {
+        places = 0;
     }
     if (table->count == 0) {
         free_shards(table);
     }
+    return places;
 }
 
-void table_remove(struct table *table, uint64_t hash, uint32_t number) {
+uint32_t table_remove(struct table *table, uint64_t hash, uint32_t number) {
     CHECK(table->shards != NULL);
     struct table_shard *shard = shard_of(table, hash);
     struct table_walk walk = table_start(table, hash);
@@ -220,7 +224,7 @@ void table_remove(struct table *table, uint64_t hash, uint32_t number) {
     end[-1] = (struct table_place){0};
     shard->live--;
     table->count--;
-    shrink(table, shard);
+    return shrink(table, shard);
 }
 
 uint32_t table_sweep(struct table *table, uint32_t number, table_keep_fn *keep,
@@ -243,7 +247,7 @@ uint32_t table_sweep(struct table *table, uint32_t number, table_keep_fn *keep,
     table->count -= shard->live - live;
     if (live < shard->live) {
         shard->live = live;
-        shrink(table, shard);
+        places += shrink(table, shard);
     }
     return places;
 }

@@ -56,10 +56,11 @@ void table_prefetch(const struct table *table, uint64_t hash);
 /* Add a number that is not in the table. */
 void table_add(struct table *table, uint64_t hash, uint32_t number);
 
-/* Take a number out that is in the table. */
-void table_remove(struct table *table, uint64_t hash, uint32_t number);
+/* Take a number out that is in the table; return how many places that wrote anew, mostly none. */
+uint32_t table_remove(struct table *table, uint64_t hash, uint32_t number);
 
-/* Take all numbers out of one shard for which `keep` is false; return how many places it has. */
+/* Take all numbers out of one shard for which `keep` is false; return how many places were looked
+ * at and written anew. */
 typedef bool table_keep_fn(const void *context, uint32_t number);
 uint32_t table_sweep(struct table *table, uint32_t shard, table_keep_fn *keep, const void *context);
 

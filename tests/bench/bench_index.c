@@ -301,6 +301,21 @@ static void show_churn(const struct bench *bench, struct subject *subject, size_
                                  BETTER_LOW});
 }
 
+/* All leaves leave at once: the longest slice, which gives the heap back to the system too. */
+static void show_emptying(const struct bench *bench, struct subject *subject) {
+    static double slices[100000];
+    size_t count = 0;
+    for (uint32_t peer = 0; peer < subject->corpus->peers; peer++) {
+        if (subject->lists[peer] != NULL) {
+            index_list_drop(subject->lists[peer]);
+        }
+    }
+    reclaim_all(subject, slices, &count, sizeof slices / sizeof *slices);
+    double longest = bench_percentile(slices, count, 100) * 1e6;
+    show(bench, &(struct figure){"index all go, longest slice", longest, "us", "p99.9 of them",
+                                 bench_percentile(slices, count, 99.9) * 1e6, 0, BETTER_LOW});
+}
+
 /* All leaves leave and others come, again and again: what is left of the memory's thrift. */
 static void show_turnover(const struct bench *bench, const struct corpus *corpus, size_t rows) {
     struct subject subject;
@@ -397,6 +412,7 @@ void bench_index(const struct bench *bench) {
     show_bytes(bench, "index 1M per record", &subject, 82);
     compare(bench, &subject, MILLION, "1M");
     show_churn(bench, &subject, MILLION);
+    show_emptying(bench, &subject);
     subject_end(&subject);
     show_small(bench, corpus);
     show_turnover(bench, corpus, MILLION / 10);

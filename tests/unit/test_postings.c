@@ -29,6 +29,15 @@ struct model {
     bool listed[NUMBERS]; /* what the list holds, the dead included */
 };
 
+/* Bits of all numbers, in pages as a sweep takes them. */
+static uint64_t *const *pages_of(uint64_t alive[NUMBERS / 64]) {
+    static uint64_t *pages[NUMBERS / POSTINGS_PAGE_NUMBERS];
+    for (uint32_t i = 0; i < NUMBERS / POSTINGS_PAGE_NUMBERS; i++) {
+        pages[i] = alive + (size_t)i * (POSTINGS_PAGE_NUMBERS / 64);
+    }
+    return pages;
+}
+
 static bool bit(const uint64_t *bits, uint32_t at) {
     return (bits[at / 64] >> (at % 64) & 1) != 0;
 }
@@ -117,7 +126,7 @@ static bool is_alive(const struct model *model, uint32_t number) {
  * lives must be there. */
 static void sweep(struct model *model) {
     uint32_t from = 0, work = 0, steps = 0;
-    while (!postings_sweep(&model->pool, &model->list, model->alive, &from, &work)) {
+    while (!postings_sweep(&model->pool, &model->list, pages_of(model->alive), &from, &work)) {
         assert_true(++steps < 1000);
         if (rng_below(&model->rng, 2) == 0) {
             add_run(model);
@@ -170,7 +179,7 @@ static void a_sketch_forgets_what_a_sweep_takes_out(void **state) {
         postings_add(&pool, &list, (struct run){i, i});
         set_bit(alive, i, i >= NUMBERS / 2);
     }
-    while (!postings_sweep(&pool, &list, alive, &from, &work)) {
+    while (!postings_sweep(&pool, &list, pages_of(alive), &from, &work)) {
     }
     struct postings_walk walk;
     postings_start(&walk, &pool, list);
@@ -199,7 +208,7 @@ static void runs_with_many_holes_grow_into_more_chunks(void **state) {
         postings_add(&pool, &list, (struct run){i, i + 127});
     }
     memset(alive, 0x55, sizeof alive);
-    while (!postings_sweep(&pool, &list, alive, &from, &work)) {
+    while (!postings_sweep(&pool, &list, pages_of(alive), &from, &work)) {
         assert_true(++steps < 1000);
     }
     struct postings_walk walk;
