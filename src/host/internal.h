@@ -115,7 +115,7 @@ struct host_node {
     struct address listen;
     struct address advertise;
     char interface[IFNAMSIZ]; /* that nothing may leave beside; "" = any */
-    struct event *listener; /* NULL = nobody may come */
+    struct event *listener;   /* NULL = nobody may come */
     struct event listen_again;
     struct map links;   /* u32 -> struct conn that the node knows */
     struct conn *conns; /* all, pending and closing ones included */
