@@ -265,7 +265,9 @@ static void finish_wave(struct supernode *supernode, struct wave *wave) {
     send_end(supernode, parent, wave->ladder, &end);
     free_wave(supernode, wave);
     struct link *link = supernode_link(supernode, parent);
-    if (link != NULL && conduct_is_parting(link) && !is_owed(supernode, parent)) {
+    bool may_part =
+        link != NULL && !link->closing; /* a leaf's replaced link is nobody's any more */
+    if (may_part && conduct_is_parting(link) && !is_owed(supernode, parent)) {
         links_close(link, GOAWAY_PROTOCOL, ERR_UNEXPECTED);
     }
 }

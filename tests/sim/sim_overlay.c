@@ -148,6 +148,10 @@ static uint32_t check_all(const struct options *options) {
         bool is_well = children[i] > 0 && waitpid(children[i], &status, 0) == children[i] &&
                        WIFEXITED(status) && WEXITSTATUS(status) == 0;
         failed += is_well ? 0 : 1;
+        if (children[i] > 0 && WIFSIGNALED(status)) { /* it could not say which seed that was */
+            printf("share %u of %u FAILED: signal %d; --jobs 1 --verbose shows where\n", i,
+                   options->jobs, WTERMSIG(status));
+        }
     }
     return failed;
 }

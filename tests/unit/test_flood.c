@@ -614,6 +614,30 @@ static void copies_of_a_replaced_link_are_forgotten(void **state) {
     net_free(net);
 }
 
+/* A leaf has dialled again, and its first link, which takes a while to close, is nobody's when a
+ * wave ends that began with it. */
+static void waves_of_a_replaced_link_end_quietly(void **state) {
+    (void)state;
+    struct net *net = net_new(20);
+    struct net_node *place = start_plain(net);
+    struct supernode *supernode = supernode_of(place);
+    struct fake *leaf = fake_add(net);
+    struct link *asker = fake_dial(leaf, place, PURPOSE_LEAF);
+    assert_non_null(fake_dial(fake_add(net), place, PURPOSE_MESH)); /* it never answers */
+    fake_ask(asker, &(struct fake_query){.ttl = 3, .text = "wind"});
+    net_run(net, 100);
+    assert_int_equal(supernode->flood.wave_count, 1);
+    struct link *first = links_find(&supernode->links, &leaf->place->env.id, PURPOSE_LEAF);
+    void *owner = first->owner;
+    first->owner = NULL;
+    first->closing = true;
+    net_run(net, QUERY_DEADLINE_MS);
+    assert_int_equal(supernode->flood.wave_count, 0);
+    first->owner = owner;
+    first->closing = false;
+    net_free(net);
+}
+
 /* Neighbours that do not read are left out and counted; when too many queries are open, new ones
  * are answered from the index alone. */
 static void open_queries_are_capped(void **state) {
@@ -738,6 +762,7 @@ int main(void) {
         cmocka_unit_test(routed_hits_are_capped),
         cmocka_unit_test(popular_hits_do_not_drown_rare_ones),
         cmocka_unit_test(copies_of_a_replaced_link_are_forgotten),
+        cmocka_unit_test(waves_of_a_replaced_link_end_quietly),
         cmocka_unit_test(open_queries_are_capped),
         cmocka_unit_test(the_silent_are_left_out_until_they_are_heard),
         cmocka_unit_test(remembered_ids_are_capped),
