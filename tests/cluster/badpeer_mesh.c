@@ -233,7 +233,8 @@ static void run_unasked_nodes(struct bad *bad) {
     bad_close(&link);
 }
 
-/* Dial-backs to one host under many names: how often is it dialled? */
+/* Dial-backs to one host under many names: how often is it dialled? Peers, who know the address and
+ * want a supernode more, may dial it as well: only the one who was asked counts. */
 static void run_dialback_flood(struct bad *bad) {
     struct bad_link link;
     struct sockaddr_storage storage;
@@ -257,8 +258,11 @@ static void run_dialback_flood(struct bad *bad) {
         answer_all(&link, answer_truly, bad_now_ms() + 2000);
         bad->answered = answered; /* here it is dials that count */
     }
-    for (int fd; (fd = accept(victim, NULL, NULL)) >= 0;) {
-        bad->answered++;
+    len = sizeof storage;
+    for (int fd; (fd = accept(victim, (struct sockaddr *)&storage, &len)) >= 0;) {
+        struct address from = socket_address_read((struct sockaddr *)&storage);
+        bad->answered += memcmp(from.ip, bad->target.ip, sizeof from.ip) == 0;
+        len = sizeof storage;
         close(fd);
     }
     close(victim);
