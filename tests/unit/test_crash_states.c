@@ -506,6 +506,6 @@ int main(int argc, char **argv) {
             seed = strtoull(argv[i + 1], NULL, 10);
         }
     }
-    alarm(states <= STATES_CI ? 110 : 0);
+    alarm(states <= STATES_CI ? 290 : 0);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
