@@ -276,6 +276,6 @@ int main(int argc, char **argv) {
     if (argc > 2 && strcmp(argv[1], "--tries") == 0) {
         tries = (uint32_t)strtoul(argv[2], NULL, 10);
     }
-    alarm(110);
+    alarm(290);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

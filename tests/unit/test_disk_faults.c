@@ -240,7 +240,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_a_late_collision),
         cmocka_unit_test(test_planted_links),
     };
-    alarm(110);
+    alarm(290);
     if (argc > 1) {
         cmocka_set_test_filter(argv[1]);
     }

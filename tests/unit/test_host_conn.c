@@ -721,7 +721,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_refused_after_connected),
         cmocka_unit_test(test_silent_handshake_ends),
     };
-    alarm(110);
+    alarm(290);
     if (argc > 1) {
         cmocka_set_test_filter(argv[1]);
     }

@@ -310,7 +310,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_killed),          cmocka_unit_test(test_no_space),
         cmocka_unit_test(test_open_beneath),
     };
-    alarm(110);
+    alarm(290);
     if (argc > 1) {
         cmocka_set_test_filter(argv[1]);
     }

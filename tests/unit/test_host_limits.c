@@ -667,7 +667,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_second_instance_is_refused),
     };
-    alarm(110);
+    alarm(290);
     if (argc > 1) {
         cmocka_set_test_filter(argv[1]);
     }

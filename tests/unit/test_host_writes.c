@@ -124,6 +124,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_write_per_link_and_turn),
     };
-    alarm(110);
+    alarm(290);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

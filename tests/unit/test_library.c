@@ -784,7 +784,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_a_filter_keeps_files_back),
         cmocka_unit_test(test_who_may_have_files_is_told),
     };
-    alarm(110);
+    alarm(290);
     if (argc > 1) {
         cmocka_set_test_filter(argv[1]);
     }

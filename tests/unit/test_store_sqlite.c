@@ -330,7 +330,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_full_disk),         cmocka_unit_test(test_unwritable_folder),
         cmocka_unit_test(test_out_of_reach),
     };
-    alarm(110);
+    alarm(290);
     if (argc > 1) {
         cmocka_set_test_filter(argv[1]);
     }
