@@ -336,8 +336,7 @@ static uint32_t queue_of(const struct source *source) {
     return source->queue_position > 0 ? source->queue_position : source->holder.queue;
 }
 
-/* True when `a` is the better one to try: known to be there, free, with a short queue, fast, near.
- */
+/* True when `a` is the better one to try: known to be there, free, short of queue, fast, near. */
 static bool is_better(const struct source *a, const struct source *b) {
     if (a->is_proven != b->is_proven) {
         return a->is_proven;

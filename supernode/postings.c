@@ -7,10 +7,9 @@
 #define CHUNK_RUNS (CHUNK_BYTES - 1)
 #define RUN_BYTES 6 /* at most: a gap below 2^25 and a length */
 #define SWEPT_RUNS (CHUNK_RUNS * (POSTINGS_RUN_MAX / 2)) /* a chunk whose every other is gone */
-#define SWEEP_WORK                                                                                 \
-    128 /* per step; a piece: a chunk looked at or written, or as much of the rest                 \
-         */
-#define MOVED_PER_WORK 16384 /* bytes of a directory that are pushed along */
+/* Per step of a sweep; a piece of it is a chunk looked at or written, or ... */
+#define SWEEP_WORK 128
+#define MOVED_PER_WORK 16384 /* ... bytes of a directory that are pushed along */
 #define COPIED_PER_WORK 4096 /* ... that go to other memory, which may have to be fetched first */
 #define ADDED_PER_WORK 8     /* runs added one by one */
 #define SKETCH_CHUNKS_MIN 16 /* of a list that is sketched */

@@ -29,6 +29,7 @@ static const struct {
     {"library", bench_library, "sharing 100,000 small files, and the rate of hashing big ones"},
     {"index", bench_index, "the index on 1,000,000 real names: queries, memory, churn"},
     {"index5m", bench_index_5m, "the index on 5,000,000 real names"},
+    {"slices", bench_slices, "the longest steps of an index in bad cases"},
     {"messages", bench_messages, "messages delivered to 50 links per second of CPU"},
     {"handshakes", bench_handshakes, "accepted links per second of CPU"},
     {"queries", bench_queries, "whole queries of a supernode per second of CPU"},

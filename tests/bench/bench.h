@@ -68,6 +68,7 @@ void bench_rates(const struct bench *bench);
 void bench_library(const struct bench *bench);
 void bench_index(const struct bench *bench);
 void bench_index_5m(const struct bench *bench);
+void bench_slices(const struct bench *bench);
 void bench_messages(const struct bench *bench);
 void bench_handshakes(const struct bench *bench);
 void bench_queries(const struct bench *bench);

@@ -457,6 +457,22 @@ static void pause_all(struct world_node *asker, uint64_t us) {
     world_run_for(asker->world, SECOND_US / 4);
 }
 
+static void add_silent(struct world *world, const struct world_file *file, struct script **scripts,
+                       int count) {
+    for (int i = 0; i < count; i++) {
+        scripts[i] = script_add(world, file);
+        scripts[i]->is_silent = true;
+    }
+}
+
+/* All were tried a second time, the last one first. */
+static void assert_tried_from_the_end(struct script *const *scripts, int count) {
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(scripts[i]->opens, 2);
+        assert_int_equal(scripts[i]->opened, all_opens - (uint32_t)i);
+    }
+}
+
 /* Six sources, told in the order that is the worst one: two let wait, two have not given anything
  * yet, two give blocks. When all of them may be tried again, they are: whoever does not let wait,
  * then whoever gave more, then whoever answered sooner. */
@@ -466,10 +482,7 @@ static void the_fastest_are_tried_first(void **state) {
     const struct world_file *file = world_make_file(world, 24 * MIB, "whale.bin");
     struct world_node *asker = cast_peer(world, NULL, 0);
     struct script *scripts[SCRIPTS];
-    for (int i = 0; i < SCRIPTS; i++) {
-        scripts[i] = script_add(world, file);
-        scripts[i]->is_silent = true;
-    }
+    add_silent(world, file, scripts, SCRIPTS);
     scripts[QUEUE_LONG]->queue = 20;
     scripts[QUEUE_SHORT]->queue = 3;
     scripts[FAR]->is_far = true;
@@ -486,10 +499,7 @@ static void the_fastest_are_tried_first(void **state) {
     assert_int_equal(downloading(asker, "sources"), 4);
     assert_int_equal(downloading(asker, "queued"), 2);
     pause_all(asker, SECOND_US / 4);
-    for (int i = 0; i < SCRIPTS; i++) {
-        assert_int_equal(scripts[i]->opens, 2);
-        assert_int_equal(scripts[i]->opened, all_opens - (uint32_t)i);
-    }
+    assert_tried_from_the_end(scripts, SCRIPTS);
     for (int i = 0; i < SCRIPTS; i++) {
         script_free(scripts[i]);
     }
@@ -509,10 +519,7 @@ static void who_is_free_is_tried_before_who_is_busy(void **state) {
     const struct world_file *file = world_make_file(world, 24 * MIB, "whale.bin");
     struct world_node *asker = cast_peer(world, NULL, 0);
     struct script *scripts[SCRIPTS];
-    for (int i = 0; i < SCRIPTS; i++) {
-        scripts[i] = script_add(world, file);
-        scripts[i]->is_silent = true;
-    }
+    add_silent(world, file, scripts, SCRIPTS);
     told(asker, file, scripts, SCRIPTS);
     world_run_for(world, SECOND_US / 4);
     (void)world_command(asker, "pause", "all", "1");
@@ -524,10 +531,7 @@ static void who_is_free_is_tried_before_who_is_busy(void **state) {
     }
     (void)world_command(asker, "resume", "all", "1");
     world_run_for(world, SECOND_US / 4);
-    for (int i = 0; i < SCRIPTS; i++) {
-        assert_int_equal(scripts[i]->opens, 2);
-        assert_int_equal(scripts[i]->opened, all_opens - (uint32_t)i);
-    }
+    assert_tried_from_the_end(scripts, SCRIPTS);
     for (int i = 0; i < SCRIPTS; i++) {
         script_free(scripts[i]);
     }
