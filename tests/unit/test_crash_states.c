@@ -12,7 +12,9 @@
 
 #define SECTOR 4096
 #define TORN 512
+#ifndef STATES_CI
 #define STATES_CI 300
+#endif
 #define STATES_PER_RECORD 25
 #define NAMES_MAX 32
 
