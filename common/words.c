@@ -144,6 +144,12 @@ static bool is_ascii(struct slice text) {
 #define GROUP 64      /* characters that are folded at once, a bit of a number for each */
 #define SHORT_WORD 16 /* copied as a whole */
 
+static inline void put_eight(char *to, uint64_t bytes) {
+    for (uint32_t i = 0; i < 8; i++) {
+        to[i] = (char)(bytes >> (8 * i));
+    }
+}
+
 /* Write eight ASCII characters in lower case; return a bit for each that is a letter or a digit.
  * All bytes are below 0x80: a sum stays in its byte, and its highest bit says whether the character
  * reaches a limit. */
@@ -153,9 +159,7 @@ static inline uint64_t fold_eight(const char *from, char *to) {
     uint64_t letters = (lower + (0x80 - 'a') * ones) & ~(lower + (0x7f - 'z') * ones) & highs;
     uint64_t digits = (bytes + (0x80 - '0') * ones) & ~(bytes + (0x7f - '9') * ones) & highs;
     bytes |= letters >> 2; /* 0x20: lower case */
-    for (uint32_t i = 0; i < 8; i++) {
-        to[i] = (char)(bytes >> (8 * i));
-    }
+    put_eight(to, bytes);
     return ((letters | digits) >> 7) * 0x0102040810204080 >> 56;
 }
 
@@ -180,11 +184,17 @@ static inline uint32_t run_length(uint64_t bits, uint32_t first) {
     return others == 0 ? GROUP : (uint32_t)__builtin_ctzll(others);
 }
 
+/* Set a word of at most SHORT_WORD characters, as many of which are there to be read. */
+static inline void set_short(struct word *word, const char *text, uint32_t len) {
+    uint64_t kept = len < 7 ? ~(UINT64_MAX << (8 * len)) : UINT64_MAX;
+    memcpy(word->text, text, SHORT_WORD);
+    put_eight((char *)word, (word_bytes(text) & kept) << 8 | len);
+}
+
 /* Append characters, of which SHORT_WORD are there to be read; what is too long is left out. */
 static inline void append_run(struct word *word, const char *text, uint32_t len) {
     if (word->len == 0 && len <= SHORT_WORD) {
-        memcpy(word->text, text, SHORT_WORD);
-        word->len = (uint8_t)len;
+        set_short(word, text, len);
         return;
     }
     uint32_t room = WORD_BYTES_MAX - word->len;

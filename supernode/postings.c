@@ -241,49 +241,60 @@ static bool join_after(const struct gap *gap, struct run *run) {
     return joins;
 }
 
-/* Put a run into a chunk of `cap` bytes where it stands, joined to its neighbours if it touches
- * them: most of the bytes stay as they are. False when it does not fit. */
-static bool splice(uint8_t *chunk, uint32_t cap, uint32_t base, struct run run) {
+/* What putting a run into a chunk comes to: `len` other bytes between those before `from` and those
+ * from `to` on. */
+struct change {
+    uint32_t from;
+    uint32_t to;
+    uint32_t len;
+    uint8_t bytes[2 * RUN_BYTES];
+};
+
+/* A run is put where it stands, joined to its neighbours if it touches them: most of the bytes stay
+ * as they are. */
+static struct change plan(uint8_t *chunk, uint32_t base, struct run run) {
     struct gap gap = find_gap(chunk, base, run.first);
-    uint8_t bytes[2 * RUN_BYTES], *end = bytes;
-    uint8_t *from = gap.at, *to = gap.to;
+    struct change change = {(uint32_t)(gap.at - chunk), (uint32_t)(gap.to - chunk), 0, {0}};
     uint32_t next = gap.before.last + 1;
     if (join_before(&gap, &run)) {
-        from = gap.from;
+        change.from = (uint32_t)(gap.from - chunk);
         next = gap.base;
     }
     bool has_joined = join_after(&gap, &run);
-    end = put_run(end, next, run);
+    uint8_t *end = put_run(change.bytes, next, run);
     if (!has_joined && gap.at < gap.to) {
         end = put_run(end, run.last + 1, gap.after);
     }
-    size_t len = (size_t)(end - bytes), used = chunk[0] + len - (size_t)(to - from);
-    if (used > cap || used > CHUNK_BYTES) {
-        return false;
-    }
-    memmove(from + len, to, (size_t)(chunk + chunk[0] - to));
-    memcpy(from, bytes, len);
+    change.len = (uint32_t)(end - change.bytes);
+    return change;
+}
+
+static void apply(const struct change *change, uint8_t *chunk, uint32_t used) {
+    memmove(chunk + change->from + change->len, chunk + change->to, chunk[0] - change->to);
+    memcpy(chunk + change->from, change->bytes, change->len);
     chunk[0] = (uint8_t)used;
-    return true;
 }
 
 /* Put a run into the chunk at *block, base being where its first gap counts from; false when it
- * does not fit a chunk. */
+ * does not fit a chunk. One that moves gets `room` for more. */
 static bool add_to_chunk(struct pool *pool, uint32_t *block, uint32_t base, uint32_t room,
                          struct run run) {
     uint8_t *chunk = pool_at(pool, *block);
-    if (splice(chunk, pool_bytes(pool, *block), base, run)) {
-        return true;
-    }
-    uint8_t longer[CHUNK_BYTES];
-    memcpy(longer, chunk, chunk[0]);
-    if (!splice(longer, CHUNK_BYTES, base, run)) {
+    struct change change = plan(chunk, base, run);
+    uint32_t used = chunk[0] + change.len - (change.to - change.from);
+    if (used > CHUNK_BYTES) {
         return false;
     }
-    pool_give(pool, *block);
-    room += longer[0];
-    *block = pool_take(pool, room < CHUNK_BYTES ? room : CHUNK_BYTES);
-    memcpy(pool_at(pool, *block), longer, longer[0]);
+    if (used > pool_bytes(pool, *block)) {
+        uint8_t kept[CHUNK_BYTES];
+        memcpy(kept, chunk, chunk[0]);
+        pool_give(pool, *block);
+        room += used;
+        *block = pool_take(pool, room < CHUNK_BYTES ? room : CHUNK_BYTES);
+        chunk = pool_at(pool, *block);
+        memcpy(chunk, kept, kept[0]);
+    }
+    apply(&change, chunk, used);
     return true;
 }
 

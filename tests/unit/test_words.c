@@ -223,8 +223,8 @@ static void test_equal(void **state) {
     struct word other;
     for (uint32_t len = 1; len <= WORD_BYTES_MAX; len++) {
         for (uint32_t i = 0; i < WORD_BYTES_MAX; i++) {
-            last->text[i] = i < len ? 'a' : 'x';
-            other.text[i] = i < len ? 'a' : 'y';
+            last->text[i] = i < len ? 'a' : i < 7 ? '\0' : 'x';
+            other.text[i] = i < len ? 'a' : i < 7 ? '\0' : 'y';
         }
         last->len = other.len = (uint8_t)len;
         assert_true(word_equal(last, &other));
@@ -234,6 +234,7 @@ static void test_equal(void **state) {
             other.text[i] = 'a';
         }
         other.len--;
+        other.text[len - 1] = '\0';
         assert_false(word_equal(last, &other));
     }
     assert_int_equal(munmap(pages, 2 * page), 0);
@@ -243,6 +244,9 @@ static bool take_joined(void *context, const struct word *word) {
     char *text = context;
     size_t len = strlen(text);
     snprintf(text + len, JOINED_BYTES - len, "%.*s|", word->len, word->text);
+    for (uint32_t i = word->len; i < 7; i++) {
+        assert_int_equal(word->text[i], 0); /* or equal words would seem to differ */
+    }
     return true;
 }
 
