@@ -423,9 +423,8 @@ static void run(uint32_t kills) {
 
 /* A few kills may miss a kind of moment by chance. */
 static bool has_seen_enough(void) {
-    return trial.kills < KILLS ||
-           (trial.kills_recovering > 0 && trial.kills_with_pieces > 0 && trial.kills_finished > 0 &&
-            trial.downloads > 0);
+    return trial.kills < KILLS || (trial.kills_recovering > 0 && trial.kills_with_pieces > 0 &&
+                                   trial.kills_finished > 0 && trial.downloads > 0);
 }
 
 static uint64_t number_of(const char *option, const char *text) {

@@ -107,6 +107,7 @@ static void test_idle_links(void **state) {
 #define HEAVY_LINKS 8
 #define HEAVY_STEP_US 1000 /* of work for each piece of theirs */
 #define ASKS 41
+#define ASK_ROUNDS 3 /* of which the best counts: others may be at work on this machine */
 
 struct yard {
     struct host *host;
@@ -163,6 +164,16 @@ static double ask_among(struct stranger strangers[HEAVY_LINKS + 1]) {
     return seconds_now() - begin_s;
 }
 
+/* The median wait. */
+static double ask_often(struct stranger strangers[HEAVY_LINKS + 1]) {
+    double waits[ASKS];
+    for (size_t i = 0; i < ASKS; i++) {
+        waits[i] = ask_among(strangers);
+    }
+    qsort(waits, ASKS, sizeof waits[0], compare_doubles);
+    return waits[ASKS / 2];
+}
+
 static void test_heavy_links_yield(void **state) {
     (void)state;
     int report[2];
@@ -177,7 +188,6 @@ static void test_heavy_links_yield(void **state) {
     struct address address = {.family = ADDRESS_IPV4, .ip = {127, 0, 0, 35}};
     struct node_id id;
     uint32_t port;
-    double waits[ASKS];
     assert_int_equal(read(report[0], &port, sizeof port), sizeof port);
     assert_int_equal(read(report[0], &id, sizeof id), sizeof id);
     address.port = (uint16_t)port;
@@ -185,11 +195,11 @@ static void test_heavy_links_yield(void **state) {
         assert_true(stranger_start(&strangers[i], stranger_connect(&address), &id));
         usleep(20000); /* the first one is up first */
     }
-    for (size_t i = 0; i < ASKS; i++) {
-        waits[i] = ask_among(strangers);
+    double wait_s = 1;
+    for (int round = 0; round < ASK_ROUNDS; round++) {
+        double median_s = ask_often(strangers);
+        wait_s = median_s < wait_s ? median_s : wait_s;
     }
-    qsort(waits, ASKS, sizeof waits[0], compare_doubles);
-    double wait_s = waits[ASKS / 4]; /* what is slower may be others' work on this machine */
     print_message("an answer among %d heavy links takes %.1f ms\n", HEAVY_LINKS, wait_s * 1000);
     assert_true(wait_s * 1e6 < HEAVY_LINKS * HEAVY_STEP_US / 2);
     for (size_t i = 0; i <= HEAVY_LINKS; i++) {
