@@ -184,7 +184,8 @@ static inline uint32_t run_length(uint64_t bits, uint32_t first) {
     return others == 0 ? GROUP : (uint32_t)__builtin_ctzll(others);
 }
 
-/* Set a word of at most SHORT_WORD characters, as many of which are there to be read. */
+/* Set a word of at most SHORT_WORD characters, as many of which are there to be read. What stands
+ * behind it in its first eight bytes becomes zero, as words.h says. */
 static inline void set_short(struct word *word, const char *text, uint32_t len) {
     uint64_t kept = len < 7 ? ~(UINT64_MAX << (8 * len)) : UINT64_MAX;
     memcpy(word->text, text, SHORT_WORD);
