@@ -395,8 +395,8 @@ static void go_on(struct victim *victim) {
     begin(victim);
 }
 
-/* Who dies next: the one born last, if its life is short, or the first that is due. On a busy machine
- * all are overdue, and nobody would die young if all waited for all. */
+/* Who dies next: the one born last, if its life is short, or the first that is due. On a busy
+ * machine all are overdue, and nobody would die young if all waited for all. */
 static struct victim *next_victim(struct victim *last) {
     int64_t left_ms = last->due_ms - process_now_ms();
     struct victim *next = last;
