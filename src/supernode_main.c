@@ -3,6 +3,7 @@
 #include "src/host/cli_network.h"
 #include "src/host/cli_node.h"
 #include "src/host/cli_verify.h"
+#include "src/host/pins.h"
 #include "supernode/supernode.h"
 
 #define SUPERNODE_PORT 6346
@@ -12,6 +13,7 @@ static struct node make_supernode(const struct node_env *env, const void *config
 }
 
 static int run(struct cli *cli) {
+    pins_init();
     const struct settings *settings = &cli->settings;
     struct cli_node node = {.default_port = SUPERNODE_PORT};
     struct supernode_config config = {.leaves_max = (uint32_t)settings->leaves,

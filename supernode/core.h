@@ -206,6 +206,7 @@ struct supernode_counts {
     uint64_t spared;         /* copies not sent, since a summary said no */
     uint64_t limited;        /* copies refused for the rate, or since too many waited ... */
     uint64_t limited_leaves; /* ... those of leaves for the rate */
+    uint64_t refused_waves;  /* copies not let further on, since too many were open */
     uint64_t unread;         /* copies of neighbours refused since their text is no query to us */
     uint64_t hits;           /* records of our leaves sent */
     uint64_t hits_routed;    /* records passed back for others */

@@ -518,7 +518,7 @@ static struct wave *set_off(struct supernode *supernode, struct query *query,
         return NULL;
     }
     if (supernode->flood.wave_count >= QUERIES_OPEN_MAX) {
-        log_warn(supernode->env->log, "flood.full open=%u", supernode->flood.wave_count);
+        supernode->counts.refused_waves++;
         coverage->refused++;
         return NULL;
     }

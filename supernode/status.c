@@ -146,6 +146,7 @@ static void report_guests(const struct supernode *supernode, uint64_t command) {
         {"mesh_queries_per_s", meter_per_s(&supernode->mesh_queries, now_us),
          (uint64_t)config->mesh_queries_per_s * supernode->neighbour_count,
          counts->limited - counts->limited_leaves},
+        {"searches_open", supernode->flood.wave_count, QUERIES_OPEN_MAX, counts->refused_waves},
         {"registrations", supernode->intake.lists, REG_LISTS_MAX, counts->refused_lists},
         {"index_bytes", index_count(supernode->index).bytes,
          config->index_bytes_max / 100 * INDEX_REFUSE_PERCENT, counts->refused_room},

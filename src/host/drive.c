@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "src/host/heap.h"
 #include "src/host/internal.h"
+#include "src/host/pins.h"
 
 #define NOT_ARMED UINT64_MAX
 #define ARMED_NOW 0
@@ -80,6 +81,7 @@ static void step(struct host_node *node, struct node_event *event) {
     actions_run(node, &host->outbox);
     outbox_clear(&host->outbox);
     host->stepping = false;
+    pins_step();
     settle_heap(host);
 }
 

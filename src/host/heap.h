@@ -1,9 +1,6 @@
-/* heap.h - keeps a heap that has grown large on large pages, and gives it back in small parts. */
+/* heap.h - keeps a heap that has grown large on large pages. */
 #ifndef TRUNKLINE_SRC_HOST_HEAP_H
 #define TRUNKLINE_SRC_HOST_HEAP_H
-
-/* Settle for the process how libc gives memory back; before much of it is taken. */
-void heap_init(void);
 
 /* What the heap has grown by since the last call, in pieces of a large page; NULL when there is no
  * whole one, as most often. For after each step of a node, on one thread only. */

@@ -16,7 +16,6 @@
 #include "src/host/crypto.h"
 #include "src/host/failure.h"
 #include "src/host/files.h"
-#include "src/host/heap.h"
 #include "src/host/library.h"
 #include "src/host/logsink.h"
 #include "src/host/nodes.h"
@@ -143,7 +142,6 @@ static uint32_t worker_count(uint32_t wanted) {
 
 struct host *host_new(const struct host_config *config, struct host_error *error) {
     ignore_sigpipe();
-    heap_init();
     struct host *host = mem_new(sizeof *host);
     host->reserve_fd = -1;
     host->sink = log_sink_new(config->log_file, error);

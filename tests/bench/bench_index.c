@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "common/rng.h"
 #include "src/host/heap.h"
+#include "src/host/pins.h"
 #include "supernode/index.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/bench_corpus.h"
@@ -77,7 +78,8 @@ static struct index_list *add_list(struct subject *subject, size_t first, size_t
         }
     }
     index_list_show(list, true);
-    settle_heap(); /* as after every step of a supernode */
+    pins_step();
+    settle_heap(); /* a worker's, in a supernode */
     *seconds += cpu_now() - start;
     return list;
 }
@@ -247,7 +249,7 @@ static void reclaim_all(struct subject *subject, double *slices, size_t *count, 
     while (is_more) {
         double start = cpu_now();
         is_more = index_reclaim(subject->index, INDEX_RECLAIM_SLICE);
-        settle_heap();
+        pins_step(); /* as after every step of a supernode */
         if (*count < max) {
             slices[(*count)++] = cpu_now() - start;
         }
@@ -403,7 +405,7 @@ static void show_small(const struct bench *bench, const struct corpus *corpus) {
 }
 
 void bench_index(const struct bench *bench) {
-    heap_init(); /* as for a supernode */
+    pins_init(); /* as in a supernode */
     struct corpus *corpus = corpus_new(2 * MILLION, false);
     if (corpus == NULL) {
         return;
@@ -427,7 +429,7 @@ void bench_index(const struct bench *bench) {
 }
 
 void bench_index_5m(const struct bench *bench) {
-    heap_init();
+    pins_init();
     struct corpus *corpus = corpus_new(5 * MILLION, false);
     if (corpus == NULL) {
         return;

@@ -9,7 +9,7 @@
 
 #include "common/limits.h"
 #include "common/mem.h"
-#include "src/host/heap.h"
+#include "src/host/pins.h"
 #include "supernode/index.h"
 #include "tests/bench/bench.h"
 
@@ -79,7 +79,7 @@ static bool add(struct trial *trial, struct index_list *list, uint64_t content, 
     struct file_record file = file_of(content, name);
     double start_us = thread_us();
     enum err err = index_list_add(list, &file);
-    (void)heap_grown(); /* as after each step of a supernode */
+    pins_step(); /* as after each step of a supernode */
     note(&trial->additions, thread_us() - start_us);
     return err == OK;
 }
@@ -91,7 +91,7 @@ static void drop_all(struct trial *trial, struct index_list **lists, uint32_t co
     for (bool is_more = true; is_more;) {
         double start_us = thread_us();
         is_more = index_reclaim(trial->index, INDEX_RECLAIM_SLICE);
-        (void)heap_grown();
+        pins_step();
         note(&trial->slices, thread_us() - start_us);
     }
 }
@@ -167,7 +167,7 @@ void bench_slices(const struct bench *bench) {
                  {"100 files, 20,000 lists", files_that_all_have},
                  {"3 words, every other", every_other_of_three_words},
                  {"20 words, every other", every_other_of_twenty_words}};
-    heap_init();
+    pins_init();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct trial trial = {0};
         for (int round = 0; round < ROUNDS; round++) {

@@ -654,6 +654,7 @@ static void open_queries_are_capped(void **state) {
     assert_int_equal(supernode->counts.queries, each * ASKERS);
     assert_true(each * ASKERS > QUERIES_OPEN_MAX);
     assert_int_equal(supernode->flood.wave_count, QUERIES_OPEN_MAX);
+    assert_int_equal(supernode->counts.refused_waves, each * ASKERS - QUERIES_OPEN_MAX);
     assert_int_equal(fake_count(silent, MSG_QUERY), QUERIES_OPEN_MAX);
     assert_int_equal(fake_count(crowd->askers[0], MSG_QUERY), 0);
     net_run(crowd->net, QUERY_DEADLINE_MS);

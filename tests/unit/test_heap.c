@@ -1,5 +1,4 @@
-/* test_heap.c - a heap that has grown large gets large pages, and again after it has shrunk; and it
- * shrinks in small parts. */
+/* test_heap.c - a heap that has grown large gets large pages, and again after it has shrunk. */
 #include "tests/unit/testlib.h"
 
 #include <malloc.h>
@@ -13,25 +12,13 @@
 #define LARGE_BYTES (2u << 20)
 #define PART_BYTES 4000
 #define PARTS 20000 /* 80 MB */
-#define OTHER_BYTES 1200
-#define OTHERS_MAX 300       /* less than libc gives back by itself */
-#define CALLS_MORE 20000     /* steps of a node with nothing to do */
-#define FALL_MAX (18u << 20) /* a pin that went too early doubles a part */
-#define REST_MAX (2u << 20)
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25 /* Linux 6.1 */
 #endif
 
-/* Whether malloc takes its memory from the heap: not so under ASan. */
-static bool is_heap_ours(void) {
-    void *part = malloc(PART_BYTES);
-    bool is_ours = (uintptr_t)part < (uintptr_t)sbrk(0);
-    free(part);
-    return is_ours;
-}
-
-/* Whether the system has as many large pages for whoever asks, and the heap is malloc's. */
+/* Whether the system has as many large pages for whoever asks, and malloc takes its memory from the
+ * heap. */
 static bool has_large_pages(void) {
     char setting[64] = "";
     FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
@@ -45,7 +32,10 @@ static bool has_large_pages(void) {
     memset(pieces, 1, bytes);
     bool can = madvise(pieces, bytes, MADV_COLLAPSE) == 0;
     free(pieces);
-    return can && is_heap_ours() && strstr(setting, "[never]") == NULL;
+    void *part = malloc(PART_BYTES);
+    bool is_heap = (char *)part < (char *)sbrk(0); /* not so under ASan */
+    free(part);
+    return can && is_heap && strstr(setting, "[never]") == NULL;
 }
 
 /* Bytes of the heap that are on large pages. */
@@ -88,10 +78,6 @@ static void shrink(void *parts[PARTS]) {
         assert_int_equal(bytes[0], (uint8_t)i);
         assert_int_equal(bytes[PART_BYTES - 1], (uint8_t)i);
         free(bytes);
-        settle_heap();
-    }
-    for (uint32_t i = 0; i < CALLS_MORE; i++) {
-        settle_heap();
     }
     malloc_trim(0);
 }
@@ -113,45 +99,7 @@ static void test_grows(void **state) {
     }
 }
 
-/* The last block goes after all others; above it are `above` bytes more, in small blocks. */
-static size_t longest_fall(uint32_t above) {
-    static void *parts[PARTS];
-    static void *others[OTHERS_MAX];
-    grow(parts);
-    for (uint32_t i = 0; i < above / OTHER_BYTES; i++) {
-        others[i] = malloc(OTHER_BYTES);
-        settle_heap();
-    }
-    uintptr_t end = (uintptr_t)sbrk(0);
-    size_t longest = 0;
-    for (uint32_t i = 0; i < PARTS + CALLS_MORE; i++) {
-        free(i < PARTS ? parts[i] : i - PARTS < above / OTHER_BYTES ? others[i - PARTS] : NULL);
-        for (int step = 0; step < 2; step++) { /* what libc gave back, then what the pins let it */
-            uintptr_t now = (uintptr_t)sbrk(0);
-            longest = end - now > longest ? end - now : longest;
-            end = now;
-            settle_heap();
-        }
-    }
-    return longest;
-}
-
-static void test_shrinks_by_parts(void **state) {
-    (void)state;
-    if (!is_heap_ours()) {
-        skip();
-    }
-    uintptr_t start = (uintptr_t)sbrk(0);
-    for (uint32_t above = 0; above <= OTHERS_MAX * OTHER_BYTES; above += OTHERS_MAX * OTHER_BYTES) {
-        size_t longest = longest_fall(above);
-        assert_in_range(longest, 1, FALL_MAX);
-        assert_true((uintptr_t)sbrk(0) < start + REST_MAX);
-    }
-}
-
 int main(void) {
-    heap_init();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_grows),
-                                       cmocka_unit_test(test_shrinks_by_parts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_grows)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
