@@ -13,6 +13,7 @@
 #define FALL_MAX (10u << 20)
 #define REST_MAX (2u << 20)
 #define TEMPORARY_BYTES (1u << 20)
+#define LARGE_BYTES (24u << 20) /* freed, it lets libc's own thresholds grow */
 
 /* Whether malloc takes its memory from the heap: not so under ASan. */
 static bool is_heap_ours(void) {
@@ -20,6 +21,11 @@ static bool is_heap_ours(void) {
     bool is_ours = (uintptr_t)part < (uintptr_t)sbrk(0);
     free(part);
     return is_ours;
+}
+
+static void take_for_a_moment(size_t bytes) {
+    void *volatile memory = malloc(bytes); /* volatile: or the two are left out */
+    free(memory);
 }
 
 static uintptr_t heap_end(void) {
@@ -44,7 +50,7 @@ static void grow(uint32_t steps, bool is_trimmed) {
             pins_step();
         }
         if (is_trimmed && i % 100 == 0) {
-            free(malloc(TEMPORARY_BYTES));
+            take_for_a_moment(TEMPORARY_BYTES);
             malloc_trim(0);
         }
     }
@@ -74,6 +80,7 @@ static void test_a_heap_comes_down_by_parts(void **state) {
     if (!is_heap_ours()) {
         skip();
     }
+    take_for_a_moment(LARGE_BYTES);
     uintptr_t start = heap_end();
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         grow(ways[i].steps, ways[i].is_trimmed);
