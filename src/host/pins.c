@@ -19,12 +19,13 @@
 #define MAP_BYTES (4u << 20)    /* larger blocks are not in the heap; a summary is smaller */
 
 #define PIN_EVERY (8u << 20) /* a tenth of a millisecond to give back */
-#define PIN_NEAR                                                                                   \
-    (512u << 10)             /* of the end: TRIM_BYTES, libc's 128 KiB, PIN_ROOM, and some more    \
-                              */
-#define PIN_ROOM (96u << 10) /* too large for most holes, so that it is found at the end */
-#define PIN_BYTES 2000 /* the rest goes back. More than what malloc keeps per thread when freed */
+#define PIN_ROOM                                                                                   \
+    (96u << 10)        /* too large for most holes, so that it is found at the end; then ... */
+#define PIN_BYTES 2000 /* ... cut to this: more than what malloc keeps per thread when freed */
 #define PINS_MAX 256   /* of 2 GiB; what grows beyond goes in one part */
+/* Of the end, when all behind a pin is free: TRIM_BYTES, libc's 128 KiB, PIN_ROOM, and some more.
+ */
+#define PIN_NEAR (512u << 10)
 
 static struct {
     bool is_on;
@@ -49,7 +50,7 @@ static bool is_near(const void *pin) {
     return heap_end() - (uintptr_t)pin < PIN_NEAR;
 }
 
-static uintptr_t last(void) {
+static uintptr_t last_pin(void) {
     return pins.count > 0 ? (uintptr_t)pins.at[pins.count - 1] : pins.start;
 }
 
@@ -78,7 +79,7 @@ void pins_step(void) {
     }
     uintptr_t end = heap_end();
     pins.start = pins.start == 0 || end < pins.start ? end : pins.start;
-    if (pins.count < PINS_MAX && end - last() >= PIN_EVERY && end >= pins.retry) {
+    if (pins.count < PINS_MAX && end - last_pin() >= PIN_EVERY && end >= pins.retry) {
         set_pin();
     }
 }

@@ -33,11 +33,11 @@
 /* Of the slow source: a second that is not yet in the journal, two pieces on their way to the disk,
  * and as much again for a machine that is busy. */
 #define LOST_PIECES_MAX (2 * (SLOW_PIECES_PER_S + 2))
-#define LOG_SHOWN 4000 /* bytes */
-#define LIVES_SHORT 30 /* then it gets some time: LISTS_BURST restarts are not refused */
-#define KILLS 300      /* of a run, when not told otherwise */
-#define LIVES_MAX 300  /* of one download: it would never end */
-#define LIFE_SHORT_MS 200
+#define LOG_SHOWN 4000    /* bytes */
+#define LIVES_SHORT 30    /* then it gets some time: LISTS_BURST restarts are not refused */
+#define KILLS 300         /* of a run, when not told otherwise */
+#define LIVES_MAX 300     /* of one download: it would never end */
+#define LIFE_SHORT_MS 200 /* all but the two longest kinds of random_ms */
 #define SETTLE_MS 60000
 #define ASK_MS 20000
 #define MIB (1024ULL * 1024)
@@ -399,11 +399,11 @@ static void go_on(struct victim *victim) {
  * machine all are overdue, and nobody would die young if all waited for all. */
 static struct victim *next_victim(struct victim *last) {
     int64_t left_ms = last->due_ms - process_now_ms();
-    struct victim *next = last;
     if (left_ms > 0 && left_ms <= LIFE_SHORT_MS) {
         return last;
     }
-    for (uint32_t i = 0; i < VICTIMS; i++) {
+    struct victim *next = &trial.victims[0];
+    for (uint32_t i = 1; i < VICTIMS; i++) {
         next = trial.victims[i].due_ms < next->due_ms ? &trial.victims[i] : next;
     }
     return next;
@@ -418,7 +418,7 @@ static void run(uint32_t kills) {
         mkdir(victim->node->downloads, 0700);
         begin(victim);
     }
-    struct victim *next = &trial.victims[0];
+    struct victim *next = &trial.victims[VICTIMS - 1];
     while (trial.kills < kills) {
         next = next_victim(next);
         int64_t wait_ms = next->due_ms - process_now_ms();
