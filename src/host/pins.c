@@ -19,12 +19,14 @@
 #define MAP_BYTES (4u << 20)    /* larger blocks are not in the heap; a summary is smaller */
 
 #define PIN_EVERY (8u << 20) /* a tenth of a millisecond to give back */
-#define PIN_ROOM                                                                                   \
-    (96u << 10)        /* too large for most holes, so that it is found at the end; then ... */
-#define PIN_BYTES 2000 /* ... cut to this: more than what malloc keeps per thread when freed */
-#define PINS_MAX 256   /* of 2 GiB; what grows beyond goes in one part */
-/* Of the end, when all behind a pin is free: TRIM_BYTES, libc's 128 KiB, PIN_ROOM, and some more.
- */
+#define PINS_MAX 256         /* of 2 GiB; what grows beyond goes in one part */
+
+/* Asked for, so that a pin is not in a hole, and what is left of it: more than malloc keeps per
+ * thread of what is freed. */
+#define PIN_ROOM (96u << 10)
+#define PIN_BYTES 2000
+
+/* Of the end, when all behind a pin is free: TRIM_BYTES, libc's 128 KiB, PIN_ROOM and some. */
 #define PIN_NEAR (512u << 10)
 
 static struct {
