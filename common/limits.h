@@ -285,6 +285,8 @@
 #define PROBE_KEEP_MS 600000    /* a target is dialled at most once in this time */
 #define PROBE_ASKERS_MAX 4      /* who wait for the same answer: both parents, and to spare */
 #define DIALBACK_TRIES 3        /* per stay of a leaf */
+#define DIALBACKS_AT_ONCE 16    /* that are dialled; those that take longer than ... */
+#define DIALBACK_SLOW_MS 1000   /* ... this do not count: who is unreachable holds up nobody */
 #define DIALBACKS_PER_S 1       /* asked by one neighbour: LEAVES_MAX per PROBE_KEEP_MS */
 #define DIALBACKS_BURST 64
 #define PUSHES_PER_S 2 /* by one link */

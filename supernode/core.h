@@ -27,6 +27,7 @@ enum timer_kind {
     TIMER_WAVE,      /* a copy of a query has waited long enough */
     TIMER_QUERIES,   /* old query ids are forgotten */
     TIMER_PROBES,    /* old targets are forgotten */
+    TIMER_DIALS,     /* there is room for more dial-backs */
     TIMER_VISITOR,   /* an idle one is sent off */
     TIMER_AUDIT,     /* a leaf is asked for a block, or has not answered */
     TIMER_INTAKE,    /* lists that keep others waiting have taken long enough */
@@ -259,10 +260,13 @@ struct supernode {
     struct measure_state *measure;
     struct map hints; /* subject -> struct hint: candidates that receipts speak for */
     struct election election;
-    struct map leaves;             /* node id -> struct leaf */
-    struct map mesh_rates;         /* node id -> struct ratelimit of its queries, parted or not */
-    struct map sent_on;            /* node id -> struct sent_on: who was sent leaves, fill.c */
-    struct map probes;             /* address -> struct probe, oldest first */
+    struct map leaves;     /* node id -> struct leaf */
+    struct map mesh_rates; /* node id -> struct ratelimit of its queries, parted or not */
+    struct map sent_on;    /* node id -> struct sent_on: who was sent leaves, fill.c */
+    struct map probes;     /* address -> struct probe, oldest first */
+    struct probe *probes_dialled[DIALBACKS_AT_ONCE];
+    struct probe *probes_waiting;  /* until one of those is done or slow, first come first */
+    struct probe *probes_last;     /* of the waiting, if there are any */
     struct neighbour **neighbours; /* open mesh links, oldest first */
     uint32_t neighbour_count;
     uint32_t neighbour_cap;
@@ -273,6 +277,7 @@ struct supernode {
     struct timer resolve_timer;
     struct timer reclaim_timer;
     struct timer probes_timer;
+    struct timer dials_timer;
     struct timer fill_timer;
     struct timer stop_timer;
     struct handover *handover; /* NULL until somebody leaves */
@@ -456,6 +461,7 @@ enum err dialback_take(struct supernode *supernode, struct link *link, struct sl
 enum err dialback_take_done(struct supernode *supernode, struct link *link, struct slice payload);
 void dialback_opened(struct supernode *supernode, struct link *link);
 void dialback_closed(struct supernode *supernode, struct link *link);
+void dialback_serve(struct supernode *supernode);
 void dialback_expire(struct supernode *supernode);
 void dialback_free(struct supernode *supernode);
 

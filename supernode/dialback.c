@@ -1,7 +1,9 @@
 /* dialback.c - proves that a leaf can be dialled: another supernode tries, at our request.
  *
  * Only the host that a leaf was observed at is ever dialled, and a target (host and port) at most
- * once in PROBE_KEEP_MS whoever asks; the outcome is remembered and answers later questions. */
+ * once in PROBE_KEEP_MS whoever asks; the outcome is remembered and answers later questions. Of a
+ * crowd's targets a few are dialled at a time: each handshake takes memory, in the midst of what
+ * its links keep. One that is slow lets the next begin. */
 #include <string.h>
 
 #include "common/check.h"
@@ -20,11 +22,12 @@ struct asker {
 struct probe {
     uint8_t key[PROBE_KEY_BYTES];
     struct node_id target;
-    uint64_t dialled_us;
+    uint64_t dialled_us; /* or asked for, while it waits */
     bool is_done;
     bool is_reached;
     uint8_t asker_count;  /* 0 once done */
     struct asker *askers; /* PROBE_ASKERS_MAX; NULL once done, as most are */
+    struct probe *next;   /* that waits */
 };
 
 static void target_key(uint8_t key[PROBE_KEY_BYTES], const struct address *address) {
@@ -32,6 +35,12 @@ static void target_key(uint8_t key[PROBE_KEY_BYTES], const struct address *addre
     memcpy(key + 1, address->ip, sizeof address->ip);
     key[17] = (uint8_t)(address->port >> 8);
     key[18] = (uint8_t)address->port;
+}
+
+static struct address target_address(const uint8_t key[PROBE_KEY_BYTES]) {
+    struct address address = {.family = key[0], .port = (uint16_t)(key[17] << 8 | key[18])};
+    memcpy(address.ip, key + 1, sizeof address.ip);
+    return address;
 }
 
 /* ---- For our own leaves ---- */
@@ -88,10 +97,53 @@ static void answer(struct supernode *supernode, const struct asker *asker, bool 
     }
 }
 
+static uint64_t slow_us(const struct probe *probe) {
+    return probe->dialled_us + DIALBACK_SLOW_MS * 1000ull;
+}
+
+static void dial(struct supernode *supernode, struct probe *probe) {
+    struct address address = target_address(probe->key);
+    struct link *link =
+        links_dial(&supernode->links, &probe->target, &address, PURPOSE_PROBE, NULL);
+    link->owner = probe;
+    probe->dialled_us = supernode->links.mono_us;
+    supernode->counts.dialbacks++;
+}
+
+/* Dial who waits as long as there is room; the timer knows when there will be some. */
+void dialback_serve(struct supernode *supernode) {
+    uint64_t now_us = supernode->links.mono_us, due_us = UINT64_MAX;
+    for (uint32_t i = 0; i < DIALBACKS_AT_ONCE && supernode->probes_waiting != NULL; i++) {
+        struct probe **place = &supernode->probes_dialled[i];
+        if (*place == NULL || slow_us(*place) <= now_us) {
+            *place = supernode->probes_waiting;
+            supernode->probes_waiting = (*place)->next;
+            dial(supernode, *place);
+        }
+        due_us = slow_us(*place) < due_us ? slow_us(*place) : due_us;
+    }
+    if (supernode->probes_waiting != NULL) {
+        timers_set(&supernode->timers, &supernode->dials_timer, due_us);
+    }
+}
+
+/* Its place among those that are dialled is free, if it still had one. */
+static void leave_place(struct supernode *supernode, const struct probe *probe) {
+    for (uint32_t i = 0; i < DIALBACKS_AT_ONCE; i++) {
+        if (supernode->probes_dialled[i] == probe) {
+            supernode->probes_dialled[i] = NULL;
+        }
+    }
+    if (supernode->probes_waiting != NULL) {
+        timers_set(&supernode->timers, &supernode->dials_timer, supernode->links.mono_us);
+    }
+}
+
 static void finish_probe(struct supernode *supernode, struct probe *probe, bool is_reached) {
     if (probe->is_done) {
         return;
     }
+    leave_place(supernode, probe);
     probe->is_done = true;
     probe->is_reached = is_reached;
     for (uint8_t i = 0; i < probe->asker_count; i++) {
@@ -138,10 +190,13 @@ static void start_probe(struct supernode *supernode, const struct dialback *ask,
         timers_set(&supernode->timers, &supernode->probes_timer,
                    supernode_after_ms(supernode, PROBE_KEEP_MS));
     }
-    struct link *link =
-        links_dial(&supernode->links, &ask->target, &ask->address, PURPOSE_PROBE, NULL);
-    link->owner = probe;
-    supernode->counts.dialbacks++;
+    if (supernode->probes_waiting == NULL) {
+        supernode->probes_waiting = probe;
+    } else {
+        supernode->probes_last->next = probe;
+    }
+    supernode->probes_last = probe;
+    dialback_serve(supernode);
 }
 
 /* Dial a target, or answer from what is known of it. */

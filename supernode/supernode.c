@@ -212,6 +212,11 @@ static void on_probes(struct supernode *supernode, void *owner) {
     dialback_expire(supernode);
 }
 
+static void on_dials(struct supernode *supernode, void *owner) {
+    (void)owner;
+    dialback_serve(supernode);
+}
+
 static void on_visitor(struct supernode *supernode, void *owner) {
     (void)supernode;
     links_close(owner, GOAWAY_IDLE, ERR_TIMEOUT);
@@ -277,6 +282,7 @@ static void (*const timer_handlers[TIMER_KINDS])(struct supernode *supernode, vo
     [TIMER_STOP] = on_stop,           [TIMER_EVIDENCE] = on_evidence,
     [TIMER_ELECTION] = on_election,   [TIMER_HANDOVER] = on_handover,
     [TIMER_SETTLE] = on_settle,       [TIMER_FILL] = on_fill,
+    [TIMER_DIALS] = on_dials,
 };
 
 static void run_timers(struct supernode *supernode) {
@@ -426,6 +432,7 @@ struct node supernode_new(const struct node_env *env, const struct supernode_con
     map_init(&supernode->probes, PROBE_KEY_BYTES, env->seed ^ 0x70726f626573);
     supernode->reclaim_timer.kind = TIMER_RECLAIM;
     supernode->probes_timer.kind = TIMER_PROBES;
+    supernode->dials_timer.kind = TIMER_DIALS;
     supernode->stop_timer.kind = TIMER_STOP;
     fill_init(supernode);
     admission_init(supernode);

@@ -124,12 +124,17 @@ static inline void fake_end(struct fake *fake) {
     net_carry_out(fake->place->net, fake->place);
 }
 
-/* Dial and let a second pass; the link, or NULL when it did not open. */
-static inline struct link *fake_dial(struct fake *fake, const struct net_node *to,
-                                     enum purpose purpose) {
+static inline void fake_start_dial(struct fake *fake, const struct net_node *to,
+                                   enum purpose purpose) {
     fake_begin(fake);
     links_dial(&fake->links, &to->env.id, &to->env.listen[0], purpose, NULL);
     fake_end(fake);
+}
+
+/* Dial and let a second pass; the link, or NULL when it did not open. */
+static inline struct link *fake_dial(struct fake *fake, const struct net_node *to,
+                                     enum purpose purpose) {
+    fake_start_dial(fake, to, purpose);
     net_run(fake->place->net, 1000);
     struct link *link = links_find(&fake->links, &to->env.id, (uint8_t)purpose);
     return link != NULL && link->open ? link : NULL;

@@ -34,6 +34,7 @@ struct net_node {
     struct address host; /* where its links come from; port 0 */
     bool is_hung;        /* takes nothing, says nothing, stays connected */
     bool is_deaf;        /* refuses dials */
+    bool is_hidden;      /* dials to it hear nothing */
     bool is_stopped;     /* ACTION_STOPPED */
     struct buf reports;  /* all fields of all reports, one after the other */
 };
@@ -166,6 +167,9 @@ static inline struct net_node *net_at(const struct net *net, const struct addres
 
 static inline void net_dial(struct net *net, struct net_node *from, const struct action *action) {
     struct net_node *to = net_at(net, &action->address);
+    if (to != NULL && to->is_hidden) {
+        return;
+    }
     if (to == NULL || to->is_deaf || to->is_hung || to->node.self == NULL ||
         !node_id_equal(&to->env.id, &action->id)) {
         struct net_event *event = net_event(net, from, NODE_DIAL_FAILED);

@@ -439,6 +439,34 @@ static void a_lone_supernode_dials_back_itself(void **state) {
     net_free(net);
 }
 
+/* A crowd's dial-backs wait for each other, but not for those that never answer. */
+static void a_crowd_is_dialled_back_in_turn(void **state) {
+    (void)state;
+    enum { HIDDEN = 2 * DIALBACKS_AT_ONCE, OPEN = 3 * DIALBACKS_AT_ONCE };
+    struct net *net = net_new(72);
+    struct net_node *one = start_plain(net);
+    for (int i = 0; i < HIDDEN; i++) {
+        struct fake *hidden = fake_add(net);
+        hidden->place->is_hidden = true;
+        fake_start_dial(hidden, one, PURPOSE_LEAF);
+    }
+    net_run(net, DIALBACK_SLOW_MS / 2);
+    assert_int_equal(supernode_of(one)->counts.dialbacks, DIALBACKS_AT_ONCE);
+    struct fake *open[OPEN];
+    for (int i = 0; i < OPEN; i++) {
+        open[i] = fake_add(net);
+        fake_start_dial(open[i], one, PURPOSE_LEAF);
+    }
+    net_run(net, DIALBACK_SLOW_MS);
+    assert_int_equal(supernode_of(one)->counts.dialbacks, HIDDEN);
+    /* Those that answer make room at once. */
+    net_run(net, DIALBACK_SLOW_MS);
+    for (int i = 0; i < OPEN; i++) {
+        assert_int_equal(reach_of(one, open[i]), REACH_PROVEN);
+    }
+    net_free(net);
+}
+
 static void send_dialback(struct link *link, const struct fake *target, uint64_t nonce) {
     struct dialback wanted = {
         .target = target->place->env.id, .address = target->place->env.listen[0], .nonce = nonce};
@@ -549,6 +577,7 @@ int main(void) {
         cmocka_unit_test(another_supernode_dials_back),
         cmocka_unit_test(a_target_is_dialled_once_for_all_who_ask),
         cmocka_unit_test(a_lone_supernode_dials_back_itself),
+        cmocka_unit_test(a_crowd_is_dialled_back_in_turn),
         cmocka_unit_test(dialbacks_are_not_a_weapon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
