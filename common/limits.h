@@ -233,14 +233,15 @@
 #define CALLBACK_WAIT_MS 10000
 
 /* Asking. */
-#define SEARCHES_MAX 32       /* of one peer at a time */
-#define SEARCH_HOLD_MS 5000   /* after all parents refused one: a fifth of what would end a link */
-#define SEARCH_SILENT_MS 1000 /* no sign of life from a parent: the search goes to another one */
-#define SEARCH_PARENT_MS 5000 /* how long a search waits for the first supernode */
-#define RESULT_SOURCES_MAX 32 /* kept per result */
-#define PARENT_TIMEOUT_MS 60000 /* a supernode that does not answer a registration */
-#define REGISTER_SCAN_MS 5000   /* a scan that takes longer is not waited for */
-#define REGISTER_DELAY_MS 1000  /* after a change, so that many make one list */
+#define SEARCHES_MAX 32     /* of one peer at a time */
+#define SEARCH_HOLD_MS 5000 /* after all parents refused one: a fifth of what would end a link */
+#define SEARCH_HOLD_MS_MAX 20000 /* ... when the last of them says how long */
+#define SEARCH_SILENT_MS 1000    /* no sign of life from a parent: the search goes to another one */
+#define SEARCH_PARENT_MS 5000    /* how long a search waits for the first supernode */
+#define RESULT_SOURCES_MAX 32    /* kept per result */
+#define PARENT_TIMEOUT_MS 60000  /* a supernode that does not answer a registration */
+#define REGISTER_SCAN_MS 5000    /* a scan that takes longer is not waited for */
+#define REGISTER_DELAY_MS 1000   /* after a change, so that many make one list */
 #define REGISTER_DELAY_MS_MAX 10000
 #define CHANGES_MAX 512 /* remembered, 12 KiB: a parent that missed more gets the whole list */
 #define REGISTER_WAIT_MS_MAX 1800000 /* for a turn that a supernode promises */

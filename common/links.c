@@ -511,6 +511,8 @@ bool links_handle(struct links *links, const struct node_event *event) {
     case NODE_DIAL_FAILED:
         link = map_remove(&links->by_token, &event->dial.token);
         if (link != NULL) {
+            uint16_t busy_s = event->dial.retry_after_s;
+            link->busy_s = busy_s < UINT8_MAX ? (uint8_t)busy_s : UINT8_MAX;
             link_gone(link, event->dial.reason);
         }
         return true;

@@ -32,6 +32,7 @@ struct link {
     bool is_probed;         /* a sign of life was asked for by the PING that is out */
     uint8_t why;            /* closing: the reason for `closed`, enum err */
     uint8_t place;          /* in env->listen of the address that our end of it has */
+    uint8_t busy_s;         /* the dial failed because they are busy: when to come back */
     struct node_id id;      /* proven by TLS (wanted, while dialling) */
     struct address remote;  /* host as observed; port of the far socket */
     uint32_t round_trip_us; /* of the last PING; 0 = unknown */

@@ -136,6 +136,7 @@ struct node_event {
         struct {
             uint32_t token;
             enum err reason;
+            uint16_t retry_after_s; /* ERR_BUSY: the other side's wish, unproven; 0 = none */
         } dial;
         struct {
             uint32_t token;

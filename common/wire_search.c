@@ -3,6 +3,7 @@
 
 #include "common/check.h"
 #include "common/wire_codec.h"
+#include "common/wire_trust.h"
 #include "common/words.h"
 
 #define HITS_LAST 0x01 /* no more hits for this copy of the query: coverage follows */
@@ -166,6 +167,18 @@ enum err wire_end_decode(struct slice payload, struct query_end *end) {
     get_coverage(&reader, &end->coverage);
     enum err err = wire_get_tlvs(&reader, &end->tlvs);
     return wire_first(err, end_rule(end));
+}
+
+void wire_end_wait_put(struct buf *tlvs, uint32_t wait_ms) {
+    buf_u8(tlvs, END_TAG_WAIT);
+    buf_u16(tlvs, sizeof wait_ms);
+    buf_u32(tlvs, wait_ms);
+}
+
+uint32_t wire_end_wait_ms(const struct query_end *end) {
+    struct slice value = wire_tlv_find(end->tlvs, END_TAG_WAIT);
+    struct reader reader = reader_of(value.data, value.len);
+    return value.len == sizeof(uint32_t) ? reader_u32(&reader) : 0;
 }
 
 /* ---- HITS ---- */

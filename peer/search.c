@@ -308,12 +308,21 @@ static bool read_search(struct outbox *out, const struct node_event *event, stru
     return true;
 }
 
-/* Why no search may begin now, or NULL. */
-static const char *refuse_now(const struct peer *peer, const struct search *search) {
-    if (search->held_until_us > peer->links.mono_us) {
-        return "the supernodes take no more searches from here just now; wait some seconds";
+/* False, with the reason reported, when no search may begin now. */
+static bool may_begin(const struct peer *peer, const struct search *search, uint64_t command) {
+    char text[120] = "too many searches at once; wait for one to end";
+    bool is_held = search->held_until_us > peer->links.mono_us;
+    if (is_held) {
+        uint64_t left_s = (search->held_until_us - peer->links.mono_us + 999999) / 1000000;
+        snprintf(text, sizeof text,
+                 "the supernodes take no more searches from here just now; wait %llu s",
+                 (unsigned long long)left_s);
     }
-    return search->count >= SEARCHES_MAX ? "too many searches at once; wait for one to end" : NULL;
+    if (is_held || search->count >= SEARCHES_MAX) {
+        report_error(peer->links.out, command, ERR_BUSY, text);
+        return false;
+    }
+    return true;
 }
 
 void search_command(struct peer *peer, const struct node_event *event) {
@@ -324,10 +333,7 @@ void search_command(struct peer *peer, const struct node_event *event) {
     if (!read_search(out, event, &expr, &want)) {
         return;
     }
-    const struct search *search = search_of(peer);
-    const char *refusal = refuse_now(peer, search);
-    if (refusal != NULL) {
-        report_error(out, command, ERR_BUSY, refusal);
+    if (!may_begin(peer, search_of(peer), command)) {
         return;
     }
     struct query *query = new_query(peer);
@@ -522,9 +528,10 @@ static bool go_on(struct peer *peer, struct query *query) {
 }
 
 /* A copy is answered. A supernode that refused without looking anywhere is not the last word. */
-static void take_last(struct peer *peer, struct query *query, const struct link *link, uint8_t ttl,
-                      const struct coverage *coverage) {
-    if (!node_id_equal(via(query), &link->id) || ttl != query->ttl) {
+static void take_last(struct peer *peer, struct query *query, const struct link *link,
+                      const struct query_end *end) {
+    const struct coverage *coverage = &end->coverage;
+    if (!node_id_equal(via(query), &link->id) || end->ttl != query->ttl) {
         return; /* of a leg that was given up */
     }
     bool is_refused = query->leg == LEG_FIRST && coverage->supernodes == 0 && coverage->refused > 0;
@@ -532,7 +539,10 @@ static void take_last(struct peer *peer, struct query *query, const struct link 
         return;
     }
     if (is_refused) { /* who goes on asking is sent off by his supernodes */
-        peer->search->held_until_us = peer->links.mono_us + SEARCH_HOLD_MS * 1000ull;
+        uint32_t hold_ms = wire_end_wait_ms(end);
+        hold_ms = hold_ms == 0 ? SEARCH_HOLD_MS : hold_ms;
+        hold_ms = hold_ms < SEARCH_HOLD_MS_MAX ? hold_ms : SEARCH_HOLD_MS_MAX;
+        peer->search->held_until_us = peer_after_ms(peer, hold_ms);
     }
     add_leg(query, coverage);
     if (is_refused || !go_on(peer, query)) {
@@ -571,7 +581,8 @@ enum err search_take_hits(struct peer *peer, struct link *link, struct slice pay
             log_info(peer->env->log, "search.hits_dropped link=%u count=%u", link->number, dropped);
         }
         if (hits->last) {
-            take_last(peer, query, link, hits->ttl, &hits->coverage);
+            struct query_end end = {.ttl = hits->ttl, .coverage = hits->coverage};
+            take_last(peer, query, link, &end);
         }
     }
     mem_free(hits);
@@ -583,7 +594,7 @@ enum err search_take_end(struct peer *peer, struct link *link, struct slice payl
     enum err err = wire_end_decode(payload, &end);
     struct query *query = err == OK ? find_query(peer, &end.id, link) : NULL;
     if (query != NULL) {
-        take_last(peer, query, link, end.ttl, &end.coverage);
+        take_last(peer, query, link, &end);
     }
     return err;
 }

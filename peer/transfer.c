@@ -87,6 +87,7 @@ void transfer_closed(struct peer *peer, struct link *link, enum err reason) {
         push_called(peer, &link->remote); /* also when it refused: the address is that node's */
     }
     peer->transfer_links -= link->token == 0;
+    transfer->retry_s = link->busy_s > 0 ? link->busy_s : transfer->retry_s;
     timers_cancel(&peer->timers, &transfer->timer);
     serve_link_gone(peer, transfer);
     fetch_link_gone(peer, transfer, reason);

@@ -344,6 +344,9 @@ const char *uplink_advice(const struct peer *peer) {
         return "another node answers at the address of the supernode: its key is not the one in "
                "the "
                "network file; get the file again from whoever runs the network";
+    case ERR_BUSY:
+        return "supernodes answer, but too many others call them at the moment; they are tried "
+               "again in a few seconds";
     default:
         return "not connected to any supernode; check the introducers in the network file and that "
                "one runs";
@@ -363,7 +366,8 @@ void uplink_closed(struct peer *peer, struct link *link, enum err reason) {
     }
     parent->host->in_use = false;
     parent->host->is_first = false;
-    hostcache_failed(&peer->hosts, parent->host, &peer->rng, parent->retry_s, peer->links.mono_us);
+    uint32_t retry_s = parent->retry_s + (uint32_t)link->busy_s; /* one of them is 0 */
+    hostcache_failed(&peer->hosts, parent->host, &peer->rng, retry_s, peer->links.mono_us);
     log_info(peer->env->log, "uplink.lost link=%u state=%u reason=%s", link->number, parent->state,
              err_name(reason));
     register_drop(parent);

@@ -141,13 +141,23 @@ void admission_too_much(struct supernode *supernode, struct link *link, uint16_t
     links_goaway(link, &goaway, ERR_LIMIT);
 }
 
-static bool leaf_may_ask(struct supernode *supernode, struct link *link) {
+/* Take one query of a rate; if there is none left, *wait_ms until there is. */
+static bool take_query(struct ratelimit *rate, uint64_t milli_per_s, uint64_t burst,
+                       uint64_t now_us, uint32_t *wait_ms) {
+    bool is_taken = ratelimit_take(rate, milli_per_s, burst, 1, now_us);
+    if (!is_taken) {
+        *wait_ms = (uint32_t)(ratelimit_wait(rate, milli_per_s, burst, 1, now_us) / 1000) + 1;
+    }
+    return is_taken;
+}
+
+static bool leaf_may_ask(struct supernode *supernode, struct link *link, uint32_t *wait_ms) {
     uint64_t now_us = supernode->links.mono_us;
     uint64_t milli_per_s = supernode->config.leaf_queries_milli_per_s;
     struct leaf *leaf = link->owner;
     meter_count(&supernode->leaf_queries, now_us);
-    if (ratelimit_take(&leaf->port.queries, milli_per_s, supernode->config.leaf_queries_burst, 1,
-                       now_us)) {
+    if (take_query(&leaf->port.queries, milli_per_s, supernode->config.leaf_queries_burst, now_us,
+                   wait_ms)) {
         return true;
     }
     supernode->counts.limited_leaves++;
@@ -182,7 +192,8 @@ static void forget_rate(struct supernode *supernode, uint64_t per_s, uint64_t bu
 }
 
 /* Kept by id and not with the link, so that a new link is no new burst. */
-static bool neighbour_may_ask(struct supernode *supernode, const struct node_id *id) {
+static bool neighbour_may_ask(struct supernode *supernode, const struct node_id *id,
+                              uint32_t *wait_ms) {
     uint64_t per_s = supernode->config.mesh_queries_per_s;
     uint64_t burst = per_s * MESH_QUERIES_BURST / MESH_QUERIES_PER_S;
     struct map *rates = &supernode->mesh_rates;
@@ -194,7 +205,7 @@ static bool neighbour_may_ask(struct supernode *supernode, const struct node_id 
         rate = mem_new(sizeof *rate);
         map_put(rates, id->b, rate);
     }
-    return ratelimit_take(rate, per_s * 1000, burst, 1, supernode->links.mono_us);
+    return take_query(rate, per_s * 1000, burst, supernode->links.mono_us, wait_ms);
 }
 
 void admission_init(struct supernode *supernode) {
@@ -210,12 +221,12 @@ void admission_free(struct supernode *supernode) {
     map_free(&supernode->mesh_rates);
 }
 
-bool admission_query(struct supernode *supernode, struct link *link) {
+bool admission_query(struct supernode *supernode, struct link *link, uint32_t *wait_ms) {
     if (link->purpose == PURPOSE_LEAF) {
-        return leaf_may_ask(supernode, link);
+        return leaf_may_ask(supernode, link, wait_ms);
     }
     meter_count(&supernode->mesh_queries, supernode->links.mono_us);
-    return neighbour_may_ask(supernode, &link->id);
+    return neighbour_may_ask(supernode, &link->id, wait_ms);
 }
 
 /* ---- Visitors ---- */

@@ -334,8 +334,9 @@ MUST_CHECK enum err admission_certified(const struct supernode *supernode, const
 void admission_alternatives(struct supernode *supernode, const struct node_id *except,
                             struct goaway *goaway);
 
-/* Take one query of a link from its rate. A leaf that goes on far beyond it is sent off. */
-bool admission_query(struct supernode *supernode, struct link *link);
+/* Take one query of a link from its rate; false when there is none left for *wait_ms more. A leaf
+ * that goes on far beyond it is sent off. */
+bool admission_query(struct supernode *supernode, struct link *link, uint32_t *wait_ms);
 
 /* Send a guest off because it asks too much: it may come back after `retry_s`, or go elsewhere. */
 void admission_too_much(struct supernode *supernode, struct link *link, uint16_t retry_s);

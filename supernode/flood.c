@@ -580,11 +580,18 @@ static enum err ask_index(struct supernode *supernode, const struct copy *copy) 
     return ask_words(supernode, copy, body.text, &ask);
 }
 
-/* Answer a copy with nothing but that we refused it. */
-static enum err refuse_copy(struct supernode *supernode, const struct copy *copy, uint64_t *count) {
-    static const struct coverage refused = {.refused = 1};
+/* Answer a copy with nothing but that we refused it, and for how long (0 = that is not known). */
+static enum err refuse_copy(struct supernode *supernode, const struct copy *copy, uint64_t *count,
+                            uint32_t wait_ms) {
+    struct query_end end = {.id = copy->id, .ttl = copy->header.ttl, .coverage = {.refused = 1}};
+    struct buf tlvs = {0};
     ++*count;
-    end_copy(supernode, copy, &refused);
+    if (wait_ms > 0) {
+        wire_end_wait_put(&tlvs, wait_ms);
+    }
+    end.tlvs = (struct slice){tlvs.data, tlvs.len};
+    send_end(supernode, copy->link->number, NULL, &end);
+    buf_free(&tlvs);
     return OK;
 }
 
@@ -592,7 +599,7 @@ static enum err first_copy(struct supernode *supernode, const struct copy *copy)
     struct flood *flood = &supernode->flood;
     enum err err = ask_index(supernode, copy);
     if (err == ERR_REFUSED) {
-        return refuse_copy(supernode, copy, &supernode->counts.unread);
+        return refuse_copy(supernode, copy, &supernode->counts.unread, 0);
     }
     if (err != OK) {
         return err;
@@ -675,11 +682,12 @@ static enum err take_copy(struct supernode *supernode, struct link *link, uint8_
     if (err != OK) {
         return err;
     }
+    uint32_t wait_ms = 0;
     supernode->counts.copies++;
-    if (conduct_is_parting(link) || !admission_query(supernode, link) ||
+    if (conduct_is_parting(link) || !admission_query(supernode, link, &wait_ms) ||
         !turns_add(supernode, link, type, payload)) {
         wire_query_id(copy.header.body, supernode->env->crypto, &copy.id);
-        return refuse_copy(supernode, &copy, &supernode->counts.limited);
+        return refuse_copy(supernode, &copy, &supernode->counts.limited, wait_ms);
     }
     return OK;
 }

@@ -143,7 +143,7 @@ static void tell_down(struct conn *conn, enum err reason) {
         node_queue_link(node, NODE_LINK_DOWN, conn->link, reason);
         conn->link = 0;
     } else if (!conn->is_accepted && conn->state < CONN_UP) {
-        node_queue_dial_failed(node, conn->token, reason);
+        node_queue_dial_failed(node, conn->token, reason, conn->busy_s);
     }
 }
 
@@ -190,7 +190,8 @@ enum err conn_trouble(struct conn *conn, int result) {
     if (code == SSL_ERROR_SYSCALL) { /* a link that was reset is no proof of a wrong key */
         return number != 0 ? failure_of(number) : ERR_CLOSED;
     }
-    return ERR_AUTH;
+    conn->busy_s = conn->state == CONN_HANDSHAKE && !conn->is_accepted ? tls_busy_s(said) : 0;
+    return conn->busy_s > 0 ? ERR_BUSY : ERR_AUTH;
 }
 
 /* ---- Closing ---- */
@@ -512,12 +513,12 @@ void conn_dial(struct host_node *node, uint32_t token, const struct node_id *id,
                const struct address *address) {
     struct host *host = node->host;
     if (host->conns >= host->conns_max && !handshakes_yield(&host->handshakes, clock_mono_us())) {
-        node_queue_dial_failed(node, token, ERR_BUSY);
+        node_queue_dial_failed(node, token, ERR_BUSY, 0);
         return;
     }
     int fd = open_socket(node, address);
     if (fd < 0) {
-        node_queue_dial_failed(node, token, failure_of(errno));
+        node_queue_dial_failed(node, token, failure_of(errno), 0);
         return;
     }
     struct conn *conn = conn_new(node, fd, address);

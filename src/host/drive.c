@@ -122,9 +122,11 @@ void node_queue_link(struct host_node *node, enum node_event_kind kind, uint32_t
     node_queue(node, &event, NULL);
 }
 
-void node_queue_dial_failed(struct host_node *node, uint32_t token, enum err reason) {
-    struct node_event event = {.kind = NODE_DIAL_FAILED,
-                               .dial = {.token = token, .reason = reason}};
+void node_queue_dial_failed(struct host_node *node, uint32_t token, enum err reason,
+                            uint16_t retry_after_s) {
+    struct node_event event = {
+        .kind = NODE_DIAL_FAILED,
+        .dial = {.token = token, .reason = reason, .retry_after_s = retry_after_s}};
     node_queue(node, &event, NULL);
 }
 

@@ -160,7 +160,8 @@ void drive_free(struct host_node *node);
 /* Shorthands for node_queue. */
 void node_queue_link(struct host_node *node, enum node_event_kind kind, uint32_t link,
                      enum err reason);
-void node_queue_dial_failed(struct host_node *node, uint32_t token, enum err reason);
+void node_queue_dial_failed(struct host_node *node, uint32_t token, enum err reason,
+                            uint16_t retry_after_s);
 
 /* Carry out the actions of a step, in their order (actions.c). */
 void actions_run(struct host_node *node, struct outbox *out);

@@ -1,8 +1,8 @@
 /* listen.c - accepts those whom the gate lets in, without a spin when descriptors run out.
  *
- * What is refused is closed before any TLS state exists for it. When the system has no descriptor
- * left, accept() would fail at once for ever; so one descriptor is kept in reserve, given up to
- * take the caller in and send it away, and listening pauses for a second. */
+ * What is refused is told to come back later before any TLS state exists for it. When the system
+ * has no descriptor left, accept() would fail at once for ever; so one descriptor is kept in
+ * reserve, given up to take the caller in and send it away, and listening pauses for a second. */
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
@@ -73,6 +73,11 @@ static enum gate_verdict ask_gate(struct host *host, const struct address *remot
     return verdict;
 }
 
+static void turn_away(const struct host *host, int fd) {
+    tls_say_busy(fd, host->counts.refused_full + host->counts.refused_share);
+    close(fd);
+}
+
 static void take_in(struct host_node *node, int fd, const struct address *remote) {
     struct host *host = node->host;
     uint64_t now_us = clock_mono_us();
@@ -80,7 +85,7 @@ static void take_in(struct host_node *node, int fd, const struct address *remote
     if (verdict == GATE_OPEN) {
         conn_accept(node, fd, remote);
     } else {
-        close(fd);
+        turn_away(host, fd);
     }
     if (verdict == GATE_FULL || gate_wait(&host->gate, now_us) > 0 || must_wait(host, now_us)) {
         pause_listening(node, PAUSE_FULL_MS);
@@ -96,7 +101,7 @@ static void recover(struct host_node *node, int number) {
         close(host->reserve_fd);
         int fd = accept(event_get_fd(node->listener), NULL, NULL);
         if (fd >= 0) {
-            close(fd);
+            turn_away(host, fd);
         }
         host->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     }

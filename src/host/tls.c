@@ -13,6 +13,7 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/check.h"
 #include "src/host/failure.h"
@@ -146,4 +147,25 @@ enum err tls_finish(SSL *ssl, struct hash *exporter) {
         return ERR_AUTH;
     }
     return OK;
+}
+
+/* ---- Before TLS ---- */
+
+void tls_say_busy(int fd, uint64_t turn) {
+    uint8_t shift = TLS_BUSY_SHIFT_MIN + turn % (TLS_BUSY_SHIFT_MAX - TLS_BUSY_SHIFT_MIN + 1);
+    uint8_t alert[] = {SSL3_RT_ALERT,
+                       TLS1_2_VERSION_MAJOR,
+                       TLS1_2_VERSION_MINOR,
+                       0,
+                       2,
+                       SSL3_AL_FATAL,
+                       (uint8_t)(TLS_ALERT_BUSY + shift)};
+    (void)send(fd, alert, sizeof alert, MSG_DONTWAIT | MSG_NOSIGNAL); /* it may have gone */
+}
+
+uint16_t tls_busy_s(unsigned long error) {
+    int shift = ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET - TLS_ALERT_BUSY;
+    bool is_busy = ERR_GET_LIB(error) == ERR_LIB_SSL && shift >= TLS_BUSY_SHIFT_MIN &&
+                   shift <= TLS_BUSY_SHIFT_MAX;
+    return is_busy ? (uint16_t)(1U << shift) : 0;
 }

@@ -35,6 +35,8 @@ struct net_node {
     bool is_hung;        /* takes nothing, says nothing, stays connected */
     bool is_deaf;        /* refuses dials */
     bool is_hidden;      /* dials to it hear nothing */
+    uint16_t busy_s;     /* refuses dials, and asks them to come back so much later */
+    uint32_t dials;      /* that came to it */
     bool is_stopped;     /* ACTION_STOPPED */
     struct buf reports;  /* all fields of all reports, one after the other */
 };
@@ -167,14 +169,18 @@ static inline struct net_node *net_at(const struct net *net, const struct addres
 
 static inline void net_dial(struct net *net, struct net_node *from, const struct action *action) {
     struct net_node *to = net_at(net, &action->address);
+    if (to != NULL) {
+        to->dials++;
+    }
     if (to != NULL && to->is_hidden) {
         return;
     }
-    if (to == NULL || to->is_deaf || to->is_hung || to->node.self == NULL ||
+    if (to == NULL || to->busy_s > 0 || to->is_deaf || to->is_hung || to->node.self == NULL ||
         !node_id_equal(&to->env.id, &action->id)) {
         struct net_event *event = net_event(net, from, NODE_DIAL_FAILED);
         event->event.dial.token = action->token32;
         event->event.dial.reason = ERR_UNREACHABLE;
+        event->event.dial.retry_after_s = to != NULL ? to->busy_s : 0;
         net_post(net, event, net->now_us + 2 * net_latency(net));
         return;
     }

@@ -164,15 +164,17 @@ static void the_rates_of_neighbours_are_bounded(void **state) {
     struct link link = {.purpose = PURPOSE_MESH};
     struct node_id greedy = {{7}};
     link.id = greedy;
-    while (admission_query(supernode, &link)) {
+    uint32_t wait_ms = 0;
+    while (admission_query(supernode, &link, &wait_ms)) {
     }
+    assert_in_range(wait_ms, 990, 1001); /* one a second */
     for (uint32_t i = 0; i < 4 * MESH_RATES_MAX; i++) {
         link.id = (struct node_id){{1, (uint8_t)(i >> 8), (uint8_t)i}};
-        assert_true(admission_query(supernode, &link));
+        assert_true(admission_query(supernode, &link, &wait_ms));
         assert_in_range(supernode->mesh_rates.count, 1, MESH_RATES_MAX);
     }
     link.id = greedy; /* the most spent is not the one forgotten */
-    assert_false(admission_query(supernode, &link));
+    assert_false(admission_query(supernode, &link, &wait_ms));
     net_free(net);
 }
 

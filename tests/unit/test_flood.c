@@ -451,7 +451,13 @@ static void leaves_are_held_to_a_rate(void **state) {
     assert_int_equal(fake_result(leaf).coverage.known, 1);
     assert_int_equal(supernode_of(place)->counts.limited, 5);
     assert_int_equal(supernode_of(place)->counts.queries, LEAF_QUERIES_BURST);
-    net_run(net, 2000);
+    struct query_end end;
+    assert_int_equal(wire_end_decode(heard_payload(fake_nth(leaf, MSG_END, 0)), &end), OK);
+    assert_int_equal(wire_end_wait_ms(&end), 0);
+    const struct heard *last = fake_nth(leaf, MSG_END, LEAF_QUERIES_BURST + 4);
+    assert_int_equal(wire_end_decode(heard_payload(last), &end), OK);
+    assert_in_range(wire_end_wait_ms(&end), 1000, (uint32_t)(1000 / LEAF_QUERIES_PER_S) + 1);
+    net_run(net, wire_end_wait_ms(&end) - 400);
     struct fake_query query = {.ttl = 1, .text = "whale", .salt = 99};
     fake_ask(link, &query);
     net_run(net, 100);

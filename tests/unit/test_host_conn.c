@@ -390,6 +390,8 @@ struct visit {
     pthread_t thread;
     bool is_ok;
     bool is_rude;
+    uint64_t turn;          /* of those turned away */
+    uint16_t retry_after_s; /* of the dial that failed */
     atomic_bool is_over;
     void *(*stranger)(void *visit);
 };
@@ -591,6 +593,16 @@ static void *reset_the_caller(void *context) {
     return NULL;
 }
 
+/* Dialled, and turned away: at once, or with a ClientHello unread, so that a reset follows. */
+static void *turn_away(void *context) {
+    struct visit *visit = context;
+    int fd = accept(visit->listener, NULL, NULL);
+    usleep(visit->is_rude ? 50000 : 0);
+    tls_say_busy(fd, visit->turn);
+    visit->is_ok = close(fd) == 0;
+    return NULL;
+}
+
 /* A server that refuses us: TLS 1.3 tells us after we thought we were connected. */
 static int refuse(X509_STORE_CTX *store, void *context) {
     (void)store;
@@ -622,6 +634,7 @@ static void dial_stranger(struct probe *probe, const struct node_event *event, s
         action->address.port = visit->address.port;
         identity_free(identity);
     } else if (event->kind == NODE_LINK_DOWN || event->kind == NODE_DIAL_FAILED) {
+        visit->retry_after_s = event->kind == NODE_DIAL_FAILED ? event->dial.retry_after_s : 0;
         host_stop(visit->host);
     }
 }
@@ -658,6 +671,21 @@ static void test_reset_while_dialling(void **state) {
     run_dial(&visit);
     assert_int_equal(visit.probe.counts[NODE_DIAL_FAILED], 1);
     assert_int_equal(visit.probe.reason, ERR_CLOSED); /* the address is as good as before */
+}
+
+static void test_busy_while_dialling(void **state) {
+    (void)state;
+    for (uint64_t turn = 0; turn < 8; turn++) {
+        struct visit visit = {.stranger = turn_away, .is_rude = turn % 2 == 0, .turn = turn};
+        run_dial(&visit);
+        assert_int_equal(visit.probe.counts[NODE_DIAL_FAILED], 1);
+        assert_int_equal(visit.probe.reason, ERR_BUSY);
+        assert_int_equal(visit.retry_after_s, 1 << (TLS_BUSY_SHIFT_MIN + turn % 4));
+    }
+    assert_int_equal(tls_busy_s(ERR_PACK(ERR_LIB_SSL, 0, SSL_AD_REASON_OFFSET + TLS_ALERT_BUSY)),
+                     0);
+    assert_int_equal(tls_busy_s(ERR_PACK(ERR_LIB_SSL, 0, SSL_AD_REASON_OFFSET + 255)), 0);
+    assert_int_equal(tls_busy_s(ERR_PACK(ERR_LIB_X509, 0, SSL_AD_REASON_OFFSET + 226)), 0);
 }
 
 static void test_refused_after_connected(void **state) {
@@ -718,6 +746,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_lingering_ends),
         cmocka_unit_test(test_sigpipe_survived),
         cmocka_unit_test(test_reset_while_dialling),
+        cmocka_unit_test(test_busy_while_dialling),
         cmocka_unit_test(test_refused_after_connected),
         cmocka_unit_test(test_silent_handshake_ends),
     };

@@ -1,79 +1,8 @@
 /* test_peer.c - a peer as people see it: searches, commands, names, stopping, small lies. */
 #include "tests/unit/peer_cast.h"
-#include "tests/unit/peer_raw.h"
+#include "tests/unit/peer_oracle.h"
 
 #include "peer/state.h"
-
-/* What the supernode without a mind (node 0) answers to a QUERY. */
-struct oracle {
-    struct hits hits; /* sent for every query; `id` is filled in */
-    bool says_end;    /* END instead of HITS */
-    bool is_silent;
-    struct coverage coverage;
-    uint32_t queries;
-    struct query_id ids[4]; /* of the first */
-    struct query_header last;
-    struct query_body body;
-    char text[QUERY_TEXT_MAX + 1];
-};
-
-static void send_hits(struct link *link, const struct hits *hits) {
-    struct buf payload = {0};
-    wire_hits_encode(&payload, hits);
-    links_send(link, MSG_HITS, (struct slice){payload.data, payload.len});
-    buf_free(&payload);
-}
-
-static void send_end(struct link *link, const struct query_id *id, uint8_t ttl,
-                     const struct coverage *coverage) {
-    struct query_end end = {.id = *id, .ttl = ttl, .coverage = *coverage};
-    struct buf payload = {0};
-    wire_end_encode(&payload, &end);
-    links_send(link, MSG_END, (struct slice){payload.data, payload.len});
-    buf_free(&payload);
-}
-
-static void take_query(struct raw *raw, struct link *link, struct slice payload) {
-    struct oracle *oracle = raw->context;
-    struct query_id id;
-    struct slice plain;
-    assert_int_equal(wire_query_decode(payload, &oracle->last), OK);
-    wire_query_id(oracle->last.body, raw->node->env.crypto, &id);
-    assert_int_equal(
-        packer_inflate(raw->node->env.packer, oracle->last.body, QUERY_BODY_MAX, &plain), OK);
-    assert_int_equal(wire_query_body_decode(plain, &oracle->body), OK);
-    if (oracle->body.kind == QUERY_WORDS) {
-        memcpy(oracle->text, oracle->body.text.data, oracle->body.text.len);
-    }
-    oracle->text[oracle->body.text.len] = '\0';
-    if (oracle->queries < LENGTH(oracle->ids)) {
-        oracle->ids[oracle->queries] = id;
-    }
-    oracle->queries++;
-    if (oracle->is_silent) {
-        return;
-    }
-    if (oracle->says_end) {
-        send_end(link, &id, oracle->last.ttl, &oracle->coverage);
-        return;
-    }
-    struct hits hits = oracle->hits;
-    hits.id = id;
-    hits.ttl = oracle->last.ttl;
-    send_hits(link, &hits);
-    send_hits(link, &hits); /* the same again: nothing new */
-    hits.hit_count = 0;
-    hits.holder_count = 0;
-    hits.last = true;
-    hits.coverage = oracle->coverage;
-    send_hits(link, &hits);
-}
-
-static void answer(struct raw *raw, struct link *link, uint8_t type, struct slice payload) {
-    if (type == MSG_QUERY || type == MSG_LOCATE) {
-        take_query(raw, link, payload);
-    }
-}
 
 struct stage {
     struct world *world;
@@ -85,7 +14,7 @@ static int setup(void **state) {
     struct stage *stage = mem_new(sizeof *stage);
     stage->world = world_new(4);
     stage->supernode = raw_add(stage->world);
-    stage->supernode->answer = answer;
+    stage->supernode->answer = oracle_answer;
     stage->supernode->context = &stage->oracle;
     *state = stage;
     return 0;
@@ -239,7 +168,7 @@ static void a_search_that_came_too_early_waits(void **state) {
 static struct world_node *start_with_two(struct stage *stage, struct oracle *other,
                                          struct raw **second) {
     *second = raw_add(stage->world);
-    (*second)->answer = answer;
+    (*second)->answer = oracle_answer;
     (*second)->context = other;
     add_holder(&stage->oracle, 1, HOLDER_REACHABLE);
     add_holder(other, 1, HOLDER_REACHABLE);
@@ -343,6 +272,31 @@ static void a_refused_search_goes_to_another_parent(void **state) {
     world_kill(asked->node);
     assert_true(cast_wait(peer, search, 20 * SECOND_US) < SECOND_US);
     assert_int_equal(world_count(peer, search, "hit"), 1);
+}
+
+/* A supernode that says how long it takes nothing is believed, within reason. */
+static void a_refused_search_waits_as_long_as_it_is_told(void **state) {
+    static const uint32_t waits_ms[][2] = {
+        {1500, 1500}, {2 * SEARCH_HOLD_MS, 2 * SEARCH_HOLD_MS}, {UINT32_MAX, SEARCH_HOLD_MS_MAX}};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(waits_ms); i++) {
+        void *fresh;
+        setup(&fresh);
+        struct stage *stage = fresh;
+        struct world_node *peer = start_peer(stage);
+        stage->oracle.says_end = true;
+        stage->oracle.wait_ms = waits_ms[i][0];
+        stage->oracle.coverage.refused = 1;
+        cast_wait(peer, world_command(peer, "search", "text", "blue"), 20 * SECOND_US);
+        world_run_for(stage->world, (waits_ms[i][1] - 300) * 1000ull);
+        uint64_t search = world_command(peer, "search", "text", "blue");
+        assert_int_equal(world_reported(peer, search, "error", 0)->reason, ERR_BUSY);
+        assert_int_equal(stage->oracle.queries, 1);
+        world_run_for(stage->world, SECOND_US / 2);
+        cast_wait(peer, world_command(peer, "search", "text", "blue"), 20 * SECOND_US);
+        assert_int_equal(stage->oracle.queries, 2);
+        teardown(&fresh);
+    }
 }
 
 /* Nothing tells that a supernode hangs: its links stay. */
@@ -779,6 +733,7 @@ int main(void) {
         CASE(a_search_that_came_too_early_waits),
         cmocka_unit_test(a_search_goes_on_while_it_is_worth_while),
         CASE(a_refused_search_goes_to_another_parent),
+        CASE(a_refused_search_waits_as_long_as_it_is_told),
         CASE(a_hung_parent_costs_a_second_and_then_its_link),
         CASE(bad_commands_say_what_is_wrong),
         CASE(hits_are_held_to_the_whole_query),

@@ -374,6 +374,23 @@ static void a_moved_supernode_must_be_seen_again(void **state) {
     net_free(net);
 }
 
+/* Whoever is busy is left alone for as long as it asks. */
+static void a_busy_one_is_dialled_later(void **state) {
+    (void)state;
+    struct net *net = net_new(73);
+    struct net_node *one = start_plain(net);
+    one->busy_s = 16;
+    struct net_node *two = start_friend(net, one);
+    net_run(net, 15000);
+    assert_int_equal(one->dials, 1);
+    net_run(net, 10000);
+    assert_in_range(one->dials, 2, 3);
+    one->busy_s = 0;
+    net_run(net, 40000);
+    assert_int_equal(supernode_of(two)->neighbour_count, 1);
+    net_free(net);
+}
+
 /* ---- Dial-back ---- */
 
 static enum reach reach_of(const struct net_node *place, const struct fake *fake) {
@@ -574,6 +591,7 @@ int main(void) {
         cmocka_unit_test(few_neighbours_are_accepted),
         cmocka_unit_test(unseen_addresses_are_not_passed_on),
         cmocka_unit_test(a_moved_supernode_must_be_seen_again),
+        cmocka_unit_test(a_busy_one_is_dialled_later),
         cmocka_unit_test(another_supernode_dials_back),
         cmocka_unit_test(a_target_is_dialled_once_for_all_who_ask),
         cmocka_unit_test(a_lone_supernode_dials_back_itself),

@@ -378,6 +378,17 @@ static void test_end(void **state) {
     GOLDEN(end, end, back);
     assert_true(back.ttl == 3 && back.id.b[0] == 0x99);
     assert_coverage(&back.coverage);
+    assert_int_equal(wire_end_wait_ms(&back), 0);
+    struct buf tlvs = {0};
+    wire_end_wait_put(&tlvs, 1500);
+    static const uint8_t wait[] = {END_TAG_WAIT, 0, 4, 0, 0, 0x05, 0xdc};
+    assert_int_equal(tlvs.len, sizeof wait);
+    assert_memory_equal(tlvs.data, wait, sizeof wait);
+    end.tlvs = (struct slice){tlvs.data, tlvs.len};
+    assert_int_equal(wire_end_wait_ms(&end), 1500);
+    end.tlvs = (struct slice){(const uint8_t[]){END_TAG_WAIT, 0, 1, 9}, 4}; /* not ours */
+    assert_int_equal(wire_end_wait_ms(&end), 0);
+    buf_free(&tlvs);
     buf_free(&golden);
 }
 
