@@ -48,7 +48,7 @@ struct conn {
     enum conn_state state;
     uint32_t link; /* 0 = the node does not know it */
     uint32_t token;
-    uint32_t pins; /* jobs that point here */
+    uint32_t pins;   /* jobs that point here */
     uint16_t busy_s; /* dialled: the other side asks us to come back later */
     bool is_accepted;
     bool is_dirty;
