@@ -380,6 +380,10 @@ void hostcache_failed(struct hostcache *cache, struct host *host, struct rng *rn
     }
 }
 
+void hostcache_put_off(struct host *host, uint32_t seconds) {
+    host->retry_us += seconds * 1000000ull;
+}
+
 /* ---- Telling others ---- */
 
 struct candidate {

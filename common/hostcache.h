@@ -81,6 +81,10 @@ void hostcache_succeeded(struct hostcache *cache, struct host *host, int64_t wal
 void hostcache_failed(struct hostcache *cache, struct host *host, struct rng *rng,
                       uint32_t retry_after_s, uint64_t now_us);
 
+/* After hostcache_failed: whoever is there said that it is busy, and when to come back. Since that
+ * proves no id, an address that we know from others alone is spared all the same. */
+void hostcache_put_off(struct host *host, uint32_t seconds);
+
 /* Fill a list with up to `count` encoded records for NODES and GOAWAY: hosts that were reached,
  * most recent first, `except` left out. Slices borrow as from hostcache_record. */
 void hostcache_sample(const struct hostcache *cache, struct rng *rng, uint32_t count,

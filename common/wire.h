@@ -540,11 +540,11 @@ struct query_end {
     struct slice tlvs;
 };
 void wire_end_encode(struct buf *out, const struct query_end *end);
+MUST_CHECK enum err wire_end_decode(struct slice payload, struct query_end *end);
 /* Among the TLVs of an END that refuses: milliseconds (u32) after which a query would be taken. */
 #define END_TAG_WAIT 2
 void wire_end_wait_put(struct buf *tlvs, uint32_t wait_ms);
 uint32_t wire_end_wait_ms(const struct query_end *end); /* 0 = it does not say */
-MUST_CHECK enum err wire_end_decode(struct slice payload, struct query_end *end);
 
 /* SUMMARY: version u32, log2_bits u8, hashes u8 (SUMMARY_HASHES), words u32, leaves u32, files u64,
  * degree u16, kind u8; chunk: first u32 (byte of the filter, a multiple of SUMMARY_CHUNK_BYTES),

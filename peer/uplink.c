@@ -366,8 +366,8 @@ void uplink_closed(struct peer *peer, struct link *link, enum err reason) {
     }
     parent->host->in_use = false;
     parent->host->is_first = false;
-    uint32_t retry_s = parent->retry_s + (uint32_t)link->busy_s; /* one of them is 0 */
-    hostcache_failed(&peer->hosts, parent->host, &peer->rng, retry_s, peer->links.mono_us);
+    hostcache_failed(&peer->hosts, parent->host, &peer->rng, parent->retry_s, peer->links.mono_us);
+    hostcache_put_off(parent->host, link->busy_s);
     log_info(peer->env->log, "uplink.lost link=%u state=%u reason=%s", link->number, parent->state,
              err_name(reason));
     register_drop(parent);

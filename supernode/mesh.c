@@ -387,9 +387,9 @@ void mesh_closed(struct supernode *supernode, struct link *link, enum err reason
     if (host != NULL && links_find(&supernode->links, &link->id, PURPOSE_MESH) == NULL) {
         host->in_use = false;
         if (!neighbour->is_spare) {
-            uint32_t retry_s = neighbour->retry_s + (uint32_t)link->busy_s; /* one of them is 0 */
-            hostcache_failed(&supernode->hosts, host, &supernode->rng, retry_s,
+            hostcache_failed(&supernode->hosts, host, &supernode->rng, neighbour->retry_s,
                              supernode->links.mono_us);
+            hostcache_put_off(host, link->busy_s);
         }
     }
     if (neighbour->is_open) {

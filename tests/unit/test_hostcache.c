@@ -358,6 +358,10 @@ static void test_hearsay(void **state) {
     assert_int_equal(hosts[1]->retry_us, hosts[0]->retry_us);
     assert_int_equal(hosts[2]->retry_us, 0); /* configured by hand */
     assert_int_equal(elsewhere->retry_us, 0);
+    /* To be busy is no answer: anybody may say so. It comes on top. */
+    uint64_t spared_us = hosts[0]->retry_us;
+    hostcache_put_off(hosts[0], 16);
+    assert_int_equal(hosts[0]->retry_us, spared_us + 16000000);
     /* Who answers with a GOAWAY, or did answer once, is no victim. */
     hostcache_failed(&fixture->cache, elsewhere, &fixture->rng, 30, 5);
     assert_in_range(elsewhere->retry_us, 30000000, 33000000);
